@@ -1,0 +1,31 @@
+"""genoattn: which alleles act together, as an exact table of interaction coefficients."""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Names are resolved on first use, so that `import genoattn` and `genoattn --help` do not import torch.
+_HOME = {
+    "Cohort": "genoattn.cohort",
+    "InputError": "genoattn.errors",
+    "OutputError": "genoattn.errors",
+    "read": "genoattn.io",
+    "fit": "genoattn.fitting",
+    "FitConfig": "genoattn.fitting",
+    "FitResult": "genoattn.fitting",
+    "InteractionTable": "genoattn.interactions.table",
+    "load_interactions": "genoattn.interactions.table",
+    "simulate": "genoattn.simulate",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'genoattn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,182 @@
+"""A cohort: samples x sites with a phenotype and covariates, matched by sample ID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+MISSING = -1
+Kind = Literal["genotype", "sequence"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """The columns of a cohort: alternate alleles of VCF records, or columns of an alignment.
+
+    Parameters
+    ----------
+    ids
+        Shape (n_sites,), unique names: the record's ID, else chrom:pos:ref:alt; for an alignment the
+        reference residue and the 1-based column (``G41``).
+    chrom, pos, ref, alt
+        Shape (n_sites,). 1-based positions. ``alt`` is the effect allele; empty for an alignment, where
+        every state is compared with ``ref``.
+    states
+        For each site the labels of its states; ``calls`` holds indices into them. For genotypes state c
+        means c copies of ``alt`` (labels ``A/A``, ``A/C``, ``C/C``); for sequences they are residues.
+    """
+
+    ids: np.ndarray
+    chrom: np.ndarray
+    pos: np.ndarray
+    ref: np.ndarray
+    alt: np.ndarray
+    states: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        for name in ("ids", "chrom", "ref", "alt"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=object))
+        object.__setattr__(self, "pos", np.asarray(self.pos, dtype=np.int64))
+        for name in ("chrom", "pos", "ref", "alt", "states"):
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"Sites.{name} has {len(getattr(self, name))} entries for {n} sites")
+        if len(set(self.ids)) != n:
+            raise ValueError("Sites.ids are not unique")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_states(self) -> np.ndarray:
+        """Shape (n_sites,), the number of states of each site."""
+        return np.array([len(s) for s in self.states], dtype=np.int64)
+
+    def select(self, index: np.ndarray) -> Sites:
+        """The sites at ``index`` (integers or a boolean mask), in that order."""
+        index = np.arange(len(self))[index]
+        states = tuple(self.states[i] for i in index)
+        return Sites(self.ids[index], self.chrom[index], self.pos[index], self.ref[index], self.alt[index], states)
+
+
+@dataclass(frozen=True, eq=False)
+class Phenotype:
+    """One trait of the samples of a cohort.
+
+    Parameters
+    ----------
+    name
+        Column of the phenotype table.
+    values
+        Shape (n_samples,), float64, finite. Binary traits are 0 (control) and 1 (case).
+    binary
+        Whether the trait is a case-control status.
+    transform
+        What was applied to the values in the table: ``none``, ``log`` or ``rank``.
+    """
+
+    name: str
+    values: np.ndarray
+    binary: bool = False
+    transform: str = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """Fixed effects: numeric columns and the dummy columns of categorical ones.
+
+    Parameters
+    ----------
+    names
+        One name a column; a dummy column is called ``column=level``.
+    values
+        Shape (n_samples, n_covariates), float64, finite.
+    levels
+        For each categorical column of the table its levels, the first being the baseline; what is needed
+        to expand a new table in the same way.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Genotypes or aligned sequences of samples, with what was measured on them. Frozen and validated.
+
+    Parameters
+    ----------
+    samples
+        Shape (n_samples,), unique sample IDs.
+    sites
+        The columns.
+    calls
+        Shape (n_samples, n_sites), int8: the index of the sample's state at the site, for genotypes the
+        number of copies of the effect allele; -1 where the call is missing.
+    kind
+        ``genotype`` (VCF and its kin) or ``sequence`` (an alignment).
+    phenotype, covariates
+        In the order of ``samples``; None where none were given.
+    source
+        The files this came from, by role (``genotypes``, ``phenotypes``, ``covariates``).
+    log
+        What was read, kept and dropped, one readable line each.
+    """
+
+    samples: np.ndarray
+    sites: Sites
+    calls: np.ndarray
+    kind: Kind = "genotype"
+    phenotype: Phenotype | None = None
+    covariates: Covariates | None = None
+    source: dict[str, str] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "samples", np.asarray(self.samples, dtype=object))
+        n, n_sites = len(self.samples), len(self.sites)
+        if len(set(self.samples)) != n:
+            raise ValueError("Cohort.samples are not unique")
+        if self.calls.dtype != np.int8 or self.calls.shape != (n, n_sites):
+            raise ValueError(f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {self.calls.dtype} {self.calls.shape}")
+        if n and n_sites:
+            if self.calls.min() < MISSING:
+                raise ValueError("Cohort.calls below -1")
+            over = self.calls.max(axis=0) >= self.sites.n_states
+            if over.any():
+                raise ValueError(f"Cohort.calls exceed the states of site {self.sites.ids[over][0]}")
+        for part in (self.phenotype, self.covariates):
+            if part is not None and (len(part.values) != n or not np.isfinite(part.values).all()):
+                raise ValueError(f"{type(part).__name__}.values must be finite, one row for each of {n} samples")
+        self.calls.flags.writeable = False
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.samples)
+
+    @property
+    def n_sites(self) -> int:
+        return len(self.sites)
+
+    def select_samples(self, index: np.ndarray) -> Cohort:
+        """The samples at ``index`` (integers or a boolean mask), in that order."""
+        pheno, covar = self.phenotype, self.covariates
+        return replace(
+            self,
+            samples=self.samples[index],
+            calls=self.calls[index],
+            phenotype=None if pheno is None else replace(pheno, values=pheno.values[index]),
+            covariates=None if covar is None else replace(covar, values=covar.values[index]),
+        )
+
+    def select_sites(self, index: np.ndarray) -> Cohort:
+        """The sites at ``index`` (integers or a boolean mask), in that order."""
+        return replace(self, sites=self.sites.select(index), calls=self.calls[:, index])
+
+    def __repr__(self) -> str:
+        trait = "no phenotype" if self.phenotype is None else f"trait {self.phenotype.name}"
+        n_covariates = 0 if self.covariates is None else len(self.covariates.names)
+        return f"Cohort({self.n_samples} samples x {self.n_sites} sites, {self.kind}, {trait}, {n_covariates} covariates)"
