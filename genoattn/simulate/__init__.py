@@ -1,0 +1,7 @@
+"""Cohorts with known terms: genotypes with real linkage, and phenotypes from a stated architecture."""
+
+from genoattn.simulate.cohorts import Simulation, simulate_cohort
+from genoattn.simulate.config import ARCHITECTURES, SimulationConfig
+from genoattn.simulate.writing import write_simulation
+
+__all__ = ["ARCHITECTURES", "Simulation", "SimulationConfig", "simulate_cohort", "write_simulation"]
