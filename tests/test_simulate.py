@@ -236,6 +236,21 @@ def test_genotypes(linkage: str) -> None:
     assert heterozygous.mean() == pytest.approx((2 * frequency * (1 - frequency)).mean(), rel=0.03)
 
 
+def test_decoded_sites_against_the_tree_sequence() -> None:
+    ts = genotypes._ancestry_with_mutations(15, 20_000, np.random.default_rng(0))
+    haplotypes = ts.genotype_matrix()  # (site, haplotype), individuals own neighbouring columns
+    frequency = haplotypes.mean(axis=1)
+    one_mutation = np.array([len(site.mutations) == 1 for site in ts.sites()])
+    expected = np.flatnonzero(one_mutation & (frequency >= 0.1) & (frequency <= 0.9))
+    assert 3 < len(expected) < ts.num_sites
+    np.testing.assert_array_equal(genotypes._biallelic_sites(ts, 0.1), expected)
+    dosage, pos, ref, alt = genotypes._decode(ts, expected)
+    np.testing.assert_array_equal(dosage, haplotypes[expected].reshape(-1, 15, 2).sum(axis=2))
+    np.testing.assert_array_equal(pos, ts.sites_position[expected] + 1)
+    assert list(ref) == [ts.site(i).ancestral_state for i in expected]
+    assert list(alt) == [ts.site(i).mutations[0].derived_state for i in expected]
+
+
 def test_seeds() -> None:
     config = SimulationConfig(100, 50, "pairs", missing=0.1, seed=1)
     first, again, other = (
