@@ -16,7 +16,6 @@ _HOME = {
     "FitResult": "genoattn.fitting",
     "InteractionTable": "genoattn.interactions.table",
     "load_interactions": "genoattn.interactions.table",
-    "simulate": "genoattn.simulate",
 }
 __all__ = sorted(_HOME)
 

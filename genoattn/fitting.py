@@ -1,0 +1,262 @@
+"""fit(cohort) -> FitResult: the whole main job, read from top to bottom.
+
+(The module is not called ``fit`` because ``genoattn.fit`` is the function.)
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from genoattn.align import align_calls, align_covariates
+from genoattn.cohort import Cohort
+from genoattn.errors import InputError
+from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
+from genoattn.interactions.extract import TestedTerms, readout_factors, run_tests, table_rows
+from genoattn.interactions.schema import Manifest
+from genoattn.interactions.table import InteractionTable
+from genoattn.interactions.terms import collect_terms
+from genoattn.interactions.variance import variance_components
+from genoattn.metrics import Metrics, evaluate
+from genoattn.model.readout import Readout
+from genoattn.model.split import Split, split_samples
+from genoattn.model.train import TrainConfig, TrainingData, train_readout
+from genoattn.provenance import input_records, package_versions
+from genoattn.tokens import Encoding, Vocabulary, build_vocabulary, default_encoding
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Settings of a fit.
+
+    Parameters
+    ----------
+    training
+        Order, start, rank, optimisation, device and seed.
+    encoding
+        ``dosage`` or ``genotype`` for genotypes, ``sequence`` for alignments; None for dosage or sequence.
+    gauge
+        Of the table: ``frequency``, ``zero-sum`` or ``reference``.
+    validation, test
+        Shares of the samples that stop the training and that measure it.
+    refit
+        Whether the exported model is trained once more on all samples, for the number of epochs that served the
+        training samples best; None to do so where samples are scarce (a ``score`` start). The metrics are those of the
+        model that never saw the test samples, either way.
+    max_terms
+        Most interaction terms reported for an order, the largest coefficients first.
+    """
+
+    training: TrainConfig = field(default_factory=TrainConfig)
+    encoding: Encoding | None = None
+    gauge: Gauge = "frequency"
+    validation: float = 0.15
+    test: float = 0.15
+    refit: bool | None = None
+    max_terms: int = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A fitted model, its interaction table, and how well it predicts.
+
+    Parameters
+    ----------
+    table
+        The interactions, in the gauge asked for.
+    readout
+        The network, in phenotype units; ``predict`` runs it.
+    metrics
+        R2 or AUC by part of the samples and by order.
+    variance
+        Variance components by order.
+    tested
+        Terms and their statistics, from which :meth:`export` makes tables in other gauges.
+    """
+
+    table: InteractionTable
+    readout: Readout
+    metrics: Metrics
+    variance: pd.DataFrame
+    tested: TestedTerms
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.table.manifest
+
+    def predict(self, cohort: Cohort) -> np.ndarray:
+        """Phenotype predicted by the network; log-odds for a binary trait.
+
+        Parameters
+        ----------
+        cohort
+            Must hold the sites of the model, by ID or position and alleles, and its covariates.
+
+        Returns
+        -------
+        Shape (n_samples,), float64.
+        """
+        return predict_orders(self.readout, cohort, self.manifest).sum(axis=1)
+
+    def export(self, gauge: Gauge, order: int | None = None) -> InteractionTable:
+        """The same model as a table in another gauge, with orders up to ``order``."""
+        return export_table(self.readout, self.tested, self.manifest, gauge, order)
+
+    def summary(self) -> str:
+        """Metrics, variance by order, and the first rows of the table."""
+        return "\n".join([self.metrics.summary(), "", self.table.summary()])
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def save(self, directory: str, force: bool = False) -> None:
+        """Write the output folder of ``genoattn fit``, whole or not at all."""
+        from genoattn.store import save_fit
+
+        save_fit(self, directory, force)
+
+
+def fit(cohort: Cohort, config: FitConfig | None = None, *, progress: bool = False, **options: Any) -> FitResult:
+    """Fit a hyper-attention model to a cohort and tabulate its interactions.
+
+    Parameters
+    ----------
+    cohort
+        Samples x sites with a phenotype, from :func:`genoattn.read`.
+    config
+        Settings; or give them by name: any field of :class:`FitConfig` or of its :class:`TrainConfig`
+        (``order=3``, ``gauge="reference"``, ``seed=1``, ...).
+    progress
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    The model, its table and its metrics. p-values test each reported term on all samples, the ones that chose it included;
+    the q-values' family is every term of the order, so that choice is paid for. They do not correct for several traits, for
+    relatedness beyond the covariates, or for imperfectly tagged additive effects between linked sites.
+
+    Raises
+    ------
+    InputError
+        Where the cohort has no phenotype, too few samples, or fewer sites than the order.
+    """
+    config = _with_options(config or FitConfig(), options)
+    phenotype = cohort.phenotype
+    if phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
+    data = TrainingData(cohort.calls, covariates, phenotype.values, phenotype.binary)
+    split = split_samples(data.phenotype, data.binary, config.validation, config.test, config.training.seed)
+    encoding = config.encoding or default_encoding(cohort)
+    vocabulary = build_vocabulary(cohort, encoding, split.training)
+    readout, account = train_readout(vocabulary, data, split, config.training, progress)
+    metrics = evaluate(_network_orders(readout, cohort.calls, covariates), data.phenotype, split, data.binary)
+    if account.start == "score" if config.refit is None else config.refit:
+        everyone = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
+        vocabulary = build_vocabulary(cohort, encoding)
+        again = replace(config.training, max_epochs=account.best_epoch)
+        readout, final = train_readout(vocabulary, data, everyone, again, progress)
+        account = replace(account, ranks=final.ranks)
+    factors = readout_factors(readout, vocabulary)
+    terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)
+    _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
+    tested = run_tests(vocabulary, data.calls, data.phenotype, covariates, terms, data.binary)
+    expansion = Expansion(factors, config.gauge)
+    manifest = Manifest(
+        trait=phenotype.name,
+        units="log-odds" if data.binary else f"units of {phenotype.name}" + _transformed(phenotype.transform),
+        binary=data.binary,
+        transform=phenotype.transform,
+        gauge=config.gauge,
+        order=config.training.order,
+        sites=cohort.sites,
+        vocabulary=vocabulary,
+        centre=expansion.centre,
+        covariate_names=() if cohort.covariates is None else cohort.covariates.names,
+        covariate_levels={} if cohort.covariates is None else cohort.covariates.levels,
+        covariate_coefficients=readout.covariate.detach().double().numpy(),
+        n_tests=dict(tested.n_tests),
+        left_out=left_out,
+        seed=config.training.seed,
+        versions=package_versions(),
+        inputs=input_records(cohort.source),
+        model={**_settings(config), **asdict(account)},
+    )
+    table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
+    return FitResult(table, readout, metrics, _variance_frame(factors, data), tested)
+
+
+def export_table(
+    readout: Readout, tested: TestedTerms, manifest: Manifest, gauge: Gauge, order: int | None = None
+) -> InteractionTable:
+    """A fitted model as a table in ``gauge``, with orders up to ``order`` (all by default)."""
+    if gauge not in GAUGES:
+        raise InputError(f"gauge {gauge!r} is unknown; choose one of {', '.join(GAUGES)}")
+    if order is not None and not 0 <= order <= manifest.order:
+        raise InputError(f"order {order}, but the model has orders up to {manifest.order}; ask for at most that, or fit again")
+    expansion = Expansion(readout_factors(readout, manifest.vocabulary), gauge)
+    highest = manifest.order if order is None else order
+    dropped = {k: len(t) for k, t in tested.terms.items() if k > highest}
+    manifest = replace(manifest, gauge=gauge, centre=expansion.centre, left_out={**manifest.left_out, **dropped})
+    return InteractionTable(table_rows(expansion, manifest.sites, tested, highest), replace(manifest, order=highest))
+
+
+def predict_orders(readout: Readout, cohort: Cohort, manifest: Manifest) -> np.ndarray:
+    """The network's output by order for a new cohort: (n_samples, 1 + n_orders), orders 0, 1, .."""
+    calls = align_calls(cohort, manifest.sites)
+    covariates = align_covariates(cohort, manifest.covariate_names, manifest.covariate_levels)
+    return _network_orders(readout, calls, covariates)
+
+
+def _network_orders(readout: Readout, calls: np.ndarray, covariates: np.ndarray, block: int = 4096) -> np.ndarray:
+    parts = []
+    dtype = readout.bias.dtype
+    with torch.no_grad():
+        for start in range(0, len(calls), block):
+            chosen = slice(start, start + block)
+            out = readout(torch.tensor(calls[chosen]), torch.tensor(covariates[chosen], dtype=dtype))
+            parts.append(out.double().numpy())
+    return np.concatenate(parts)
+
+
+def _with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
+    """Settings given by name, put where they belong."""
+    training = {k: v for k, v in options.items() if k in TrainConfig.__dataclass_fields__}
+    own = {k: v for k, v in options.items() if k in FitConfig.__dataclass_fields__}
+    unknown = set(options) - set(training) - set(own)
+    if unknown:
+        names = sorted({*FitConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__} - {"training"})
+        raise TypeError(f"fit() got an unknown setting {sorted(unknown)[0]!r}; known are {', '.join(names)}")
+    config = replace(config, **own)
+    return replace(config, training=replace(config.training, **training))
+
+
+def _settings(config: FitConfig) -> dict[str, Any]:
+    settings = asdict(config)
+    return {**settings.pop("training"), **settings}
+
+
+def _transformed(transform: str) -> str:
+    return {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[transform]
+
+
+def _variance_frame(factors: Factors, data: TrainingData) -> pd.DataFrame:
+    """Variance by order as a table: variance, its share of the model's and of the phenotype's."""
+    components = variance_components(factors)
+    total = sum(components.values()) or 1.0
+    rows = {
+        "order": list(components),
+        "variance": list(components.values()),
+        "share_of_model": [c / total for c in components.values()],
+    }
+    frame = pd.DataFrame(rows)
+    if not data.binary:
+        frame["share_of_phenotype"] = frame["variance"] / data.phenotype.var()
+    return frame

@@ -1,0 +1,156 @@
+"""A fitted readout to factors, and factors to the rows of an interaction table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from genoattn.cohort import Sites
+from genoattn.interactions.expansion import Expansion, Factors
+from genoattn.interactions.regression import TermStatistics, term_statistics
+from genoattn.interactions.schema import SITE_COLUMNS, VALUE_COLUMNS, table_columns
+from genoattn.interactions.terms import count_terms
+from genoattn.model.readout import Readout
+from genoattn.tokens import Vocabulary
+
+LINKED_R2 = 0.1
+
+
+def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
+    """The parameters of a readout in float64, per unit of dosage or per state."""
+
+    def array(tensor: object) -> np.ndarray:
+        return tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
+
+    scale = array(readout.scale)
+    return Factors(
+        vocabulary,
+        float(readout.bias.detach()),
+        array(readout.additive) / scale,
+        {order: array(readout.factors[str(order)]) / scale for order in readout.orders},
+        {order: array(readout.weights[str(order)]) for order in readout.orders},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class TestedTerms:
+    """Terms of a model with their statistics, which no gauge changes.
+
+    Parameters
+    ----------
+    terms
+        For each order shape (n_terms, order), column indices.
+    statistics
+        For each order.
+    n_tests
+        For each order the size of its family: all terms that could have been reported.
+    """
+
+    terms: Mapping[int, np.ndarray]
+    statistics: Mapping[int, TermStatistics]
+    n_tests: Mapping[int, int]
+
+
+def run_tests(
+    vocabulary: Vocabulary,
+    calls: np.ndarray,
+    phenotype: np.ndarray,
+    covariates: np.ndarray,
+    terms: Mapping[int, np.ndarray],
+    binary: bool,
+    progress: Callable[[int], object] | None = None,
+) -> TestedTerms:
+    """Regress every term; see :func:`genoattn.interactions.regression.term_statistics`."""
+    statistics = {
+        order: term_statistics(vocabulary, calls, phenotype, covariates, columns, binary, progress)
+        for order, columns in terms.items()
+    }
+    return TestedTerms(terms, statistics, {order: count_terms(vocabulary, order) for order in terms})
+
+
+def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_order: int) -> pd.DataFrame:
+    """Rows of the interaction table in one gauge, sorted by p-value, then |coefficient|.
+
+    q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that are not in the table count as
+    p = 1. In the reference gauge rows of the reference state are left out: their coefficient is zero by definition.
+    """
+    parts = [
+        _order_rows(expansion, sites, tested.terms[order], tested.statistics[order], tested.n_tests[order])
+        for order in sorted(tested.terms)
+        if order <= max_order
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    frame["size"] = frame["coefficient"].abs()
+    frame = frame.sort_values(["p_value", "size"], ascending=[True, False], kind="stable", na_position="last")
+    for name in table_columns(max_order):
+        if name not in frame:
+            frame[name] = pd.NA if name.startswith("pos_") else ""
+    for k in range(1, max_order + 1):
+        for name in SITE_COLUMNS:
+            column = f"{name}_{k}"
+            frame[column] = frame[column].astype("Int64") if name == "pos" else frame[column].fillna("").astype(str)
+    frame["n_samples"] = frame["n_samples"].astype("Int64")
+    return frame[table_columns(max_order)].reset_index(drop=True)
+
+
+def _order_rows(
+    expansion: Expansion, sites: Sites, columns: np.ndarray, statistics: TermStatistics, n_tests: int
+) -> pd.DataFrame:
+    v = expansion.vocabulary
+    order = columns.shape[1]
+    rows: dict[str, object] = {"order": np.full(len(columns), order)}
+    for k in range(order):
+        site, state = v.site[columns[:, k]], v.state[columns[:, k]]
+        rows[f"site_{k + 1}"], rows[f"chrom_{k + 1}"] = sites.ids[site], sites.chrom[site]
+        rows[f"pos_{k + 1}"], rows[f"ref_{k + 1}"] = sites.pos[site], sites.ref[site]
+        labels = [sites.alt[s] if v.is_dosage else sites.states[s][a] for s, a in zip(site, state, strict=True)]
+        rows[f"state_{k + 1}"] = np.array(labels, dtype=object)
+    values = (
+        expansion.coefficients(columns),
+        statistics.se,
+        statistics.statistic,
+        statistics.p_value,
+        q_values(statistics.p_value, n_tests),
+        statistics.n_samples,
+        statistics.frequency,
+        statistics.variance_explained,
+        statistics.r2_ld,
+        _flags(v, sites, columns, statistics),
+    )
+    frame = pd.DataFrame({**rows, **dict(zip(VALUE_COLUMNS, values, strict=True))})
+    if expansion.gauge == "reference" and not v.is_dosage:
+        frame = frame[~(v.state[columns] == v.reference[v.site[columns]]).any(axis=1)]
+    return frame
+
+
+def q_values(p_values: np.ndarray, n_tests: int) -> np.ndarray:
+    """Benjamini-Hochberg q-values in a family of ``n_tests``, of which the tests not given had p = 1.
+
+    Parameters
+    ----------
+    p_values
+        Shape (n_terms,); NaN where a term could not be tested.
+    n_tests
+        At least the number of finite p-values.
+    """
+    out = np.full(len(p_values), np.nan)
+    tested = np.flatnonzero(np.isfinite(p_values))
+    order = tested[np.argsort(p_values[tested], kind="stable")]
+    # p n / rank, made monotone from the largest p down; the tests at p = 1 only lengthen the family.
+    stepped = p_values[order] * n_tests / np.arange(1, len(order) + 1)
+    out[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
+    return out
+
+
+def _flags(vocabulary: Vocabulary, sites: Sites, columns: np.ndarray, statistics: TermStatistics) -> np.ndarray:
+    """``linked`` (r2 of two of its sites at least 0.1, or one record's alleles), else ``rare``, else empty."""
+    site = vocabulary.site[columns]
+    linked = np.nan_to_num(statistics.r2_ld) >= LINKED_R2
+    if any(sites.alt):  # alleles of one record exclude each other; columns of an alignment have no chromosome
+        for a in range(columns.shape[1]):
+            for b in range(a):
+                linked |= (sites.chrom[site[:, a]] == sites.chrom[site[:, b]]) & (sites.pos[site[:, a]] == sites.pos[site[:, b]])
+    return np.where(linked, "linked", np.where(statistics.rare, "rare", "")).astype(object)

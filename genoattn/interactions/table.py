@@ -1,0 +1,203 @@
+"""InteractionTable: what a model knows, as rows a geneticist can use, and as a model in its own right."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genoattn.align import align_calls, align_covariates
+from genoattn.cohort import MISSING, Cohort
+from genoattn.errors import InputError
+from genoattn.interactions.schema import Manifest, manifest_from_json, table_columns
+
+_METADATA = b"genoattn"
+_TEXT = ("site", "chrom", "ref", "state", "flag")
+
+
+@dataclass(frozen=True, eq=False)
+class InteractionTable:
+    """Coefficients of terms of every order, sorted by p-value, then |coefficient|.
+
+    Parameters
+    ----------
+    frame
+        One row a term, columns as in :func:`genoattn.interactions.schema.table_columns`. ``coefficient`` is the model's; ``se``,
+        ``statistic`` and ``p_value`` come from an unpenalised regression of the term beside its lower-order terms
+        and the covariates, whose estimate is ``statistic * se``.
+    manifest
+        What describes the whole table.
+    """
+
+    frame: pd.DataFrame
+    manifest: Manifest
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def top(self, n: int = 10, order: int | None = None, unlinked: bool = False) -> pd.DataFrame:
+        """The first rows of an order (default: of all orders of 2 and above), or of its unlinked terms only."""
+        rows = self.frame
+        rows = rows[rows["order"] >= 2] if order is None else rows[rows["order"] == order]
+        if unlinked:
+            rows = rows[rows["flag"] != "linked"]
+        return rows.head(n)
+
+    def summary(self, n: int = 10) -> str:
+        """A readable account: what the table is, how many terms of each order, and the first interactions."""
+        lines = [f"Interaction table: {self.manifest.describe()}"]
+        for order, rows in self.frame.groupby("order"):
+            if order:
+                below = int((rows["q_value"] < 0.05).sum())
+                tests = self.manifest.n_tests.get(int(order), len(rows))
+                lines.append(f"  order {order}: {len(rows):,} terms reported of {tests:,}, {below:,} with q < 0.05")
+        for order in range(2, self.manifest.order + 1):
+            rows = self.top(n, order)
+            if len(rows):
+                lines += ["", f"Top terms of order {order}:", _format_rows(rows, order)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.summary(5)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.manifest.describe()}</p>" + self.top(20).to_html(index=False)
+
+    def predict(self, cohort: Cohort) -> np.ndarray:
+        """Phenotype predicted from the rows alone: sum of coefficient times term, plus covariates.
+
+        A missing call counts as the site's training mean (dosage) or training frequencies (states), as in the model.
+
+        Returns
+        -------
+        Shape (n_samples,), phenotype units; log-odds for a binary trait.
+        """
+        m, v = self.manifest, self.manifest.vocabulary
+        calls = align_calls(cohort, m.sites)[:, v.site]
+        value = calls.astype(np.float64) if v.is_dosage else (calls == v.state).astype(np.float64)
+        value = np.where(calls == MISSING, v.mean, value)
+        if v.is_dosage:
+            value = value - m.centre
+        covariates = align_covariates(cohort, m.covariate_names, m.covariate_levels)
+        out = covariates @ m.covariate_coefficients
+        for order, rows in self.frame.groupby("order"):
+            columns = self._columns(rows, int(order))
+            coefficient = rows["coefficient"].to_numpy(dtype=np.float64)
+            for start in range(0, len(rows), 512):
+                chosen = columns[start : start + 512]
+                out = out + value[:, chosen].prod(axis=2) @ coefficient[start : start + 512]
+        return out
+
+    def _columns(self, rows: pd.DataFrame, order: int) -> np.ndarray:
+        """Column index of each token of each row: (n_rows, order)."""
+        m, v = self.manifest, self.manifest.vocabulary
+        if v.is_dosage:
+            index = {site: k for k, site in enumerate(m.sites.ids)}
+            parts = [rows[f"site_{k}"].map(index) for k in range(1, order + 1)]
+        else:
+            labels = [(m.sites.ids[s], m.sites.states[s][a]) for s, a in zip(v.site, v.state, strict=True)]
+            index = {label: k for k, label in enumerate(labels)}
+            parts = [
+                pd.Series([index[label] for label in zip(rows[f"site_{k}"], rows[f"state_{k}"], strict=True)])
+                for k in range(1, order + 1)
+            ]
+        if not parts:
+            return np.zeros((len(rows), 0), dtype=np.int64)
+        return np.column_stack([p.to_numpy(dtype=np.int64) for p in parts])
+
+    def to_tsv(self) -> bytes:
+        """Tab-separated text; unused and untestable cells are empty."""
+        return self.frame.to_csv(sep="\t", index=False, float_format="%.12g").encode()
+
+    def to_parquet(self) -> bytes:
+        """Apache Parquet, with the manifest in its schema metadata under ``genoattn``."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pandas(self.frame, preserve_index=False)
+        metadata = {**(table.schema.metadata or {}), _METADATA: self.manifest.to_json().encode()}
+        buffer = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata(metadata), buffer)
+        return buffer.getvalue()
+
+
+def _format_rows(rows: pd.DataFrame, order: int) -> str:
+    """Rows of one order as an aligned text table."""
+    shown = pd.DataFrame({"term": [_term_name(r, order) for r in rows.to_dict("records")]})
+    for name, style in (("coefficient", "{:+.4g}"), ("se", "{:.3g}"), ("statistic", "{:+.2f}"), ("p_value", "{:.2g}")):
+        shown[name] = [style.format(x) if pd.notna(x) else "" for x in rows[name]]
+    for name, style in (("q_value", "{:.2g}"), ("variance_explained", "{:.3f}"), ("r2_ld", "{:.3f}")):
+        shown[name] = [style.format(x) if pd.notna(x) else "" for x in rows[name]]
+    shown["flag"] = rows["flag"].to_numpy()
+    return shown.to_string(index=False)
+
+
+def _term_name(row: dict, order: int) -> str:
+    """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues need no position beside their column."""
+    parts = []
+    for k in range(1, order + 1):
+        place = f" ({row[f'chrom_{k}']}:{int(row[f'pos_{k}'])})" if row[f"chrom_{k}"] else ""
+        parts.append(f"{row[f'site_{k}']}[{row[f'state_{k}']}]{place}")
+    return " x ".join(parts)
+
+
+def load_interactions(path: str | Path) -> InteractionTable:
+    """Read a table that ``fit`` or ``export`` wrote.
+
+    Parameters
+    ----------
+    path
+        The output folder of a fit, an ``interactions.parquet``, or an ``interactions.tsv`` with ``manifest.json`` beside it.
+
+    Raises
+    ------
+    InputError
+        Where there is no table at the path, or it is not one.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "interactions.parquet"
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give the output folder of genoattn fit, or a table in it")
+    try:
+        return _load_tsv(path) if path.suffix == ".tsv" else _load_parquet(path)
+    except (ValueError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not an interaction table of genoattn ({reason}); write it again with genoattn fit or export") from None
+
+
+def _load_parquet(path: Path) -> InteractionTable:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    metadata = table.schema.metadata or {}
+    if _METADATA not in metadata:
+        raise ValueError("no genoattn metadata")
+    manifest = manifest_from_json(metadata[_METADATA].decode())
+    return InteractionTable(_typed(table.to_pandas(), manifest.order), manifest)
+
+
+def _load_tsv(path: Path) -> InteractionTable:
+    manifest = manifest_from_json((path.parent / "manifest.json").read_text())
+    text = {f"{name}_{k}": str for name in _TEXT for k in range(1, manifest.order + 1)}
+    frame = pd.read_csv(path, sep="\t", dtype={**text, "flag": str}, keep_default_na=False, na_values=_na_values(manifest.order))
+    return InteractionTable(_typed(frame, manifest.order), manifest)
+
+
+def _na_values(order: int) -> dict[str, list[str]]:
+    """Empty cells are missing in numeric columns only: a residue or an ID may well be called NA."""
+    text = {f"{name}_{k}" for name in _TEXT for k in range(1, order + 1)} | {"flag"}
+    return {name: [""] for name in table_columns(order) if name not in text}
+
+
+def _typed(frame: pd.DataFrame, order: int) -> pd.DataFrame:
+    """The same column types from either format."""
+    missing = set(table_columns(order)) - set(frame.columns)
+    if missing:
+        raise ValueError(f"no column {sorted(missing)[0]}")
+    types: dict[str, str] = {f"pos_{k}": "Int64" for k in range(1, order + 1)}
+    types |= {"order": "int64", "n_samples": "Int64"}
+    return frame[table_columns(order)].astype(types)  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""Which terms a model can make non-zero, without walking through all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, islice, product
+from math import comb
+
+import numpy as np
+
+from genoattn.interactions.expansion import Expansion
+from genoattn.tokens import Vocabulary
+
+_BLOCK = 200_000
+
+
+def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.ndarray], dict[int, int]]:
+    """Terms to report, by order: intercept, every column, the non-zero interactions, and all of their sub-terms.
+
+    Parameters
+    ----------
+    expansion
+        The model in the gauge of the table; pass the frequency gauge to get a set that suits every gauge.
+    max_terms
+        For each order of 2 and above, the number of terms with the largest |coefficient| to keep.
+
+    Returns
+    -------
+    For each order an array (n_terms, order) of ascending column indices, sorted; and, by order, how many non-zero terms were
+    left out.
+    """
+    v = expansion.vocabulary
+    found: dict[int, np.ndarray] = {}
+    left_out: dict[int, int] = {}
+    for order in sorted(expansion.model.factors, reverse=True):
+        found[order], left_out[order] = _largest(expansion, order, max_terms)
+    for order in range(expansion.model.order, 2, -1):
+        below = [t[:, list(c)] for t in (found[order],) for c in combinations(range(order), order - 1)]
+        found[order - 1] = _unique([*below, found.get(order - 1, np.zeros((0, order - 1), dtype=np.int64))])
+    found[1] = np.arange(v.n_columns, dtype=np.int64)[:, None]
+    found[0] = np.zeros((1, 0), dtype=np.int64)
+    return dict(sorted(found.items())), {order: n for order, n in left_out.items() if n}
+
+
+def count_terms(vocabulary: Vocabulary, order: int) -> int:
+    """Number of terms of an order: sets of columns at distinct sites (the size of the family for q-values)."""
+    if order == 0:
+        return 1
+    per_site = np.bincount(vocabulary.site, minlength=vocabulary.n_sites)
+    if (per_site == 1).all():
+        return comb(vocabulary.n_sites, order)
+    elementary = [1] + [0] * order  # exact in Python integers, one site at a time
+    for number in per_site.tolist():
+        for k in range(order, 0, -1):
+            elementary[k] += number * elementary[k - 1]
+    return elementary[order]
+
+
+def _largest(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarray, int]:
+    """The non-zero terms of an order with the largest |coefficient|, sorted by column, and how many others there are."""
+    kept, size = np.zeros((0, order), dtype=np.int64), np.zeros(0)
+    n_nonzero = 0
+    for sites in _site_sets(expansion, order):
+        columns = _columns_of(expansion.vocabulary, sites)
+        coefficient = np.abs(expansion.coefficients(columns))
+        nonzero = coefficient > 0
+        n_nonzero += int(nonzero.sum())
+        kept, size = np.concatenate([kept, columns[nonzero]]), np.concatenate([size, coefficient[nonzero]])
+        if len(kept) > max_terms:
+            top = np.argsort(-size, kind="stable")[:max_terms]
+            kept, size = kept[top], size[top]
+    return _unique([kept]), n_nonzero - len(kept)
+
+
+def _site_sets(expansion: Expansion, order: int) -> Iterator[np.ndarray]:
+    """Blocks (n_sets, order) of ascending distinct sites that some rank couples, each set once."""
+    active = expansion.active_sites(order)
+    if not len(active):
+        return
+    if active.shape[1] == 1:
+        active = np.repeat(active, order, axis=1)
+    number = active.sum(axis=-1).astype(np.float64).prod(axis=-1).sum()
+    everything = comb(active.shape[-1], order)
+    if number < min(everything, 5_000_000):
+        sparse = [_distinct_products([np.flatnonzero(slot) for slot in rank]) for rank in active]
+        yield from _blocks(_unique(sparse))
+        return
+    union = np.flatnonzero(active.any(axis=(0, 1)))
+    source = combinations(union.tolist(), order)
+    while block := list(islice(source, _BLOCK)):
+        yield np.array(block, dtype=np.int64)
+
+
+def _distinct_products(slots: list[np.ndarray]) -> np.ndarray:
+    """Ascending sets of distinct sites, one from each slot."""
+    sets = np.stack(np.meshgrid(*slots, indexing="ij"), axis=-1).reshape(-1, len(slots))
+    sets = np.sort(sets, axis=1)
+    return sets[(np.diff(sets, axis=1) > 0).all(axis=1)]
+
+
+def _columns_of(vocabulary: Vocabulary, sites: np.ndarray) -> np.ndarray:
+    """Every choice of columns at each set of sites: shape (n_terms, order)."""
+    if vocabulary.is_dosage:
+        return sites
+    number = vocabulary.n_states[sites]
+    first = vocabulary.first[sites]
+    blocks = []
+    for shape in np.unique(number, axis=0):  # sets with the same numbers of states share their choices
+        rows = (number == shape).all(axis=1)
+        choices = np.array(list(product(*map(range, shape.tolist()))), dtype=np.int64)
+        blocks.append((first[rows][:, None, :] + choices[None]).reshape(-1, sites.shape[1]))
+    return np.concatenate(blocks) if blocks else np.zeros((0, sites.shape[1]), dtype=np.int64)
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _BLOCK):
+        yield rows[start : start + _BLOCK]
+
+
+def _unique(parts: list[np.ndarray]) -> np.ndarray:
+    rows = np.concatenate(parts)
+    return np.unique(rows, axis=0) if len(rows) else rows

@@ -1,0 +1,122 @@
+"""The readout of a phenotype: additive effects plus HyperAttention pooled over distinct sites.
+
+``phi(x) = b + Z g + sum_l w_l(x_l) + sum over orders n, ranks r of lambda_nr D_n(f_nr1, .., f_nrn)(x)``
+
+where ``D_n = sum over unordered distinct sites of the symmetrised product of the factors``. With *tied*
+factors (``f_nrm = f_nr``) D_n is the elementary symmetric polynomial e_n of the entity values, by Newton's
+identities from power sums; with *free* factors it is the pooled order-n HyperAttention of Ustaomeroglu & Qu
+2025 (section 5) restricted to distinct entities, by inclusion-exclusion over set partitions. Either way the cost is linear
+in the number of sites: each block sum is one product of the sample-by-column design with a factor matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+from genoattn.attention.partitions import distinct_sum
+from genoattn.attention.pooled import newton
+from genoattn.cohort import MISSING
+from genoattn.tokens import Vocabulary
+
+
+class Readout(nn.Module):
+    """phi(x) by order, from int8 calls and covariates.
+
+    Parameters
+    ----------
+    vocabulary
+        The columns; their training means centre every factor, so that orders are orthogonal under linkage
+        equilibrium.
+    ranks
+        For each order of 2 and above, the number of terms of the sum over r.
+    n_covariates
+        Width of the covariates, which enter as fixed effects.
+    tied
+        Whether the factors of one rank are the same (e_n) or free (sparse isolated terms, hubs, pathways).
+    """
+
+    mean: Tensor
+    scale: Tensor
+    site: Tensor
+    state: Tensor
+    segment: Tensor
+
+    def __init__(
+        self, vocabulary: Vocabulary, ranks: Mapping[int, int], n_covariates: int = 0, tied: bool = False
+    ) -> None:
+        super().__init__()
+        self.is_dosage, self.tied = vocabulary.is_dosage, tied
+        self.orders = tuple(sorted(ranks))
+        n_columns = vocabulary.n_columns
+        # Dosage parameters are per standard deviation, so that one penalty suits every allele frequency.
+        scale = vocabulary.variance**0.5 if vocabulary.is_dosage else 1.0 + 0.0 * vocabulary.variance
+        self.register_buffer("mean", torch.tensor(vocabulary.mean, dtype=torch.get_default_dtype()))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.get_default_dtype()).clamp(min=1e-8))
+        self.register_buffer("site", torch.tensor(vocabulary.site))
+        self.register_buffer("state", torch.tensor(vocabulary.state))
+        self.register_buffer("segment", torch.tensor(vocabulary.first))
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.covariate = nn.Parameter(torch.zeros(n_covariates))
+        self.additive = nn.Parameter(torch.zeros(n_columns))
+        self.factors = nn.ParameterDict()
+        self.weights = nn.ParameterDict()
+        for order in self.orders:
+            slots = 1 if tied else order
+            self.factors[str(order)] = nn.Parameter(torch.zeros(ranks[order], slots, n_columns))
+            # The scale of a free rank is in its factors; a tied one needs a sign of its own.
+            self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
+
+    def design(self, calls: Tensor) -> Tensor:
+        """Columns of a batch: standardised dosages or state indicators, 0 where missing; (sample, column)."""
+        state = calls[:, self.site]
+        if not self.is_dosage:
+            return (state == self.state).to(self.mean.dtype)
+        centred = (state.to(self.mean.dtype) - self.mean) / self.scale
+        return centred.masked_fill(state == MISSING, 0.0)
+
+    def centred(self, values: Tensor) -> Tensor:
+        """Subtract from state values their training mean at each site; dosage columns are centred already."""
+        if self.is_dosage:
+            return values
+        site_mean = values.new_zeros(*values.shape[:-1], len(self.segment))
+        site_mean = site_mean.index_add(-1, self.site, values * self.mean)
+        return values - site_mean[..., self.site]
+
+    def forward(self, calls: Tensor, covariates: Tensor) -> Tensor:
+        """Contribution of each order to the phenotype.
+
+        Parameters
+        ----------
+        calls
+            Shape (n_samples, n_sites), int8, -1 where missing.
+        covariates
+            Shape (n_samples, n_covariates).
+
+        Returns
+        -------
+        Shape (n_samples, 1 + n_orders): orders 0 (intercept and covariates), 1, then ``self.orders``.
+        """
+        design = self.design(calls)  # (sample, column)
+        parts = [self.bias + covariates @ self.covariate, design @ self.centred(self.additive)]
+        parts += [self._interaction(order, design) for order in self.orders]
+        return torch.stack(parts, dim=-1)
+
+    def _interaction(self, order: int, design: Tensor) -> Tensor:
+        factor = self.centred(self.factors[str(order)])  # (rank, slot, column)
+        weight = self.weights[str(order)]
+        if factor.shape[0] == 0:
+            return design.new_zeros(len(design))
+        powers = [design**m if self.is_dosage else design for m in range(1, order + 1)]
+        if self.tied:
+            sums = torch.stack([powers[m - 1] @ factor[:, 0].T ** m for m in range(1, order + 1)])  # (m, sample, rank)
+            return newton(sums) @ weight
+        blocks = {
+            block: powers[len(block) - 1] @ factor[:, list(block)].prod(dim=1).T
+            for size in range(1, order + 1)
+            for block in combinations(range(order), size)
+        }
+        return distinct_sum(blocks, order) @ weight

@@ -1,0 +1,54 @@
+"""Samples for training, validation and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genoattn.errors import InputError
+
+_MINIMUM = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Ascending sample indices of each part; together all samples, each once."""
+
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: float, seed: int) -> Split:
+    """Random split; cases and controls in the same proportion everywhere.
+
+    Parameters
+    ----------
+    phenotype
+        Shape (n_samples,).
+    binary
+        Whether to stratify by the phenotype.
+    validation, test
+        Share of the samples in each.
+    seed
+        Of the shuffle.
+    """
+    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise InputError(f"validation share {validation} and test share {test} must be positive and leave a training set")
+    n = len(phenotype)
+    if n < _MINIMUM:
+        raise InputError(f"{n} samples with genotypes and phenotype; a fit needs at least {_MINIMUM}")
+    rng = np.random.default_rng(seed)
+    strata = [np.flatnonzero(phenotype == c) for c in (0, 1)] if binary else [np.arange(n)]
+    parts: tuple[list[np.ndarray], ...] = ([], [], [])
+    for stratum in strata:
+        if len(stratum) < 3:
+            kind = "controls" if stratum is strata[0] else "cases"
+            raise InputError(f"{len(stratum)} {kind} among {n} samples; a fit needs at least 3 of each")
+        shuffled = rng.permutation(stratum)
+        n_validation = max(1, round(validation * len(stratum)))
+        n_test = max(1, round(test * len(stratum))) if test else 0
+        for part, chosen in zip(parts, np.split(shuffled, [len(stratum) - n_validation - n_test, len(stratum) - n_test]), strict=True):
+            part.append(chosen)
+    return Split(*(np.sort(np.concatenate(part)) for part in parts))

@@ -1,0 +1,239 @@
+"""A thin LightningModule around the readout: loss, proximal optimiser, logging; and its data."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from genoattn.model.readout import Readout
+
+
+class ProximalAdam(torch.optim.Optimizer):
+    """Adam, then soft-thresholding in Adam's own metric, so that sparse parameters reach exact zeros.
+
+    After the step of size lr * m / (sqrt(v) + p) a parameter with penalty p is shrunk towards zero by
+    lr * p / (sqrt(v) + p): a zero stays zero while its smoothed gradient is below p (Yun et al. 2021, ProxGen). The penalty
+    in the denominator bounds one step's shrinkage by lr; without it a parameter that starts at its optimum,
+    where the gradient vanishes, would be wiped out by the first step.
+
+    Parameters
+    ----------
+    params
+        Parameter groups; ``l1`` of a group is a penalty (float), ``l1_weights`` a list of tensors that multiply it.
+    lr
+        Step size.
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
+        if not lr > 0:
+            raise ValueError(f"lr: got {lr}, needs a positive number")
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": 1e-8, "l1": 0.0, "l2": 0.0, "l1_weights": None})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            weights = group["l1_weights"] or [1.0] * len(group["params"])
+            for p, weight in zip(group["params"], weights, strict=True):
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state.update(step=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                gradient = p.grad + group["l2"] * p
+                state["step"] += 1
+                state["m"].mul_(beta1).add_(gradient, alpha=1 - beta1)
+                state["v"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+                m = state["m"] / (1 - beta1 ** state["step"])
+                v = state["v"] / (1 - beta2 ** state["step"])
+                penalty = group["l1"] * weight
+                rate = group["lr"] / (v.sqrt() + penalty + group["eps"])
+                p.sub_(rate * m)
+                if group["l1"]:
+                    p.copy_(p.sign() * (p.abs() - rate * penalty).clamp(min=0))
+        return loss
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """Penalties on the mean loss.
+
+    Parameters
+    ----------
+    additive
+        L2 on additive effects.
+    factor
+        L1 on factor entries away from the start; entries in its support bear ``support`` times as much.
+    support
+        Relative L1 of the entries that the start made non-zero.
+    factor_l2
+        L2 on factor entries.
+    """
+
+    additive: float = 0.0
+    factor: float = 0.0
+    support: float = 0.1
+    factor_l2: float = 0.0
+
+
+class PhenotypeModule(pl.LightningModule):
+    """Loss, optimiser and logging of a :class:`Readout`.
+
+    Parameters
+    ----------
+    readout
+        The model.
+    binary
+        Bernoulli likelihood with a logit link instead of Gaussian with unit variance.
+    penalties
+        See :class:`Penalties`.
+    lr
+        Learning rate.
+    """
+
+    def __init__(self, readout: Readout, binary: bool, penalties: Penalties, lr: float) -> None:
+        super().__init__()
+        self.readout, self.binary, self.penalties, self.lr = readout, binary, penalties, lr
+
+    def forward(self, calls: Tensor, covariates: Tensor) -> Tensor:
+        return self.readout(calls, covariates).sum(dim=-1)
+
+    def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Mean negative log-likelihood, up to a constant."""
+        calls, covariates, phenotype = batch
+        phi = self(calls, covariates)
+        if self.binary:
+            return nn.functional.binary_cross_entropy_with_logits(phi, phenotype)
+        return 0.5 * nn.functional.mse_loss(phi, phenotype)
+
+    def training_step(self, batch: Any, _: int) -> Tensor:
+        return self.loss(batch)
+
+    def validation_step(self, batch: Any, _: int) -> None:
+        self.log("val_loss", self.loss(batch), prog_bar=True, batch_size=len(batch[0]))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        r = self.readout
+        factors = list(r.factors.values())
+        weights = [_penalty_weights(f.detach(), self.penalties.support) for f in factors]
+        groups = [
+            {"params": [r.bias, r.covariate]},
+            {"params": [r.additive], "l2": self.penalties.additive},
+            {
+                "params": factors,
+                "l1": self.penalties.factor,
+                "l1_weights": weights,
+                "l2": self.penalties.factor_l2,
+            },
+            {"params": [w for w in r.weights.values() if w.requires_grad]},
+        ]
+        return ProximalAdam([g for g in groups if g["params"]], lr=self.lr)
+
+
+def _penalty_weights(factor: Tensor, support: float) -> Tensor:
+    """Relative L1 of each entry of factors (rank, slot, column).
+
+    The gradient of an entry has the size of its partners, the other slots of its rank, and noise scales with it; entries that
+    the start chose bear only ``support`` of the penalty that noise alone would need.
+    """
+    norm = factor.norm(dim=2, keepdim=True)  # (rank, slot, 1)
+    partners = norm.prod(dim=1, keepdim=True) / norm.clamp(min=1e-12)
+    return partners * torch.where(factor != 0, support, 1.0).to(factor)
+
+
+class Batches:
+    """Calls, covariates and phenotype in memory, served in batches without copying them sample by sample."""
+
+    def __init__(self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator | None = None) -> None:
+        self.tensors, self.batch_size, self.generator = tensors, batch_size, generator
+
+    def __len__(self) -> int:
+        return -(-len(self.tensors[0]) // self.batch_size)
+
+    def __iter__(self) -> Any:
+        n = len(self.tensors[0])
+        if self.batch_size >= n:
+            yield self.tensors
+            return
+        order = torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
+        for start in range(0, n, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            yield tuple(t[chosen] for t in self.tensors)
+
+
+class CohortData(pl.LightningDataModule):
+    """Training and validation batches of a cohort.
+
+    Parameters
+    ----------
+    calls
+        Shape (n_samples, n_sites), int8.
+    covariates
+        Shape (n_samples, n_covariates), float.
+    phenotype
+        Shape (n_samples,), float.
+    training, validation
+        Sample indices.
+    batch_size
+        Samples in a training batch.
+    seed
+        Of the order of the batches.
+    """
+
+    def __init__(
+        self,
+        calls: np.ndarray,
+        covariates: np.ndarray,
+        phenotype: np.ndarray,
+        training: np.ndarray,
+        validation: np.ndarray,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        dtype = torch.get_default_dtype()
+        self.tensors = (torch.tensor(calls), torch.tensor(covariates, dtype=dtype), torch.tensor(phenotype, dtype=dtype))
+        self.training, self.validation = torch.tensor(training), torch.tensor(validation)
+        self.batch_size, self.seed = batch_size, seed
+
+    def train_dataloader(self) -> Any:
+        generator = torch.Generator().manual_seed(self.seed)
+        return Batches(tuple(t[self.training] for t in self.tensors), self.batch_size, generator)
+
+    def val_dataloader(self) -> Any:
+        return Batches(tuple(t[self.validation] for t in self.tensors), max(self.batch_size, 4096))
+
+
+class BestWeights(pl.Callback):
+    """Early stopping on the validation loss, with the best weights put back in the end; nothing touches the disk."""
+
+    def __init__(self, patience: int, min_delta: float = 1e-5) -> None:
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.best_epoch, self.waited = float("inf"), -1, 0
+        self._weights: dict[str, Tensor] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        value = float(trainer.callback_metrics["val_loss"])
+        if value < self.best:
+            self.waited = 0 if value < self.best - self.min_delta else self.waited + 1
+            self.best, self.best_epoch = value, trainer.current_epoch
+            self._weights = copy.deepcopy(pl_module.state_dict())
+        else:
+            self.waited += 1
+        if self.waited > self.patience:
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._weights:
+            pl_module.load_state_dict(self._weights)

@@ -1,0 +1,41 @@
+"""Where a result comes from: versions of the packages, checksums of the inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = ("genoattn", "torch", "pytorch-lightning", "numpy", "pandas", "pysam", "biopython", "statsmodels")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # run from a source tree without metadata
+            found[name] = "unknown"
+    return found
+
+
+def input_records(source: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """File name and SHA-256 of each input, by role."""
+    records = {}
+    for role, path in source.items():
+        file = Path(path)
+        digest = sha256(file) if file.is_file() else ""
+        records[role] = {"file": file.name, "sha256": digest}
+    return records
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while piece := handle.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
