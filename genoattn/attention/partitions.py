@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import combinations
 from math import factorial, prod
+from typing import TypeVar
 
+import numpy as np
 from torch import Tensor
 
 Block = tuple[int, ...]
 Partition = tuple[Block, ...]
+Value = TypeVar("Value", Tensor, np.ndarray)
 
 
 @cache
@@ -72,9 +75,7 @@ def partition_weight(partition: Partition) -> int:
     return prod(block_weight(block) for block in partition)
 
 
-def distinct_sums(
-    block_sums: Mapping[Block, Tensor] | Callable[[Block], Tensor], n: int
-) -> dict[Block, Tensor]:
+def distinct_sums(block_sums: Mapping[Block, Value] | Callable[[Block], Value], n: int) -> dict[Block, Value]:
     """Sum over ordered distinct entities, for every non-empty subset of the factors at once.
 
     The sum over partitions is folded into D(A) = sum over blocks B holding the first element of A of
@@ -96,7 +97,7 @@ def distinct_sums(
         raise ValueError(f"n: got {n}, needs at least one factor")
     block_sum = block_sums if callable(block_sums) else block_sums.__getitem__
     blocks = {block: block_sum(block) for block in subsets(n) if block}
-    sums: dict[Block, Tensor] = {}
+    sums: dict[Block, Value] = {}
     for subset in blocks:
         total = None
         for block, rest in first_blocks(subset):
@@ -108,7 +109,7 @@ def distinct_sums(
     return sums
 
 
-def distinct_sum(block_sums: Mapping[Block, Tensor] | Callable[[Block], Tensor], n: int) -> Tensor:
+def distinct_sum(block_sums: Mapping[Block, Value] | Callable[[Block], Value], n: int) -> Value:
     """Sum over ordered distinct entities (i1, .., in) of the product of f_m(i_m).
 
     Parameters and shapes as for `distinct_sums`, of which this is the entry with every factor.

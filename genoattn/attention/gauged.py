@@ -1,0 +1,166 @@
+r"""Coefficients of every order, in a gauge, from the factors alone.
+
+Split each factor into the gauge's mean at its site and the rest, F_m = mean_m + c_m. The pooled output is the
+coefficient of t_0 .. t_{n-1} (each t_m^2 = 0) in prod over sites l of (1 + sum_m F_m(l) t_m). Taking out
+the sites of a term,
+
+.. math:: \text{coefficient}(t) = [t_0 .. t_{n-1}] \; E \prod_{a \in t} g_a, \qquad
+          E = \prod_l (1 + \text{mean}(l)), \quad g_a = \frac{c(a)}{1 + \text{mean}(l_a)},
+
+where E's part for a set of arguments is the sum over distinct sites of their means, and
+g_a's part for a set A is sum_{m in A} c_m(a) (-1)^(|A|-1) (|A|-1)! prod_{m' in A - m} mean_m'(l_a). So the
+coefficients of order k are again a sum of products, one for each way to choose k disjoint sets of
+arguments.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from genoattn.attention.partitions import (
+    Block,
+    Partition,
+    block_weight,
+    distinct_sums,
+    set_partitions,
+    subsets,
+)
+from genoattn.attention.terms import SymmetricTerms
+from genoattn.attention.top_terms import TopTerms, top_products
+
+
+@dataclass(frozen=True)
+class GaugedTable:
+    """The terms of an interaction table in one gauge.
+
+    Attributes
+    ----------
+    gauge
+        Name of the gauge.
+    factors
+        As in `FactoredTable`, each (token, rank, channel).
+    site
+        Shape (token,), from 0 without gaps.
+    weights
+        Shape (token,), the gauge's distribution over the tokens of each site.
+    """
+
+    gauge: str
+    factors: tuple[np.ndarray, ...]
+    site: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def order(self) -> int:
+        """Highest order of a term."""
+        return len(self.factors)
+
+    @cached_property
+    def means(self) -> list[np.ndarray]:
+        """The gauge's mean of each factor at each site, (site, rank, channel)."""
+        return [_sum_by_site(self.weights[:, None, None] * factor, self.site) for factor in self.factors]
+
+    @cached_property
+    def _pooled_means(self) -> dict[Block, np.ndarray]:
+        """E: for each set of arguments the sum over distinct sites of their means, (rank, channel)."""
+
+        def block_sum(block: Block) -> np.ndarray:
+            return np.prod([self.means[m] for m in block], axis=0).sum(axis=0)
+
+        return {(): np.ones(self.factors[0].shape[1:]), **distinct_sums(block_sum, self.order)}
+
+    @property
+    def intercept(self) -> np.ndarray:
+        """The term of order 0, shape (channel,)."""
+        return self._pooled_means[tuple(range(self.order))].sum(axis=0)
+
+    def component(self, order: int) -> SymmetricTerms:
+        """All coefficients of one order, from 1 to the table's, as a sum of products."""
+        if not 1 <= order <= self.order:
+            raise ValueError(f"order: got {order}, needs 1 to {self.order}, the order of the table")
+        taken = {block: self._taken_out(block) for block in subsets(self.order)[1:]}
+        columns: list[list[np.ndarray]] = [[] for _ in range(order)]
+        for blocks, left in _disjoint_blocks(self.order, order):
+            parts = [taken[block] for block in blocks]
+            parts[0] = parts[0] * self._pooled_means[left]
+            # A product with a factor that is zero at every token adds nothing; centred factors have many.
+            alive = np.all([np.abs(part).any(axis=(0, 2)) for part in parts], axis=0)
+            for m, part in enumerate(parts):
+                columns[m].append(part[:, alive])
+        factors = tuple(np.concatenate(c, axis=1) for c in columns)
+        return SymmetricTerms(factors, self.site, self.weights)
+
+    def _taken_out(self, block: Block) -> np.ndarray:
+        """g: the part of a term's token for a set of arguments, (token, rank, channel)."""
+        total = np.zeros_like(self.factors[0])
+        for m in block:
+            part = self.factors[m] - self.means[m][self.site]
+            for other in block:
+                if other != m:
+                    part = part * self.means[other][self.site]
+            total += part
+        return block_weight(block) * total
+
+    def coefficient(self, *tokens: int) -> np.ndarray:
+        """The coefficient of tokens at distinct sites, shape (channel,); of no token, the intercept."""
+        return self.component(len(tokens)).coefficient(*tokens) if tokens else self.intercept
+
+    def variance_components(self) -> np.ndarray:
+        """Variance of each order when sites are independent with the gauge's distribution.
+
+        Returns
+        -------
+        Shape (order, channel), orders 1 to the highest. Orders are orthogonal, so these add up to the
+        variance of the pooled output.
+        """
+        self._check_spread("variance_components")
+        return np.stack([self.component(order).variance() for order in range(1, self.order + 1)])
+
+    def top_terms(self, k: int, order: int, by: str = "coefficient", *, channel: int = 0) -> TopTerms:
+        """The k terms of one order with the largest |coefficient| or variance, exactly (see `top_terms`).
+
+        Parameters
+        ----------
+        k
+            How many terms.
+        order
+            Number of tokens in a term.
+        by
+            `coefficient`, or `variance`: frequency of the joint state times coefficient squared, the term's
+            share in `variance_components`.
+        channel
+            Which output.
+        """
+        if by not in ("coefficient", "variance"):
+            raise ValueError(f"by: got {by!r}, needs 'coefficient' or 'variance'")
+        if by == "variance":
+            self._check_spread("by")
+        axes = self.component(order).axes(channel)
+        scale = np.sqrt(self.weights) if by == "variance" else None
+        return top_products(axes, self.site, k, scale=scale)
+
+    def _check_spread(self, name: str) -> None:
+        if self.gauge == "reference":
+            raise ValueError(
+                f"{name}: got gauge 'reference', where nothing varies; needs gauge('frequency') for variances"
+            )
+
+
+def _sum_by_site(values: np.ndarray, site: np.ndarray) -> np.ndarray:
+    totals = np.zeros((int(site.max()) + 1, *values.shape[1:]))
+    np.add.at(totals, site, values)
+    return totals
+
+
+def _disjoint_blocks(n: int, k: int) -> Iterator[tuple[Partition, Block]]:
+    """Every k disjoint non-empty sets of the n arguments, with the arguments left over.
+
+    They are the partitions of n + 1 elements into k + 1 blocks, the block of the extra element being what
+    is left.
+    """
+    for partition in set_partitions(n + 1):
+        if len(partition) == k + 1:
+            extra, *blocks = (tuple(e - 1 for e in block if e > 0) for block in partition)
+            yield tuple(blocks), extra
