@@ -1,0 +1,186 @@
+"""A table to Covariates: numeric columns as they are, categorical ones as dummies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from genoattn.cohort import Covariates
+from genoattn.errors import InputError
+from genoattn.io.tables import MISSING_TEXT, Table, list_names, numeric_column, to_number
+
+# Relative length of what is left of a standardised column after projection on the others.
+_RANK_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the columns of a table become covariates.
+
+    Parameters
+    ----------
+    numeric
+        Names of the numeric columns.
+    levels
+        For each categorical column its levels, the first being the baseline.
+    names
+        The covariates in order: a numeric column's name, or ``column=level``.
+    """
+
+    numeric: tuple[str, ...]
+    levels: dict[str, tuple[str, ...]]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> Plan:
+        """The plan behind the names and levels a model has stored."""
+        dummies = {f"{column}={level}" for column, values in levels.items() for level in values[1:]}
+        numeric = tuple(name for name in names if name not in dummies)
+        return cls(numeric, {column: tuple(values) for column, values in levels.items()}, tuple(names))
+
+
+def plan_covariates(table: Table, rows: np.ndarray) -> Plan:
+    """Decide which columns are numeric, and the levels of the others.
+
+    Parameters
+    ----------
+    table
+        All of its columns are covariates.
+    rows
+        Shape (n_used,), the rows in use: levels are those seen there, sorted. Type is decided on all rows.
+
+    Raises
+    ------
+    InputError
+        No columns, a column with one level, or one that is half numbers, half words.
+    """
+    if not table.columns:
+        raise InputError(
+            f"{table.path}: no covariates beside the ID column; add columns or leave the table out"
+        )
+    numeric, names = [], []
+    levels: dict[str, tuple[str, ...]] = {}
+    for column, texts in table.columns.items():
+        if _is_numeric(table, column):
+            numeric.append(column)
+            names.append(column)
+            continue
+        levels[column] = tuple(sorted({texts[i] for i in rows} - MISSING_TEXT))
+        if len(levels[column]) < 2:
+            found = levels[column][0] if levels[column] else "nothing"
+            raise _constant(table, column, found)
+        names += [f"{column}={level}" for level in levels[column][1:]]
+    return Plan(tuple(numeric), levels, tuple(names))
+
+
+def _is_numeric(table: Table, column: str) -> bool:
+    """Whether every value is a number; a slip of the pen among numbers must not make a category of each."""
+    texts = table.columns[column]
+    distinct = {text: to_number(text) for text in texts if text not in MISSING_TEXT}
+    words = [text for text, value in distinct.items() if value is None]
+    if words and 2 * len(words) < len(distinct):
+        sample = table.ids[texts.index(words[0])]
+        raise InputError(
+            f"{table.path}: covariate '{column}' of sample {sample} is '{words[0]}' among numbers; "
+            "correct it, write NA, or put a letter before every value to make it categorical"
+        )
+    return not words
+
+
+def missing_rows(table: Table) -> np.ndarray:
+    """Whether a row lacks any of the table's values, shape (n_rows,)."""
+    missing = np.zeros(len(table.ids), dtype=bool)
+    for texts in table.columns.values():
+        missing |= np.fromiter((text in MISSING_TEXT for text in texts), dtype=bool, count=len(texts))
+    return missing
+
+
+def check_columns(table: Table, plan: Plan) -> None:
+    """Raise InputError if the table lacks a column of the plan."""
+    absent = [name for name in (*plan.numeric, *plan.levels) if name not in table.columns]
+    if absent:
+        raise InputError(
+            f"{table.path}: no covariate {list_names(absent)}, which the model has; "
+            f"there are: {list_names(table.columns) or 'none'}"
+        )
+
+
+def only_planned(table: Table, plan: Plan) -> Table:
+    """The table without the columns a model does not know."""
+    check_columns(table, plan)
+    return Table(table.path, table.ids, {name: table.columns[name] for name in (*plan.numeric, *plan.levels)})
+
+
+def expand_covariates(
+    table: Table, rows: np.ndarray, names: Sequence[str], levels: Mapping[str, Sequence[str]]
+) -> Covariates:
+    """Covariates of new samples, expanded as a fitted model's were.
+
+    Parameters
+    ----------
+    table
+        Its columns are found by name; those the model does not know are ignored.
+    rows
+        Shape (n_used,), rows of the table without missing values (see ``missing_rows``).
+    names, levels
+        Those of the fitted model's ``Covariates``.
+
+    Raises
+    ------
+    InputError
+        A column is missing, a level is new, or a value is not a finite number.
+    """
+    plan = Plan.of(names, levels)
+    check_columns(table, plan)
+    columns: dict[str, np.ndarray] = {}
+    for column in plan.numeric:
+        values = numeric_column(table, column, "covariate")[rows]
+        if not np.isfinite(values).all():
+            sample = table.ids[rows[np.argmin(np.isfinite(values))]]
+            raise InputError(
+                f"{table.path}: covariate '{column}' of sample {sample} is not a finite number; "
+                "correct it or write NA"
+            )
+        columns[column] = values
+    for column, known in plan.levels.items():
+        texts = np.array([table.columns[column][i] for i in rows], dtype=object)
+        for i, text in zip(rows, texts, strict=True):
+            if text not in known:
+                raise InputError(
+                    f"{table.path}: covariate '{column}' of sample {table.ids[i]} has the level '{text}', "
+                    f"unseen when the model was fitted ({list_names(known)}); correct it or write NA"
+                )
+        for level in known[1:]:
+            columns[f"{column}={level}"] = (texts == level).astype(np.float64)
+    values = np.column_stack([columns[name] for name in plan.names])
+    return Covariates(plan.names, values, plan.levels)
+
+
+def check_covariates(table: Table, covariates: Covariates) -> None:
+    """Raise InputError if a column is constant, or dependent on the ones before it and the intercept."""
+    values = covariates.values
+    for column, name in zip(values.T, covariates.names, strict=True):
+        if (column == column[0]).all():
+            raise _constant(table, name, f"{column[0]:g}")
+    if len(values) <= len(covariates.names):
+        raise InputError(
+            f"{table.path}: {len(covariates.names)} covariates for {len(values)} samples in use; use fewer"
+        )
+    standardised = values - values.mean(axis=0)
+    standardised /= np.linalg.norm(standardised, axis=0)
+    # A zero on the diagonal of R: the column lies in the span of those before it.
+    left = np.abs(np.diag(np.linalg.qr(standardised, mode="r")))
+    if (left < _RANK_TOLERANCE).any():
+        name = covariates.names[int(np.argmax(left < _RANK_TOLERANCE))]
+        raise InputError(
+            f"{table.path}: covariate '{name}' is a linear combination of the other covariates "
+            "and the intercept; remove it"
+        )
+
+
+def _constant(table: Table, name: str, found: str) -> InputError:
+    return InputError(
+        f"{table.path}: covariate '{name}' is constant ({found}) in the samples in use; remove it"
+    )

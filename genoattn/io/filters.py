@@ -1,0 +1,90 @@
+"""Which sites to keep: polymorphic, called in most samples, not too rare. What goes is counted by reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from genoattn.cohort import MISSING, Cohort
+from genoattn.errors import InputError
+
+_DEFAULT_MAF = {"genotype": 0.01, "sequence": 0.0}
+
+
+def state_counts(cohort: Cohort) -> np.ndarray:
+    """Samples in each state, shape (largest number of states, n_sites); 0 for states a site does not have."""
+    n_states = int(cohort.sites.n_states.max(initial=0))
+    return np.array([(cohort.calls == state).sum(axis=0) for state in range(n_states)])
+
+
+def missingness(cohort: Cohort) -> np.ndarray:
+    """The fraction of samples without a call, shape (n_sites,)."""
+    return (cohort.calls == MISSING).mean(axis=0)
+
+
+def minor_frequency(cohort: Cohort) -> np.ndarray:
+    """Minor allele frequency among the called samples, shape (n_sites,); 0 where none is called.
+
+    Genotypes: the frequency f of the effect allele is its mean number of copies over the ploidy of the site
+    (the largest seen), and the smaller of f and 1 - f counts. Sequences: all states but the commonest.
+    """
+    counts = state_counts(cohort)
+    called = np.maximum(counts.sum(axis=0), 1)
+    if cohort.kind == "sequence":
+        return np.where(counts.sum(axis=0) > 0, 1 - counts.max(axis=0) / called, 0.0)
+    copies = np.arange(len(counts)) @ counts
+    frequency = copies / called / np.maximum(cohort.sites.n_states - 1, 1)
+    return np.minimum(frequency, 1 - frequency)
+
+
+def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: float, path: Path) -> Cohort:
+    """The sites worth analysing in the samples at hand.
+
+    Parameters
+    ----------
+    cohort
+        After samples were matched.
+    read
+        What was read, in words, for the log: ``900 records (912 sites)``.
+    maf
+        The least minor allele frequency; None is 0.01 for genotypes and 0 for sequences.
+    max_missing
+        The largest fraction of samples without a call.
+    path
+        The genotype file, for messages.
+
+    Raises
+    ------
+    InputError
+        No site is left; the message says which filter took what.
+    """
+    maf = _DEFAULT_MAF[cohort.kind] if maf is None else maf
+    counts = state_counts(cohort)
+    missing = missingness(cohort)
+    over_missing = missing > max_missing
+    n_seen = (counts > 0).sum(axis=0)
+    # A site nobody is called at shows no state: that is missingness, unless the limit lets it pass.
+    monomorphic = (n_seen == 1) | ((n_seen == 0) & ~over_missing)
+    over_missing &= ~monomorphic
+    rare = (minor_frequency(cohort) < maf) & ~monomorphic & ~over_missing
+    keep = ~(monomorphic | over_missing | rare)
+    reasons = (
+        f"{int(monomorphic.sum())} monomorphic, "
+        f"{int(over_missing.sum())} over the missingness limit {max_missing:g}, "
+        f"{int(rare.sum())} under the minor allele frequency {maf:g}"
+    )
+    if not keep.any():
+        raise InputError(
+            f"{path}: no site is left of {read} in {cohort.n_samples} samples: {reasons}; "
+            "loosen the filter that took most, or check the samples"
+        )
+    line = f"read {read}, kept {int(keep.sum())} ({reasons})"
+    kept = cohort if keep.all() else cohort.select_sites(keep)
+    return with_log(kept, line)
+
+
+def with_log(cohort: Cohort, *lines: str) -> Cohort:
+    """The cohort with lines added to its log."""
+    return replace(cohort, log=(*cohort.log, *lines))

@@ -1,0 +1,146 @@
+"""Samples matched with their phenotypes and covariates by ID, never by order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from genoattn.cohort import Cohort, Covariates
+from genoattn.errors import InputError
+from genoattn.io.covariates import (
+    Plan,
+    check_covariates,
+    expand_covariates,
+    missing_rows,
+    only_planned,
+    plan_covariates,
+)
+from genoattn.io.filters import with_log
+from genoattn.io.tables import Table, numeric_column, read_table
+from genoattn.io.traits import TraitType, Transform, build_phenotype, choose_trait
+
+
+class _Tally:
+    """Which samples are still in use, and why the others are not: the first reason counts."""
+
+    def __init__(self, n_samples: int) -> None:
+        self.keep = np.ones(n_samples, dtype=bool)
+        self._counts: list[tuple[int, str]] = []
+
+    def drop(self, out: np.ndarray, reason: str) -> None:
+        self._counts.append((int((out & self.keep).sum()), reason))
+        self.keep &= ~out
+
+    def reasons(self) -> str:
+        return ", ".join(f"{n} {reason}" for n, reason in self._counts)
+
+
+def match_phenotype(
+    cohort: Cohort,
+    path: Path,
+    trait: str | None,
+    transform: Transform,
+    trait_type: TraitType,
+    covar: Path | None,
+) -> Cohort:
+    """The samples with a phenotype and all covariates, in the order of the genotype file.
+
+    Parameters
+    ----------
+    cohort
+        As read, without phenotype.
+    path, covar
+        Tables of phenotypes and covariates.
+    trait, transform, trait_type
+        See ``genoattn.io.read``.
+    """
+    table = read_table(path)
+    name = choose_trait(table, trait)
+    rows = _rows(cohort, table)
+    values = np.append(numeric_column(table, name, "trait"), np.nan)[rows]  # (sample,), NaN without a row
+    tally = _Tally(cohort.n_samples)
+    tally.drop(rows < 0, f"without a row in {path}")
+    tally.drop(np.isnan(values), f"without a value of {name}")
+    covariate_table = None if covar is None else read_table(covar)
+    if covariate_table is not None:
+        if name in covariate_table.columns:
+            raise InputError(
+                f"{covar}: covariate '{name}' is the trait itself; give a table without that column"
+            )
+        covariate_rows = _drop_without_covariates(cohort, covariate_table, tally)
+    kept = _keep(cohort, tally)
+    phenotype, lines = build_phenotype(path, name, kept.samples, values[tally.keep], trait_type, transform)
+    kept = replace(kept, phenotype=phenotype)
+    if covariate_table is not None:
+        kept = _with_new_covariates(kept, covariate_table, covariate_rows[tally.keep])
+    unused = len(table.ids) - int((rows >= 0).sum())
+    if unused:
+        lines.append(f"{unused} rows of {path} have no genotypes")
+    return with_log(kept, *lines)
+
+
+def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Cohort:
+    """The samples with all covariates, without a phenotype.
+
+    Parameters
+    ----------
+    cohort
+        As read.
+    path
+        Table of covariates.
+    like
+        Covariates of a fitted model, whose names and levels the table is expanded to; None to expand it on
+        its own terms.
+    """
+    table = read_table(path)
+    if like is not None:
+        table = only_planned(table, Plan.of(like.names, like.levels))
+    tally = _Tally(cohort.n_samples)
+    rows = _drop_without_covariates(cohort, table, tally)
+    kept = _keep(cohort, tally)
+    rows = rows[tally.keep]
+    if like is None:
+        return _with_new_covariates(kept, table, rows)
+    return replace(kept, covariates=expand_covariates(table, rows, like.names, like.levels))
+
+
+def _rows(cohort: Cohort, table: Table) -> np.ndarray:
+    """The table's row for each sample, shape (n_samples,), -1 for none; an error if there is none at all."""
+    rows = table.rows(cohort.samples)
+    if (rows < 0).all():
+        ours = ", ".join(str(sample) for sample in cohort.samples[:3])
+        theirs = ", ".join(table.ids[:3])
+        raise InputError(
+            f"{table.path}: no sample in common with the genotypes; IDs there: {theirs}; "
+            f"IDs of the genotypes: {ours}; make them alike"
+        )
+    return rows
+
+
+def _drop_without_covariates(cohort: Cohort, table: Table, tally: _Tally) -> np.ndarray:
+    rows = _rows(cohort, table)
+    tally.drop(rows < 0, f"without a row in {table.path}")
+    tally.drop(np.append(missing_rows(table), False)[rows], "with a missing covariate")
+    return rows
+
+
+def _keep(cohort: Cohort, tally: _Tally) -> Cohort:
+    reasons = tally.reasons()
+    if not tally.keep.any():
+        raise InputError(f"no sample is left of {cohort.n_samples}: {reasons}; check the tables")
+    line = f"{cohort.n_samples} samples with genotypes, kept {int(tally.keep.sum())} ({reasons})"
+    kept = cohort if tally.keep.all() else cohort.select_samples(tally.keep)
+    return with_log(kept, line)
+
+
+def _with_new_covariates(cohort: Cohort, table: Table, rows: np.ndarray) -> Cohort:
+    plan = plan_covariates(table, rows)
+    covariates = expand_covariates(table, rows, plan.names, plan.levels)
+    check_covariates(table, covariates)
+    lines = [
+        f"covariate {column}: categorical, {len(levels)} levels, baseline {levels[0]}"
+        for column, levels in plan.levels.items()
+    ]
+    return with_log(replace(cohort, covariates=covariates), *lines)

@@ -1,0 +1,142 @@
+"""Tables of samples (phenotypes, covariates): text in, columns of text out, keyed by sample ID."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genoattn.errors import InputError
+from genoattn.io.text import read_lines
+
+# What stands for a missing value. "." is VCF's and no number or sensible category; -9 is not here, as it
+# may be a measurement.
+MISSING_TEXT = frozenset({"", "NA", "NaN", "nan", "."})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of samples.
+
+    Parameters
+    ----------
+    path
+        Where it came from.
+    ids
+        The sample ID of each row, unique, case as written.
+    columns
+        The other columns as text, by name, in file order; PLINK's FID is left out.
+    """
+
+    path: Path
+    ids: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]]
+
+    def rows(self, samples: Iterable[str]) -> np.ndarray:
+        """The row of each sample, shape (n_samples,); -1 for a sample without one."""
+        row = {sample: i for i, sample in enumerate(self.ids)}
+        return np.array([row.get(sample, -1) for sample in samples], dtype=np.intp)
+
+
+def read_table(path: Path) -> Table:
+    """Read a table with a header line and an ``IID`` or ``sample`` column.
+
+    Columns are separated by tabs if the header line has one, else by commas, else by spaces. PLINK's
+    ``#FID IID`` is understood. Empty cells, ``NA``, ``NaN``, ``nan`` and ``.`` are missing values.
+    """
+    lines = read_lines(path)
+    header_line = next(lines, "")
+    separator = next((c for c in "\t," if c in header_line), None)
+    header = [
+        name.removeprefix("#") if i == 0 else name for i, name in enumerate(_cells(header_line, separator))
+    ]
+    _check_header(path, header)
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if not line.strip():
+            continue
+        cells = _cells(line, separator)
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}, line {number}: {len(cells)} columns, the header has {len(header)}; "
+                "write NA for an empty cell"
+            )
+        rows.append(cells)
+    if not rows:
+        raise InputError(f"{path}: no rows below the header; add one for each sample")
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    id_column = "IID" if "IID" in columns else "sample"
+    ids = columns.pop(id_column)
+    if id_column == "IID":
+        columns.pop("FID", None)
+    _check_ids(path, ids)
+    return Table(path, ids, columns)
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    if separator is None:
+        return line.split()
+    if '"' in line:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
+    return [cell.strip() for cell in line.split(separator)]
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if "IID" not in header and "sample" not in header:
+        raise InputError(
+            f"{path}: no IID or sample column in the header ({list_names(header)}); name the ID column IID"
+        )
+    for name in header:
+        if header.count(name) > 1:
+            raise InputError(f"{path}: two columns are named '{name}'; rename one of them")
+
+
+def _check_ids(path: Path, ids: tuple[str, ...]) -> None:
+    seen: set[str] = set()
+    for i, sample in enumerate(ids, start=1):
+        if sample in MISSING_TEXT:
+            raise InputError(f"{path}: row {i} has no sample ID; fill it in or remove the row")
+        if sample in seen:
+            raise InputError(f"{path}: sample ID '{sample}' has two rows; keep one of them")
+        seen.add(sample)
+
+
+def list_names(names: Iterable[str], most: int = 20) -> str:
+    """Names for a message, the first ``most`` of them."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
+
+
+def to_number(text: str) -> float | None:
+    """The number a cell holds, NaN where it is missing, None where it is not a number."""
+    if text in MISSING_TEXT:
+        return np.nan
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    # float() also takes 1_000 and any case of nan, which no table means as numbers.
+    return None if "_" in text or np.isnan(value) else value
+
+
+def numeric_column(table: Table, name: str, what: str) -> np.ndarray:
+    """A column as float64, shape (n_rows,); NaN where missing, infinite where written so.
+
+    Raises
+    ------
+    InputError
+        A cell that is not a number; the message calls the column ``what``.
+    """
+    values = np.empty(len(table.ids))
+    for i, (sample, text) in enumerate(zip(table.ids, table.columns[name], strict=True)):
+        value = to_number(text)
+        if value is None:
+            raise InputError(
+                f"{table.path}: {what} '{name}' of sample {sample} is '{text}', not a number; "
+                "correct it or write NA if it is missing"
+            )
+        values[i] = value
+    return values

@@ -1,0 +1,264 @@
+"""VCF and BCF: every alternate allele is a site, a call is its number of copies.
+
+Text is split here, not by htslib: a record becomes one dictionary look-up a sample, and a mistake in it can
+be named. htslib reads BCF and the indexes of regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genoattn.cohort import Cohort
+from genoattn.errors import InputError
+from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_ids, parse_region
+from genoattn.io.genotypes import GenotypeCodes, MalformedGenotypeError, parse_genotype
+from genoattn.io.text import check_bgzip_end, check_file, is_bgzip, read_lines
+
+if TYPE_CHECKING:
+    from pysam import VariantFile, VariantRecord
+
+_FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
+
+
+def read_vcf(path: Path, region: str | None = None) -> tuple[Cohort, str]:
+    """Read a VCF (plain, gzip or bgzip) or BCF.
+
+    Parameters
+    ----------
+    path
+        The file. Genotypes of any ploidy, phased or not; a genotype with any missing allele is missing.
+    region
+        ``chr:from-to``, 1-based, both ends inside: the records that overlap it, found by the index.
+
+    Returns
+    -------
+    The cohort before any matching or filtering, one site for each alternate allele in file order, and what
+    was read in words. A record without an alternate allele is a site whose ``alt`` is ``.``. A site has one
+    state more than the largest ploidy seen among its called samples.
+    """
+    check_file(path)
+    is_bcf = path.name.lower().endswith(".bcf")
+    samples = _bcf_samples(path) if is_bcf else _text_samples(path)
+    _check_samples(path, samples)
+    if is_bcf:
+        lines = _bcf_records(path, region)
+    else:
+        lines = _text_records(path) if region is None else _region_records(path, region)
+    reader = _Reader(path, samples)
+    with closing(lines):
+        for line in lines:
+            reader.add(line)
+    if reader.n_records == 0:
+        where = f" in region {region}; choose another region" if region else "; it has only a header"
+        raise InputError(f"{path}: no records{where}")
+    return reader.cohort(), f"{reader.n_records} records ({len(reader.alleles)} sites)"
+
+
+@dataclass
+class _Reader:
+    """Records become calls one at a time; ``cohort`` puts them together."""
+
+    path: Path
+    samples: list[str]
+    codes: GenotypeCodes = field(default_factory=GenotypeCodes)
+    alleles: list[Allele] = field(default_factory=list)
+    calls: list[np.ndarray] = field(default_factory=list)
+    n_records: int = 0
+    n_half_missing: int = 0
+
+    def add(self, line: str) -> None:
+        """Read one record, a line without its end."""
+        self.n_records += 1
+        fields = line.split("\t")
+        self._check_columns(fields)
+        chrom, pos, record_id, ref, alt = fields[:5]
+        genotypes = self._genotypes(fields)
+        try:
+            codes = self.codes.encode(genotypes)
+        except MalformedGenotypeError as error:
+            sample = self.samples[genotypes.index(error.args[0])]
+            raise InputError(
+                f"{self._where(fields)}: sample {sample} has the malformed genotype '{error.args[0]}'; "
+                "write allele indices as in 0/1"
+            ) from None
+        alternates = alt.split(",")
+        self._check_alleles(fields, genotypes, codes, 0 if alt == "." else len(alternates))
+        self.n_half_missing += self.codes.n_half_missing(codes)
+        ploidy = self.codes.ploidy(codes)
+        for index, name in enumerate(alternates, start=1):
+            several = len(alternates) > 1
+            self.alleles.append(
+                Allele(self.n_records, record_id, chrom, int(pos), ref, name, several, ploidy)
+            )
+            self.calls.append(self.codes.copies(codes, index))
+
+    def cohort(self) -> Cohort:
+        """The cohort of all records added."""
+        check_distinct(self.path, self.alleles, "keep one of them, for example with: bcftools norm -d exact")
+        # A record without any call takes the ploidy of the others.
+        default = max(a.ploidy for a in self.alleles) or 2
+        alleles = [a if a.ploidy else replace(a, ploidy=default) for a in self.alleles]
+        log = []
+        if self.n_half_missing:
+            log.append(f"{self.n_half_missing} half-missing genotypes (such as ./1) read as missing")
+        if n_shared := n_shared_ids(alleles):
+            log.append(
+                f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead"
+            )
+        calls = np.ascontiguousarray(np.array(self.calls, dtype=np.int8).T)
+        return Cohort(np.array(self.samples, dtype=object), build_sites(alleles), calls, log=tuple(log))
+
+    def _where(self, fields: list[str]) -> str:
+        return f"{self.path}, record {self.n_records} ({':'.join(fields[:2])})"
+
+    def _check_columns(self, fields: list[str]) -> None:
+        expected = 9 + len(self.samples)
+        if len(fields) != expected:
+            cure = "the file may be cut short, copy it again" if len(fields) < expected else "check its tabs"
+            raise InputError(
+                f"{self._where(fields)}: {len(fields)} columns, the header has {expected}; {cure}"
+            )
+        if not fields[1].isdecimal():
+            raise InputError(f"{self._where(fields)}: position '{fields[1]}' is not a number; correct it")
+
+    def _genotypes(self, fields: list[str]) -> list[str]:
+        """The genotype string of each sample: the GT entry, wherever FORMAT puts it."""
+        if fields[8] == "GT":
+            return fields[9:]
+        keys = fields[8].split(":")
+        if "GT" not in keys:
+            raise InputError(
+                f"{self._where(fields)}: no GT in FORMAT '{fields[8]}'; genotypes are needed, "
+                "call them or drop such records with: bcftools view -i 'FORMAT/GT!=\"\"'"
+            )
+        index = keys.index("GT")
+        if index == 0:
+            return [text.partition(":")[0] for text in fields[9:]]
+        # Trailing entries of a sample may be left out; GT left out is a missing call.
+        entries = (text.split(":") for text in fields[9:])
+        return [entry[index] if len(entry) > index else "." for entry in entries]
+
+    def _check_alleles(
+        self, fields: list[str], genotypes: list[str], codes: np.ndarray, n_alternates: int
+    ) -> None:
+        largest = self.codes.largest_allele(codes)
+        if largest.max() > n_alternates:
+            i = int(np.argmax(largest > n_alternates))
+            index = max(parse_genotype(genotypes[i]))
+            raise InputError(
+                f"{self._where(fields)}: sample {self.samples[i]} has allele index {index} "
+                f"but the record has {n_alternates + 1} alleles; correct the record or remove it"
+            )
+
+
+def _check_samples(path: Path, samples: list[str]) -> None:
+    if not samples:
+        raise InputError(f"{path}: no samples, the file lists sites only; give a file with genotypes")
+    seen: set[str] = set()
+    for sample in samples:
+        if sample in seen:
+            raise InputError(f"{path}: sample ID '{sample}' occurs twice in the header; rename one of them")
+        seen.add(sample)
+
+
+def _text_samples(path: Path) -> list[str]:
+    """Sample IDs of the ``#CHROM`` line, the border where what is not a VCF is turned away."""
+    first = None
+    for line in read_lines(path):
+        if first is None and not line.startswith(("##fileformat=VCF", "#CHROM")):
+            raise InputError(f"{path}: not a VCF: its first line is '{line[:40]}', not ##fileformat=VCF...")
+        first = line
+        if line.startswith("##"):
+            continue
+        columns = line.split("\t")
+        if columns[: len(_FIXED)] != _FIXED:
+            raise InputError(
+                f"{path}: not a VCF: no header line '#CHROM POS ID REF ALT QUAL FILTER INFO' "
+                f"separated by tabs before '{line[:40]}'"
+            )
+        return columns[9:]
+    raise InputError(f"{path}: not a VCF: no header line that begins with #CHROM; the file may be cut short")
+
+
+def _text_records(path: Path) -> Generator[str, None, None]:
+    yield from (line for line in read_lines(path) if line and not line.startswith("#"))
+
+
+@contextmanager
+def _quiet_htslib() -> Iterator[None]:
+    """htslib prints to stderr; what it has to say is raised instead."""
+    import pysam
+
+    before = pysam.set_verbosity(0)
+    try:
+        yield
+    finally:
+        pysam.set_verbosity(before)
+
+
+def _check_index(path: Path, command: str) -> None:
+    if not any(Path(f"{path}{suffix}").exists() for suffix in (".csi", ".tbi")):
+        raise InputError(f"{path}: a region needs an index; make one with: {command} {path}")
+
+
+def _region_records(path: Path, region: str) -> Generator[str, None, None]:
+    """Lines of a bgzip-compressed VCF that overlap the region."""
+    import pysam
+
+    if not is_bgzip(path):
+        raise InputError(
+            f"{path}: a region needs a bgzip-compressed VCF with an index; "
+            "compress it with bgzip, then run tabix -p vcf"
+        )
+    check_bgzip_end(path)
+    _check_index(path, "tabix -p vcf")
+    try:
+        with _quiet_htslib(), pysam.TabixFile(str(path), encoding="utf-8") as file:
+            span = parse_region(region, list(file.contigs), path)
+            yield from file.fetch(span.contig, span.start - 1, span.end)
+    except OSError as error:
+        raise InputError(
+            f"{path}: truncated or corrupt, or its index is; copy it again and index it anew"
+        ) from error
+
+
+def _bcf_samples(path: Path) -> list[str]:
+    import pysam
+
+    check_bgzip_end(path)
+    try:
+        with _quiet_htslib(), pysam.VariantFile(str(path)) as file:
+            return list(file.header.samples)
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{path}: not a BCF, or its header is damaged; check it with: bcftools head"
+        ) from error
+
+
+def _fetch(file: VariantFile, region: str, path: Path) -> Iterator[VariantRecord]:
+    span = parse_region(region, [str(name) for name in file.header.contigs], path)
+    return file.fetch(span.contig, span.start - 1, span.end)
+
+
+def _bcf_records(path: Path, region: str | None) -> Generator[str, None, None]:
+    """Records of a BCF as VCF lines. One thread: with more, htslib waits for ever on a damaged block."""
+    import pysam
+
+    if region is not None:
+        _check_index(path, "bcftools index")
+    n = 0
+    try:
+        with _quiet_htslib(), pysam.VariantFile(str(path)) as file:
+            for record in file if region is None else _fetch(file, region, path):
+                n += 1
+                yield str(record).rstrip("\n")
+    except OSError as error:
+        raise InputError(
+            f"{path}: truncated or corrupt after record {n}; copy or download it again"
+        ) from error
