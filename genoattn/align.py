@@ -16,8 +16,9 @@ _log = logging.getLogger(__name__)
 def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
     """Calls of a cohort at the sites of a model.
 
-    Genotype sites match by chromosome, position and alleles, or by ID and alleles; where reference and effect allele have
-    changed places the dosage is turned round, and how many were is logged. Alignments match by column.
+    Genotype sites match by chromosome, position and alleles, or by ID and alleles; where reference and
+    effect allele have changed places the dosage is turned round, and how many were is logged. Alignments
+    match by column.
 
     Returns
     -------
@@ -34,7 +35,9 @@ def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
     is_sequence = not any(sites.alt)
     if is_sequence != (cohort.kind == "sequence"):
         model = "aligned sequences" if is_sequence else "genotypes"
-        raise InputError(f"{source}: {cohort.kind} data, but the model was fitted on {model}; give it the same kind")
+        raise InputError(
+            f"{source}: {cohort.kind} data, but the model was fitted on {model}; give it the same kind"
+        )
     return _align_sequences(cohort, sites, source) if is_sequence else _align_genotypes(cohort, sites, source)
 
 
@@ -48,9 +51,17 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
     absent: list[str] = []
     n_swapped = 0
     for k in range(len(sites)):
-        chrom, pos, ref, alt, name = sites.chrom[k], int(sites.pos[k]), sites.ref[k], sites.alt[k], sites.ids[k]
+        chrom, pos, ref, alt, name = (
+            sites.chrom[k],
+            int(sites.pos[k]),
+            sites.ref[k],
+            sites.alt[k],
+            sites.ids[k],
+        )
         found = place.get((chrom, pos, ref, alt), by_id.get((name, ref, alt)))
-        swapped = None if found is not None else place.get((chrom, pos, alt, ref), by_id.get((name, alt, ref)))
+        swapped = (
+            None if found is not None else place.get((chrom, pos, alt, ref), by_id.get((name, alt, ref)))
+        )
         index = found if found is not None else swapped
         if index is None:
             absent.append(name)
@@ -59,7 +70,9 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
         ploidy = len(sites.states[k]) - 1
         if calls.max(initial=0) > ploidy:
             sample = cohort.samples[int(calls.argmax())]
-            raise InputError(f"{source}: sample {sample} has {calls.max()} copies at {name}, where the model knows ploidy {ploidy}; check the ploidy of the calls")
+            raise InputError(
+                f"{source}: sample {sample} has {calls.max()} copies at {name}, where the model knows ploidy {ploidy}; check the ploidy of the calls"
+            )
         if swapped is not None:
             n_swapped += 1
             calls = np.where(calls == MISSING, MISSING, ploidy - calls)
@@ -70,7 +83,11 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
             "add them, as missing calls ./. if they were not typed"
         )
     if n_swapped:
-        _log.info("%s: reference and effect allele change places at %d sites; dosages turned round", source, n_swapped)
+        _log.info(
+            "%s: reference and effect allele change places at %d sites; dosages turned round",
+            source,
+            n_swapped,
+        )
     return out
 
 
@@ -80,7 +97,9 @@ def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
     for k in range(len(sites)):
         own = column.get(int(sites.pos[k]))
         if own is None:
-            raise InputError(f"{source}: no column {sites.pos[k]}, which the model uses ({sites.ids[k]}); align to the same length")
+            raise InputError(
+                f"{source}: no column {sites.pos[k]}, which the model uses ({sites.ids[k]}); align to the same length"
+            )
         known = {state: i for i, state in enumerate(sites.states[k])}
         states = cohort.sites.states[own]
         lookup = np.array([known.get(s, -2) for s in states] + [MISSING], dtype=np.int8)
@@ -105,8 +124,8 @@ def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, 
     names
         Columns of the model; a dummy is called ``column=level``.
     levels
-        Levels of each categorical column of the model, the baseline first. A cohort in which some of them do not
-        occur, or whose baseline is another, gets the model's dummies all the same.
+        Levels of each categorical column of the model, the baseline first. A cohort in which some of them
+        do not occur, or whose baseline is another, gets the model's dummies all the same.
 
     Returns
     -------
@@ -123,7 +142,9 @@ def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, 
     missing = [name for name in names if name not in have]
     if missing:
         given = f"there are {', '.join(have)}" if have else "none were given"
-        raise InputError(f"covariate {missing[0]} of the model is missing ({given}); pass the covariate table with --covar")
+        raise InputError(
+            f"covariate {missing[0]} of the model is missing ({given}); pass the covariate table with --covar"
+        )
     return np.column_stack([have[name] for name in names])
 
 

@@ -58,7 +58,9 @@ class Sites:
         """The sites at ``index`` (integers or a boolean mask), in that order."""
         index = np.arange(len(self))[index]
         states = tuple(self.states[i] for i in index)
-        return Sites(self.ids[index], self.chrom[index], self.pos[index], self.ref[index], self.alt[index], states)
+        return Sites(
+            self.ids[index], self.chrom[index], self.pos[index], self.ref[index], self.alt[index], states
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +143,9 @@ class Cohort:
         if len(set(self.samples)) != n:
             raise ValueError("Cohort.samples are not unique")
         if self.calls.dtype != np.int8 or self.calls.shape != (n, n_sites):
-            raise ValueError(f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {self.calls.dtype} {self.calls.shape}")
+            raise ValueError(
+                f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {self.calls.dtype} {self.calls.shape}"
+            )
         if n and n_sites:
             if self.calls.min() < MISSING:
                 raise ValueError("Cohort.calls below -1")
@@ -150,7 +154,9 @@ class Cohort:
                 raise ValueError(f"Cohort.calls exceed the states of site {self.sites.ids[over][0]}")
         for part in (self.phenotype, self.covariates):
             if part is not None and (len(part.values) != n or not np.isfinite(part.values).all()):
-                raise ValueError(f"{type(part).__name__}.values must be finite, one row for each of {n} samples")
+                raise ValueError(
+                    f"{type(part).__name__}.values must be finite, one row for each of {n} samples"
+                )
         self.calls.flags.writeable = False
 
     @property

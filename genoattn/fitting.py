@@ -27,7 +27,7 @@ from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
 from genoattn.model.train import TrainConfig, TrainingData, train_readout
 from genoattn.provenance import input_records, package_versions
-from genoattn.tokens import Encoding, Vocabulary, build_vocabulary, default_encoding
+from genoattn.tokens import Encoding, build_vocabulary, default_encoding
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ class FitConfig:
     validation, test
         Shares of the samples that stop the training and that measure it.
     refit
-        Whether the exported model is trained once more on all samples, for the number of epochs that served the
-        training samples best; None to do so where samples are scarce (a ``score`` start). The metrics are those of the
-        model that never saw the test samples, either way.
+        Whether the exported model is trained once more on all samples, for the number of epochs that
+        served the training samples best; None to do so where samples are scarce (a ``score`` start). The
+        metrics are those of the model that never saw the test samples, either way.
     max_terms
         Most interaction terms reported for an order, the largest coefficients first.
     """
@@ -109,9 +109,9 @@ class FitResult:
         """The same model as a table in another gauge, with orders up to ``order``."""
         return export_table(self.readout, self.tested, self.manifest, gauge, order)
 
-    def summary(self) -> str:
-        """Metrics, variance by order, and the first rows of the table."""
-        return "\n".join([self.metrics.summary(), "", self.table.summary()])
+    def summary(self, n: int = 10) -> str:
+        """Metrics, and the first n rows of each order."""
+        return "\n".join([self.metrics.summary(), "", self.table.summary(n)])
 
     def __repr__(self) -> str:
         return self.summary()
@@ -123,7 +123,9 @@ class FitResult:
         save_fit(self, directory, force)
 
 
-def fit(cohort: Cohort, config: FitConfig | None = None, *, progress: bool = False, **options: Any) -> FitResult:
+def fit(
+    cohort: Cohort, config: FitConfig | None = None, *, progress: bool = False, **options: Any
+) -> FitResult:
     """Fit a hyper-attention model to a cohort and tabulate its interactions.
 
     Parameters
@@ -138,9 +140,10 @@ def fit(cohort: Cohort, config: FitConfig | None = None, *, progress: bool = Fal
 
     Returns
     -------
-    The model, its table and its metrics. p-values test each reported term on all samples, the ones that chose it included;
-    the q-values' family is every term of the order, so that choice is paid for. They do not correct for several traits, for
-    relatedness beyond the covariates, or for imperfectly tagged additive effects between linked sites.
+    The model, its table and its metrics. p-values test each reported term on all samples, the ones that
+    chose it included; the q-values' family is every term of the order, so that choice is paid for. They do
+    not correct for several traits, for relatedness beyond the covariates, or for imperfectly tagged
+    additive effects between linked sites.
 
     Raises
     ------
@@ -200,12 +203,18 @@ def export_table(
     if gauge not in GAUGES:
         raise InputError(f"gauge {gauge!r} is unknown; choose one of {', '.join(GAUGES)}")
     if order is not None and not 0 <= order <= manifest.order:
-        raise InputError(f"order {order}, but the model has orders up to {manifest.order}; ask for at most that, or fit again")
+        raise InputError(
+            f"order {order}, but the model has orders up to {manifest.order}; ask for at most that, or fit again"
+        )
     expansion = Expansion(readout_factors(readout, manifest.vocabulary), gauge)
     highest = manifest.order if order is None else order
     dropped = {k: len(t) for k, t in tested.terms.items() if k > highest}
-    manifest = replace(manifest, gauge=gauge, centre=expansion.centre, left_out={**manifest.left_out, **dropped})
-    return InteractionTable(table_rows(expansion, manifest.sites, tested, highest), replace(manifest, order=highest))
+    manifest = replace(
+        manifest, gauge=gauge, centre=expansion.centre, left_out={**manifest.left_out, **dropped}
+    )
+    return InteractionTable(
+        table_rows(expansion, manifest.sites, tested, highest), replace(manifest, order=highest)
+    )
 
 
 def predict_orders(readout: Readout, cohort: Cohort, manifest: Manifest) -> np.ndarray:
@@ -215,7 +224,9 @@ def predict_orders(readout: Readout, cohort: Cohort, manifest: Manifest) -> np.n
     return _network_orders(readout, calls, covariates)
 
 
-def _network_orders(readout: Readout, calls: np.ndarray, covariates: np.ndarray, block: int = 4096) -> np.ndarray:
+def _network_orders(
+    readout: Readout, calls: np.ndarray, covariates: np.ndarray, block: int = 4096
+) -> np.ndarray:
     parts = []
     dtype = readout.bias.dtype
     with torch.no_grad():

@@ -1,15 +1,9 @@
-"""Output folders and files, written whole or not at all; models read back from them."""
+"""What a fit leaves on disk: the output folder, tables in other gauges, and models read back."""
 
 from __future__ import annotations
 
-import errno
 import io
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +12,7 @@ import numpy as np
 import torch
 
 from genoattn.cohort import Cohort
-from genoattn.errors import InputError, OutputError
+from genoattn.errors import InputError
 from genoattn.fitting import FitResult, export_table, predict_orders
 from genoattn.interactions.expansion import Gauge
 from genoattn.interactions.extract import TestedTerms
@@ -26,94 +20,9 @@ from genoattn.interactions.regression import TermStatistics
 from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.interactions.table import InteractionTable
 from genoattn.model.readout import Readout
+from genoattn.writing import whole_directory, write_output
 
 _MODEL, _MANIFEST = "model.ckpt", "manifest.json"
-
-
-def check_output(path: str | Path, force: bool) -> None:
-    """Refuse early what could not be written in the end.
-
-    Raises
-    ------
-    InputError
-        Where the output exists and ``force`` is not given, or its parent is no folder.
-    """
-    path = Path(path)
-    if path.exists() and not force:
-        raise InputError(f"{path}: already exists; give another output, or --force to replace it")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path.absolute().parent}: no such folder to write {path.name} in; make it first")
-
-
-@contextmanager
-def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
-    """A temporary folder beside ``path`` that takes its place when the block succeeds, and vanishes when it fails."""
-    path = Path(path).absolute()
-    check_output(path, force)
-    with _errors_of_writing(path):
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
-            yield work
-            work.chmod(0o777 & ~_umask())
-            _replace(work, path)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def whole_file(path: str | Path, force: bool = True) -> Iterator[Path]:
-    """Like :func:`whole_directory`, for one file."""
-    path = Path(path).absolute()
-    check_output(path, force)
-    with _errors_of_writing(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        work = Path(name)
-        try:
-            yield work
-            work.chmod(0o666 & ~_umask())
-            os.replace(work, path)
-        finally:
-            work.unlink(missing_ok=True)
-
-
-def _replace(work: Path, path: Path) -> None:
-    """Move a finished folder into place; an old one is removed only once the new one stands there."""
-    if not path.exists():
-        os.replace(work, path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)) / "old"
-    os.replace(path, old)
-    try:
-        os.replace(work, path)
-    except OSError:
-        os.replace(old, path)
-        raise
-    finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-@contextmanager
-def _errors_of_writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        cure = {
-            errno.ENOSPC: "free some space or choose another place",
-            errno.EDQUOT: "free some space or choose another place",
-            errno.EFBIG: "raise the file size limit or choose another place",
-            errno.EACCES: "choose a folder you may write to",
-            errno.EROFS: "choose a folder you may write to",
-        }.get(error.errno or 0)
-        if cure is None:
-            raise
-        raise OutputError(f"{path}: {os.strerror(error.errno or 0)} while writing; {cure}; nothing was written") from error
 
 
 def save_fit(result: FitResult, directory: str | Path, force: bool = False) -> None:
@@ -130,7 +39,9 @@ def save_fit(result: FitResult, directory: str | Path, force: bool = False) -> N
     files = {
         "interactions.tsv": result.table.to_tsv(),
         "interactions.parquet": result.table.to_parquet(),
-        "variance_components.tsv": result.variance.to_csv(sep="\t", index=False, float_format="%.6g").encode(),
+        "variance_components.tsv": result.variance.to_csv(
+            sep="\t", index=False, float_format="%.6g"
+        ).encode(),
         "metrics.json": (json.dumps(result.metrics.record(), indent=1) + "\n").encode(),
         _MANIFEST: result.manifest.to_json().encode(),
         _MODEL: _checkpoint(result.readout, result.tested, result.manifest),
@@ -138,6 +49,24 @@ def save_fit(result: FitResult, directory: str | Path, force: bool = False) -> N
     with whole_directory(directory, force) as work:
         for name, content in files.items():
             (work / name).write_bytes(content)
+
+
+def save_table(table: InteractionTable, path: str | Path | None, force: bool = True) -> None:
+    """Write a table as TSV or Parquet, by the name's ending; as TSV to stdout where ``path`` is None.
+
+    What describes a TSV goes beside it: ``NAME.manifest.json`` for ``NAME.tsv``.
+    """
+    if path is None:
+        write_output(table.to_tsv(), None)
+        return
+    path = Path(path)
+    if path.suffix not in (".tsv", ".parquet"):
+        raise InputError(f"{path}: unknown ending {path.suffix or 'none'}; name the table .tsv or .parquet")
+    if path.suffix == ".parquet":
+        write_output(table.to_parquet(), path, force)
+        return
+    write_output(table.to_tsv(), path, force)
+    write_output(table.manifest.to_json().encode(), path.with_suffix(".manifest.json"))
 
 
 def _checkpoint(readout: Readout, tested: TestedTerms, manifest: Manifest) -> bytes:
@@ -198,7 +127,9 @@ def load_model(directory: str | Path) -> SavedModel:
         return SavedModel(_readout(record, manifest), _tested(record), manifest)
     except (ValueError, KeyError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0][:100]
-        raise InputError(f"{directory}: its model cannot be read ({reason}); fit again with this version") from None
+        raise InputError(
+            f"{directory}: its model cannot be read ({reason}); fit again with this version"
+        ) from None
 
 
 def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:

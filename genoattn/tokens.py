@@ -122,7 +122,9 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
         site = np.repeat(np.arange(cohort.n_sites), n_states)
         state = np.concatenate([np.arange(k) for k in n_states])
     mean, variance = _column_moments(calls, site, state)
-    return Vocabulary(encoding, site, state, n_states, mean, variance, np.zeros(cohort.n_sites, dtype=np.int64))
+    return Vocabulary(
+        encoding, site, state, n_states, mean, variance, np.zeros(cohort.n_sites, dtype=np.int64)
+    )
 
 
 def _column_moments(calls: np.ndarray, site: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

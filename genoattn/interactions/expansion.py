@@ -1,13 +1,15 @@
 """From attention factors to coefficients: one model, any gauge, in closed form.
 
-Write the factor of slot m at site l as ``u = mbar + c``, with ``mbar`` its mean under the gauge's distribution of
-states and ``c`` the rest. Expanding the product over distinct sites, the coefficient of a term T is
+Write the factor of slot m at site l as ``u = mbar + c``, with ``mbar`` its mean under the gauge's
+distribution of states and ``c`` the rest. Expanding the product over distinct sites, the coefficient of a
+term T is
 
-``sum_r lambda_r sum over assignments s of T's tokens to slots of prod_t c_(r s(t))(t) * D(mbar of the other slots, sites not in T)``
+``sum_r lambda_r sum over assignments s of T's tokens to slots of prod_t c_(r s(t))(t) * D(mbar of the
+other slots, sites not in T)``
 
-with D the sum over ordered distinct sites, by inclusion-exclusion over set partitions from block sums from which
-T's own sites are taken away. With tied factors this is ``lambda_r prod_t c_tr e_(n-|T|)(mbar_lr : l not in T)``.
-No table over all states is ever built.
+with D the sum over ordered distinct sites, by inclusion-exclusion over set partitions from block sums from
+which T's own sites are taken away. With tied factors this is ``lambda_r prod_t c_tr e_(n-|T|)(mbar_lr : l
+not in T)``. No table over all states is ever built.
 """
 
 from __future__ import annotations
@@ -64,8 +66,8 @@ def gauge_centre(vocabulary: Vocabulary, gauge: Gauge) -> np.ndarray:
 
     Returns
     -------
-    Shape (n_columns,). ``reference``: dosage 0, all mass on the reference state; ``zero-sum``: half the ploidy,
-    uniform over states; ``frequency``: the training mean dosage, the training frequencies.
+    Shape (n_columns,). ``reference``: dosage 0, all mass on the reference state; ``zero-sum``: half the
+    ploidy, uniform over states; ``frequency``: the training mean dosage, the training frequencies.
     """
     if gauge not in GAUGES:
         raise InputError(f"gauge {gauge!r} is unknown; choose one of {', '.join(GAUGES)}")

@@ -74,8 +74,9 @@ def run_tests(
 def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_order: int) -> pd.DataFrame:
     """Rows of the interaction table in one gauge, sorted by p-value, then |coefficient|.
 
-    q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that are not in the table count as
-    p = 1. In the reference gauge rows of the reference state are left out: their coefficient is zero by definition.
+    q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that
+    are not in the table count as p = 1. In the reference gauge rows of the reference state are left out:
+    their coefficient is zero by definition.
     """
     parts = [
         _order_rows(expansion, sites, tested.terms[order], tested.statistics[order], tested.n_tests[order])
@@ -91,7 +92,9 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     for k in range(1, max_order + 1):
         for name in SITE_COLUMNS:
             column = f"{name}_{k}"
-            frame[column] = frame[column].astype("Int64") if name == "pos" else frame[column].fillna("").astype(str)
+            frame[column] = (
+                frame[column].astype("Int64") if name == "pos" else frame[column].fillna("").astype(str)
+            )
     frame["n_samples"] = frame["n_samples"].astype("Int64")
     return frame[table_columns(max_order)].reset_index(drop=True)
 
@@ -106,7 +109,9 @@ def _order_rows(
         site, state = v.site[columns[:, k]], v.state[columns[:, k]]
         rows[f"site_{k + 1}"], rows[f"chrom_{k + 1}"] = sites.ids[site], sites.chrom[site]
         rows[f"pos_{k + 1}"], rows[f"ref_{k + 1}"] = sites.pos[site], sites.ref[site]
-        labels = [sites.alt[s] if v.is_dosage else sites.states[s][a] for s, a in zip(site, state, strict=True)]
+        labels = [
+            sites.alt[s] if v.is_dosage else sites.states[s][a] for s, a in zip(site, state, strict=True)
+        ]
         rows[f"state_{k + 1}"] = np.array(labels, dtype=object)
     values = (
         expansion.coefficients(columns),
@@ -145,12 +150,16 @@ def q_values(p_values: np.ndarray, n_tests: int) -> np.ndarray:
     return out
 
 
-def _flags(vocabulary: Vocabulary, sites: Sites, columns: np.ndarray, statistics: TermStatistics) -> np.ndarray:
+def _flags(
+    vocabulary: Vocabulary, sites: Sites, columns: np.ndarray, statistics: TermStatistics
+) -> np.ndarray:
     """``linked`` (r2 of two of its sites at least 0.1, or one record's alleles), else ``rare``, else empty."""
     site = vocabulary.site[columns]
     linked = np.nan_to_num(statistics.r2_ld) >= LINKED_R2
     if any(sites.alt):  # alleles of one record exclude each other; columns of an alignment have no chromosome
         for a in range(columns.shape[1]):
             for b in range(a):
-                linked |= (sites.chrom[site[:, a]] == sites.chrom[site[:, b]]) & (sites.pos[site[:, a]] == sites.pos[site[:, b]])
+                linked |= (sites.chrom[site[:, a]] == sites.chrom[site[:, b]]) & (
+                    sites.pos[site[:, a]] == sites.pos[site[:, b]]
+                )
     return np.where(linked, "linked", np.where(statistics.rare, "rare", "")).astype(object)

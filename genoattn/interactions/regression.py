@@ -1,7 +1,8 @@
 """One unpenalised regression a term: the term, all of its lower-order terms, and the covariates.
 
-Gaussian traits get ordinary least squares with a t test, binary traits logistic regression with a Wald test, both
-on the samples called at every site of the term. The numbers equal those of statsmodels' ``OLS`` and ``Logit``.
+Gaussian traits get ordinary least squares with a t test, binary traits logistic regression with a Wald
+test, both on the samples called at every site of the term. The numbers equal those of statsmodels' ``OLS``
+and ``Logit``.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class TermStatistics:
     Parameters
     ----------
     se
-        Standard error of the regression coefficient; ``statistic * se`` is the unpenalised estimate. NaN where the term cannot
-        be tested (no variance, collinear, or separated cases and controls).
+        Standard error of the regression coefficient; ``statistic * se`` is the unpenalised estimate. NaN
+        where the term cannot be tested (no variance, collinear, or separated cases and controls).
     statistic
         t (quantitative) or Wald z (binary).
     p_value
@@ -39,7 +40,8 @@ class TermStatistics:
     frequency
         Mean of the product of the state indicators, or of dosages over ploidy.
     variance_explained
-        What the term adds to R2 (for a binary trait, to McFadden's R2) over its lower-order terms and covariates.
+        What the term adds to R2 (for a binary trait, to McFadden's R2) over its lower-order terms and
+        covariates.
     r2_ld
         Largest squared correlation between two of its columns; NaN below order 2.
     rare
@@ -57,7 +59,9 @@ class TermStatistics:
 
     @staticmethod
     def join(parts: list[TermStatistics]) -> TermStatistics:
-        return TermStatistics(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(TermStatistics)))
+        return TermStatistics(
+            *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(TermStatistics))
+        )
 
 
 def term_statistics(
@@ -109,17 +113,28 @@ def _standardised(values: np.ndarray) -> np.ndarray:
 
 
 def _block_statistics(
-    vocabulary: Vocabulary, calls: np.ndarray, phenotype: np.ndarray, fixed: np.ndarray, terms: np.ndarray, binary: bool
+    vocabulary: Vocabulary,
+    calls: np.ndarray,
+    phenotype: np.ndarray,
+    fixed: np.ndarray,
+    terms: np.ndarray,
+    binary: bool,
 ) -> TermStatistics:
     order = terms.shape[1]
     n_terms = len(terms)
     state = calls[:, vocabulary.site[terms]]  # (sample, term, slot)
     complete = (state != MISSING).all(axis=2).T  # (term, sample)
-    raw = state.astype(np.float64) if vocabulary.is_dosage else (state == vocabulary.state[terms]).astype(np.float64)
+    raw = (
+        state.astype(np.float64)
+        if vocabulary.is_dosage
+        else (state == vocabulary.state[terms]).astype(np.float64)
+    )
     column = (raw - vocabulary.mean[terms]).transpose(1, 2, 0)  # (term, slot, sample)
     column = column * complete[:, None, :]
     products = [
-        np.prod(column[:, list(slots)], axis=1) for size in range(1, order + 1) for slots in combinations(range(order), size)
+        np.prod(column[:, list(slots)], axis=1)
+        for size in range(1, order + 1)
+        for slots in combinations(range(order), size)
     ]
     design = [np.broadcast_to(fixed.T, (n_terms, *fixed.T.shape)) * complete[:, None, :]]
     if products:

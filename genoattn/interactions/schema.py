@@ -50,14 +50,15 @@ class Manifest:
     sites, vocabulary
         The sites of the model in its order, and their columns with training means.
     centre
-        Shape (n_columns,), centre of each column in the gauge: what a dosage has subtracted, or the probability
-        of a state.
+        Shape (n_columns,), centre of each column in the gauge: what a dosage has subtracted, or the
+        probability of a state.
     covariate_names, covariate_levels, covariate_coefficients
         Fixed effects, needed beside the table to predict.
     n_tests
         For each order the number of terms that could have been reported: the family of its q-values.
     left_out
-        For each order the number of non-zero terms below the reporting limit; empty where the table is the model.
+        For each order the number of non-zero terms below the reporting limit; empty where the table is the
+        model.
     seed, versions, inputs, model
         Provenance: random seed, package versions, path and SHA-256 of each input, settings of the fit.
     """
@@ -115,7 +116,8 @@ class Manifest:
             "left_out": {str(k): n for k, n in self.left_out.items()},
             "n_tests": {str(k): n for k, n in self.n_tests.items()},
             "covariates": [
-                {"name": n, "coefficient": float(c)} for n, c in zip(names, self.covariate_coefficients, strict=True)
+                {"name": n, "coefficient": float(c)}
+                for n, c in zip(names, self.covariate_coefficients, strict=True)
             ],
             "covariate_levels": {k: list(levels) for k, levels in self.covariate_levels.items()},
             **{k: getattr(self, k) for k in ("seed", "versions", "inputs", "model")},
@@ -150,7 +152,21 @@ def manifest_from_json(text: str) -> Manifest:
         states=tuple(tuple(r["states"]) for r in rows),
     )
     return Manifest(
-        **{k: record[k] for k in ("trait", "units", "binary", "transform", "gauge", "order", "seed", "versions", "inputs", "model")},
+        **{
+            k: record[k]
+            for k in (
+                "trait",
+                "units",
+                "binary",
+                "transform",
+                "gauge",
+                "order",
+                "seed",
+                "versions",
+                "inputs",
+                "model",
+            )
+        },
         sites=sites,
         vocabulary=_vocabulary(record["encoding"], rows, sites),
         centre=np.concatenate([np.asarray(r["centre"], dtype=np.float64) for r in rows]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,9 @@ class InteractionTable:
     Parameters
     ----------
     frame
-        One row a term, columns as in :func:`genoattn.interactions.schema.table_columns`. ``coefficient`` is the model's; ``se``,
-        ``statistic`` and ``p_value`` come from an unpenalised regression of the term beside its lower-order terms
-        and the covariates, whose estimate is ``statistic * se``.
+        One row a term, columns as in :func:`genoattn.interactions.schema.table_columns`. ``coefficient``
+        is the model's; ``se``, ``statistic`` and ``p_value`` come from an unpenalised regression of the
+        term beside its lower-order terms and the covariates, whose estimate is ``statistic * se``.
     manifest
         What describes the whole table.
     """
@@ -46,6 +46,16 @@ class InteractionTable:
             rows = rows[rows["flag"] != "linked"]
         return rows.head(n)
 
+    def head(self, n: int | None) -> InteractionTable:
+        """The first n rows as a table that says how much it leaves out; all of them for None."""
+        if n is None or n >= len(self.frame):
+            return self
+        dropped = self.frame["order"].iloc[n:].value_counts().sort_index()
+        left_out = dict(self.manifest.left_out)
+        for order, number in dropped.items():
+            left_out[int(order)] = left_out.get(int(order), 0) + int(number)
+        return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
+
     def summary(self, n: int = 10) -> str:
         """A readable account: what the table is, how many terms of each order, and the first interactions."""
         lines = [f"Interaction table: {self.manifest.describe()}"]
@@ -53,7 +63,9 @@ class InteractionTable:
             if order:
                 below = int((rows["q_value"] < 0.05).sum())
                 tests = self.manifest.n_tests.get(int(order), len(rows))
-                lines.append(f"  order {order}: {len(rows):,} terms reported of {tests:,}, {below:,} with q < 0.05")
+                lines.append(
+                    f"  order {order}: {len(rows):,} terms reported of {tests:,}, {below:,} with q < 0.05"
+                )
         for order in range(2, self.manifest.order + 1):
             rows = self.top(n, order)
             if len(rows):
@@ -69,7 +81,8 @@ class InteractionTable:
     def predict(self, cohort: Cohort) -> np.ndarray:
         """Phenotype predicted from the rows alone: sum of coefficient times term, plus covariates.
 
-        A missing call counts as the site's training mean (dosage) or training frequencies (states), as in the model.
+        A missing call counts as the site's training mean (dosage) or training frequencies (states), as in
+        the model.
 
         Returns
         -------
@@ -127,7 +140,12 @@ class InteractionTable:
 def _format_rows(rows: pd.DataFrame, order: int) -> str:
     """Rows of one order as an aligned text table."""
     shown = pd.DataFrame({"term": [_term_name(r, order) for r in rows.to_dict("records")]})
-    for name, style in (("coefficient", "{:+.4g}"), ("se", "{:.3g}"), ("statistic", "{:+.2f}"), ("p_value", "{:.2g}")):
+    for name, style in (
+        ("coefficient", "{:+.4g}"),
+        ("se", "{:.3g}"),
+        ("statistic", "{:+.2f}"),
+        ("p_value", "{:.2g}"),
+    ):
         shown[name] = [style.format(x) if pd.notna(x) else "" for x in rows[name]]
     for name, style in (("q_value", "{:.2g}"), ("variance_explained", "{:.3f}"), ("r2_ld", "{:.3f}")):
         shown[name] = [style.format(x) if pd.notna(x) else "" for x in rows[name]]
@@ -150,7 +168,8 @@ def load_interactions(path: str | Path) -> InteractionTable:
     Parameters
     ----------
     path
-        The output folder of a fit, an ``interactions.parquet``, or an ``interactions.tsv`` with ``manifest.json`` beside it.
+        The output folder of a fit, or a ``.parquet`` or ``.tsv`` table, the
+        latter with its manifest beside it, as ``fit`` and ``export`` leave it.
 
     Raises
     ------
@@ -166,7 +185,9 @@ def load_interactions(path: str | Path) -> InteractionTable:
         return _load_tsv(path) if path.suffix == ".tsv" else _load_parquet(path)
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not an interaction table of genoattn ({reason}); write it again with genoattn fit or export") from None
+        raise InputError(
+            f"{path}: not an interaction table of genoattn ({reason}); write it again with genoattn fit or export"
+        ) from None
 
 
 def _load_parquet(path: Path) -> InteractionTable:
@@ -181,9 +202,20 @@ def _load_parquet(path: Path) -> InteractionTable:
 
 
 def _load_tsv(path: Path) -> InteractionTable:
-    manifest = manifest_from_json((path.parent / "manifest.json").read_text())
+    beside = path.with_suffix(".manifest.json")
+    if not beside.exists():
+        beside = path.parent / "manifest.json"
+        if path.name != "interactions.tsv" or not beside.exists():
+            raise ValueError(f"no {path.stem}.manifest.json beside it")
+    manifest = manifest_from_json(beside.read_text())
     text = {f"{name}_{k}": str for name in _TEXT for k in range(1, manifest.order + 1)}
-    frame = pd.read_csv(path, sep="\t", dtype={**text, "flag": str}, keep_default_na=False, na_values=_na_values(manifest.order))
+    frame = pd.read_csv(
+        path,
+        sep="\t",
+        dtype={**text, "flag": str},
+        keep_default_na=False,
+        na_values=_na_values(manifest.order),
+    )
     return InteractionTable(_typed(frame, manifest.order), manifest)
 
 

@@ -26,8 +26,8 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
 
     Returns
     -------
-    For each order an array (n_terms, order) of ascending column indices, sorted; and, by order, how many non-zero terms were
-    left out.
+    For each order an array (n_terms, order) of ascending column indices, sorted; and, by order, how many
+    non-zero terms were left out.
     """
     v = expansion.vocabulary
     found: dict[int, np.ndarray] = {}

@@ -15,8 +15,8 @@ def variance_components(factors: Factors) -> dict[int, float]:
     """Variance that each order of the model contributes if sites are independent at the training frequencies.
 
     For order n with centred factors f it is the sum over ranks r, s and permutations p of the slots of
-    ``lambda_r lambda_s D(m -> sum_a freq(a) f_rm(a) f_sp(m)(a))``, D the sum over distinct sites; with tied factors
-    ``sum_rs lambda_r lambda_s e_n(sum_a freq(a) u_r(a) u_s(a))``.
+    ``lambda_r lambda_s D(m -> sum_a freq(a) f_rm(a) f_sp(m)(a))``, D the sum over distinct sites; with
+    tied factors ``sum_rs lambda_r lambda_s e_n(sum_a freq(a) u_r(a) u_s(a))``.
 
     Returns
     -------

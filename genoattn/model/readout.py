@@ -5,8 +5,9 @@
 where ``D_n = sum over unordered distinct sites of the symmetrised product of the factors``. With *tied*
 factors (``f_nrm = f_nr``) D_n is the elementary symmetric polynomial e_n of the entity values, by Newton's
 identities from power sums; with *free* factors it is the pooled order-n HyperAttention of Ustaomeroglu & Qu
-2025 (section 5) restricted to distinct entities, by inclusion-exclusion over set partitions. Either way the cost is linear
-in the number of sites: each block sum is one product of the sample-by-column design with a factor matrix.
+2025 (section 5) restricted to distinct entities, by inclusion-exclusion over set partitions. Either way
+the cost is linear in the number of sites: each block sum is one product of the sample-by-column design
+with a factor matrix.
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ class Readout(nn.Module):
             return design.new_zeros(len(design))
         powers = [design**m if self.is_dosage else design for m in range(1, order + 1)]
         if self.tied:
-            sums = torch.stack([powers[m - 1] @ factor[:, 0].T ** m for m in range(1, order + 1)])  # (m, sample, rank)
+            sums = torch.stack(
+                [powers[m - 1] @ factor[:, 0].T ** m for m in range(1, order + 1)]
+            )  # (m, sample, rank)
             return newton(sums) @ weight
         blocks = {
             block: powers[len(block) - 1] @ factor[:, list(block)].prod(dim=1).T

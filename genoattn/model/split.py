@@ -35,7 +35,9 @@ def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: 
         Of the shuffle.
     """
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise InputError(f"validation share {validation} and test share {test} must be positive and leave a training set")
+        raise InputError(
+            f"validation share {validation} and test share {test} must be positive and leave a training set"
+        )
     n = len(phenotype)
     if n < _MINIMUM:
         raise InputError(f"{n} samples with genotypes and phenotype; a fit needs at least {_MINIMUM}")
@@ -49,6 +51,10 @@ def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: 
         shuffled = rng.permutation(stratum)
         n_validation = max(1, round(validation * len(stratum)))
         n_test = max(1, round(test * len(stratum))) if test else 0
-        for part, chosen in zip(parts, np.split(shuffled, [len(stratum) - n_validation - n_test, len(stratum) - n_test]), strict=True):
+        for part, chosen in zip(
+            parts,
+            np.split(shuffled, [len(stratum) - n_validation - n_test, len(stratum) - n_test]),
+            strict=True,
+        ):
             part.append(chosen)
     return Split(*(np.sort(np.concatenate(part)) for part in parts))

@@ -1,8 +1,8 @@
 """Where training starts: additive effects by ridge regression, factors from the score of every pair and triple.
 
-The gradient of the loss at zero of full-rank linear self-attention is, pair by pair, the score of that pair, and
-of order-3 HyperAttention that of the triple. A thousand samples cannot train dense factors over hundreds of
-sites, but sparse ones read off the scores are already near the optimum.
+The gradient of the loss at zero of full-rank linear self-attention is, pair by pair, the score of that
+pair, and of order-3 HyperAttention that of the triple. A thousand samples cannot train dense factors over
+hundreds of sites, but sparse ones read off the scores are already near the optimum.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Start:
     factors: dict[int, np.ndarray]
 
 
-def additive_start(columns: np.ndarray, phenotype: np.ndarray, covariates: np.ndarray) -> tuple[Start, np.ndarray]:
+def additive_start(
+    columns: np.ndarray, phenotype: np.ndarray, covariates: np.ndarray
+) -> tuple[Start, np.ndarray]:
     """Ridge regression on all columns, its penalty by generalised cross-validation; covariates unpenalised.
 
     Parameters
@@ -91,20 +93,30 @@ def additive_start(columns: np.ndarray, phenotype: np.ndarray, covariates: np.nd
 
 
 def pair_factors(
-    columns: np.ndarray, residual: np.ndarray, covariates: np.ndarray, site: np.ndarray, max_rank: int
+    columns: np.ndarray,
+    phenotype: np.ndarray,
+    residual: np.ndarray,
+    covariates: np.ndarray,
+    site: np.ndarray,
+    max_rank: int,
 ) -> np.ndarray:
     """Sparse rank-one factors of the score matrix, by alternating thresholded power iterations.
 
-    A factor pair ``u v^T + v u^T`` grows from the largest score; within u and within v only the strongest of a
-    group of linked sites stays. It is accepted if its gain in squared z exceeds the largest expected among all
-    pairs, 2 log(pairs), and 1.5 log(columns) for every non-zero entry beyond the first two; otherwise the pair it
-    grew from is tried alone. The score that it explains at linked pairs is taken out, and the search goes on.
+    The score of a pair is its t against the phenotype or against the residual of the additive model,
+    whichever is nearer to zero: the first alone sees interactions in additive effects of linked sites, the
+    second alone misplaces an interaction whose main effects the ridge has smeared over neighbours.
+
+    A factor pair ``u v^T + v u^T`` grows from the largest score; within u and within v only the strongest
+    of a group of linked sites stays. It is accepted if its gain in squared z exceeds the largest expected
+    among all pairs, 2 log(pairs), and 1.5 log(columns) for every non-zero entry beyond the first two;
+    otherwise the pair it grew from is tried alone. The score that it explains at linked pairs is taken
+    out, and the search goes on.
 
     Returns
     -------
     Shape (n_ranks, 2, n_columns), on the scale of the residual.
     """
-    score = score_matrix(columns, residual, covariates, site, _SOFT)
+    score = score_matrix(columns, np.column_stack([phenotype, residual]), covariates, site, _SOFT)
     unit = columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
     n_columns = columns.shape[1]
     found: list[np.ndarray] = []
@@ -195,8 +207,8 @@ def _deflate(score: sparse.csr_array, columns: np.ndarray, factor: np.ndarray) -
 def triple_factors(columns: np.ndarray, residual: np.ndarray, site: np.ndarray, max_rank: int) -> np.ndarray:
     """Isolated triples by forward selection on their scores, after their main effects and pairs.
 
-    All triples are scored up to 300 columns; beyond, those of the 300 columns with the largest summed squared pair
-    scores on the squared scale. A triple is accepted if its z2 exceeds 2 log(triples).
+    All triples are scored up to 300 columns; beyond, those of the 300 columns with the largest summed
+    squared pair scores on the squared scale. A triple is accepted if its z2 exceeds 2 log(triples).
 
     Returns
     -------
@@ -239,7 +251,9 @@ def _triple_pool(columns: np.ndarray, residual: np.ndarray) -> np.ndarray:
     return np.sort(np.argsort(-strength)[:_TRIPLE_SITES])
 
 
-def _triple_scores(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _triple_scores(
+    columns: np.ndarray, residual: np.ndarray, site: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The triples with the largest |score|: (n, 3) column indices and approximate z, at most 2,000."""
     y = residual - residual.mean()
     squares = columns**2
@@ -252,7 +266,9 @@ def _triple_scores(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) 
         spread = (squares[:, later] * squares[:, a : a + 1]).T @ squares[:, later]
         z = value / np.sqrt(np.maximum(spread, 1e-300)) / max(float(np.std(y)), 1e-300)
         b, c = np.nonzero(np.triu(np.abs(z) > _SOFT, 1))
-        distinct = (site[b + a + 1] != site[a]) & (site[c + a + 1] != site[a]) & (site[b + a + 1] != site[c + a + 1])
+        distinct = (
+            (site[b + a + 1] != site[a]) & (site[c + a + 1] != site[a]) & (site[b + a + 1] != site[c + a + 1])
+        )
         b, c = b[distinct], c[distinct]
         kept = np.concatenate([kept, np.column_stack([np.full(len(b), a), b + a + 1, c + a + 1])])
         score = np.concatenate([score, z[b, c]])

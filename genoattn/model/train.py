@@ -17,7 +17,7 @@ import torch
 from genoattn.errors import InputError
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split
-from genoattn.model.start import Start, additive_start, pair_factors, triple_factors
+from genoattn.model.start import additive_start, pair_factors, triple_factors
 from genoattn.model.training import BestWeights, CohortData, Penalties, PhenotypeModule
 from genoattn.tokens import Vocabulary
 
@@ -34,8 +34,8 @@ class TrainConfig:
     order
         Largest order of interaction, 1 for an additive model.
     start
-        ``score``: free sparse factors read off the scores of all pairs and triples, for more pairs than samples;
-        ``random``: tied dense factors, for few sites and many samples; ``auto`` chooses by that.
+        ``score``: free sparse factors read off the scores of all pairs and triples, for more pairs than
+        samples; ``random``: tied dense factors, for few sites and many samples; ``auto`` chooses by that.
     rank
         Dense factors an order; at most so many sparse ones.
     max_epochs, patience
@@ -92,8 +92,8 @@ def train_readout(
 ) -> tuple[Readout, TrainingAccount]:
     """Start, train, and return a readout in phenotype units, with what happened.
 
-    With validation samples, training stops when their loss stops improving, and the best weights are put back; without any it
-    goes on for ``config.max_epochs``.
+    With validation samples, training stops when their loss stops improving, and the best weights are put
+    back; without any it goes on for ``config.max_epochs``.
 
     Raises
     ------
@@ -101,7 +101,9 @@ def train_readout(
         Where the order exceeds the number of sites.
     """
     if not 1 <= config.order <= vocabulary.n_sites:
-        raise InputError(f"order {config.order}, but there are {vocabulary.n_sites} sites; ask for an order from 1 to {vocabulary.n_sites}")
+        raise InputError(
+            f"order {config.order}, but there are {vocabulary.n_sites} sites; ask for an order from 1 to {vocabulary.n_sites}"
+        )
     dense = _is_dense(vocabulary, len(split.training), config)
     with _settings(config):
         covariates, c_mean, c_scale = _standardise(data.covariates, split.training)
@@ -112,14 +114,20 @@ def train_readout(
         module = PhenotypeModule(readout, data.binary, penalties, lr)
         n_training = len(split.training)
         batch = config.batch_size or (512 if dense else 2048)
-        source = CohortData(data.calls, covariates, y, split.training, split.validation, min(batch, n_training), config.seed)
+        source = CohortData(
+            data.calls, covariates, y, split.training, split.validation, min(batch, n_training), config.seed
+        )
         best = BestWeights(config.patience)
         _trainer(config, best, progress, bool(len(split.validation))).fit(module, datamodule=source)
         if len(split.validation) and best.best_epoch < 0:
-            raise InputError("training diverged: the validation loss was never finite; lower the learning rate")
+            raise InputError(
+                "training diverged: the validation loss was never finite; lower the learning rate"
+            )
         _to_phenotype_units(readout, shift, scale, c_mean, c_scale)
     ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
-    return readout.cpu().eval(), TrainingAccount("random" if dense else "score", ranks, best.best_epoch + 1, best.best)
+    return readout.cpu().eval(), TrainingAccount(
+        "random" if dense else "score", ranks, best.best_epoch + 1, best.best
+    )
 
 
 def _is_dense(vocabulary: Vocabulary, n_training: int, config: TrainConfig) -> bool:
@@ -153,12 +161,17 @@ def _start(
     factors: dict[int, np.ndarray] = {}
     if not dense:
         if config.order >= 2:
-            factors[2] = pair_factors(columns, residual, covariates[training], vocabulary.site, config.rank)
+            factors[2] = pair_factors(
+                columns, y, residual, covariates[training], vocabulary.site, config.rank
+            )
         if config.order >= 3:
             factors[3] = triple_factors(columns, residual, vocabulary.site, config.rank)
         for order in range(4, config.order + 1):
             factors[order] = np.zeros((0, order, vocabulary.n_columns))
-            _log.info("order %d: no start is known beyond triples with so many sites; no term of this order is fitted", order)
+            _log.info(
+                "order %d: no start is known beyond triples with so many sites; no term of this order is fitted",
+                order,
+            )
     ranks = {order: config.rank if dense else len(factors[order]) for order in range(2, config.order + 1)}
     readout = Readout(vocabulary, ranks, covariates.shape[1], tied=dense)
     # Readout parameters of states are per indicator, those of dosages per standard deviation.
@@ -186,7 +199,9 @@ def _random_factors(readout: Readout, vocabulary: Vocabulary, config: TrainConfi
     generator = torch.Generator().manual_seed(config.seed)
     for order in readout.orders:
         values = readout.factors[str(order)]
-        values.copy_(torch.randn(values.shape, generator=generator, dtype=values.dtype) / sqrt(vocabulary.n_sites))
+        values.copy_(
+            torch.randn(values.shape, generator=generator, dtype=values.dtype) / sqrt(vocabulary.n_sites)
+        )
         signs = torch.ones(values.shape[0])
         signs[1::2] = -1.0
         readout.weights[str(order)].copy_(0.1 * signs)

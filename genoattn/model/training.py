@@ -19,14 +19,15 @@ class ProximalAdam(torch.optim.Optimizer):
     """Adam, then soft-thresholding in Adam's own metric, so that sparse parameters reach exact zeros.
 
     After the step of size lr * m / (sqrt(v) + p) a parameter with penalty p is shrunk towards zero by
-    lr * p / (sqrt(v) + p): a zero stays zero while its smoothed gradient is below p (Yun et al. 2021, ProxGen). The penalty
-    in the denominator bounds one step's shrinkage by lr; without it a parameter that starts at its optimum,
-    where the gradient vanishes, would be wiped out by the first step.
+    lr * p / (sqrt(v) + p): a zero stays zero while its smoothed gradient is below p (Yun et al. 2021,
+    ProxGen). The penalty in the denominator bounds one step's shrinkage by lr; without it a parameter that
+    starts at its optimum, where the gradient vanishes, would be wiped out by the first step.
 
     Parameters
     ----------
     params
-        Parameter groups; ``l1`` of a group is a penalty (float), ``l1_weights`` a list of tensors that multiply it.
+        Parameter groups; ``l1`` of a group is a penalty (float), ``l1_weights`` a list of tensors that
+        multiply it.
     lr
         Step size.
     """
@@ -34,7 +35,9 @@ class ProximalAdam(torch.optim.Optimizer):
     def __init__(self, params: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
         if not lr > 0:
             raise ValueError(f"lr: got {lr}, needs a positive number")
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": 1e-8, "l1": 0.0, "l2": 0.0, "l1_weights": None})
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "eps": 1e-8, "l1": 0.0, "l2": 0.0, "l1_weights": None}
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
@@ -144,8 +147,8 @@ class PhenotypeModule(pl.LightningModule):
 def _penalty_weights(factor: Tensor, support: float) -> Tensor:
     """Relative L1 of each entry of factors (rank, slot, column).
 
-    The gradient of an entry has the size of its partners, the other slots of its rank, and noise scales with it; entries that
-    the start chose bear only ``support`` of the penalty that noise alone would need.
+    The gradient of an entry has the size of its partners, the other slots of its rank, and noise scales
+    with it; entries that the start chose bear only ``support`` of the penalty that noise alone would need.
     """
     norm = factor.norm(dim=2, keepdim=True)  # (rank, slot, 1)
     partners = norm.prod(dim=1, keepdim=True) / norm.clamp(min=1e-12)
@@ -155,7 +158,9 @@ def _penalty_weights(factor: Tensor, support: float) -> Tensor:
 class Batches:
     """Calls, covariates and phenotype in memory, served in batches without copying them sample by sample."""
 
-    def __init__(self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator | None = None
+    ) -> None:
         self.tensors, self.batch_size, self.generator = tensors, batch_size, generator
 
     def __len__(self) -> int:
@@ -203,7 +208,11 @@ class CohortData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         dtype = torch.get_default_dtype()
-        self.tensors = (torch.tensor(calls), torch.tensor(covariates, dtype=dtype), torch.tensor(phenotype, dtype=dtype))
+        self.tensors = (
+            torch.tensor(calls),
+            torch.tensor(covariates, dtype=dtype),
+            torch.tensor(phenotype, dtype=dtype),
+        )
         self.training, self.validation = torch.tensor(training), torch.tensor(validation)
         self.batch_size, self.seed = batch_size, seed
 

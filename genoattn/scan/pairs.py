@@ -2,7 +2,8 @@
 
 y and each column a are residualised on the covariates Z = QR: yt, at. For the product ab:
 ``<ab,yt> = (A*yt)^T A``, ``<ab,at> = (A*At)^T A`` (its transpose serves b), ``<at,bt> = At^T At``,
-``<ab,ab>_resid = (A^2)^T A^2 - sum_k ((A*Q_k)^T A)^2``. A 2 x 2 elimination then gives the t of a regression a pair.
+``<ab,ab>_resid = (A^2)^T A^2 - sum_k ((A*Q_k)^T A)^2``. A 2 x 2 elimination then gives the t of a
+regression a pair.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _EPSILON = 1e-9
 
 
 def pair_tiles(
-    columns: np.ndarray, phenotype: np.ndarray, covariates: np.ndarray, block: int = 1024
+    columns: np.ndarray, phenotypes: np.ndarray, covariates: np.ndarray, block: int = 1024
 ) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """t of the product of every pair of columns, beside both main effects and the covariates.
 
@@ -24,21 +25,21 @@ def pair_tiles(
     ----------
     columns
         Shape (n_samples, n_columns), centred, no missing values.
-    phenotype
-        Shape (n_samples,).
+    phenotypes
+        Shape (n_samples, n_traits); the products of genotypes are shared by all traits.
     covariates
         Shape (n_samples, n_covariates), without an intercept.
     block
-        Tile width; memory is about six tiles of block x block float64.
+        Tile width; memory is about 6 + 2 n_traits tiles of block x block float64.
 
     Yields
     ------
-    Row block, column block, and t of shape (block, block); NaN where the product cannot be tested. Blocks on and above the
-    diagonal only; within a diagonal block t is symmetric.
+    Row block, column block, and t of shape (n_traits, block, block); NaN where the product cannot be
+    tested. Blocks on and above the diagonal only; within a diagonal block t is symmetric.
     """
-    n = len(phenotype)
+    n = len(phenotypes)
     q, _ = np.linalg.qr(np.column_stack([np.ones(n), covariates]))
-    y = phenotype - q @ (q.T @ phenotype)
+    y = phenotypes - q @ (q.T @ phenotypes)
     residual = columns - q @ (q.T @ columns)
     spread = (residual**2).sum(axis=0)
     with_y = residual.T @ y
@@ -50,19 +51,21 @@ def pair_tiles(
         for j in range(i, n_columns, block):
             cols = slice(j, min(j + block, n_columns))
             b, bt = columns[:, cols], residual[:, cols]
-            product_y = (a * y[:, None]).T @ b
             product_a = (a * at).T @ b
             product_b = a.T @ (b * bt)
             product_2 = (a**2).T @ b**2 - sum(((a * q[:, k : k + 1]).T @ b) ** 2 for k in range(q.shape[1]))
-            yield (
-                rows,
-                cols,
-                _eliminate(
-                    (spread[rows][:, None], spread[cols][None, :], at.T @ bt, product_a, product_b, product_2),
-                    (with_y[rows][:, None], with_y[cols][None, :], product_y, float(y @ y)),
-                    df,
-                ),
-            )
+            gram = (spread[rows][:, None], spread[cols][None, :], at.T @ bt, product_a, product_b, product_2)
+            t = np.empty((y.shape[1], a.shape[1], b.shape[1]))
+            for trait in range(y.shape[1]):
+                product_y = (a * y[:, trait : trait + 1]).T @ b
+                response = (
+                    with_y[rows, trait][:, None],
+                    with_y[cols, trait],
+                    product_y,
+                    float(y[:, trait] @ y[:, trait]),
+                )
+                t[trait] = _eliminate(gram, response, df)
+            yield rows, cols, t
 
 
 def _eliminate(gram: tuple[np.ndarray, ...], response: tuple, df: int) -> np.ndarray:
@@ -84,17 +87,18 @@ def _eliminate(gram: tuple[np.ndarray, ...], response: tuple, df: int) -> np.nda
 
 def score_matrix(
     columns: np.ndarray,
-    phenotype: np.ndarray,
+    phenotypes: np.ndarray,
     covariates: np.ndarray,
     site: np.ndarray,
     threshold: float = 2.5,
 ) -> sparse.csr_array:
-    """Pairs whose |t| passes a threshold: the sparse gradient of full-rank linear self-attention at C = 0.
+    """Pairs whose |t| passes a threshold for every phenotype: the sparse gradient of full-rank linear self-attention at C = 0.
 
     Parameters
     ----------
-    columns, phenotype, covariates
-        As in :func:`pair_tiles`.
+    columns, phenotypes, covariates
+        As in :func:`pair_tiles`; the phenotypes are versions of one trait, such as raw and with the
+        additive genome taken out.
     site
         Shape (n_columns,); columns of the same site are not paired.
     threshold
@@ -102,12 +106,14 @@ def score_matrix(
 
     Returns
     -------
-    Symmetric, shape (n_columns, n_columns), holding t.
+    Symmetric, shape (n_columns, n_columns), holding the t that is nearest to zero among the phenotypes.
     """
     rows, cols, values = [], [], []
-    for row_block, col_block, t in pair_tiles(columns, phenotype, covariates):
-        i, j = np.nonzero(np.abs(np.nan_to_num(t)) >= threshold)
-        value = t[i, j]
+    for row_block, col_block, t in pair_tiles(columns, phenotypes, covariates):
+        size = np.abs(np.nan_to_num(t)).min(axis=0)
+        agree = np.abs(np.sign(t).sum(axis=0)) == len(t)
+        i, j = np.nonzero(agree & (size >= threshold))
+        value = size[i, j] * np.sign(t[0, i, j])
         i, j = i + row_block.start, j + col_block.start
         keep = (i < j) & (site[i] != site[j])
         rows.append(i[keep])

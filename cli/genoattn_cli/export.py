@@ -1,0 +1,50 @@
+"""genoattn export DIR -o interactions.tsv"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genoattn_cli import options
+
+
+def command(
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+    ],
+    gauge: Annotated[
+        options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")
+    ] = options.GaugeName.reference,
+    order: Annotated[
+        int | None,
+        typer.Option("--order", min=0, help="Largest order. [default: the model's]", show_default=False),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", min=1, help="Only the first rows. [default: all]", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help=".tsv or .parquet. [default: TSV on stdout]",
+            show_default=False,
+        ),
+    ] = None,
+    force: options.Force = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the interaction table of a fitted model in another gauge, without fitting again."""
+    options.start_logging(verbose, quiet)
+    from genoattn.writing import check_output
+
+    if output is not None:
+        check_output(output, force)
+    from genoattn.store import load_model, save_table
+
+    save_table(load_model(model).export(gauge.value, order).head(top), output, force)

@@ -1,0 +1,79 @@
+"""The genoattn command: parse, one library call, write. Importing it must not import torch."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import typer
+
+from genoattn.errors import InputError, OutputError
+from genoattn_cli import export, fit, predict, simulate
+
+# typer brings its own copy of click in some versions: its base class of errors is found by descent.
+_CommandLineError: Any = typer.BadParameter.__mro__[2]
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="genoattn",
+    help="Which alleles act together: fit hyper-attention models of epistasis and export their interaction tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("fit")(fit.command)
+app.command("predict")(predict.command)
+app.command("export")(export.command)
+app.command("simulate")(simulate.command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from genoattn import __version__
+
+        typer.echo(f"genoattn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: exit 0; 2 with one line on stderr for a mistake in the input."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line with ``arguments`` and return its exit status."""
+    command: Any = typer.main.get_command(app)
+    name = next((a for a in arguments if a in command.commands), "")
+    prefix = f"genoattn {name}".strip()
+    try:
+        status = command.main(args=arguments, prog_name="genoattn", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except (_CommandLineError, InputError, OutputError) as error:
+        if not arguments and isinstance(error, _UsageError):  # the bare command has shown its help
+            return 2
+        message = error.format_message() if isinstance(error, _CommandLineError) else str(error)
+        print(f"{prefix}: error: {' '.join(message.split())}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print(f"{prefix}: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our stdout has gone, as `| head` does
+        sys.stderr.close()
+        return 0
+    finally:
+        logging.shutdown()
+
+
+if __name__ == "__main__":
+    main()

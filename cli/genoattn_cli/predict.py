@@ -1,0 +1,48 @@
+"""genoattn predict DIR COHORT -o predictions.tsv"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genoattn_cli import options
+
+
+def command(
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+    ],
+    cohort: options.Cohort,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Table to write. [default: stdout]", show_default=False
+        ),
+    ] = None,
+    covar: options.Covar = None,
+    region: options.Region = None,
+    force: options.Force = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    threads: options.Threads = None,
+) -> None:
+    """Predict the phenotype of new samples with a fitted model.
+
+    The cohort needs the sites of the model, matched by position and alleles or by ID, never by order. For
+    a binary trait the table has the log-odds and the probability.
+    """
+    options.start_logging(verbose, quiet)
+    from genoattn.writing import check_output, write_output
+
+    if output is not None:
+        check_output(output, force)
+    options.set_threads(threads)
+    import genoattn
+    from genoattn.predictions import prediction_table
+    from genoattn.store import load_model
+
+    fitted = load_model(model)
+    data = genoattn.read(cohort, covar=covar, region=region, filters=False)
+    write_output(prediction_table(fitted, data).to_csv(sep="\t", index=False).encode(), output, force)

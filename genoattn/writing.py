@@ -1,0 +1,112 @@
+"""Files and folders written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genoattn.errors import InputError, OutputError
+
+
+def check_output(path: str | Path, force: bool) -> None:
+    """Refuse early what could not be written in the end.
+
+    Raises
+    ------
+    InputError
+        Where the output exists and ``force`` is not given, or its parent is no folder.
+    """
+    path = Path(path)
+    if path.exists() and not force:
+        raise InputError(f"{path}: already exists; give another output, or --force to replace it")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path.absolute().parent}: no such folder to write {path.name} in; make it first")
+
+
+@contextmanager
+def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that takes its place when the block succeeds, and vanishes when it fails."""
+    path = Path(path).absolute()
+    check_output(path, force)
+    with _errors_of_writing(path):
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            yield work
+            work.chmod(0o777 & ~_umask())
+            _replace(work, path)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(path: str | Path, force: bool = True) -> Iterator[Path]:
+    """Like :func:`whole_directory`, for one file."""
+    path = Path(path).absolute()
+    check_output(path, force)
+    with _errors_of_writing(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        work = Path(name)
+        try:
+            yield work
+            work.chmod(0o666 & ~_umask())
+            os.replace(work, path)
+        finally:
+            work.unlink(missing_ok=True)
+
+
+def _replace(work: Path, path: Path) -> None:
+    """Move a finished folder into place; an old one is removed only once the new one stands there."""
+    if not path.exists():
+        os.replace(work, path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)) / "old"
+    os.replace(path, old)
+    try:
+        os.replace(work, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _errors_of_writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        cure = {
+            errno.ENOSPC: "free some space or choose another place",
+            errno.EDQUOT: "free some space or choose another place",
+            errno.EFBIG: "raise the file size limit or choose another place",
+            errno.EACCES: "choose a folder you may write to",
+            errno.EROFS: "choose a folder you may write to",
+        }.get(error.errno or 0)
+        if cure is None:
+            raise
+        raise OutputError(
+            f"{path}: {os.strerror(error.errno or 0)} while writing; {cure}; nothing was written"
+        ) from error
+
+
+def write_output(content: bytes, path: str | Path | None, force: bool = True) -> None:
+    """Write a file whole, or to stdout where ``path`` is None."""
+    if path is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    with whole_file(path, force) as work:
+        work.write_bytes(content)
