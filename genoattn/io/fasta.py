@@ -12,6 +12,7 @@ from genoattn.errors import InputError
 from genoattn.io.text import read_lines
 
 Alphabet = Literal["auto", "dna", "protein"]
+_Known = Literal["dna", "protein"]
 
 _GAP = "-"
 # RNA is read as nucleotides too: T and U are both letters of "dna".
@@ -44,7 +45,7 @@ def read_fasta(path: Path, reference: str | None = None, alphabet: Alphabet = "a
     _check_lengths(path, names, texts)
     letters = _matrix(texts)  # (sample, column), upper-case ASCII
     kind = _alphabet(letters) if alphabet == "auto" else alphabet
-    _check_letters(path, names, letters, kind)
+    _check_letters(path, names, texts, letters, kind)
     letters[letters == ord(".")] = ord(_GAP)
     row = _reference_row(path, names, reference)
     calls = np.empty(letters.shape, dtype=np.int8)
@@ -119,21 +120,19 @@ def _matrix(texts: list[str]) -> np.ndarray:
     return np.frombuffer(flat, dtype=np.uint8).reshape(len(texts), -1).copy()
 
 
-def _alphabet(letters: np.ndarray) -> Literal["dna", "protein"]:
+def _alphabet(letters: np.ndarray) -> _Known:
     nucleotides = np.frombuffer(_LETTERS["dna"].encode(), dtype=np.uint8)
     return "dna" if np.isin(letters, nucleotides).all() else "protein"
 
 
-def _check_letters(
-    path: Path, names: list[str], letters: np.ndarray, kind: Literal["dna", "protein"]
-) -> None:
+def _check_letters(path: Path, names: list[str], texts: list[str], letters: np.ndarray, kind: _Known) -> None:
     allowed = np.zeros(256, dtype=bool)
     allowed[[ord(letter) for letter in _LETTERS[kind]]] = True
     wrong = ~allowed[letters]
     if wrong.any():
         i, column = np.argwhere(wrong)[0]
         raise InputError(
-            f"{path}: record {i + 1} ({names[i]}), column {column + 1}: '{chr(letters[i, column])}' is not a "
+            f"{path}: record {i + 1} ({names[i]}), column {column + 1}: '{texts[i][column]}' is not a "
             f"letter of the {kind} alphabet; write {_UNKNOWN[kind]} if unknown, "
             "or choose another alphabet"
         )

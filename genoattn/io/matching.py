@@ -72,13 +72,13 @@ def match_phenotype(
         covariate_rows = _drop_without_covariates(cohort, covariate_table, tally)
     kept = _keep(cohort, tally)
     phenotype, lines = build_phenotype(path, name, kept.samples, values[tally.keep], trait_type, transform)
-    kept = replace(kept, phenotype=phenotype)
-    if covariate_table is not None:
-        kept = _with_new_covariates(kept, covariate_table, covariate_rows[tally.keep])
     unused = len(table.ids) - int((rows >= 0).sum())
     if unused:
         lines.append(f"{unused} rows of {path} have no genotypes")
-    return with_log(kept, *lines)
+    kept = with_log(replace(kept, phenotype=phenotype), *lines)
+    if covariate_table is None:
+        return kept
+    return _with_new_covariates(kept, covariate_table, covariate_rows[tally.keep])
 
 
 def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Cohort:

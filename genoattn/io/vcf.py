@@ -222,7 +222,9 @@ def _region_records(path: Path, region: str) -> Generator[str, None, None]:
         with _quiet_htslib(), pysam.TabixFile(str(path), encoding="utf-8") as file:
             span = parse_region(region, list(file.contigs), path)
             yield from file.fetch(span.contig, span.start - 1, span.end)
-    except OSError as error:
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: truncated or corrupt, or its index is; copy it again and index it anew"
         ) from error
@@ -258,7 +260,9 @@ def _bcf_records(path: Path, region: str | None) -> Generator[str, None, None]:
             for record in file if region is None else _fetch(file, region, path):
                 n += 1
                 yield str(record).rstrip("\n")
-    except OSError as error:
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: truncated or corrupt after record {n}; copy or download it again"
         ) from error
