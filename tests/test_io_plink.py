@@ -116,7 +116,12 @@ def test_damaged_files(tmp_path: Path) -> None:
         ),
         ("fam", 1, "f s1 0 0", r"x.fam, line 2: 4 columns, 6 are needed; make it again with plink2"),
         ("bim", 2, "1 rs3 0 x A C", r"x.bim, line 3: position 'x' is not a number; correct it"),
-        ("bim", 2, "1 rs3 0 10 C A", r"x.bim: records 1 and 3 are the same site 1:10:A:C; keep one of them"),
+        (
+            "bim",
+            2,
+            "1 rs3 0 10 C A",
+            r"x.bim: records 1 and 3 are the same site 1:10:A:C; keep one of them, for example with: plink2",
+        ),
     ],
 )
 def test_damaged_tables(tmp_path: Path, suffix: str, line: int, replacement: str, message: str) -> None:

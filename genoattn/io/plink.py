@@ -51,7 +51,8 @@ def read_plink(path: Path, region: str | None = None) -> tuple[Cohort, str]:
         calls = bed.read(index=np.s_[:, index], dtype="int8", order="C")
     calls[calls == _BED_MISSING] = MISSING
     chosen = [variants[i] for i in index]
-    check_distinct(path.with_suffix(".bim"), chosen, "keep one of them, for example with: plink2 --rm-dup")
+    cure = "keep one of them, for example with: plink2 --set-all-var-ids '@:#:$r:$a' --rm-dup force-first"
+    check_distinct(path.with_suffix(".bim"), chosen, cure)
     log = ["effect allele: A1 of the .bim"]
     if n_shared := n_shared_ids(chosen):
         log.append(f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead")

@@ -134,8 +134,8 @@ class _Reader:
         keys = fields[8].split(":")
         if "GT" not in keys:
             raise InputError(
-                f"{self._where(fields)}: no GT in FORMAT '{fields[8]}'; genotypes are needed, "
-                "call them or drop such records with: bcftools view -i 'FORMAT/GT!=\"\"'"
+                f"{self._where(fields)}: no GT in FORMAT '{fields[8]}'; genotypes are needed; "
+                "call them or remove the record"
             )
         index = keys.index("GT")
         if index == 0:
