@@ -100,18 +100,19 @@ class Expansion:
         self._parts = {order: self._split(values) for order, values in factors.factors.items()}
 
     def _split(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Deviations c (..., column) and gauge means mbar (..., site) of factors that are centred in training."""
+        """Deviations c (..., column) and gauge means mbar (..., site) of factors centred in training."""
         v = self.vocabulary
         if v.is_dosage:
             return values, values * (self.centre - v.mean)
-        centred = values - v.site_mean(values, v.mean)[..., v.site]
+        # As in the readout, a state that no training sample has counts as the mean of its site.
+        centred = np.where(v.variance > 0, values - v.site_mean(values, v.mean)[..., v.site], 0.0)
         if self.gauge == "frequency":
             return centred, np.zeros((*values.shape[:-1], v.n_sites))
         mean = v.site_mean(centred, self.centre)
         return centred - mean[..., v.site], mean
 
     def active_sites(self, order: int) -> np.ndarray:
-        """Whether each slot of each rank of an order is non-zero at each site: shape (n_ranks, n_slots, n_sites)."""
+        """Whether each slot of each rank is non-zero at each site: shape (n_ranks, n_slots, n_sites)."""
         deviation, _ = self._parts[order]
         v = self.vocabulary
         return np.add.reduceat(deviation != 0, v.first, axis=-1) > 0
@@ -167,7 +168,7 @@ class Expansion:
 
     @staticmethod
     def _rest(mean: np.ndarray, slots: tuple[int, ...], sites: np.ndarray) -> np.ndarray:
-        """Sum over distinct sites outside each term of the product of the gauge means of ``slots``: (rank, term)."""
+        """Sum over distinct sites outside each term of the product of gauge means: (rank, term)."""
         if not slots:
             return np.ones((mean.shape[0], len(sites)))
         blocks = {}

@@ -15,7 +15,7 @@ _BLOCK = 200_000
 
 
 def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.ndarray], dict[int, int]]:
-    """Terms to report, by order: intercept, every column, the non-zero interactions, and all of their sub-terms.
+    """Terms to report, by order: intercept, every column, non-zero interactions, and all of their sub-terms.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
 
 
 def count_terms(vocabulary: Vocabulary, order: int) -> int:
-    """Number of terms of an order: sets of columns at distinct sites (the size of the family for q-values)."""
+    """Number of terms of an order: sets of columns at distinct sites (the family of q-values)."""
     if order == 0:
         return 1
     per_site = np.bincount(vocabulary.site, minlength=vocabulary.n_sites)
@@ -57,13 +57,17 @@ def count_terms(vocabulary: Vocabulary, order: int) -> int:
 
 
 def _largest(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarray, int]:
-    """The non-zero terms of an order with the largest |coefficient|, sorted by column, and how many others there are."""
+    """The non-zero terms of an order with the largest |coefficient|, by column, and how many others.
+
+    Where one choice of states at a set of sites is non-zero the others are kept too: another gauge may give
+    them a coefficient.
+    """
     kept, size = np.zeros((0, order), dtype=np.int64), np.zeros(0)
     n_nonzero = 0
     for sites in _site_sets(expansion, order):
         columns = _columns_of(expansion.vocabulary, sites)
         coefficient = np.abs(expansion.coefficients(columns))
-        nonzero = coefficient > 0
+        nonzero = _any_of_site_set(expansion.vocabulary, columns, coefficient > 0)
         n_nonzero += int(nonzero.sum())
         kept, size = np.concatenate([kept, columns[nonzero]]), np.concatenate([size, coefficient[nonzero]])
         if len(kept) > max_terms:
@@ -110,6 +114,15 @@ def _columns_of(vocabulary: Vocabulary, sites: np.ndarray) -> np.ndarray:
         choices = np.array(list(product(*map(range, shape.tolist()))), dtype=np.int64)
         blocks.append((first[rows][:, None, :] + choices[None]).reshape(-1, sites.shape[1]))
     return np.concatenate(blocks) if blocks else np.zeros((0, sites.shape[1]), dtype=np.int64)
+
+
+def _any_of_site_set(vocabulary: Vocabulary, columns: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Mark every term (n_terms, order) at whose sites some term is chosen: shape (n_terms,)."""
+    if vocabulary.is_dosage or chosen.all():
+        return chosen
+    _, site_set = np.unique(vocabulary.site[columns], axis=0, return_inverse=True)
+    site_set = site_set.reshape(-1)  # NumPy 2.0 alone returns a second axis
+    return np.bincount(site_set, weights=chosen)[site_set] > 0
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import combinations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,9 +55,11 @@ class Readout(nn.Module):
         self.orders = tuple(sorted(ranks))
         n_columns = vocabulary.n_columns
         # Dosage parameters are per standard deviation, so that one penalty suits every allele frequency.
-        scale = vocabulary.variance**0.5 if vocabulary.is_dosage else 1.0 + 0.0 * vocabulary.variance
+        # What does not vary in training has no parameter: over an infinite scale it is 0, as if missing.
+        scale = vocabulary.variance**0.5 if vocabulary.is_dosage else np.ones(vocabulary.n_columns)
+        scale = np.where(vocabulary.variance > 0, scale, np.inf)
         self.register_buffer("mean", torch.tensor(vocabulary.mean, dtype=torch.get_default_dtype()))
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.get_default_dtype()).clamp(min=1e-8))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.get_default_dtype()))
         self.register_buffer("site", torch.tensor(vocabulary.site))
         self.register_buffer("state", torch.tensor(vocabulary.state))
         self.register_buffer("segment", torch.tensor(vocabulary.first))
@@ -85,7 +88,7 @@ class Readout(nn.Module):
             return values
         site_mean = values.new_zeros(*values.shape[:-1], len(self.segment))
         site_mean = site_mean.index_add(-1, self.site, values * self.mean)
-        return values - site_mean[..., self.site]
+        return (values - site_mean[..., self.site]) / self.scale
 
     def forward(self, calls: Tensor, covariates: Tensor) -> Tensor:
         """Contribution of each order to the phenotype.
