@@ -71,7 +71,8 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
         if calls.max(initial=0) > ploidy:
             sample = cohort.samples[int(calls.argmax())]
             raise InputError(
-                f"{source}: sample {sample} has {calls.max()} copies at {name}, where the model knows ploidy {ploidy}; check the ploidy of the calls"
+                f"{source}: sample {sample} has {calls.max()} copies at {name}, "
+                f"where the model knows ploidy {ploidy}; check the ploidy of the calls"
             )
         if swapped is not None:
             n_swapped += 1
@@ -79,7 +80,8 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
         out[:, k] = calls
     if absent:
         raise InputError(
-            f"{source}: {len(absent)} of the model's {len(sites)} sites are not there ({', '.join(absent[:3])}); "
+            f"{source}: {len(absent)} of the model's {len(sites)} sites are not there "
+            f"({', '.join(absent[:3])}); "
             "add them, as missing calls ./. if they were not typed"
         )
     if n_swapped:
@@ -98,7 +100,8 @@ def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
         own = column.get(int(sites.pos[k]))
         if own is None:
             raise InputError(
-                f"{source}: no column {sites.pos[k]}, which the model uses ({sites.ids[k]}); align to the same length"
+                f"{source}: no column {sites.pos[k]}, which the model uses ({sites.ids[k]}); "
+                "align to the same length"
             )
         known = {state: i for i, state in enumerate(sites.states[k])}
         states = cohort.sites.states[own]
@@ -108,7 +111,8 @@ def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
             row = int(np.argmax(out[:, k] == -2))
             found = states[cohort.calls[row, own]]
             raise InputError(
-                f"{source}: {cohort.samples[row]} has {found} at column {sites.pos[k]}, which no training sample had "
+                f"{source}: {cohort.samples[row]} has {found} at column {sites.pos[k]}, "
+                "which no training sample had "
                 f"({', '.join(sites.states[k])}); write X where it should count as missing"
             )
     return out
@@ -158,7 +162,8 @@ def _add_levels(
         if model and level not in model and have[f"{column}={level}"].any():
             sample = cohort.samples[int(np.argmax(have[f"{column}={level}"]))]
             raise InputError(
-                f"covariate {column} of sample {sample} is {level}, which no training sample had ({', '.join(model)})"
+                f"covariate {column} of sample {sample} is {level}, "
+                f"which no training sample had ({', '.join(model)})"
             )
     for level in model:
         have.setdefault(f"{column}={level}", np.zeros(cohort.n_samples))

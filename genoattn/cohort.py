@@ -144,7 +144,8 @@ class Cohort:
             raise ValueError("Cohort.samples are not unique")
         if self.calls.dtype != np.int8 or self.calls.shape != (n, n_sites):
             raise ValueError(
-                f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {self.calls.dtype} {self.calls.shape}"
+                f"Cohort.calls must be int8 of shape ({n}, {n_sites}), "
+                f"got {self.calls.dtype} {self.calls.shape}"
             )
         if n and n_sites:
             if self.calls.min() < MISSING:
@@ -185,4 +186,5 @@ class Cohort:
     def __repr__(self) -> str:
         trait = "no phenotype" if self.phenotype is None else f"trait {self.phenotype.name}"
         n_covariates = 0 if self.covariates is None else len(self.covariates.names)
-        return f"Cohort({self.n_samples} samples x {self.n_sites} sites, {self.kind}, {trait}, {n_covariates} covariates)"
+        size = f"{self.n_samples} samples x {self.n_sites} sites"
+        return f"Cohort({size}, {self.kind}, {trait}, {n_covariates} covariates)"

@@ -204,7 +204,8 @@ def export_table(
         raise InputError(f"gauge {gauge!r} is unknown; choose one of {', '.join(GAUGES)}")
     if order is not None and not 0 <= order <= manifest.order:
         raise InputError(
-            f"order {order}, but the model has orders up to {manifest.order}; ask for at most that, or fit again"
+            f"order {order}, but the model has orders up to {manifest.order}; "
+            "ask for at most that, or fit again"
         )
     expansion = Expansion(readout_factors(readout, manifest.vocabulary), gauge)
     highest = manifest.order if order is None else order

@@ -22,7 +22,7 @@ class Predictor(Protocol):
 
 
 def prediction_table(model: Predictor, cohort: Cohort) -> pd.DataFrame:
-    """One row a sample: ``IID``, ``prediction`` (phenotype units or log-odds), and ``probability`` for a binary trait."""
+    """One row a sample: ``IID``, ``prediction``, and ``probability`` where the prediction is log-odds."""
     prediction = model.predict(cohort)
     frame = pd.DataFrame({"IID": cohort.samples, "prediction": prediction})
     if model.manifest.binary:

@@ -67,7 +67,7 @@ class Vocabulary:
         return self.encoding == "dosage"
 
     def columns(self, calls: np.ndarray) -> np.ndarray:
-        """Centred columns of samples: dosage or indicator less its training mean; 0 where the call is missing.
+        """Centred columns: dosage or indicator less its training mean; 0 where the call is missing.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Vocabulary:
         return np.where(state == MISSING, 0.0, value - self.mean)
 
     def site_mean(self, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Sum of ``weight * values`` over the columns of each site: shape (..., n_columns) -> (..., n_sites)."""
+        """Sum of ``weight * values`` over the columns of each site: (..., n_columns) -> (..., n_sites)."""
         return np.add.reduceat(values * weight, self.first, axis=-1)
 
 

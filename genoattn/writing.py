@@ -31,7 +31,7 @@ def check_output(path: str | Path, force: bool) -> None:
 
 @contextmanager
 def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
-    """A temporary folder beside ``path`` that takes its place when the block succeeds, and vanishes when it fails."""
+    """A temporary folder that takes the place of ``path`` when the block succeeds, and vanishes when not."""
     path = Path(path).absolute()
     check_output(path, force)
     with _errors_of_writing(path):

@@ -17,7 +17,7 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="genoattn",
-    help="Which alleles act together: fit hyper-attention models of epistasis and export their interaction tables.",
+    help="Which alleles act together: fit models of epistasis and export their interaction tables.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

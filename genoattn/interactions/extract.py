@@ -153,7 +153,7 @@ def q_values(p_values: np.ndarray, n_tests: int) -> np.ndarray:
 def _flags(
     vocabulary: Vocabulary, sites: Sites, columns: np.ndarray, statistics: TermStatistics
 ) -> np.ndarray:
-    """``linked`` (r2 of two of its sites at least 0.1, or one record's alleles), else ``rare``, else empty."""
+    """``linked`` (r2 of two sites at least 0.1, or one record's alleles), else ``rare``, else empty."""
     site = vocabulary.site[columns]
     linked = np.nan_to_num(statistics.r2_ld) >= LINKED_R2
     if any(sites.alt):  # alleles of one record exclude each other; columns of an alignment have no chromosome

@@ -102,8 +102,9 @@ def term_statistics(
         parts.append(_block_statistics(vocabulary, calls, phenotype, fixed, chosen, binary))
         if progress is not None:
             progress(len(chosen))
-    empty = np.zeros(0)
-    return TermStatistics.join(parts) if parts else TermStatistics(*[empty] * 7, empty.astype(bool))
+    if not parts:  # the statistics of no terms are those of a block of none
+        parts = [_block_statistics(vocabulary, calls, phenotype, fixed, terms, binary)]
+    return TermStatistics.join(parts)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
@@ -254,7 +255,7 @@ def _frequency(
 
 
 def _r2(column: np.ndarray, complete: np.ndarray) -> np.ndarray:
-    """Largest squared correlation between two columns (term, slot, sample) of each term; NaN below order 2."""
+    """Largest r2 between two columns (term, slot, sample) of each term; NaN below order 2."""
     n = np.maximum(complete.sum(axis=1), 1)[:, None]
     largest = np.full(len(column), np.nan)
     centred = (column - (column.sum(axis=2) / n)[:, :, None]) * complete[:, None, :]

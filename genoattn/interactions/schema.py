@@ -147,10 +147,9 @@ def manifest_from_json(text: str) -> Manifest:
     if version != SCHEMA_VERSION:
         raise ValueError(f"schema version {version!r}; this version of genoattn reads {SCHEMA_VERSION}")
     rows = record["sites"]
-    sites = Sites(
-        *([r[name] for r in rows] for name in ("site", "chrom", "pos", "ref", "alt")),
-        states=tuple(tuple(r["states"]) for r in rows),
-    )
+    names = ("site", "chrom", "pos", "ref", "alt")
+    ids, chrom, pos, ref, alt = (np.array([r[name] for r in rows], dtype=object) for name in names)
+    sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in rows))
     return Manifest(
         **{
             k: record[k]

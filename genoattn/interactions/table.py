@@ -39,7 +39,7 @@ class InteractionTable:
         return len(self.frame)
 
     def top(self, n: int = 10, order: int | None = None, unlinked: bool = False) -> pd.DataFrame:
-        """The first rows of an order (default: of all orders of 2 and above), or of its unlinked terms only."""
+        """The first rows of an order (default: 2 and above), or of its unlinked terms only."""
         rows = self.frame
         rows = rows[rows["order"] >= 2] if order is None else rows[rows["order"] == order]
         if unlinked:
@@ -50,24 +50,27 @@ class InteractionTable:
         """The first n rows as a table that says how much it leaves out; all of them for None."""
         if n is None or n >= len(self.frame):
             return self
-        dropped = self.frame["order"].iloc[n:].value_counts().sort_index()
         left_out = dict(self.manifest.left_out)
-        for order, number in dropped.items():
-            left_out[int(order)] = left_out.get(int(order), 0) + int(number)
+        for order in range(self.manifest.order + 1):
+            number = int((self.frame["order"].iloc[n:] == order).sum())
+            if number:
+                left_out[order] = left_out.get(order, 0) + number
         return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
 
     def summary(self, n: int = 10) -> str:
         """A readable account: what the table is, how many terms of each order, and the first interactions."""
         lines = [f"Interaction table: {self.manifest.describe()}"]
-        for order, rows in self.frame.groupby("order"):
-            if order:
+        for order in range(1, self.manifest.order + 1):
+            rows = self.frame[self.frame["order"] == order]
+            if len(rows):
                 below = int((rows["q_value"] < 0.05).sum())
-                tests = self.manifest.n_tests.get(int(order), len(rows))
+                tests = self.manifest.n_tests.get(order, len(rows))
                 lines.append(
                     f"  order {order}: {len(rows):,} terms reported of {tests:,}, {below:,} with q < 0.05"
                 )
         for order in range(2, self.manifest.order + 1):
-            rows = self.top(n, order)
+            rows = self.top(len(self.frame), order)
+            rows = rows[rows["coefficient"] != 0].head(n)
             if len(rows):
                 lines += ["", f"Top terms of order {order}:", _format_rows(rows, order)]
         return "\n".join(lines)
@@ -96,8 +99,9 @@ class InteractionTable:
             value = value - m.centre
         covariates = align_covariates(cohort, m.covariate_names, m.covariate_levels)
         out = covariates @ m.covariate_coefficients
-        for order, rows in self.frame.groupby("order"):
-            columns = self._columns(rows, int(order))
+        for order in range(m.order + 1):
+            rows = self.frame[self.frame["order"] == order]
+            columns = self._columns(rows, order)
             coefficient = rows["coefficient"].to_numpy(dtype=np.float64)
             for start in range(0, len(rows), 512):
                 chosen = columns[start : start + 512]
@@ -157,7 +161,9 @@ def _term_name(row: dict, order: int) -> str:
     """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues need no position beside their column."""
     parts = []
     for k in range(1, order + 1):
-        place = f" ({row[f'chrom_{k}']}:{int(row[f'pos_{k}'])})" if row[f"chrom_{k}"] else ""
+        position = f"{row[f'chrom_{k}']}:{row[f'pos_{k}']}"
+        named_by_place = not row[f"chrom_{k}"] or row[f"site_{k}"].startswith(position)
+        place = "" if named_by_place else f" ({position})"
         parts.append(f"{row[f'site_{k}']}[{row[f'state_{k}']}]{place}")
     return " x ".join(parts)
 
@@ -186,7 +192,8 @@ def load_interactions(path: str | Path) -> InteractionTable:
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"{path}: not an interaction table of genoattn ({reason}); write it again with genoattn fit or export"
+            f"{path}: not an interaction table of genoattn ({reason}); "
+            "write it again with genoattn fit or export"
         ) from None
 
 

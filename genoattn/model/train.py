@@ -15,9 +15,11 @@ import pytorch_lightning as pl
 import torch
 
 from genoattn.errors import InputError
+from genoattn.model.isolated_start import isolated_factors
+from genoattn.model.pair_start import pair_factors
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split
-from genoattn.model.start import additive_start, pair_factors, triple_factors
+from genoattn.model.start import additive_start
 from genoattn.model.training import BestWeights, CohortData, Penalties, PhenotypeModule
 from genoattn.tokens import Vocabulary
 
@@ -69,7 +71,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Arrays of a cohort: calls (n_samples, n_sites) int8, covariates (n_samples, n_covariates), phenotype (n_samples,)."""
+    """Arrays of a cohort: calls (n_samples, n_sites), covariates (n_samples, n_covariates), phenotype."""
 
     calls: np.ndarray
     covariates: np.ndarray
@@ -79,7 +81,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TrainingAccount:
-    """How a training went: its start, ranks by order, the best epoch (counted from 1) and the validation loss there."""
+    """How a training went: start, ranks by order, best epoch (counted from 1) and validation loss there."""
 
     start: str
     ranks: dict[int, int]
@@ -102,7 +104,8 @@ def train_readout(
     """
     if not 1 <= config.order <= vocabulary.n_sites:
         raise InputError(
-            f"order {config.order}, but there are {vocabulary.n_sites} sites; ask for an order from 1 to {vocabulary.n_sites}"
+            f"order {config.order}, but there are {vocabulary.n_sites} sites; "
+            f"ask for an order from 1 to {vocabulary.n_sites}"
         )
     dense = _is_dense(vocabulary, len(split.training), config)
     with _settings(config):
@@ -160,18 +163,7 @@ def _start(
     slope = float(y.mean() * (1 - y.mean())) if binary else 1.0
     factors: dict[int, np.ndarray] = {}
     if not dense:
-        if config.order >= 2:
-            factors[2] = pair_factors(
-                columns, y, residual, covariates[training], vocabulary.site, config.rank
-            )
-        if config.order >= 3:
-            factors[3] = triple_factors(columns, residual, vocabulary.site, config.rank)
-        for order in range(4, config.order + 1):
-            factors[order] = np.zeros((0, order, vocabulary.n_columns))
-            _log.info(
-                "order %d: no start is known beyond triples with so many sites; no term of this order is fitted",
-                order,
-            )
+        factors = _score_factors(columns, y, residual, covariates[training], vocabulary.site, config)
     ranks = {order: config.rank if dense else len(factors[order]) for order in range(2, config.order + 1)}
     readout = Readout(vocabulary, ranks, covariates.shape[1], tied=dense)
     # Readout parameters of states are per indicator, those of dosages per standard deviation.
@@ -192,6 +184,27 @@ def _start(
     universal = sqrt(2 * log(max(vocabulary.n_columns, 2)) / len(training))
     noise = sqrt(slope) if binary else start.noise
     return readout, Penalties(start.ridge * slope, config.penalty * noise * universal)
+
+
+def _score_factors(
+    columns: np.ndarray,
+    phenotype: np.ndarray,
+    residual: np.ndarray,
+    covariates: np.ndarray,
+    site: np.ndarray,
+    config: TrainConfig,
+) -> dict[int, np.ndarray]:
+    """Sparse factors of every order from 2 up, read off the scores."""
+    factors: dict[int, np.ndarray] = {}
+    if config.order >= 2:
+        factors[2] = pair_factors(columns, phenotype, residual, covariates, site, config.rank)
+    for order in range(3, config.order + 1):
+        factors[order], scored = isolated_factors(columns, residual, site, order, config.rank)
+        if scored < len(site):
+            _log.info(
+                "order %d: scored the terms of the %d most promising of %d columns", order, scored, len(site)
+            )
+    return factors
 
 
 def _random_factors(readout: Readout, vocabulary: Vocabulary, config: TrainConfig) -> None:

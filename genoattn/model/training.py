@@ -130,7 +130,7 @@ class PhenotypeModule(pl.LightningModule):
         r = self.readout
         factors = list(r.factors.values())
         weights = [_penalty_weights(f.detach(), self.penalties.support) for f in factors]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [r.bias, r.covariate]},
             {"params": [r.additive], "l2": self.penalties.additive},
             {
@@ -225,7 +225,7 @@ class CohortData(pl.LightningDataModule):
 
 
 class BestWeights(pl.Callback):
-    """Early stopping on the validation loss, with the best weights put back in the end; nothing touches the disk."""
+    """Early stopping on the validation loss; the best weights are put back, and nothing touches the disk."""
 
     def __init__(self, patience: int, min_delta: float = 1e-5) -> None:
         self.patience, self.min_delta = patience, min_delta

@@ -92,7 +92,7 @@ def score_matrix(
     site: np.ndarray,
     threshold: float = 2.5,
 ) -> sparse.csr_array:
-    """Pairs whose |t| passes a threshold for every phenotype: the sparse gradient of full-rank linear self-attention at C = 0.
+    """Pairs whose |t| passes a threshold: the sparse gradient of full-rank linear self-attention at C = 0.
 
     Parameters
     ----------
