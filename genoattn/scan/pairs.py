@@ -81,7 +81,7 @@ def _eliminate(gram: tuple[np.ndarray, ...], response: tuple, df: int) -> np.nda
         explained = (ay**2 * bb - 2 * ay * by * ab + by**2 * aa) / determinant
         t2 = cross**2 / left
         t = np.sign(cross) * np.sqrt(t2 / np.maximum(yy - explained - t2, 1e-300) * df)
-    testable = (determinant > _EPSILON * aa * bb) & (left > _EPSILON * pp) & (pp > 0)
+    testable = (determinant > _EPSILON * aa * bb) & (left > _EPSILON * pp) & (pp > 0) & (df > 0)
     return np.where(testable, t, np.nan)
 
 
