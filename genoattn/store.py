@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genoattn.cohort import Cohort
+from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
 from genoattn.fitting import FitResult, export_table, predict_orders
 from genoattn.interactions.expansion import Gauge
@@ -99,6 +99,12 @@ class SavedModel:
     readout: Readout
     tested: TestedTerms
     manifest: Manifest
+
+    @property
+    def covariates(self) -> Covariates | None:
+        """The fixed effects of the model, without samples: what ``read`` expands a new table after."""
+        names = self.manifest.covariate_names
+        return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels) if names else None
 
     def predict(self, cohort: Cohort) -> np.ndarray:
         """The network's prediction: shape (n_samples,), phenotype units, log-odds for a binary trait."""

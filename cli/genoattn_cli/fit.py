@@ -130,6 +130,7 @@ def command(
         reference=reference,
         alphabet=alphabet.value,
     )
+    options.report(data)
     result = genoattn.fit(
         data,
         progress=not quiet,

@@ -6,9 +6,12 @@ import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from genoattn.cohort import Cohort as CohortData
 
 
 class GaugeName(StrEnum):
@@ -51,6 +54,12 @@ def start_logging(verbose: bool, quiet: bool) -> None:
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+
+
+def report(cohort: CohortData) -> None:
+    """What was read, kept and dropped, on stderr."""
+    for line in cohort.log:
+        logging.getLogger("genoattn").info(line)
 
 
 def set_threads(threads: int | None) -> None:

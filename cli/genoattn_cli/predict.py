@@ -44,5 +44,9 @@ def command(
     from genoattn.store import load_model
 
     fitted = load_model(model)
-    data = genoattn.read(cohort, covar=covar, region=region, filters=False)
+    if covar is not None and fitted.covariates is None:
+        raise genoattn.InputError(f"{model}: the model has no covariates; leave --covar out")
+    like = None if covar is None else fitted.covariates
+    data = genoattn.read(cohort, covar=covar, region=region, filters=False, covariates_like=like)
+    options.report(data)
     write_output(prediction_table(fitted, data).to_csv(sep="\t", index=False).encode(), output, force)

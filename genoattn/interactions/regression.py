@@ -41,7 +41,7 @@ class TermStatistics:
         Mean of the product of the state indicators, or of dosages over ploidy.
     variance_explained
         What the term adds to R2 (for a binary trait, to McFadden's R2) over its lower-order terms and
-        covariates.
+        covariates; NaN for the intercept.
     r2_ld
         Largest squared correlation between two of its columns; NaN below order 2.
     rare
@@ -145,6 +145,8 @@ def _block_statistics(
     n = complete.sum(axis=1)
     test = _logistic if binary else _least_squares
     se, statistic, p_value, explained = test(x, y, complete, n)
+    if order == 0:  # the intercept explains no variance about the mean
+        explained = np.full(n_terms, np.nan)
     frequency, rare = _frequency(vocabulary, raw, complete, terms)
     return TermStatistics(se, statistic, p_value, n, frequency, explained, _r2(column, complete), rare)
 
