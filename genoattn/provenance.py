@@ -23,12 +23,14 @@ def package_versions() -> dict[str, str]:
 
 
 def input_records(source: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """File name and SHA-256 of each input, by role."""
+    """File name and SHA-256 of each input, by role; a PLINK prefix stands for its ``.bed``."""
     records = {}
     for role, path in source.items():
         file = Path(path)
+        if not file.is_file():  # the prefix of a PLINK fileset
+            file = Path(f"{path}.bed")
         digest = sha256(file) if file.is_file() else ""
-        records[role] = {"file": file.name, "sha256": digest}
+        records[role] = {"file": file.name if digest else Path(path).name, "sha256": digest}
     return records
 
 

@@ -33,6 +33,11 @@ def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: 
         Share of the samples in each.
     seed
         Of the shuffle.
+
+    Raises
+    ------
+    InputError
+        Where there are too few samples, of one class or in all, or the shares leave none for training.
     """
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise InputError(
@@ -51,6 +56,11 @@ def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: 
         shuffled = rng.permutation(stratum)
         n_validation = max(1, round(validation * len(stratum)))
         n_test = max(1, round(test * len(stratum))) if test else 0
+        if n_validation + n_test >= len(stratum):
+            raise InputError(
+                f"validation share {validation} and test share {test} leave none of {len(stratum)} samples "
+                "(of one class, for a binary trait) for training; lower them"
+            )
         for part, chosen in zip(
             parts,
             np.split(shuffled, [len(stratum) - n_validation - n_test, len(stratum) - n_test]),
