@@ -111,5 +111,7 @@ def _pure_products(columns: np.ndarray, terms: np.ndarray) -> np.ndarray:
         x = columns[:, term]
         basis, _ = np.linalg.qr(np.column_stack([np.ones(len(x)), *(x[:, s].prod(axis=1) for s in lower)]))
         product = x.prod(axis=1)
-        out[:, k] = product - basis @ (basis.T @ product)
+        pure = product - basis @ (basis.T @ product)
+        # In the span of its lower-order terms (sites in perfect LD) a product leaves rounding errors only.
+        out[:, k] = pure if np.linalg.norm(pure) > 1e-6 * np.linalg.norm(product) else 0.0
     return out
