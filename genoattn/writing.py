@@ -49,6 +49,8 @@ def whole_file(path: str | Path, force: bool = True) -> Iterator[Path]:
     """Like :func:`whole_directory`, for one file."""
     path = Path(path).absolute()
     check_output(path, force)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, which a file cannot replace; name a file")
     with _errors_of_writing(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
@@ -84,7 +86,7 @@ def _umask() -> int:
 
 
 @contextmanager
-def _errors_of_writing(path: Path) -> Iterator[None]:
+def _errors_of_writing(path: str | Path, state: str = "nothing was written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -98,15 +100,16 @@ def _errors_of_writing(path: Path) -> Iterator[None]:
         if cure is None:
             raise
         raise OutputError(
-            f"{path}: {os.strerror(error.errno or 0)} while writing; {cure}; nothing was written"
+            f"{path}: {os.strerror(error.errno or 0)} while writing; {cure}; {state}"
         ) from error
 
 
 def write_output(content: bytes, path: str | Path | None, force: bool = True) -> None:
     """Write a file whole, or to stdout where ``path`` is None."""
     if path is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        with _errors_of_writing("standard output", "the output is incomplete"):
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
         return
     with whole_file(path, force) as work:
         work.write_bytes(content)
