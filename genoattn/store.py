@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,20 @@ from genoattn.interactions.regression import TermStatistics
 from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.interactions.table import InteractionTable
 from genoattn.model.readout import Readout
-from genoattn.writing import whole_directory, write_output
+from genoattn.writing import whole_directory, whole_file, write_output
 
 _MODEL, _MANIFEST = "model.ckpt", "manifest.json"
+# What json, torch.load and the constructors raise on files that are damaged or of another version.
+_UNREADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    pickle.UnpicklingError,
+)
 
 
 def save_fit(result: FitResult, directory: str | Path, force: bool = False) -> None:
@@ -65,8 +77,10 @@ def save_table(table: InteractionTable, path: str | Path | None, force: bool = T
     if path.suffix == ".parquet":
         write_output(table.to_parquet(), path, force)
         return
-    write_output(table.to_tsv(), path, force)
-    write_output(table.manifest.to_json().encode(), path.with_suffix(".manifest.json"))
+    # Both are complete before either takes its place: a table beside another's manifest would be misread.
+    with whole_file(path, force) as rows, whole_file(path.with_suffix(".manifest.json")) as manifest:
+        rows.write_bytes(table.to_tsv())
+        manifest.write_bytes(table.manifest.to_json().encode())
 
 
 def _checkpoint(readout: Readout, tested: TestedTerms, manifest: Manifest) -> bytes:
@@ -128,11 +142,11 @@ def load_model(directory: str | Path) -> SavedModel:
         if not (directory / name).is_file():
             raise InputError(f"{directory}: no {name} there; give the output folder of genoattn fit")
     try:
-        manifest = manifest_from_json((directory / _MANIFEST).read_text())
+        manifest = manifest_from_json((directory / _MANIFEST).read_text(encoding="utf-8"))
         record = torch.load(directory / _MODEL, map_location="cpu", weights_only=True)
         return SavedModel(_readout(record, manifest), _tested(record), manifest)
-    except (ValueError, KeyError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0][:100]
+    except _UNREADABLE as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
         raise InputError(
             f"{directory}: its model cannot be read ({reason}); fit again with this version"
         ) from None
