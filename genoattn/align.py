@@ -76,7 +76,8 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
             )
         if swapped is not None:
             n_swapped += 1
-            calls = np.where(calls == MISSING, MISSING, ploidy - calls)
+            own_ploidy = len(own.states[index]) - 1  # haploid calls turn round among 0 and 1
+            calls = np.where(calls == MISSING, MISSING, own_ploidy - calls)
         out[:, k] = calls
     if absent:
         raise InputError(
