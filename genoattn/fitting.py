@@ -151,6 +151,7 @@ def fit(
         Where the cohort has no phenotype, too few samples, or fewer sites than the order.
     """
     config = _with_options(config or FitConfig(), options)
+    _check_settings(config)
     phenotype = cohort.phenotype
     if phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
@@ -209,7 +210,7 @@ def export_table(
         )
     expansion = Expansion(readout_factors(readout, manifest.vocabulary), gauge)
     highest = manifest.order if order is None else order
-    dropped = {k: len(t) for k, t in tested.terms.items() if k > highest}
+    dropped = {k: len(t) for k, t in tested.terms.items() if k > highest and len(t)}
     manifest = replace(
         manifest, gauge=gauge, centre=expansion.centre, left_out={**manifest.left_out, **dropped}
     )
@@ -248,6 +249,28 @@ def _with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
         raise TypeError(f"fit() got an unknown setting {sorted(unknown)[0]!r}; known are {', '.join(names)}")
     config = replace(config, **own)
     return replace(config, training=replace(config.training, **training))
+
+
+def _check_settings(config: FitConfig) -> None:
+    """Refuse at once what would fail only after the training, or be taken for something else."""
+    training = config.training
+    choices: dict[str, tuple[object, tuple[object, ...]]] = {
+        "gauge": (config.gauge, GAUGES),
+        "start": (training.start, ("auto", "score", "random")),
+        "precision": (training.precision, (32, 64)),
+        "device": (training.device, ("auto", "cpu", "cuda", "mps")),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise InputError(f"{name} {value!r} is unknown; choose one of {', '.join(map(str, allowed))}")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(training.device, True):
+        raise InputError(f"device {training.device!r} is not available here; use cpu or auto")
+    least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
+    for name, bound in least.items():
+        value = getattr(config if name == "max_terms" else training, name)
+        if not value >= bound:
+            raise InputError(f"{name} is {value}; it must be {bound} or more")
 
 
 def _settings(config: FitConfig) -> dict[str, Any]:
