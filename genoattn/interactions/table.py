@@ -189,8 +189,8 @@ def load_interactions(path: str | Path) -> InteractionTable:
         raise InputError(f"{path}: no such file; give the output folder of genoattn fit, or a table in it")
     try:
         return _load_tsv(path) if path.suffix == ".tsv" else _load_parquet(path)
-    except (ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
         raise InputError(
             f"{path}: not an interaction table of genoattn ({reason}); "
             "write it again with genoattn fit or export"
@@ -214,7 +214,7 @@ def _load_tsv(path: Path) -> InteractionTable:
         beside = path.parent / "manifest.json"
         if path.name != "interactions.tsv" or not beside.exists():
             raise ValueError(f"no {path.stem}.manifest.json beside it")
-    manifest = manifest_from_json(beside.read_text())
+    manifest = manifest_from_json(beside.read_text(encoding="utf-8"))
     text = {f"{name}_{k}": str for name in _TEXT for k in range(1, manifest.order + 1)}
     frame = pd.read_csv(
         path,
