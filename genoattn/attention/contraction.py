@@ -22,6 +22,16 @@ from torch import Tensor
 from genoattn.attention.partitions import Block, distinct_sums, subsets
 
 
+def project(x: Tensor, weight: Tensor) -> Tensor:
+    """x @ weight of each head: (batch, entity, d_in), (head, d_in, width) -> (head, batch, entity, width).
+
+    One matrix product over all samples and heads; broadcasting over heads would make one a sample.
+    """
+    n_heads, _, width = weight.shape
+    flat = x @ weight.movedim(0, 1).flatten(1)  # (batch, entity, head * width)
+    return flat.unflatten(-1, (n_heads, width)).movedim(-2, 0)
+
+
 def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *, distinct: bool) -> Tensor:
     """Linear-kernel attention of order len(keys) + 1.
 

@@ -25,7 +25,7 @@ from genoattn.attention.checks import (
     present_outputs,
     present_values,
 )
-from genoattn.attention.contraction import contract
+from genoattn.attention.contraction import contract, project
 from genoattn.attention.factored import FactoredTable
 from genoattn.attention.softmax import check_dense_memory, softmax_attention
 
@@ -118,9 +118,9 @@ class HyperFeatureAttention(nn.Module):
         Shape (batch, entity, d_out).
         """
         x, mask = self._checked(features, mask)
-        query = [f @ c.unsqueeze(1) for f, c in zip(x, self.interaction, strict=True)]
+        query = [project(f, c) for f, c in zip(x, self.interaction, strict=True)]
         # (head, batch, entity, d_out)
-        value = reduce(torch.mul, [f @ w.unsqueeze(1) for f, w in zip(x, self.value, strict=True)])
+        value = reduce(torch.mul, [project(f, w) for f, w in zip(x, self.value, strict=True)])
         n_entities = x[0].shape[1]
         if self.kernel == "softmax":
             check_dense_memory("features", (*value.shape[:3], n_entities), value.dtype, self.max_gib)

@@ -21,7 +21,7 @@ from genoattn.attention.checks import (
     present_outputs,
     present_values,
 )
-from genoattn.attention.contraction import contract
+from genoattn.attention.contraction import contract, project
 from genoattn.attention.factored import FactoredTable
 from genoattn.attention.softmax import check_dense_memory, softmax_attention, tuple_scores
 
@@ -109,9 +109,9 @@ class HyperAttention(nn.Module):
         x, mask = check_entities("x", x, self.d_in), check_mask(mask, x)
         check_order(self.order, x.shape[1], self.distinct)
         x = present_values("x", x, mask)
-        query = x @ self.query.unsqueeze(1)  # (head, batch, entity, rank)
-        keys = [x @ key.unsqueeze(1) for key in self.keys]
-        values = [x @ value.unsqueeze(1) for value in self.values]  # (head, batch, entity, d_out)
+        query = project(x, self.query)  # (head, batch, entity, rank)
+        keys = [project(x, key) for key in self.keys]
+        values = [project(x, value) for value in self.values]  # (head, batch, entity, d_out)
         if self.kernel == "linear":
             out = contract(query, keys, values, distinct=self.distinct)
         else:

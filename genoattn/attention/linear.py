@@ -21,7 +21,7 @@ from genoattn.attention.checks import (
     present_outputs,
     present_values,
 )
-from genoattn.attention.contraction import contract
+from genoattn.attention.contraction import contract, project
 from genoattn.attention.factored import FactoredTable
 from genoattn.attention.softmax import check_dense_memory, softmax_attention
 
@@ -141,10 +141,7 @@ class LinearSelfAttention(nn.Module):
         x, mask = check_entities("x", x, self.d_in), check_mask(mask, x)
         check_order(2, x.shape[1], self.distinct)
         x = present_values("x", x, mask)
-        query, value = (
-            x @ self.interaction.unsqueeze(1),
-            x @ self.value.unsqueeze(1),
-        )  # (head, batch, entity, ..)
+        query, value = project(x, self.interaction), project(x, self.value)  # (head, batch, entity, ..)
         if self.kernel == "linear":
             out = contract(query, [x], [value], distinct=self.distinct)
         else:
