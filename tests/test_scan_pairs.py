@@ -1,0 +1,118 @@
+"""The blocked scan against one statsmodels regression a pair."""
+
+import warnings
+
+import numpy as np
+import oracles
+import pytest
+
+from genoattn.scan import pairs
+from genoattn.scan.pairs import pair_tiles, score_matrix
+
+
+def scan_data(seed=0, n_samples=120, n_columns=11):
+    """Centred dosages, two traits, two covariates; column 7 is constant, column 9 a copy of column 2."""
+    rng = np.random.default_rng(seed)
+    columns = rng.binomial(2, rng.uniform(0.2, 0.5, n_columns), (n_samples, n_columns)).astype(float)
+    columns[:, 7] = 1
+    columns[:, 9] = columns[:, 2]
+    columns -= columns.mean(axis=0)
+    covariates = np.column_stack([rng.normal(30, 5, n_samples), columns[:, 0] + rng.normal(size=n_samples)])
+    first = columns[:, 1] * columns[:, 4] + 0.1 * covariates[:, 0] + rng.normal(size=n_samples)
+    return columns, np.column_stack([first, rng.normal(size=n_samples)]), covariates
+
+
+def whole_matrix(columns, phenotypes, covariates, block):
+    """Tiles put together; the lower triangle stays 0 outside the diagonal blocks."""
+    t = np.zeros((phenotypes.shape[1], columns.shape[1], columns.shape[1]))
+    for rows, cols, tile in pair_tiles(columns, phenotypes, covariates, block):
+        t[:, rows, cols] = tile
+    return t
+
+
+@pytest.mark.parametrize("block", [3, 4, 11, 1024])
+def test_every_pair_equals_statsmodels(block):
+    columns, phenotypes, covariates = scan_data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        t = whole_matrix(columns, phenotypes, covariates, block)
+    for i in range(11):
+        for j in range(i + 1, 11):
+            if 7 in (i, j) or (i, j) == (2, 9):
+                assert np.isnan(t[:, i, j]).all()
+                continue
+            for trait in range(2):
+                expected = oracles.pair_t(columns[:, i], columns[:, j], phenotypes[:, trait], covariates)
+                assert t[trait, i, j] == pytest.approx(expected, rel=1e-8)
+
+
+def test_diagonal_blocks_are_symmetric_and_have_no_squares():
+    t = whole_matrix(*scan_data(), block=1024)
+    np.testing.assert_allclose(t, t.transpose(0, 2, 1), rtol=1e-10)
+    assert np.isnan(np.diagonal(t, axis1=1, axis2=2)).all()
+
+
+def test_blocks_cover_the_upper_triangle_once():
+    columns, phenotypes, covariates = scan_data()
+    seen = np.zeros((11, 11), dtype=int)
+    for rows, cols, tile in pair_tiles(columns, phenotypes, covariates, 4):
+        assert tile.shape == (2, rows.stop - rows.start, cols.stop - cols.start)
+        seen[rows, cols] += 1
+    np.testing.assert_array_equal(seen[np.triu_indices(11)], 1)
+
+
+def test_pair_that_never_meets_is_nan():
+    # Raw dosages: no sample carries both, so that the product is a combination of the two main effects.
+    a = np.repeat([1.0, 0, 0, 2], 10)
+    b = np.repeat([0.0, 1, 2, 0], 10)
+    columns = np.column_stack([a - a.mean(), b - b.mean()])
+    y = np.random.default_rng(0).normal(size=(40, 1))
+    assert np.isnan(whole_matrix(columns, y, np.zeros((40, 0)), 8)[0, 0, 1])
+
+
+@pytest.mark.parametrize("n_samples", [5, 6])
+def test_too_few_samples_is_nan(n_samples):
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(n_samples, 3))
+    covariates = rng.normal(size=(n_samples, 2))  # six parameters, no residual
+    t = whole_matrix(columns, rng.normal(size=(n_samples, 1)), covariates, 8)
+    assert np.isnan(t).all()
+
+
+def test_swapping_alleles_changes_the_sign():
+    columns, phenotypes, covariates = scan_data()
+    one = whole_matrix(columns, phenotypes, covariates, 1024)
+    columns[:, 4] *= -1
+    other = whole_matrix(columns, phenotypes, covariates, 1024)
+    sign = np.where((np.arange(11) == 4)[:, None] ^ (np.arange(11) == 4), -1, 1)
+    np.testing.assert_allclose(other, sign * one, rtol=1e-8)
+
+
+def test_score_matrix_keeps_what_passes_for_every_phenotype():
+    columns, phenotypes, covariates = scan_data()
+    phenotypes[:, 1] += phenotypes[:, 0]
+    site = np.arange(11)
+    site[5] = 4  # columns 4 and 5 are states of one site
+    t = whole_matrix(columns, phenotypes, covariates, 1024)
+    found = score_matrix(columns, phenotypes, covariates, site, threshold=0.8).toarray()
+    n_kept = 0
+    for i in range(11):
+        for j in range(11):
+            size = np.abs(t[:, i, j])
+            kept = site[i] != site[j] and (size >= 0.8).all() and np.sign(t[0, i, j]) == np.sign(t[1, i, j])
+            expected = t[np.argmin(size), i, j] if kept else 0.0
+            assert found[i, j] == pytest.approx(expected, rel=1e-8)
+            n_kept += kept
+    assert 10 < n_kept < 90
+    assert found[1, 4] == found[4, 1] > 2
+
+
+def test_score_matrix_across_tiles(monkeypatch):
+    columns, phenotypes, covariates = scan_data()
+    site = np.arange(11)
+    whole = score_matrix(columns, phenotypes[:, :1], covariates, site, threshold=1.0)
+    tiles = list(pair_tiles(columns, phenotypes[:, :1], covariates, block=3))
+    monkeypatch.setattr(pairs, "pair_tiles", lambda *_: iter(tiles))
+    tiled = score_matrix(columns, phenotypes[:, :1], covariates, site, threshold=1.0)
+    np.testing.assert_allclose(tiled.toarray(), whole.toarray(), rtol=1e-10)
+    assert whole.nnz > 10
