@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -26,6 +27,9 @@ class Sites:
     states
         For each site the labels of its states; ``calls`` holds indices into them. For genotypes state c
         means c copies of ``alt`` (labels ``A/A``, ``A/C``, ``C/C``); for sequences they are residues.
+    features
+        By name (``gene``, ``region``, ``consequence``) a label for each site, shape (n_sites,); empty
+        where it has none.
     """
 
     ids: np.ndarray
@@ -34,6 +38,7 @@ class Sites:
     ref: np.ndarray
     alt: np.ndarray
     states: tuple[tuple[str, ...], ...]
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -43,6 +48,9 @@ class Sites:
         for name in ("chrom", "pos", "ref", "alt", "states"):
             if len(getattr(self, name)) != n:
                 raise ValueError(f"Sites.{name} has {len(getattr(self, name))} entries for {n} sites")
+        for name, labels in self.features.items():
+            if len(labels) != n:
+                raise ValueError(f"Sites.features[{name!r}] has {len(labels)} entries for {n} sites")
         if len(set(self.ids)) != n:
             raise ValueError("Sites.ids are not unique")
 
@@ -58,9 +66,11 @@ class Sites:
         """The sites at ``index`` (integers or a boolean mask), in that order."""
         index = np.arange(len(self))[index]
         states = tuple(self.states[i] for i in index)
-        return Sites(
-            self.ids[index], self.chrom[index], self.pos[index], self.ref[index], self.alt[index], states
+        features = {name: labels[index] for name, labels in self.features.items()}
+        ids, chrom, pos, ref, alt = (
+            getattr(self, name)[index] for name in ("ids", "chrom", "pos", "ref", "alt")
         )
+        return Sites(ids, chrom, pos, ref, alt, states, features)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ import torch
 from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.features import token_features
 from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
 from genoattn.interactions.extract import TestedTerms, readout_factors, run_tests, table_rows
 from genoattn.interactions.schema import Manifest
@@ -23,9 +24,10 @@ from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.variance import variance_components
 from genoattn.metrics import Metrics, evaluate
+from genoattn.model.config import TrainConfig, TrainingData
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
-from genoattn.model.train import TrainConfig, TrainingData, train_readout
+from genoattn.model.train import train_readout
 from genoattn.provenance import input_records, package_versions
 from genoattn.tokens import Encoding, build_vocabulary, default_encoding
 
@@ -160,13 +162,15 @@ def fit(
     split = split_samples(data.phenotype, data.binary, config.validation, config.test, config.training.seed)
     encoding = config.encoding or default_encoding(cohort)
     vocabulary = build_vocabulary(cohort, encoding, split.training)
-    readout, account = train_readout(vocabulary, data, split, config.training, progress)
+    by_feature = config.training.attention == "feature"
+    features = token_features(cohort.sites, vocabulary) if by_feature else None
+    readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
     metrics = evaluate(_network_orders(readout, cohort.calls, covariates), data.phenotype, split, data.binary)
     if account.start == "score" if config.refit is None else config.refit:
         everyone = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
         again = replace(config.training, max_epochs=account.best_epoch)
-        readout, final = train_readout(vocabulary, data, everyone, again, progress)
+        readout, final = train_readout(vocabulary, data, everyone, again, features, progress)
         account = replace(account, ranks=final.ranks)
     factors = readout_factors(readout, vocabulary)
     terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)

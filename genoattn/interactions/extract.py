@@ -29,8 +29,8 @@ def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
     return Factors(
         vocabulary,
         float(readout.bias.detach()),
-        array(readout.additive) / scale,
-        {order: array(readout.factors[str(order)]) / scale for order in readout.orders},
+        array(readout.additive_values()) / scale,
+        {order: array(readout.factor_values(order)) / scale for order in readout.orders},
         {order: array(readout.weights[str(order)]) for order in readout.orders},
     )
 

@@ -12,7 +12,7 @@ import pandas as pd
 from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
-from genoattn.interactions.schema import Manifest, manifest_from_json, table_columns
+from genoattn.interactions.schema import VALUE_COLUMNS, Manifest, manifest_from_json, table_columns
 
 _METADATA = b"genoattn"
 _TEXT = ("site", "chrom", "ref", "state", "flag")
@@ -238,5 +238,6 @@ def _typed(frame: pd.DataFrame, order: int) -> pd.DataFrame:
     if missing:
         raise ValueError(f"no column {sorted(missing)[0]}")
     types: dict[str, str] = {f"pos_{k}": "Int64" for k in range(1, order + 1)}
+    types |= {name: "float64" for name in VALUE_COLUMNS if name != "flag"}
     types |= {"order": "int64", "n_samples": "Int64"}
     return frame[table_columns(order)].astype(types)  # type: ignore[arg-type]

@@ -32,9 +32,9 @@ def pair_factors(
     whichever is nearer to zero: the first alone sees interactions in additive effects of linked sites, the
     second alone misplaces an interaction whose main effects the ridge has smeared over neighbours.
 
-    Isolated pairs come first: the strongest is accepted while its squared z exceeds the largest expected among
-    all pairs by chance, 2 log(pairs), and taken out before the next is sought. From then on a factor grows
-    from the strongest pair left, one side at a time, by forward selection on the data, so that a column
+    Isolated pairs come first: the strongest is accepted while its squared z exceeds the largest expected
+    among all pairs by chance, 2 log(pairs), and taken out before the next is sought. From then on a factor
+    grows from the strongest pair left, one side at a time, by forward selection on the data, so that a column
     linked to one already chosen adds nothing; beside 2 log(pairs) it pays 2 log(columns), the largest
     squared z of a column by chance, for every entry beyond the first two.
 
@@ -91,9 +91,9 @@ def pair_factors(
 def _credible(columns: np.ndarray, pairs: np.ndarray, strength: np.ndarray, best: int) -> np.ndarray:
     """An isolated pair spread over the linked pairs that the data can hardly tell from it.
 
-    With a flat prior over the pairs linked to the lead at both sites, the posterior of each is proportional to
-    exp(z2 / 2); a column enters its side with its marginal posterior if that is 2 % or more. Otherwise the pair
-    that chance favours would hide the causal one.
+    With a flat prior over the pairs linked to the lead at both sites, the posterior of each is
+    proportional to exp(z2 / 2); a column enters its side with its marginal posterior if that is 2 % or
+    more. Otherwise the pair that chance favours would hide the causal one.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def _price(columns: np.ndarray) -> float:
 
 
 def _grow(columns: np.ndarray, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """Re-select each side of a factor given the other until their entries settle, then keep what is worth it."""
+    """Re-select each side of a factor given the other until they settle, then keep what is worth it."""
     factor = seed
     for _ in range(_ROUNDS):
         before = factor != 0
@@ -183,7 +183,7 @@ def _linked_to(columns: np.ndarray, vector: np.ndarray) -> np.ndarray:
 def _forward_selection(
     columns: np.ndarray, carrier: np.ndarray, target: np.ndarray, allowed: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """Least-squares weights of the columns whose product with ``carrier`` explains ``target``, added one by one.
+    """Least-squares weights of columns whose product with ``carrier`` explains ``target``, added in turn.
 
     Parameters
     ----------

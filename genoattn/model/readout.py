@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from genoattn.attention.partitions import distinct_sum
 from genoattn.attention.pooled import newton
 from genoattn.cohort import MISSING
+from genoattn.features import TokenFeatures
+from genoattn.model.factors import FeatureEffects, FeatureFactors, PairFactors, TokenFactors
 from genoattn.tokens import Vocabulary
 
 
@@ -39,6 +41,11 @@ class Readout(nn.Module):
         Width of the covariates, which enter as fixed effects.
     tied
         Whether the factors of one rank are the same (e_n) or free (sparse isolated terms, hubs, pathways).
+    features
+        Of the columns: factors are then products of feature embeddings (HyperFeatureAttention).
+    full
+        A coefficient for every pair (linear self-attention with one-hot embeddings); order 2 only, with as
+        many ranks as columns.
     """
 
     mean: Tensor
@@ -48,16 +55,23 @@ class Readout(nn.Module):
     segment: Tensor
 
     def __init__(
-        self, vocabulary: Vocabulary, ranks: Mapping[int, int], n_covariates: int = 0, tied: bool = False
+        self,
+        vocabulary: Vocabulary,
+        ranks: Mapping[int, int],
+        n_covariates: int = 0,
+        tied: bool = False,
+        features: TokenFeatures | None = None,
+        full: bool = False,
     ) -> None:
         super().__init__()
-        self.is_dosage, self.tied = vocabulary.is_dosage, tied
+        self.is_dosage, self.tied, self.full = vocabulary.is_dosage, tied, full
         self.orders = tuple(sorted(ranks))
         n_columns = vocabulary.n_columns
         # Dosage parameters are per standard deviation, so that one penalty suits every allele frequency.
         # What does not vary in training has no parameter: over an infinite scale it is 0, as if missing.
         scale = vocabulary.variance**0.5 if vocabulary.is_dosage else np.ones(vocabulary.n_columns)
-        scale = np.where(vocabulary.variance > 0, scale, np.inf)
+        # A token known by its features needs no training sample.
+        scale = np.where((vocabulary.variance > 0) | (features is not None), scale, np.inf)
         self.register_buffer("mean", torch.tensor(vocabulary.mean, dtype=torch.get_default_dtype()))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.get_default_dtype()))
         self.register_buffer("site", torch.tensor(vocabulary.site))
@@ -66,13 +80,34 @@ class Readout(nn.Module):
         self.bias = nn.Parameter(torch.zeros(()))
         self.covariate = nn.Parameter(torch.zeros(n_covariates))
         self.additive = nn.Parameter(torch.zeros(n_columns))
-        self.factors = nn.ParameterDict()
+        self.additive_features = None if features is None else FeatureEffects(features)
+        self.factors = nn.ModuleDict()
         self.weights = nn.ParameterDict()
         for order in self.orders:
             slots = 1 if tied else order
-            self.factors[str(order)] = nn.Parameter(torch.zeros(ranks[order], slots, n_columns))
+            self.factors[str(order)] = self._factors(ranks[order], slots, vocabulary, features, full)
             # The scale of a free rank is in its factors; a tied one needs a sign of its own.
             self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
+
+    @staticmethod
+    def _factors(
+        rank: int, slots: int, vocabulary: Vocabulary, features: TokenFeatures | None, full: bool
+    ) -> TokenFactors | FeatureFactors | PairFactors:
+        if full:
+            return PairFactors(vocabulary.n_columns)
+        if features is not None:
+            return FeatureFactors(rank, slots, features)
+        return TokenFactors(rank, slots, vocabulary.n_columns)
+
+    def additive_values(self) -> Tensor:
+        """Additive effect of each column before centring: (column,)."""
+        if self.additive_features is None:
+            return self.additive
+        return self.additive + self.additive_features()
+
+    def factor_values(self, order: int) -> Tensor:
+        """Factors of an order before centring: (rank, slot, column)."""
+        return self.factors[str(order)]()
 
     def design(self, calls: Tensor) -> Tensor:
         """Columns of a batch: standardised dosages or state indicators, 0 where missing; (sample, column)."""
@@ -105,12 +140,14 @@ class Readout(nn.Module):
         Shape (n_samples, 1 + n_orders): orders 0 (intercept and covariates), 1, then ``self.orders``.
         """
         design = self.design(calls)  # (sample, column)
-        parts = [self.bias + covariates @ self.covariate, design @ self.centred(self.additive)]
+        parts = [self.bias + covariates @ self.covariate, design @ self.centred(self.additive_values())]
         parts += [self._interaction(order, design) for order in self.orders]
         return torch.stack(parts, dim=-1)
 
     def _interaction(self, order: int, design: Tensor) -> Tensor:
-        factor = self.centred(self.factors[str(order)])  # (rank, slot, column)
+        if self.full:
+            return self._all_pairs(design)
+        factor = self.centred(self.factor_values(order))  # (rank, slot, column)
         weight = self.weights[str(order)]
         if factor.shape[0] == 0:
             return design.new_zeros(len(design))
@@ -126,3 +163,10 @@ class Readout(nn.Module):
             for block in combinations(range(order), size)
         }
         return distinct_sum(blocks, order) @ weight
+
+    def _all_pairs(self, design: Tensor) -> Tensor:
+        """Full pairwise attention: sum over columns at distinct sites of x_k C_km x_m."""
+        pair = self.centred(self.centred(self.factor_values(2)[:, 1]).T).T  # (column, column)
+        same_site = self.site[:, None] == self.site[None, :]
+        pair = pair.masked_fill(same_site, 0.0) * self.weights["2"][:, None]
+        return ((design @ pair) * design).sum(dim=1)

@@ -128,10 +128,12 @@ class PhenotypeModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         r = self.readout
-        factors = list(r.factors.values())
-        weights = [_penalty_weights(f.detach(), self.penalties.support) for f in factors]
+        factors = list(r.factors.parameters())
+        sparse = self.penalties.factor > 0
+        weights = [_penalty_weights(f.detach(), self.penalties.support) for f in factors] if sparse else None
+        feature_effects = [] if r.additive_features is None else list(r.additive_features.parameters())
         groups: list[dict[str, Any]] = [
-            {"params": [r.bias, r.covariate]},
+            {"params": [r.bias, r.covariate, *feature_effects]},
             {"params": [r.additive], "l2": self.penalties.additive},
             {
                 "params": factors,

@@ -1,0 +1,69 @@
+"""Settings of a training, and the arrays it works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+AttentionKind = Literal["hyper", "feature", "linear"]
+ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear")
+StartKind = Literal["auto", "score", "random"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a readout is trained.
+
+    Parameters
+    ----------
+    order
+        Largest order of interaction, 1 for an additive model.
+    attention
+        ``hyper``: HyperAttention of every order. ``feature``: HyperFeatureAttention, factors that are
+        products over the features of a token. ``linear``: full linear self-attention, a coefficient for
+        every pair; order 2.
+    start
+        ``score``: free sparse factors read off the scores of all pairs and triples, for more pairs than
+        samples; ``random``: tied dense factors, for few sites and many samples; ``auto`` chooses by that.
+    rank
+        Dense factors an order; at most so many sparse ones.
+    max_epochs, patience
+        Longest training, and epochs without improvement of the validation loss before it stops.
+    lr
+        Learning rate; None for 0.003 with sparse and 0.01 with dense factors.
+    batch_size
+        Samples in a batch; None for all of them up to 2,048 (sparse), 512 (dense).
+    penalty
+        Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero.
+    precision
+        32 or 64 bits.
+    device
+        ``auto``, ``cpu``, ``cuda``, or ``mps``.
+    seed
+        Of starting values and batches.
+    """
+
+    order: int = 2
+    attention: AttentionKind = "hyper"
+    start: StartKind = "auto"
+    rank: int = 32
+    max_epochs: int = 500
+    patience: int = 40
+    lr: float | None = None
+    batch_size: int | None = None
+    penalty: float = 1.0
+    precision: int = 32
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Arrays of a cohort: calls (n_samples, n_sites), covariates (n_samples, n_covariates), phenotype."""
+
+    calls: np.ndarray
+    covariates: np.ndarray
+    phenotype: np.ndarray
+    binary: bool
