@@ -1,4 +1,4 @@
-"""The worlds of the experiments: a vocabulary, how samples are drawn, and the exact target of every entity."""
+"""The worlds of the experiments: a vocabulary, how samples are drawn, the exact target of every entity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +62,8 @@ def sinusoidal(n_tokens: int) -> Tensor:
 
 
 def colliding_agents(n_positions: int, radius: int) -> World:
-    """Agents on a ring; an agent loses 1 for every agent within the radius (the paper's environment, section 3).
+    """Agents on a ring; an agent loses 1 for every agent within the radius (the paper's environment,
+    section 3).
 
     Trained on agents that stand anywhere; the shifted ones crowd in one half of the ring.
     """
@@ -81,11 +82,12 @@ def colliding_agents(n_positions: int, radius: int) -> World:
 
 
 def interacting_alleles(n_sites: int, generator: torch.Generator) -> World:
-    """Two alleles at each site of two haplotypes; every ordered pair of alleles interacts with its own strength.
+    """Two alleles at each site of two haplotypes; every ordered pair of alleles interacts with its own
+    strength.
 
     A sample is read at low coverage: each entity is the allele of one site on one haplotype, and which of the
-    2 * n_sites are seen is random. The shifted population has other allele frequencies. Token 2 l + a is allele a of
-    site l.
+    2 * n_sites are seen is random. The shifted population has other allele frequencies. Token 2 l + a is
+    allele a of site l.
     """
     n_tokens = 2 * n_sites
     f = torch.randn(n_tokens, n_tokens, generator=generator, dtype=DTYPE)
@@ -141,7 +143,7 @@ class CoupledWorld:
 
 
 def coupled_features(sizes: tuple[int, int], n_channels: int, generator: torch.Generator) -> CoupledWorld:
-    """Random interactions of a state (5 of them, say) and of a gene, coupled; four tokens are kept for the test."""
+    """Random interactions of two features, coupled; four tokens are kept out of training."""
     f = tuple(torch.randn(n, n, generator=generator, dtype=DTYPE) for n in sizes)
     w = tuple(0.5 + torch.rand(n, n_channels, generator=generator, dtype=DTYPE) for n in sizes)
     # One unseen token in each of the first rows: each feature value still occurs with others.

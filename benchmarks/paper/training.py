@@ -18,7 +18,9 @@ class Fit:
         return self.losses[-1]
 
 
-def train(module: nn.Module, predict: Callable[[], Tensor], target: Tensor, n_rounds: int, goal: float) -> Fit:
+def train(
+    module: nn.Module, predict: Callable[[], Tensor], target: Tensor, n_rounds: int, goal: float
+) -> Fit:
     """L-BFGS from the module's present parameters until the goal is met or the rounds are used up.
 
     Parameters
@@ -62,3 +64,18 @@ def train(module: nn.Module, predict: Callable[[], Tensor], target: Tensor, n_ro
 def mse(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared error over samples, entities and channels."""
     return (prediction - target).square().mean()
+
+
+@torch.no_grad()
+def start_as_in_the_paper(values: Tensor, embedding: Tensor) -> None:
+    """Every token's value is 1 at the start, so that <x, w(0)> > 0 as the convergence theorem (4.4) asks.
+
+    Parameters
+    ----------
+    values
+        Value weights of a module, last two axes (d_in, d_out); changed in place.
+    embedding
+        Shape (token, d_in), invertible.
+    """
+    ones = torch.ones(embedding.shape[0], values.shape[-1], dtype=values.dtype)
+    values.copy_(torch.linalg.solve(embedding, ones).expand_as(values))
