@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 import genoattn
 from genoattn.cohort import Cohort, Covariates, Phenotype, Sites
@@ -83,5 +84,10 @@ def planted(
 
 
 def short_fit(cohort, **options):
-    """A fit of a few epochs."""
-    return genoattn.fit(cohort, **{"max_epochs": 4, "device": "cpu", **options})
+    """A fit of a few epochs, on one thread: on a busy machine threads wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return genoattn.fit(cohort, **{"max_epochs": 4, "device": "cpu", **options})
+    finally:
+        torch.set_num_threads(threads)
