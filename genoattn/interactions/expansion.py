@@ -47,6 +47,9 @@ class Factors:
         For each order of 2 and above shape (n_ranks, n_slots, n_columns); one slot where factors are tied.
     weights
         For each order shape (n_ranks,).
+    known
+        Shape (n_columns,), bool: the columns that have parameters; the others count as the mean of their
+        site. By default those that vary in training.
     """
 
     vocabulary: Vocabulary
@@ -54,6 +57,7 @@ class Factors:
     additive: np.ndarray
     factors: Mapping[int, np.ndarray]
     weights: Mapping[int, np.ndarray]
+    known: np.ndarray | None = None
 
     @property
     def order(self) -> int:
@@ -105,7 +109,8 @@ class Expansion:
         if v.is_dosage:
             return values, values * (self.centre - v.mean)
         # As in the readout, a state that no training sample has counts as the mean of its site.
-        centred = np.where(v.variance > 0, values - v.site_mean(values, v.mean)[..., v.site], 0.0)
+        known = v.variance > 0 if self.model.known is None else self.model.known
+        centred = np.where(known, values - v.site_mean(values, v.mean)[..., v.site], 0.0)
         if self.gauge == "frequency":
             return centred, np.zeros((*values.shape[:-1], v.n_sites))
         mean = v.site_mean(centred, self.centre)

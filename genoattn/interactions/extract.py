@@ -32,6 +32,7 @@ def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
         array(readout.additive_values()) / scale,
         {order: array(readout.factor_values(order)) / scale for order in readout.orders},
         {order: array(readout.weights[str(order)]) for order in readout.orders},
+        known=np.isfinite(scale),
     )
 
 

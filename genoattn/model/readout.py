@@ -65,13 +65,15 @@ class Readout(nn.Module):
     ) -> None:
         super().__init__()
         self.is_dosage, self.tied, self.full = vocabulary.is_dosage, tied, full
+        self.features = features
         self.orders = tuple(sorted(ranks))
         n_columns = vocabulary.n_columns
         # Dosage parameters are per standard deviation, so that one penalty suits every allele frequency.
         # What does not vary in training has no parameter: over an infinite scale it is 0, as if missing.
         scale = vocabulary.variance**0.5 if vocabulary.is_dosage else np.ones(vocabulary.n_columns)
-        # A token known by its features needs no training sample.
-        scale = np.where((vocabulary.variance > 0) | (features is not None), scale, np.inf)
+        # A state known by its features needs no training sample; a dosage needs one for its scale.
+        by_feature = features is not None and not vocabulary.is_dosage
+        scale = np.where((vocabulary.variance > 0) | by_feature, scale, np.inf)
         self.register_buffer("mean", torch.tensor(vocabulary.mean, dtype=torch.get_default_dtype()))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.get_default_dtype()))
         self.register_buffer("site", torch.tensor(vocabulary.site))
