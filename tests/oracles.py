@@ -50,9 +50,9 @@ def make_cohort(calls, n_states, kind, phenotype=None, binary=False, covariates=
     )
 
 
-def random_readout(rng, vocabulary, ranks, n_covariates=0, tied=False):
+def random_readout(rng, vocabulary, ranks, n_covariates=0, tied=False, **options):
     """A float64 readout whose every parameter is random."""
-    module = Readout(vocabulary, ranks, n_covariates, tied).double()
+    module = Readout(vocabulary, ranks, n_covariates, tied, **options).double()
     # The buffers were rounded to the default dtype on construction.
     module.mean.copy_(torch.tensor(vocabulary.mean))
     if vocabulary.is_dosage:
@@ -94,12 +94,14 @@ def distinct_pooled(values, tied):
 def readout(module, vocabulary, calls, covariates):
     """Contribution of each order for each sample, by nested loops over distinct sites."""
     array = {k: v.detach().double().numpy() for k, v in module.state_dict().items()}
+    additive = module.additive_values().detach().double().numpy()
     out = np.zeros((len(calls), 2 + len(module.orders)))
     for i, sample in enumerate(calls):
         out[i, 0] = array["bias"] + covariates[i] @ array["covariate"]
-        out[i, 1] = sum(factor_value(array["additive"], vocabulary, s, x) for s, x in enumerate(sample))
+        out[i, 1] = sum(factor_value(additive, vocabulary, s, x) for s, x in enumerate(sample))
         for k, order in enumerate(module.orders):
-            for weight, slots in zip(array[f"weights.{order}"], array[f"factors.{order}"], strict=True):
+            factors = module.factor_values(order).detach().double().numpy()
+            for weight, slots in zip(array[f"weights.{order}"], factors, strict=True):
                 slots = np.repeat(slots, order, axis=0) if module.tied else slots
                 values = [[factor_value(f, vocabulary, s, x) for s, x in enumerate(sample)] for f in slots]
                 out[i, 2 + k] += weight * distinct_pooled(values, module.tied)

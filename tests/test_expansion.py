@@ -128,7 +128,7 @@ def test_permuting_sites_permutes_coefficients():
         v = build_vocabulary(oracles.make_cohort(calls[:, chosen], n_states, "genotype"), "dosage")
         module = oracles.random_readout(np.random.default_rng(seed), v, {2: 2, 3: 2})
         with torch.no_grad():
-            for p in (module.additive, *module.factors.values()):
+            for p in (module.additive, *module.factors.parameters()):
                 p.copy_(p[..., torch.tensor(chosen)])
         results.append(Expansion(readout_factors(module, v), "reference"))
     for term in ([[0]], [[1, 4]], [[0, 2, 3]]):

@@ -11,6 +11,7 @@ from genoattn.cohort import Cohort
 from genoattn.fitting import FitResult, fit
 from genoattn.interactions.expansion import GAUGES
 from genoattn.interactions.extract import q_values
+from genoattn.model.split import split_samples
 
 N_STATES = {"dosage": (3, 3, 2, 3), "genotype": (3, 2, 3, 3), "sequence": (2, 3, 4, 2)}
 
@@ -69,8 +70,9 @@ def test_table_is_the_network_in_single_precision(encoding):
             np.testing.assert_allclose(table.predict(samples), network, rtol=1e-5, atol=1e-5 * scale)
 
 
+@pytest.mark.parametrize("attention", ["hyper", "feature", "linear"])
 @pytest.mark.parametrize("encoding", ["dosage", "genotype", "sequence"])
-def test_table_is_the_network_for_states_unseen_in_training(encoding):
+def test_table_is_the_network_for_states_unseen_in_training(encoding, attention):
     cohort = small_cohort(encoding, missing=0.0)
     calls = cohort.calls.copy()
     rare = 7  # of the test samples
@@ -80,16 +82,26 @@ def test_table_is_the_network_for_states_unseen_in_training(encoding):
     calls[rare, 1] = N_STATES[encoding][1] - 1
     cohort = Cohort(cohort.samples, cohort.sites, calls, cohort.kind, cohort.phenotype, cohort.covariates)
     seed = next(s for s in range(99) if rare in _test_samples(cohort, s))
-    result = fit(cohort, order=3, encoding=encoding, start="random", precision=64, max_epochs=4, seed=seed)
+    order, start = (2, "auto") if attention == "linear" else (3, "random")
+    result = fit(
+        cohort,
+        order=order,
+        attention=attention,
+        encoding=encoding,
+        start=start,
+        precision=64,
+        max_epochs=4,
+        seed=seed,
+        refit=False,
+    )
     for gauge in GAUGES:
-        np.testing.assert_allclose(result.export(gauge).predict(cohort), result.predict(cohort), rtol=1e-9)
+        table = result.export(gauge)
+        np.testing.assert_allclose(table.predict(cohort), result.predict(cohort), rtol=1e-9, atol=1e-9)
     others = np.delete(result.predict(cohort), rare)
     assert np.abs(result.predict(cohort)[rare]) < 10 * np.abs(others).max()
 
 
 def _test_samples(cohort, seed):
-    from genoattn.model.split import split_samples
-
     return split_samples(cohort.phenotype.values, False, 0.15, 0.15, seed).test
 
 
@@ -134,7 +146,7 @@ def noise_free_fit(seed: int) -> FitResult:
 
 def test_two_seeds_give_one_table():
     one, two = noise_free_fit(1), noise_free_fit(2)
-    weights = [r.readout.factors["2"].detach().numpy() for r in (one, two)]
+    weights = [r.readout.factor_values(2).detach().numpy() for r in (one, two)]
     assert np.abs(weights[0] - weights[1]).max() > 0.1
     for gauge in GAUGES:
         a, b = (by_term(r.export(gauge), "coefficient") for r in (one, two))

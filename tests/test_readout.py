@@ -5,6 +5,7 @@ import oracles
 import pytest
 import torch
 
+from genoattn.features import token_features
 from genoattn.model.readout import Readout
 from genoattn.tokens import build_vocabulary
 
@@ -26,6 +27,24 @@ def test_orders_equal_loops(encoding, tied):
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["linear", "feature"])
+@pytest.mark.parametrize("encoding", ["dosage", "sequence"])
+def test_other_attention_equals_loops(encoding, kind):
+    rng = np.random.default_rng(7)
+    n_states = (3, 2, 3, 3)
+    calls = oracles.random_calls(rng, 12, n_states, missing=0.15)
+    cohort = oracles.make_cohort(calls, n_states, oracles.KIND[encoding])
+    v = build_vocabulary(cohort, encoding)
+    if kind == "linear":
+        module = oracles.random_readout(rng, v, {2: v.n_columns}, full=True)
+    else:
+        module = oracles.random_readout(rng, v, {2: 2, 3: 2}, features=token_features(cohort.sites, v))
+    with torch.no_grad():
+        found = module(torch.tensor(calls), NONE[:12]).numpy()
+    expected = oracles.readout(module, v, calls, NONE[:12].numpy())
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
 def test_order_2_by_hand():
     # Dosages 0, 1, 2 at both sites: mean 1, sd s = sqrt(2/3). Factors (2, 0) and (0, 3) on the scale of sd:
     # at dosages (2, 0) the ordered sum is 2 (1/s) * 3 (-1/s) = -6 / (2/3) = -9; the other order is 0.
@@ -33,7 +52,7 @@ def test_order_2_by_hand():
     v = build_vocabulary(oracles.make_cohort(calls, (3, 3), "genotype"), "dosage")
     module = oracles.random_readout(np.random.default_rng(0), v, {2: 1})
     with torch.no_grad():
-        module.factors["2"].copy_(torch.tensor([[[2.0, 0.0], [0.0, 3.0]]]))
+        module.factors["2"].value.copy_(torch.tensor([[[2.0, 0.0], [0.0, 3.0]]]))
         module.weights["2"].fill_(1.0)
         out = module(torch.tensor([[2, 0]], dtype=torch.int8), NONE[:1])
     assert out[0, 2].item() == pytest.approx(-9)

@@ -104,6 +104,8 @@ def test_score_matrix_keeps_what_passes_for_every_phenotype():
             assert found[i, j] == pytest.approx(expected, rel=1e-8)
             n_kept += kept
     assert 10 < n_kept < 90
+    site[4] = 1  # the strongest pair
+    assert score_matrix(columns, phenotypes, covariates, site, threshold=0.8).toarray()[1, 4] == 0
     assert found[1, 4] == found[4, 1] > 2
 
 

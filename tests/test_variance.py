@@ -47,6 +47,6 @@ def test_one_dosage_pair_by_hand():
     sd = (2 / 3) ** 0.5
     with torch.no_grad():
         module.additive.zero_()
-        module.factors["2"].copy_(torch.tensor([[[3 * sd, 0], [0, sd]]]))
+        module.factors["2"].value.copy_(torch.tensor([[[3 * sd, 0], [0, sd]]]))
         module.weights["2"].fill_(1.0)
     assert variance_components(readout_factors(module, v)) == pytest.approx({1: 0, 2: 4})
