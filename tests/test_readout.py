@@ -37,6 +37,8 @@ def test_other_attention_equals_loops(encoding, kind):
     v = build_vocabulary(cohort, encoding)
     if kind == "linear":
         module = oracles.random_readout(rng, v, {2: v.n_columns}, full=True)
+        with torch.no_grad():
+            module.weights["2"].fill_(1.3)  # of all columns alike: a change of units
     else:
         module = oracles.random_readout(rng, v, {2: 2, 3: 2}, features=token_features(cohort.sites, v))
     with torch.no_grad():
