@@ -6,7 +6,7 @@ import sys
 import oracles_attention as oracle
 import pytest
 import torch
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 
 from genoattn.attention import HyperAttention, HyperFeatureAttention, LinearSelfAttention
 
@@ -203,3 +203,24 @@ def test_imports_nothing_but_torch_and_numpy():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert set(eval(out)) <= {"genoattn", "torch", "numpy"}
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_second_derivatives_and_function_transforms(order):
+    module = randomised(HyperAttention(2, 1, order, 2, dtype=torch.float64))
+    x = entities(1, 4, 2).requires_grad_()
+    assert gradgradcheck(module, (x,))
+    by_function = torch.func.grad(lambda x: module(x).square().sum())(x.detach())
+    (by_autograd,) = torch.autograd.grad(module(x).square().sum(), x)
+    torch.testing.assert_close(by_function, by_autograd)
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_memory_kept_for_the_gradient_does_not_grow_with_the_sets_of_arguments(order):
+    module = HyperAttention(4, 4, order, 4)
+    x = torch.randn(1, 500, 4, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        module(x)
+    # x once for each projection, then query, keys and values: 2 (2 order - 1) tensors of 500 x 4.
+    assert sum(kept) <= 2 * (2 * order - 1) * 500 * 4 + 1000

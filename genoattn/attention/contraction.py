@@ -15,6 +15,7 @@ is sum_A (-1)^|A| |A|! f_A(i) t_A. Hence
 
 from collections.abc import Sequence
 from math import factorial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,22 +51,35 @@ def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *,
     Shape (.., entity, channel).
     """
     assert len(keys) == len(values) >= 1
-    arguments = tuple(range(len(keys)))
     if not distinct:
         state = keys[0].mT @ values[0]  # (.., rank, channel)
         for key, value in zip(keys[1:], values[1:], strict=True):
             state = state * (key.mT @ value)
         return query @ state
+    if len(keys) == 1:
+        return _contract_distinct(query, keys, values)
+    # Autograd would keep four tensors for each set of arguments; from order 3 on it pays to make them again.
+    return _DistinctContraction.apply(query, *keys, *values)
+
+
+def _contract_distinct(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
+    """The sum over distinct entities, as the module's docstring writes it."""
     k_products, v_products = _subset_products(keys), _subset_products(values)
     sums = distinct_sums(lambda block: k_products[block].mT @ v_products[block], len(keys))
-    out = query @ sums[arguments]  # the empty A, (.., entity, channel)
-    for subset in subsets(len(keys))[1:]:
-        weight = (-1) ** len(subset) * factorial(len(subset))
-        left = tuple(m for m in arguments if m not in subset)
+    out = query @ sums[tuple(range(len(keys)))]  # the empty A, (.., entity, channel)
+    for subset, left, weight in _sets_left_out(len(keys)):
         scores = query * k_products[subset]  # (.., entity, rank)
         read = scores @ sums[left] if left else scores.sum(dim=-1, keepdim=True)
         out = torch.addcmul(out, v_products[subset], read, value=weight)
     return out
+
+
+def _sets_left_out(n: int) -> list[tuple[Block, Block, int]]:
+    """Each non-empty set A of the arguments, its complement and its weight (-1)^|A| |A|!."""
+    return [
+        (subset, tuple(m for m in range(n) if m not in subset), (-1) ** len(subset) * factorial(len(subset)))
+        for subset in subsets(n)[1:]
+    ]
 
 
 def _subset_products(factors: Sequence[Tensor]) -> dict[Block, Tensor]:
@@ -75,3 +89,75 @@ def _subset_products(factors: Sequence[Tensor]) -> dict[Block, Tensor]:
         last = factors[subset[-1]]
         products[subset] = products[subset[:-1]] * last if subset[:-1] else last
     return products
+
+
+def _factor_gradients(gradients: dict[Block, Tensor], products: dict[Block, Tensor], n: int) -> list[Tensor]:
+    """Gradients of the factors from those of their products, largest first; changes them in place."""
+    for subset in reversed(subsets(n)[1:]):
+        rest, last = subset[:-1], subset[-1:]
+        if rest:
+            gradients[rest].addcmul_(gradients[subset], products[last])
+            gradients[last].addcmul_(gradients[subset], products[rest])
+    return [gradients[(m,)] for m in range(n)]
+
+
+class _DistinctContraction(torch.autograd.Function):
+    """`_contract_distinct` that keeps its inputs only, nothing for each set of arguments."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(query: Tensor, *factors: Tensor) -> Tensor:
+        n = len(factors) // 2
+        return _contract_distinct(query, factors[:n], factors[n:])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        query, *factors = ctx.saved_tensors
+        n = len(factors) // 2
+        keys, values = factors[:n], factors[n:]
+        if torch.is_grad_enabled():  # a second derivative is wanted: let autograd write it
+            out = _contract_distinct(query, keys, values)
+            return torch.autograd.grad(out, (query, *factors), grad, create_graph=True)
+        return _distinct_gradients(grad, query, keys, values)
+
+
+def _distinct_gradients(
+    grad: Tensor, query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """Gradients of the query, the keys and the values, from that of the output."""
+    n = len(keys)
+    everything = tuple(range(n))
+    k_products, v_products = _subset_products(keys), _subset_products(values)
+    with torch.enable_grad():  # the sums are small, (rank, channel): autograd takes their gradient
+        blocks = {b: (k_products[b].mT @ v_products[b]).detach().requires_grad_() for b in k_products}
+        sums = distinct_sums(blocks, n)
+    fixed = {b: value.detach() for b, value in sums.items()}
+    d_query = grad @ fixed[everything].mT
+    d_sums = {everything: query.mT @ grad}
+    d_keys, d_values = {}, {}
+    for subset, left, weight in _sets_left_out(n):
+        scores = query * k_products[subset]  # (.., entity, rank)
+        d_read = (grad * v_products[subset]).mul_(weight)  # (.., entity, channel)
+        if left:
+            d_scores, read = d_read @ fixed[left].mT, scores @ fixed[left]
+            d_sums[left] = scores.mT @ d_read
+        else:
+            d_scores, read = d_read.sum(dim=-1, keepdim=True), scores.sum(dim=-1, keepdim=True)
+        d_query.addcmul_(d_scores.expand_as(query), k_products[subset])
+        d_keys[subset], d_values[subset] = d_scores * query, (grad * read).mul_(weight)
+    d_blocks = torch.autograd.grad(
+        [sums[b] for b in blocks], list(blocks.values()), [d_sums[b] for b in blocks]
+    )
+    for block, d_block in zip(blocks, d_blocks, strict=True):
+        d_keys[block] += v_products[block] @ d_block.mT
+        d_values[block] += k_products[block] @ d_block
+    return (
+        d_query,
+        *_factor_gradients(d_keys, k_products, n),
+        *_factor_gradients(d_values, v_products, n),
+    )
