@@ -25,6 +25,7 @@ from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.variance import variance_components
 from genoattn.metrics import Metrics, evaluate
 from genoattn.model.config import TrainConfig, TrainingData
+from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
 from genoattn.model.train import train_readout
@@ -225,7 +226,11 @@ def export_table(
 
 def predict_orders(readout: Readout, cohort: Cohort, manifest: Manifest) -> np.ndarray:
     """The network's output by order for a new cohort: (n_samples, 1 + n_orders), orders 0, 1, .."""
-    calls = align_calls(cohort, manifest.sites)
+    sites = manifest.sites
+    if readout.features is not None and cohort.sites is not sites:
+        sites = unseen_states(cohort, sites)
+        readout, _ = extend_readout(readout, manifest.vocabulary, sites)
+    calls = align_calls(cohort, sites)
     covariates = align_covariates(cohort, manifest.covariate_names, manifest.covariate_levels)
     return _network_orders(readout, calls, covariates)
 

@@ -14,6 +14,7 @@ import torch
 
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
+from genoattn.features import token_features
 from genoattn.fitting import FitResult, export_table, predict_orders
 from genoattn.interactions.expansion import Gauge
 from genoattn.interactions.extract import TestedTerms
@@ -91,6 +92,8 @@ def _checkpoint(readout: Readout, tested: TestedTerms, manifest: Manifest) -> by
             "ranks": {order: len(readout.weights[str(order)]) for order in readout.orders},
             "n_covariates": len(readout.covariate),
             "tied": readout.tied,
+            "full": readout.full,
+            "levels": None if readout.features is None else dict(readout.features.levels),
             "dtype": str(readout.bias.dtype).removeprefix("torch."),
         },
         "pytorch-lightning_version": manifest.versions.get("pytorch-lightning", ""),
@@ -154,8 +157,18 @@ def load_model(directory: str | Path) -> SavedModel:
 
 def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
     settings = record["hyper_parameters"]
-    readout = Readout(manifest.vocabulary, settings["ranks"], settings["n_covariates"], settings["tied"])
-    readout = readout.to(getattr(torch, settings["dtype"]))
+    features = None
+    if settings["levels"] is not None:
+        features = token_features(manifest.sites, manifest.vocabulary, settings["levels"])
+    readout = Readout(
+        manifest.vocabulary,
+        settings["ranks"],
+        settings["n_covariates"],
+        settings["tied"],
+        features,
+        settings["full"],
+        getattr(torch, settings["dtype"]),
+    )
     readout.load_state_dict({k.removeprefix("readout."): v for k, v in record["state_dict"].items()})
     return readout.eval()
 

@@ -30,6 +30,12 @@ class EncodingName(StrEnum):
     sequence = "sequence"
 
 
+class AttentionName(StrEnum):
+    hyper = "hyper"
+    feature = "feature"
+    linear = "linear"
+
+
 class Alphabet(StrEnum):
     auto = "auto"
     dna = "dna"
@@ -63,6 +69,22 @@ def command(
     encoding: Annotated[
         EncodingName, typer.Option("--encoding", help="auto: dosage, or sequence for FASTA.")
     ] = EncodingName.auto,
+    attention: Annotated[
+        AttentionName,
+        typer.Option("--attention", help="feature couples features of tokens, linear takes all pairs."),
+    ] = AttentionName.hyper,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features", metavar="TABLE", help="Features of sites, by a column site.", show_default=False
+        ),
+    ] = None,
+    feature_info: Annotated[
+        str | None,
+        typer.Option(
+            "--feature-info", metavar="KEY,..", help="INFO entries that are features.", show_default=False
+        ),
+    ] = None,
     region: options.Region = None,
     maf: Annotated[
         float | None,
@@ -129,6 +151,8 @@ def command(
         trait_type=trait_type.value,
         reference=reference,
         alphabet=alphabet.value,
+        features=features,
+        info=feature_info.split(",") if feature_info else (),
     )
     options.report(data)
     result = genoattn.fit(
@@ -137,6 +161,7 @@ def command(
         order=order,
         gauge=gauge.value,
         encoding=None if encoding is EncodingName.auto else encoding.value,
+        attention=attention.value,
         rank=rank,
         penalty=penalty,
         max_epochs=epochs,

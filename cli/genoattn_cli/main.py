@@ -68,8 +68,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print(f"{prefix}: interrupted; nothing was written", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our stdout has gone, as `| head` does
-        sys.stderr.close()
+    except SystemExit:  # typer's answer to a reader of our stdout that has gone, as `| head` does
         return 0
     finally:
         logging.shutdown()

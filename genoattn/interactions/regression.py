@@ -232,7 +232,7 @@ def _newton(x: np.ndarray, y: np.ndarray, complete: np.ndarray, max_iterations: 
         regular &= ok
         step = np.einsum("tpq,tq->tp", inverse, np.einsum("tpn,tn->tp", x, (y - fitted) * complete))
         beta = np.where(regular[:, None], beta + step, beta)
-        settled = np.abs(step).max(axis=1) <= 1e-8 * (1 + np.abs(beta).max(axis=1))
+        settled = np.abs(step).max(axis=1) <= 1e-10 * (1 + np.abs(beta).max(axis=1))
         if (settled | ~regular).all():
             break
     eta = np.clip(np.einsum("tpn,tp->tn", x, beta), -500, 500)

@@ -101,6 +101,7 @@ class Manifest:
                     "ref": self.sites.ref[k],
                     "alt": self.sites.alt[k],
                     "states": list(self.sites.states[k]),
+                    "features": {name: labels[k] for name, labels in self.sites.features.items()},
                     "reference_state": int(v.reference[k]),
                     "centre": self.centre[own].tolist(),
                     "mean": v.mean[own].tolist(),
@@ -149,7 +150,10 @@ def manifest_from_json(text: str) -> Manifest:
     rows = record["sites"]
     names = ("site", "chrom", "pos", "ref", "alt")
     ids, chrom, pos, ref, alt = (np.array([r[name] for r in rows], dtype=object) for name in names)
-    sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in rows))
+    features = {
+        name: np.array([r["features"][name] for r in rows], dtype=object) for name in rows[0]["features"]
+    }
+    sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in rows), features)
     return Manifest(
         **{
             k: record[k]

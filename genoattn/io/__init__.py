@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -36,6 +37,8 @@ def read(
     trait_type: Literal["auto", "quantitative", "binary"] = "auto",
     reference: str | None = None,
     alphabet: Literal["auto", "dna", "protein"] = "auto",
+    features: str | PathLike[str] | None = None,
+    info: Sequence[str] = (),
     filters: bool = True,
     covariates_like: Covariates | None = None,
 ) -> Cohort:
@@ -64,6 +67,11 @@ def read(
         ``auto`` takes values in {0, 1} or {1, 2} (2 the case) as binary.
     reference, alphabet
         Of an alignment: the record to compare with (the first if None), and its letters.
+    features
+        Table of features of the sites (gene, region, consequence), with a column ``site``: ID, chrom:pos or
+        alignment column.
+    info
+        INFO entries of a VCF that are features of its sites.
     filters
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
@@ -79,9 +87,13 @@ def read(
         A mistake in the input: where, what was found, what to do.
     """
     _check_options(pheno, trait, maf, max_missing, transform, trait_type, alphabet, covar, covariates_like)
-    genotypes, read_what = _read_genotypes(Path(path), region, reference, alphabet)
+    genotypes, read_what = _read_genotypes(Path(path), region, reference, alphabet, tuple(info))
     cohort = _match(genotypes, pheno, trait, covar, transform, trait_type, covariates_like)
-    named = {"genotypes": path, "phenotypes": pheno, "covariates": covar}
+    if features is not None:
+        from genoattn.io.features import match_features
+
+        cohort = match_features(cohort, Path(features))
+    named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     cohort = replace(cohort, source={role: str(name) for role, name in named.items() if name is not None})
 
     from genoattn.io.filters import filter_sites, with_log
@@ -109,10 +121,16 @@ def _match(
 
 
 def _read_genotypes(
-    path: Path, region: str | None, reference: str | None, alphabet: Literal["auto", "dna", "protein"]
+    path: Path,
+    region: str | None,
+    reference: str | None,
+    alphabet: Literal["auto", "dna", "protein"],
+    info: tuple[str, ...],
 ) -> tuple[Cohort, str]:
     """The cohort of the genotype file alone, and what was read in words."""
     name = path.name.lower()
+    if info and not name.endswith(_VCF):
+        raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
     if name.endswith(_FASTA):
         if region is not None:
             raise InputError(f"{path}: an alignment has no regions; leave the region {region} out")
@@ -124,7 +142,7 @@ def _read_genotypes(
     if name.endswith(_VCF):
         from genoattn.io.vcf import read_vcf
 
-        return read_vcf(path, region)
+        return read_vcf(path, region, info)
     bed = path if name.endswith(".bed") else Path(f"{path}.bed")
     if name.endswith(".bed") or bed.exists():
         from genoattn.io.plink import read_plink

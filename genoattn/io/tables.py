@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,13 +47,29 @@ def read_table(path: Path) -> Table:
     Columns are separated by tabs if the header line has one, else by commas, else by spaces. PLINK's
     ``#FID IID`` is understood. Empty cells, ``NA``, ``NaN``, ``nan`` and ``.`` are missing values.
     """
+    columns = read_columns(path, _check_header, "sample")
+    id_column = "IID" if "IID" in columns else "sample"
+    ids = columns.pop(id_column)
+    if id_column == "IID":
+        columns.pop("FID", None)
+    _check_ids(path, ids)
+    return Table(path, ids, columns)
+
+
+def read_columns(
+    path: Path, check_header: Callable[[Path, list[str]], None], unit: str
+) -> dict[str, tuple[str, ...]]:
+    """The cells of a table as text, by column, in file order; a row is a ``unit`` (sample, site)."""
     lines = read_lines(path)
     header_line = next(lines, "")
     separator = next((c for c in "\t," if c in header_line), None)
     header = [
         name.removeprefix("#") if i == 0 else name for i, name in enumerate(_cells(header_line, separator))
     ]
-    _check_header(path, header)
+    check_header(path, header)
+    for name in header:
+        if header.count(name) > 1:
+            raise InputError(f"{path}: two columns are named '{name}'; rename one of them")
     rows = []
     for number, line in enumerate(lines, start=2):
         if not line.strip():
@@ -66,14 +82,8 @@ def read_table(path: Path) -> Table:
             )
         rows.append(cells)
     if not rows:
-        raise InputError(f"{path}: no rows below the header; add one for each sample")
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-    id_column = "IID" if "IID" in columns else "sample"
-    ids = columns.pop(id_column)
-    if id_column == "IID":
-        columns.pop("FID", None)
-    _check_ids(path, ids)
-    return Table(path, ids, columns)
+        raise InputError(f"{path}: no rows below the header; add one for each {unit}")
+    return dict(zip(header, zip(*rows, strict=True), strict=True))
 
 
 def _cells(line: str, separator: str | None) -> list[str]:
@@ -89,9 +99,6 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise InputError(
             f"{path}: no IID or sample column in the header ({list_names(header)}); name the ID column IID"
         )
-    for name in header:
-        if header.count(name) > 1:
-            raise InputError(f"{path}: two columns are named '{name}'; rename one of them")
 
 
 def _check_ids(path: Path, ids: tuple[str, ...]) -> None:

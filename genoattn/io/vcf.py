@@ -17,6 +17,7 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_ids, parse_region
+from genoattn.io.features import info_label
 from genoattn.io.genotypes import GenotypeCodes, MalformedGenotypeError, parse_genotype
 from genoattn.io.text import check_bgzip_end, check_file, is_bgzip, read_lines
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
 
 
-def read_vcf(path: Path, region: str | None = None) -> tuple[Cohort, str]:
+def read_vcf(path: Path, region: str | None = None, info: tuple[str, ...] = ()) -> tuple[Cohort, str]:
     """Read a VCF (plain, gzip or bgzip) or BCF.
 
     Parameters
@@ -35,6 +36,8 @@ def read_vcf(path: Path, region: str | None = None) -> tuple[Cohort, str]:
         The file. Genotypes of any ploidy, phased or not; a genotype with any missing allele is missing.
     region
         ``chr:from-to``, 1-based, both ends inside: the records that overlap it, found by the index.
+    info
+        INFO entries to keep as features of the sites.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def read_vcf(path: Path, region: str | None = None) -> tuple[Cohort, str]:
         lines = _bcf_records(path, region)
     else:
         lines = _text_records(path) if region is None else _region_records(path, region)
-    reader = _Reader(path, samples)
+    reader = _Reader(path, samples, info)
     with closing(lines):
         for line in lines:
             reader.add(line)
@@ -66,6 +69,8 @@ class _Reader:
 
     path: Path
     samples: list[str]
+    info: tuple[str, ...] = ()
+    labels: list[list[str]] = field(default_factory=list)
     codes: GenotypeCodes = field(default_factory=GenotypeCodes)
     alleles: list[Allele] = field(default_factory=list)
     calls: list[np.ndarray] = field(default_factory=list)
@@ -97,6 +102,7 @@ class _Reader:
                 Allele(self.n_records, record_id, chrom, int(pos), ref, name, several, ploidy)
             )
             self.calls.append(self.codes.copies(codes, index))
+            self.labels.append([info_label(fields[7], k, index - 1, len(alternates)) for k in self.info])
 
     def cohort(self) -> Cohort:
         """The cohort of all records added."""
@@ -112,7 +118,20 @@ class _Reader:
                 f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead"
             )
         calls = np.ascontiguousarray(np.array(self.calls, dtype=np.int8).T)
-        return Cohort(np.array(self.samples, dtype=object), build_sites(alleles), calls, log=tuple(log))
+        sites = replace(build_sites(alleles), features=self._features())
+        return Cohort(np.array(self.samples, dtype=object), sites, calls, log=tuple(log))
+
+    def _features(self) -> dict[str, np.ndarray]:
+        """Labels of each INFO entry asked for, by its key; an error for one that no record has."""
+        features = {}
+        for k, key in enumerate(self.info):
+            labels = np.array([row[k] for row in self.labels], dtype=object)
+            if not any(labels):
+                raise InputError(
+                    f"{self.path}: no record has the INFO entry {key}; list what there is: bcftools head"
+                )
+            features[key] = labels
+        return features
 
     def _where(self, fields: list[str]) -> str:
         return f"{self.path}, record {self.n_records} ({':'.join(fields[:2])})"

@@ -90,7 +90,8 @@ class PairFactors(nn.Module):
 
 def _look_up(embedding: Tensor, index: Tensor) -> Tensor:
     """Embedding (rank, slot, label) of each column's label; 1 where it has none."""
-    found = embedding[..., index.clamp(min=0)]
+    # index_select, not brackets: its gradient is many times cheaper.
+    found = embedding.index_select(-1, index.clamp(min=0))
     return torch.where(index >= 0, found, torch.ones((), dtype=found.dtype, device=found.device))
 
 

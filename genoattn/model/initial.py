@@ -116,9 +116,13 @@ def _is_dense(vocabulary: Vocabulary, n_training: int, config: TrainConfig) -> b
     """Whether the samples can train dense factors: twice as many as there are free pair coefficients."""
     if config.start != "auto":
         return config.start == "random"
+    return n_training >= 2 * _n_free_pairs(vocabulary)
+
+
+def _n_free_pairs(vocabulary: Vocabulary) -> float:
+    """Number of pair coefficients that a gauge leaves free."""
     free = vocabulary.n_states - 1.0 if not vocabulary.is_dosage else np.ones(vocabulary.n_sites)
-    n_pairs = (free.sum() ** 2 - (free**2).sum()) / 2
-    return bool(n_training >= 2 * n_pairs)
+    return float(free.sum() ** 2 - (free**2).sum()) / 2
 
 
 def _sparse_readout(
@@ -182,12 +186,13 @@ def _feature_readout(
 def _full_readout(
     vocabulary: Vocabulary, data: TrainingData, config: TrainConfig, start: Start, slope: float
 ) -> InitialReadout:
-    """Full attention at C = 0; all pairs together are expected to explain as much as all single columns."""
+    """Full attention at C = 0, with the ridge penalty that suits pairs that explain half of the residual."""
     ranks = {2: vocabulary.n_columns} if config.order == 2 else {}
     readout = Readout(vocabulary, ranks, data.covariates.shape[1], full=config.order == 2)
-    ridge = start.ridge * slope
-    penalties = Penalties(additive=ridge, factor_l2=config.penalty * ridge * vocabulary.n_sites / 2)
-    return InitialReadout(readout, penalties, "zero", 0.003, 2048)
+    spread = 1.0 if vocabulary.is_dosage else float(vocabulary.variance.mean())
+    pair_ridge = _n_free_pairs(vocabulary) / len(data.phenotype) * spread**2 * slope
+    penalties = Penalties(additive=start.ridge * slope, factor_l2=config.penalty * pair_ridge)
+    return InitialReadout(readout, penalties, "zero", 0.01, 2048)
 
 
 def _set_random(readout: Readout, vocabulary: Vocabulary, seed: int) -> None:

@@ -46,6 +46,8 @@ class Readout(nn.Module):
     full
         A coefficient for every pair (linear self-attention with one-hot embeddings); order 2 only, with as
         many ranks as columns.
+    dtype
+        Of parameters and buffers; torch's default if None.
     """
 
     mean: Tensor
@@ -62,8 +64,10 @@ class Readout(nn.Module):
         tied: bool = False,
         features: TokenFeatures | None = None,
         full: bool = False,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        dtype = dtype or torch.get_default_dtype()
         self.is_dosage, self.tied, self.full = vocabulary.is_dosage, tied, full
         self.features = features
         self.orders = tuple(sorted(ranks))
@@ -74,8 +78,8 @@ class Readout(nn.Module):
         # A state known by its features needs no training sample; a dosage needs one for its scale.
         by_feature = features is not None and not vocabulary.is_dosage
         scale = np.where((vocabulary.variance > 0) | by_feature, scale, np.inf)
-        self.register_buffer("mean", torch.tensor(vocabulary.mean, dtype=torch.get_default_dtype()))
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.get_default_dtype()))
+        self.register_buffer("mean", torch.tensor(vocabulary.mean, dtype=dtype))
+        self.register_buffer("scale", torch.tensor(scale, dtype=dtype))
         self.register_buffer("site", torch.tensor(vocabulary.site))
         self.register_buffer("state", torch.tensor(vocabulary.state))
         self.register_buffer("segment", torch.tensor(vocabulary.first))
@@ -90,6 +94,7 @@ class Readout(nn.Module):
             self.factors[str(order)] = self._factors(ranks[order], slots, vocabulary, features, full)
             # The scale of a free rank is in its factors; a tied one needs a sign of its own.
             self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
+        self.to(dtype)
 
     @staticmethod
     def _factors(
