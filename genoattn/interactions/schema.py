@@ -151,7 +151,8 @@ def manifest_from_json(text: str) -> Manifest:
     names = ("site", "chrom", "pos", "ref", "alt")
     ids, chrom, pos, ref, alt = (np.array([r[name] for r in rows], dtype=object) for name in names)
     features = {
-        name: np.array([r["features"][name] for r in rows], dtype=object) for name in rows[0]["features"]
+        name: np.array([r["features"][name] for r in rows], dtype=object)
+        for name in (rows[0]["features"] if rows else ())
     }
     sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in rows), features)
     return Manifest(
