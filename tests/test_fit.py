@@ -333,7 +333,7 @@ def test_without_test_samples_or_with_a_refit():
 
 def test_unknown_setting():
     with pytest.raises(
-        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are batch_size, device, "
+        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are attention, batch_size, "
     ):
         genoattn.fit(planted(30, 5), ordre=3)
 
