@@ -16,6 +16,7 @@ from genoattn.errors import InputError
 from genoattn.features import TokenFeatures
 from genoattn.model.config import TrainConfig, TrainingData
 from genoattn.model.initial import check_config, initial_readout
+from genoattn.model.progress import EpochProgress
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split
 from genoattn.model.training import BestWeights, CohortData, PhenotypeModule
@@ -100,17 +101,20 @@ def _to_phenotype_units(
 
 
 def _trainer(config: TrainConfig, best: BestWeights, progress: bool, validate: bool) -> pl.Trainer:
+    callbacks: list[pl.Callback] = [best] if validate else []
+    if progress:
+        callbacks.append(EpochProgress("training" if validate else "training again on all samples"))
     accelerator = "gpu" if config.device.startswith("cuda") else config.device
     return pl.Trainer(
         max_epochs=config.max_epochs,
         accelerator=accelerator,
         devices=1,
-        callbacks=[best] if validate else [],
+        callbacks=callbacks,
         limit_val_batches=1.0 if validate else 0,
         precision="64-true" if config.precision == 64 else "32-true",
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
