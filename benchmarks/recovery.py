@@ -1,10 +1,11 @@
 """Does a fit find what was planted, and nothing where nothing was? One command, a table and a plot.
 
-    python benchmarks/recovery.py [--seeds 5] [--null-runs 40] [--linkage msprime] [--output benchmarks/results]
+    python benchmarks/recovery.py [--seeds 5] [--null-runs 40] [--linkage msprime] [--output
+    benchmarks/results]
 
-Cohorts are simulated afresh for every seed. ``pairs``: 1,000 samples x 200 sites, three pairs of 5 % of the variance each
-and two of 2 %, additive effects 20 %; ``triple``: 2,000 x 60, one pure triple of 8 %; ``additive``: 1,000 x 200 with additive
-effects only, where every order-2 row with q < 0.05 is false.
+Cohorts are simulated afresh for every seed. ``pairs``: 1,000 samples x 200 sites, three pairs of 5 % of
+the variance each and two of 2 %, additive effects 20 %; ``triple``: 2,000 x 60, one pure triple of 8 %;
+``additive``: 1,000 x 200 with additive effects only, where every order-2 row with q < 0.05 is false.
 """
 
 from __future__ import annotations
