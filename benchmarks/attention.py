@@ -121,7 +121,7 @@ def peak_memory(run: Callable[[], None]) -> float:
     if os.fork() == 0:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 2**16)  # tensors get pages of their own, which go back when freed
-        torch.ones(1, requires_grad=True).sum().backward()  # starts autograd's thread, 19 MiB
+        torch.ones(1, requires_grad=True).sum().backward()  # starts autograd's thread
         libc.malloc_trim(0)
         before = _resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak

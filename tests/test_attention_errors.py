@@ -225,6 +225,10 @@ def a_table(site=(0, 0, 1, 1), distinct=True, order=2, n_tokens=4):
             r"tokens: got \(0, 1\), needs 2 tokens at distinct",
         ),
         (
+            lambda: a_table().gauge("zero-sum").component(2).coefficients([[0, 2, 3]]),
+            r"tokens: got shape \(1, 3\), needs \(term, 2\)",
+        ),
+        (
             lambda: a_table().gauge("zero-sum").top_terms(1, 2, "size"),
             "by: got 'size', needs 'coefficient' or 'var",
         ),

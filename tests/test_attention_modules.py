@@ -7,6 +7,7 @@ import oracles_attention as oracle
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genoattn.attention import HyperAttention, HyperFeatureAttention, LinearSelfAttention
 
@@ -224,3 +225,33 @@ def test_memory_kept_for_the_gradient_does_not_grow_with_the_sets_of_arguments(o
         module(x)
     # x once for each projection, then query, keys and values: 2 (2 order - 1) tensors of 500 x 4.
     assert sum(kept) <= 2 * (2 * order - 1) * 500 * 4 + 1000
+
+
+class LargestTensor(TorchDispatchMode):
+    """Records the largest tensor any operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in torch.utils._pytree.tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self.n_numbers = max(self.n_numbers, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_no_tensor_grows_with_pairs_of_entities(order, distinct):
+    n_entities = 400
+    made = [
+        HyperAttention(3, 4, order, 4, distinct=distinct),
+        LinearSelfAttention(3, 4, distinct=distinct),
+        HyperFeatureAttention((1, 2), 4, distinct=distinct),
+    ]
+    for module in made:
+        with LargestTensor() as largest:
+            run(module, torch.randn(1, n_entities, 3, requires_grad=True)).sum().backward()
+        assert largest.n_numbers <= 4 * n_entities

@@ -105,7 +105,7 @@ class GaugedTable:
 
     def coefficient(self, *tokens: int) -> np.ndarray:
         """The coefficient of tokens at distinct sites, shape (channel,); of no token, the intercept."""
-        return self.component(len(tokens)).coefficient(*tokens) if tokens else self.intercept
+        return self.component(len(tokens)).coefficients(np.array([tokens]))[0] if tokens else self.intercept
 
     def variance_components(self) -> np.ndarray:
         """Variance of each order when sites are independent with the gauge's distribution.

@@ -33,14 +33,30 @@ class SymmetricTerms:
         """Number of tokens in a term."""
         return len(self.factors)
 
-    def coefficient(self, *tokens: int) -> np.ndarray:
-        """The coefficient of one term, shape (channel,)."""
-        if len(tokens) != self.order or len({int(self.site[t]) for t in tokens}) != self.order:
-            raise ValueError(f"tokens: got {tokens}, needs {self.order} tokens at distinct sites")
-        total = np.zeros(self.factors[0].shape[2])
-        for arranged in permutations(sorted(tokens)):
+    def coefficients(self, tokens: np.ndarray) -> np.ndarray:
+        """The coefficients of many terms.
+
+        Parameters
+        ----------
+        tokens
+            Shape (term, order), the tokens of each term, at distinct sites, in any order.
+
+        Returns
+        -------
+        Shape (term, channel).
+        """
+        tokens = np.asarray(tokens)
+        if tokens.ndim != 2 or tokens.shape[1] != self.order:
+            raise ValueError(f"tokens: got shape {tokens.shape}, needs (term, {self.order})")
+        site = np.sort(self.site[tokens], axis=1)
+        repeated = (site[:, 1:] == site[:, :-1]).any(axis=1)
+        if repeated.any():
+            found = tuple(tokens[repeated.argmax()].tolist())
+            raise ValueError(f"tokens: got {found}, needs {self.order} tokens at distinct sites")
+        total = np.zeros((len(tokens), self.factors[0].shape[2]))
+        for arranged in permutations(np.sort(tokens, axis=1).T):
             rows = [factor[token] for factor, token in zip(self.factors, arranged, strict=True)]
-            total += np.prod(rows, axis=0).sum(axis=0)
+            total += np.prod(rows, axis=0).sum(axis=1)
         return total
 
     def axes(self, channel: int = 0) -> list[np.ndarray]:
