@@ -219,7 +219,8 @@ def snapshot():
 
 
 @pytest.mark.parametrize("options", [{"precision": 64, "start": "random"}, {"start": "score", "order": 3}])
-def test_global_state_is_left_alone(options):
+def test_global_state_is_left_alone(options, caplog):
+    caplog.set_level(logging.INFO, "pytorch_lightning")  # not the level that a fit sets for itself
     cohort = planted(60, 5)
     short_fit(cohort)  # first imports may set filters of their own
     before = snapshot()
@@ -231,7 +232,8 @@ def test_global_state_is_left_alone(options):
     np.testing.assert_array_equal(cohort.phenotype.values, values)
 
 
-def test_global_state_is_left_alone_by_a_fit_that_fails():
+def test_global_state_is_left_alone_by_a_fit_that_fails(caplog):
+    caplog.set_level(logging.INFO, "pytorch_lightning")
     cohort = planted(60, 5)
     before = snapshot()
     with pytest.raises(InputError, match="training diverged"):
