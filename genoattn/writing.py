@@ -13,18 +13,24 @@ from pathlib import Path
 
 from genoattn.errors import InputError, OutputError
 
+# A folder with one of these was written by fit or by simulate.
+_MARKS = ("manifest.json", "truth.tsv")
 
-def check_output(path: str | Path, force: bool) -> None:
+
+def check_output(path: str | Path, force: bool, folder: bool = False) -> None:
     """Refuse early what could not be written in the end.
 
     Raises
     ------
     InputError
-        Where the output exists and ``force`` is not given, or its parent is no folder.
+        Where the output exists and ``force`` is not given, its parent is no folder, or a folder to be
+        replaced is not an output of genoattn.
     """
     path = Path(path)
     if path.exists() and not force:
         raise InputError(f"{path}: already exists; give another output, or --force to replace it")
+    if folder:
+        _check_ours(path)
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path.absolute().parent}: no such folder to write {path.name} in; make it first")
 
@@ -33,7 +39,7 @@ def check_output(path: str | Path, force: bool) -> None:
 def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
     """A temporary folder that takes the place of ``path`` when the block succeeds, and vanishes when not."""
     path = Path(path).absolute()
-    check_output(path, force)
+    check_output(path, force, folder=True)
     with _errors_of_writing(path):
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
@@ -42,6 +48,14 @@ def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
             _replace(work, path)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_ours(path: Path) -> None:
+    """``--force`` replaces an output of genoattn or an empty folder, and nothing else."""
+    if path.is_dir() and any(path.iterdir()) and not any((path / name).is_file() for name in _MARKS):
+        raise InputError(
+            f"{path}: holds no output of genoattn, so --force leaves it alone; choose another folder"
+        )
 
 
 @contextmanager

@@ -191,6 +191,7 @@ def test_force_replaces_all_of_the_old_output(cli, simulated, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "stale").touch()
+    (model / "manifest.json").touch()
     (tmp_path / "table.tsv").write_text("stale")
     outcome = cli("fit", simulated / "cohort.vcf.gz", "--pheno", simulated / "pheno.tsv", "-o", model,
                   "--epochs", 2, "--quiet", "--force")  # fmt: skip

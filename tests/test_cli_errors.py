@@ -256,21 +256,21 @@ def test_output_that_exists_is_left_alone(cli, files):
     vcf, pheno, outputs = files
     model = outputs / "model"
     model.mkdir()
-    (model / "mine").write_text("precious")
+    (model / "manifest.json").write_text("precious")
     outcome = cli("fit", vcf, "--pheno", pheno, "-o", model, "--quiet")
     refused(outcome, model, "already exists; give another output, or --force to replace it")
     assert [p.name for p in outputs.iterdir()] == ["model"]
-    assert [(p.name, p.read_text()) for p in model.iterdir()] == [("mine", "precious")]
+    assert [(p.name, p.read_text()) for p in model.iterdir()] == [("manifest.json", "precious")]
 
 
 def test_a_refused_fit_with_force_leaves_the_old_output(cli, files, tmp_path):
     vcf, pheno, outputs = files
     model = outputs / "model"
     model.mkdir()
-    (model / "mine").write_text("precious")
+    (model / "manifest.json").write_text("precious")
     outcome = cli("fit", vcf, "--pheno", pheno, "-o", model, "--quiet", "--force", "--order", "9")
     refused(outcome, "order 9, but there are 6 sites")
-    assert [(p.name, p.read_text()) for p in model.iterdir()] == [("mine", "precious")]
+    assert [(p.name, p.read_text()) for p in model.iterdir()] == [("manifest.json", "precious")]
 
 
 def test_parent_of_the_output_missing(cli, files):

@@ -85,11 +85,11 @@ def test_failure_in_a_directory_leaves_the_old_one(tmp_path, error, old):
     out = tmp_path / "out"
     if old:
         out.mkdir()
-        (out / "kept").write_text("old")
+        (out / "manifest.json").write_text("old")
     with pytest.raises(error):
         write_half_a_folder(out, error)
     assert names(tmp_path) == (["out"] if old else [])
-    assert not old or names(out) == ["kept"]
+    assert not old or names(out) == ["manifest.json"]
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -107,19 +107,38 @@ def test_force_replaces_a_folder_with_all_that_was_in_it(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "stale").write_text("old")
+    (out / "manifest.json").write_text("old")
     with pytest.raises(InputError, match=r"out: already exists; give another output, or --force to replace"):
         whole_directory(out).__enter__()
     with whole_directory(out, force=True) as work:
         (work / "new").write_text("new")
-        assert names(out) == ["stale"]
+        assert names(out) == ["manifest.json", "stale"]
     assert names(out) == ["new"]
     assert names(tmp_path) == ["out"]
+
+
+def test_force_leaves_alone_what_genoattn_did_not_write(tmp_path):
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter").write_text("precious")
+    for refuse in (lambda: check_output(out, True, folder=True), lambda: save_nothing(out)):
+        with pytest.raises(InputError, match=r"thesis: holds no output of genoattn, so --force leaves it alone"):
+            refuse()
+    assert names(out) == ["chapter"]
+    (out / "chapter").unlink()
+    save_nothing(out)  # an empty folder is nobody's
+    assert names(tmp_path) == ["thesis"]
+
+
+def save_nothing(out):
+    with whole_directory(out, force=True):
+        pass
 
 
 def test_old_folder_comes_back_where_the_new_one_cannot_move_in(tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "kept").write_text("old")
+    (out / "manifest.json").write_text("old")
     replace = os.replace
 
     def refuse_new(source, target):
@@ -131,7 +150,7 @@ def test_old_folder_comes_back_where_the_new_one_cannot_move_in(tmp_path, monkey
     with pytest.raises(OutputError, match="No space left"), whole_directory(out, force=True):
         pass
     assert names(tmp_path) == ["out"]
-    assert (out / "kept").read_text() == "old"
+    assert (out / "manifest.json").read_text() == "old"
 
 
 @pytest.mark.parametrize(

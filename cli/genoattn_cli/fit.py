@@ -135,7 +135,7 @@ def command(
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output
 
-    check_output(output, force)
+    check_output(output, force, folder=True)
     options.set_threads(threads)
     import genoattn
 

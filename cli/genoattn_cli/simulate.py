@@ -80,7 +80,7 @@ def command(
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output, whole_directory
 
-    check_output(output, force)
+    check_output(output, force, folder=True)
     from genoattn.simulate import simulate_cohort, write_simulation
 
     simulation = simulate_cohort(

@@ -25,8 +25,9 @@ class TrainConfig:
         products over the features of a token. ``linear``: full linear self-attention, a coefficient for
         every pair; order 2.
     start
-        ``score``: free sparse factors read off the scores of all pairs and triples, for more pairs than
-        samples; ``random``: tied dense factors, for few sites and many samples; ``auto`` chooses by that.
+        ``score``: free sparse factors read off the scores of all pairs and triples, for weak effects among
+        many sites; ``random``: tied dense factors, for landscapes of few sites and many samples; ``auto``
+        chooses by the numbers of samples and parameters.
     rank
         Dense factors an order; at most so many sparse ones.
     max_epochs, patience

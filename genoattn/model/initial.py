@@ -113,10 +113,17 @@ def initial_readout(
 
 
 def _is_dense(vocabulary: Vocabulary, n_training: int, config: TrainConfig) -> bool:
-    """Whether the samples can train dense factors: twice as many as there are free pair coefficients."""
+    """Whether the samples can train dense factors.
+
+    A landscape is measured precisely: two samples a free parameter are enough. The effects of genotypes
+    are weak, and dense factors find them only where the samples would do for every pair by itself, twenty
+    for each.
+    """
     if config.start != "auto":
         return config.start == "random"
-    return n_training >= 2 * _n_free_pairs(vocabulary)
+    if vocabulary.encoding != "sequence":
+        return n_training >= 20 * _n_free_pairs(vocabulary)
+    return n_training >= 2 * config.rank * int((vocabulary.n_states - 1).sum())
 
 
 def _n_free_pairs(vocabulary: Vocabulary) -> float:

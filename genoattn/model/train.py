@@ -22,6 +22,8 @@ from genoattn.model.split import Split
 from genoattn.model.training import BestWeights, CohortData, PhenotypeModule
 from genoattn.tokens import Vocabulary
 
+_ONE_THREAD = 2**20
+
 
 @dataclass(frozen=True)
 class TrainingAccount:
@@ -52,7 +54,8 @@ def train_readout(
         Where the order exceeds the number of sites, or the attention does not go with the order or the size.
     """
     check_config(vocabulary, config)
-    with _settings(config):
+    n_values = min(len(split.training), 2048) * vocabulary.n_columns
+    with _settings(config, n_values):
         covariates, c_mean, c_scale = _standardise(data.covariates, split.training)
         shift, scale = (0.0, 1.0) if data.binary else _location(data.phenotype[split.training])
         y = (data.phenotype - shift) / scale
@@ -121,12 +124,18 @@ def _trainer(config: TrainConfig, best: BestWeights, progress: bool, validate: b
 
 
 @contextmanager
-def _settings(config: TrainConfig) -> Iterator[None]:
-    """Default dtype, torch seed and a quiet Lightning for the length of one training, put back afterwards."""
+def _settings(config: TrainConfig, n_values: int) -> Iterator[None]:
+    """Default dtype, torch seed, threads and a quiet Lightning for one training, put back afterwards.
+
+    With ``n_values`` numbers in a batch so few that threads would wait for each other, there is one thread.
+    """
     dtype = torch.get_default_dtype()
     lightning = logging.getLogger("pytorch_lightning")
     level = lightning.level
     lightning.setLevel(logging.ERROR)
+    threads = torch.get_num_threads()
+    if n_values < _ONE_THREAD:
+        torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64 if config.precision == 64 else torch.float32)
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -135,4 +144,5 @@ def _settings(config: TrainConfig) -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
         lightning.setLevel(level)
