@@ -10,6 +10,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genoattn.attention import HyperAttention, HyperFeatureAttention, LinearSelfAttention
+from genoattn.attention.softmax import softmax_attention
 
 N_ENTITIES = {2: 6, 3: 6, 4: 6, 5: 6}
 
@@ -255,3 +256,11 @@ def test_no_tensor_grows_with_pairs_of_entities(order, distinct):
         with LargestTensor() as largest:
             run(module, torch.randn(1, n_entities, 3, requires_grad=True)).sum().backward()
         assert largest.n_numbers <= 4 * n_entities
+
+
+def test_softmax_over_no_tuple_is_zero():
+    values = [torch.ones(1, 2, 1, requires_grad=True) for _ in range(2)]
+    out = softmax_attention(torch.randn(1, 2, 2, 2), values, None, distinct=True)
+    out.sum().backward()
+    assert out.tolist() == [[[0.0], [0.0]]]
+    assert torch.isfinite(values[0].grad).all()

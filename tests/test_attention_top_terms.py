@@ -64,6 +64,27 @@ def test_differences_below_float32_are_seen():
     assert found.tokens.tolist() == [[21, 37]]
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_scale_beyond_float32(size):
+    axes, site = problem(2, 40, 3, 0, "dense")
+    found = top_products([axis * size for axis in axes], site, 20, block=8)
+    assert [tuple(t) for t in found.tokens] == oracle.top_terms(axes, site, 20)[0]
+
+
+def test_terms_that_underflow_in_float32():
+    # 1 beside numbers of 1e-25, whose product 1e-50 is zero in float32; all three terms exist.
+    axis = np.array([[1.0], [1e-25], [2e-25]])
+    found = top_products([axis, axis], np.arange(3), 5)
+    assert found.tokens.tolist() == [[0, 2], [0, 1], [1, 2]]
+    np.testing.assert_allclose(found.coefficient, [2e-25, 1e-25, 2e-50], rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_no_term_at_all(order):
+    found = top_products([np.zeros((4, 2))] * order, np.arange(4), 3)
+    assert found.tokens.shape == (0, order)
+
+
 @pytest.mark.parametrize("by", ["coefficient", "variance"])
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_top_terms_of_a_table(order, by):

@@ -7,7 +7,9 @@ in float64. By Cauchy-Schwarz a block whose largest rows cannot reach the k-th b
 Neither the rounding margin nor the bound loses a term, so the result is that of a full enumeration.
 
 Memory: the factors in float64 and float32, one block of `BLOCK` x `BLOCK` float32 (16 MiB) and its mask, and
-candidates, at most one block of them. Time: at worst tokens^k / k! multiply-adds a rank.
+candidates, at most one block of them. Time: at worst tokens^k / k! multiply-adds a rank. Measured on two cores,
+the best 1,000: 100,000 sites of two states at order 2, rank 16, in 2 s and 2,000 such sites at order 3, rank 48,
+in 3 to 6 s with the bound at work; 5e9 pairs of rows of equal size, where it spares nothing, in 62 s.
 """
 
 from collections.abc import Iterator, Sequence
@@ -81,14 +83,18 @@ def top_products(
 
 
 def _balanced(axes: list[np.ndarray], scale: np.ndarray | None) -> list[np.ndarray]:
-    """The same products with columns of one size on every axis, which makes the bound on a row tight."""
+    """The same products, up to one factor, with columns of one size on every axis and largest row 1.
+
+    Equal columns make the bound on a row tight; rows of at most 1 keep float32 from overflowing.
+    """
     if scale is not None:
         axes = [axis * scale[:, None] for axis in axes]
     sizes = np.stack([np.linalg.norm(axis, axis=0) for axis in axes])  # (axis, rank)
     alive = (sizes > 0).all(axis=0)
     sizes = sizes[:, alive]
     mean = np.exp(np.log(sizes).mean(axis=0))
-    return [axis[:, alive] * (mean / size) for axis, size in zip(axes, sizes, strict=True)]
+    balanced = [axis[:, alive] * (mean / size) for axis, size in zip(axes, sizes, strict=True)]
+    return [axis / (np.linalg.norm(axis, axis=1).max() or 1.0) for axis in balanced]
 
 
 def _products(axes: Sequence[np.ndarray], tokens: np.ndarray) -> np.ndarray:
@@ -180,8 +186,9 @@ class _Search:
         product = rows @ self.columns[b : b + self.block].T  # (row, column)
         np.abs(product, out=product)
         self.n_screened += self._count(row, b, product.shape[1])
-        # Rounding of the factors and of a sum of `rank` products, in float32.
-        margin = (rows.shape[1] + 4) * np.finfo(np.float32).eps * bound
+        # Rounding of the factors and of a sum of `rank` products in float32, and what underflows to zero.
+        single = np.finfo(np.float32)
+        margin = (rows.shape[1] + 4) * (single.eps * bound + single.tiny)
         if product.max() < self.threshold - margin:
             return
         self._forget_unordered(product, row, b)
