@@ -7,9 +7,10 @@ in float64. By Cauchy-Schwarz a block whose largest rows cannot reach the k-th b
 Neither the rounding margin nor the bound loses a term, so the result is that of a full enumeration.
 
 Memory: the factors in float64 and float32, one block of `BLOCK` x `BLOCK` float32 (16 MiB) and its mask, and
-candidates, at most one block of them. Time: at worst tokens^k / k! multiply-adds a rank. Measured on two cores,
-the best 1,000: 100,000 sites of two states at order 2, rank 16, in 2 s and 2,000 such sites at order 3, rank 48,
-in 3 to 6 s with the bound at work; 5e9 pairs of rows of equal size, where it spares nothing, in 62 s.
+candidates, at most one block of them. Time: at worst tokens^k / k! multiply-adds a rank. Measured on two
+cores, the best 1,000: 100,000 sites of two states at order 2, rank 16, in 2 s and 2,000 such sites at order
+3, rank 48, in 3 to 6 s with the bound at work; 5e9 pairs of rows of equal size, where it spares nothing, in
+62 s.
 """
 
 from collections.abc import Iterator, Sequence
