@@ -64,7 +64,7 @@ def null_runs(architecture: dict, seeds: range) -> pd.DataFrame:
 def plot(pairs: pd.DataFrame, null: pd.DataFrame, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     worst = 30
-    for k, (variance, group) in enumerate(pairs.groupby("planted_variance")):
+    for k, (_, group) in enumerate(pairs.groupby("planted_variance")):
         shown = group["rank"].clip(upper=worst)
         left.scatter(np.full(len(group), k) + np.linspace(-0.15, 0.15, len(group)), shown, alpha=0.7)
     left.set_xticks(
@@ -116,9 +116,9 @@ def main() -> None:
     print(f"triple on top: {(triples['rank'] == 1).sum()} of {len(triples)}")
     null_seeds = range(options.first_seed, options.first_seed + options.null_runs)
     null = null_runs({**common, "architecture": "additive", "n_samples": 1000, "n_sites": 200}, null_seeds)
-    print(
-        f"\nNo interaction planted: {(null['false'] > 0).sum()} of {len(null)} runs report an order-2 row with q < 0.05"
-    )
+    n_false = (null["false"] > 0).sum()
+    print("\nNo interaction planted: ", end="")
+    print(f"{n_false} of {len(null)} runs report an order-2 row with q < 0.05")
     pairs.to_csv(options.output / "recovery_pairs.tsv", sep="\t", index=False)
     triples.to_csv(options.output / "recovery_triples.tsv", sep="\t", index=False)
     null.to_csv(options.output / "recovery_null.tsv", sep="\t", index=False)

@@ -13,8 +13,9 @@ _HOME = {
     "read": "genoattn.io",
     "fit": "genoattn.fitting",
     "FitConfig": "genoattn.fitting",
-    "FitResult": "genoattn.fitting",
+    "FitResult": "genoattn.result",
     "InteractionTable": "genoattn.interactions.table",
+    "load_model": "genoattn.store",
     "load_interactions": "genoattn.interactions.table",
 }
 __all__ = sorted(_HOME)

@@ -13,23 +13,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.features import token_features
+from genoattn.fitted import FittedModel, predict_orders
 from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
-from genoattn.interactions.extract import TestedTerms, readout_factors, run_tests, table_rows
+from genoattn.interactions.extract import readout_factors, run_tests, table_rows
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.variance import variance_components
-from genoattn.metrics import Metrics, evaluate
+from genoattn.metrics import evaluate
 from genoattn.model.config import TrainConfig, TrainingData
-from genoattn.model.extend import extend_readout, unseen_states
-from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
 from genoattn.model.train import train_readout
 from genoattn.provenance import input_records, package_versions
+from genoattn.result import FitResult
 from genoattn.tokens import Encoding, build_vocabulary, default_encoding
 
 _log = logging.getLogger(__name__)
@@ -64,66 +63,6 @@ class FitConfig:
     test: float = 0.15
     refit: bool | None = None
     max_terms: int = 50_000
-
-
-@dataclass(frozen=True, eq=False)
-class FitResult:
-    """A fitted model, its interaction table, and how well it predicts.
-
-    Parameters
-    ----------
-    table
-        The interactions, in the gauge asked for.
-    readout
-        The network, in phenotype units; ``predict`` runs it.
-    metrics
-        R2 or AUC by part of the samples and by order.
-    variance
-        Variance components by order.
-    tested
-        Terms and their statistics, from which :meth:`export` makes tables in other gauges.
-    """
-
-    table: InteractionTable
-    readout: Readout
-    metrics: Metrics
-    variance: pd.DataFrame
-    tested: TestedTerms
-
-    @property
-    def manifest(self) -> Manifest:
-        return self.table.manifest
-
-    def predict(self, cohort: Cohort) -> np.ndarray:
-        """Phenotype predicted by the network; log-odds for a binary trait.
-
-        Parameters
-        ----------
-        cohort
-            Must hold the sites of the model, by ID or position and alleles, and its covariates.
-
-        Returns
-        -------
-        Shape (n_samples,), float64.
-        """
-        return predict_orders(self.readout, cohort, self.manifest).sum(axis=1)
-
-    def export(self, gauge: Gauge, order: int | None = None) -> InteractionTable:
-        """The same model as a table in another gauge, with orders up to ``order``."""
-        return export_table(self.readout, self.tested, self.manifest, gauge, order)
-
-    def summary(self, n: int = 10) -> str:
-        """Metrics, and the first n rows of each order."""
-        return "\n".join([self.metrics.summary(), "", self.table.summary(n)])
-
-    def __repr__(self) -> str:
-        return self.summary()
-
-    def save(self, directory: str, force: bool = False) -> None:
-        """Write the output folder of ``genoattn fit``, whole or not at all."""
-        from genoattn.store import save_fit
-
-        save_fit(self, directory, force)
 
 
 def fit(
@@ -166,7 +105,7 @@ def fit(
     by_feature = config.training.attention == "feature"
     features = token_features(cohort.sites, vocabulary) if by_feature else None
     readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
-    metrics = evaluate(_network_orders(readout, cohort.calls, covariates), data.phenotype, split, data.binary)
+    metrics = evaluate(predict_orders(readout, cohort.calls, covariates), data.phenotype, split, data.binary)
     if account.start == "score" if config.refit is None else config.refit:
         everyone = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
@@ -199,53 +138,8 @@ def fit(
         model={**_settings(config), **asdict(account)},
     )
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
-    return FitResult(table, readout, metrics, _variance_frame(factors, data), tested)
-
-
-def export_table(
-    readout: Readout, tested: TestedTerms, manifest: Manifest, gauge: Gauge, order: int | None = None
-) -> InteractionTable:
-    """A fitted model as a table in ``gauge``, with orders up to ``order`` (all by default)."""
-    if gauge not in GAUGES:
-        raise InputError(f"gauge {gauge!r} is unknown; choose one of {', '.join(GAUGES)}")
-    if order is not None and not 0 <= order <= manifest.order:
-        raise InputError(
-            f"order {order}, but the model has orders up to {manifest.order}; "
-            "ask for at most that, or fit again"
-        )
-    expansion = Expansion(readout_factors(readout, manifest.vocabulary), gauge)
-    highest = manifest.order if order is None else order
-    dropped = {k: len(t) for k, t in tested.terms.items() if k > highest and len(t)}
-    manifest = replace(
-        manifest, gauge=gauge, centre=expansion.centre, left_out={**manifest.left_out, **dropped}
-    )
-    return InteractionTable(
-        table_rows(expansion, manifest.sites, tested, highest), replace(manifest, order=highest)
-    )
-
-
-def predict_orders(readout: Readout, cohort: Cohort, manifest: Manifest) -> np.ndarray:
-    """The network's output by order for a new cohort: (n_samples, 1 + n_orders), orders 0, 1, .."""
-    sites = manifest.sites
-    if readout.features is not None and cohort.sites is not sites:
-        sites = unseen_states(cohort, sites)
-        readout, _ = extend_readout(readout, manifest.vocabulary, sites)
-    calls = align_calls(cohort, sites)
-    covariates = align_covariates(cohort, manifest.covariate_names, manifest.covariate_levels)
-    return _network_orders(readout, calls, covariates)
-
-
-def _network_orders(
-    readout: Readout, calls: np.ndarray, covariates: np.ndarray, block: int = 4096
-) -> np.ndarray:
-    parts = []
-    dtype = readout.bias.dtype
-    with torch.no_grad():
-        for start in range(0, len(calls), block):
-            chosen = slice(start, start + block)
-            out = readout(torch.tensor(calls[chosen]), torch.tensor(covariates[chosen], dtype=dtype))
-            parts.append(out.double().numpy())
-    return np.concatenate(parts)
+    model = FittedModel(readout, tested, manifest)
+    return FitResult(model, table, metrics, _variance_frame(factors, data))
 
 
 def _with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:

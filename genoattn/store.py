@@ -5,22 +5,21 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import torch
 
-from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
 from genoattn.features import token_features
-from genoattn.fitting import FitResult, export_table, predict_orders
-from genoattn.interactions.expansion import Gauge
+from genoattn.fitted import FittedModel
 from genoattn.interactions.extract import TestedTerms
 from genoattn.interactions.regression import TermStatistics
 from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.interactions.table import InteractionTable
+from genoattn.metrics import Metrics
 from genoattn.model.readout import Readout
 from genoattn.writing import whole_directory, whole_file, write_output
 
@@ -38,7 +37,14 @@ _UNREADABLE = (
 )
 
 
-def save_fit(result: FitResult, directory: str | Path, force: bool = False) -> None:
+def save_fit(
+    model: FittedModel,
+    table: InteractionTable,
+    metrics: Metrics,
+    variance: pd.DataFrame,
+    directory: str | Path,
+    force: bool = False,
+) -> None:
     """Write the folder of ``genoattn fit``: tables, metrics, manifest, model.
 
     Raises
@@ -50,14 +56,12 @@ def save_fit(result: FitResult, directory: str | Path, force: bool = False) -> N
     """
     # Serialised in memory first: what is left to fail is plain writing, whose errors say what they are.
     files = {
-        "interactions.tsv": result.table.to_tsv(),
-        "interactions.parquet": result.table.to_parquet(),
-        "variance_components.tsv": result.variance.to_csv(
-            sep="\t", index=False, float_format="%.6g"
-        ).encode(),
-        "metrics.json": (json.dumps(result.metrics.record(), indent=1) + "\n").encode(),
-        _MANIFEST: result.manifest.to_json().encode(),
-        _MODEL: _checkpoint(result.readout, result.tested, result.manifest),
+        "interactions.tsv": table.to_tsv(),
+        "interactions.parquet": table.to_parquet(),
+        "variance_components.tsv": variance.to_csv(sep="\t", index=False, float_format="%.6g").encode(),
+        "metrics.json": (json.dumps(metrics.record(), indent=1) + "\n").encode(),
+        _MANIFEST: table.manifest.to_json().encode(),
+        _MODEL: _checkpoint(model),
     }
     with whole_directory(directory, force) as work:
         for name, content in files.items():
@@ -84,8 +88,9 @@ def save_table(table: InteractionTable, path: str | Path | None, force: bool = T
         manifest.write_bytes(table.manifest.to_json().encode())
 
 
-def _checkpoint(readout: Readout, tested: TestedTerms, manifest: Manifest) -> bytes:
+def _checkpoint(model: FittedModel) -> bytes:
     """State of the network as Lightning lays it out, with the statistics that tables in other gauges need."""
+    readout, tested, manifest = model.readout, model.tested, model.manifest
     record = {
         "state_dict": {f"readout.{k}": v for k, v in readout.state_dict().items()},
         "hyper_parameters": {
@@ -109,30 +114,7 @@ def _checkpoint(readout: Readout, tested: TestedTerms, manifest: Manifest) -> by
     return buffer.getvalue()
 
 
-@dataclass(frozen=True, eq=False)
-class SavedModel:
-    """A model read back from the output folder of a fit."""
-
-    readout: Readout
-    tested: TestedTerms
-    manifest: Manifest
-
-    @property
-    def covariates(self) -> Covariates | None:
-        """The fixed effects of the model, without samples: what ``read`` expands a new table after."""
-        names = self.manifest.covariate_names
-        return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels) if names else None
-
-    def predict(self, cohort: Cohort) -> np.ndarray:
-        """The network's prediction: shape (n_samples,), phenotype units, log-odds for a binary trait."""
-        return predict_orders(self.readout, cohort, self.manifest).sum(axis=1)
-
-    def export(self, gauge: Gauge, order: int | None = None) -> InteractionTable:
-        """Its interaction table in a gauge, with orders up to ``order``."""
-        return export_table(self.readout, self.tested, self.manifest, gauge, order)
-
-
-def load_model(directory: str | Path) -> SavedModel:
+def load_model(directory: str | Path) -> FittedModel:
     """Read the model of an output folder.
 
     Raises
@@ -147,7 +129,7 @@ def load_model(directory: str | Path) -> SavedModel:
     try:
         manifest = manifest_from_json((directory / _MANIFEST).read_text(encoding="utf-8"))
         record = torch.load(directory / _MODEL, map_location="cpu", weights_only=True)
-        return SavedModel(_readout(record, manifest), _tested(record), manifest)
+        return FittedModel(_readout(record, manifest), _tested(record), manifest)
     except _UNREADABLE as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
         raise InputError(

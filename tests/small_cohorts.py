@@ -84,10 +84,13 @@ def planted(
 
 
 def short_fit(cohort, **options):
-    """A fit of a few epochs, on one thread: on a busy machine threads wait for each other."""
+    """A fit of a few epochs, on one thread: on a busy machine threads wait for each other.
+
+    Dense factors, unless asked otherwise, so that every pair has a row.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return genoattn.fit(cohort, **{"max_epochs": 4, "device": "cpu", **options})
+        return genoattn.fit(cohort, **{"max_epochs": 4, "device": "cpu", "start": "random", **options})
     finally:
         torch.set_num_threads(threads)

@@ -17,7 +17,7 @@ from small_cohorts import planted, short_fit
 from genoattn import writing
 from genoattn.errors import InputError, OutputError
 from genoattn.interactions.table import load_interactions
-from genoattn.store import load_model, save_fit, save_table
+from genoattn.store import load_model, save_table
 from genoattn.writing import check_output, whole_directory, whole_file, write_output
 
 FILES = {
@@ -245,7 +245,7 @@ def test_dense_double_precision_model_read_back(tmp_path):
 
 def test_what_the_folder_says(fitted, tmp_path):
     cohort, result = fitted
-    save_fit(result, tmp_path / "out")
+    result.save(tmp_path / "out")
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     name = "auc" if cohort.phenotype.binary else "r2"
     assert metrics["metric"] == name

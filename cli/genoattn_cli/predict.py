@@ -40,7 +40,6 @@ def command(
         check_output(output, force)
     options.set_threads(threads)
     import genoattn
-    from genoattn.predictions import prediction_table
     from genoattn.store import load_model
 
     fitted = load_model(model)
@@ -49,4 +48,4 @@ def command(
     like = None if covar is None else fitted.covariates
     data = genoattn.read(cohort, covar=covar, region=region, filters=False, covariates_like=like)
     options.report(data)
-    write_output(prediction_table(fitted, data).to_csv(sep="\t", index=False).encode(), output, force)
+    write_output(fitted.prediction_table(data).to_csv(sep="\t", index=False).encode(), output, force)
