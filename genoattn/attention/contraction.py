@@ -23,6 +23,11 @@ from torch import Tensor
 from genoattn.attention.partitions import Block, distinct_sums, subsets
 
 
+# Numbers in a tensor up to which the dozen tensors of a contraction stay near the processor: larger batches are
+# contracted a few samples at a time.
+CACHED_VALUES = 2**17
+
+
 def project(x: Tensor, weight: Tensor) -> Tensor:
     """x @ weight of each head: (batch, entity, d_in), (head, d_in, width) -> (head, batch, entity, width).
 
@@ -51,6 +56,12 @@ def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *,
     Shape (.., entity, channel).
     """
     assert len(keys) == len(values) >= 1
+    samples = _samples_at_once(query, values[0])
+    if samples:
+        pieces = zip(*(t.split(samples, dim=-3) for t in (query, *keys, *values)), strict=True)
+        n = len(keys)
+        parts = [contract(q, kv[:n], kv[n:], distinct=distinct) for q, *kv in pieces]
+        return torch.cat(parts, dim=-3)
     if not distinct:
         state = keys[0].mT @ values[0]  # (.., rank, channel)
         for key, value in zip(keys[1:], values[1:], strict=True):
@@ -60,6 +71,16 @@ def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *,
         return _contract_distinct(query, keys, values)
     # Autograd would keep four tensors for each set of arguments; from order 3 on it pays to make them again.
     return _DistinctContraction.apply(query, *keys, *values)
+
+
+def _samples_at_once(query: Tensor, value: Tensor) -> int:
+    """Samples whose intermediate tensors stay in the cache, 0 where all of them do or there is one only."""
+    if query.dim() < 3 or query.shape[-3] == 1:
+        return 0
+    n_samples = query.shape[-3]
+    per_sample = max(query.numel(), value.numel()) // n_samples
+    chosen = max(1, CACHED_VALUES // max(per_sample, 1))
+    return chosen if chosen < n_samples else 0
 
 
 def _contract_distinct(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
