@@ -60,7 +60,8 @@ class FittedModel:
         readout = self.readout
         if readout.features is not None and cohort.sites is not sites:
             sites = unseen_states(cohort, sites)
-            readout, _ = extend_readout(readout, self.manifest.vocabulary, sites)
+            if sites.states != self.manifest.sites.states:
+                readout, _ = extend_readout(readout, self.manifest.vocabulary, sites)
         covariates = align_covariates(cohort, self.manifest.covariate_names, self.manifest.covariate_levels)
         return predict_orders(readout, align_calls(cohort, sites), covariates).sum(axis=1)
 

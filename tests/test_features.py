@@ -13,6 +13,7 @@ from genoattn.features import token_features
 from genoattn.interactions.schema import manifest_from_json
 from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.factors import FeatureFactors, PairFactors
+from genoattn.model.start import all_pairs_start
 from genoattn.tokens import build_vocabulary
 
 RESIDUES = "ADKSW"
@@ -153,3 +154,46 @@ def test_linear_attention_refuses_what_it_cannot_do():
         genoattn.fit(cohort, attention="linear", order=3)
     with pytest.raises(InputError, match="attention 'dot' is unknown; choose one of hyper, feature, linear"):
         genoattn.fit(cohort, attention="dot")
+
+
+def test_ridge_of_all_pairs_equals_the_explicit_one():
+    rng = np.random.default_rng(6)
+    columns = rng.normal(size=(30, 6))
+    columns -= columns.mean(axis=0)
+    site = np.array([0, 0, 1, 2, 2, 3])
+    residual = rng.normal(size=30) + columns[:, 0] * columns[:, 3]
+    pair, ridge = all_pairs_start(columns, residual, site)
+    chosen = [(k, m) for k in range(6) for m in range(k) if site[k] != site[m]]
+    products = np.column_stack([columns[:, k] * columns[:, m] for k, m in chosen])
+    products -= products.mean(axis=0)
+    gram = products.T @ products + 30 * ridge * np.eye(len(chosen))
+    expected = np.linalg.solve(gram, products.T @ (residual - residual.mean()))
+    assert np.allclose([2 * pair[k, m] for k, m in chosen], expected, rtol=1e-8, atol=1e-10)
+    assert np.allclose(pair, pair.T)
+    assert not pair[site[:, None] == site[None, :]].any()
+
+
+def genotypes(seed: int, n_samples: int = 300, n_sites: int = 30) -> Cohort:
+    """One planted pair, with a feature that says nothing."""
+    rng = np.random.default_rng(seed)
+    calls = rng.binomial(2, 0.4, (n_samples, n_sites)).astype(np.int8)
+    ids = np.array([f"rs{k}" for k in range(n_sites)])
+    text = np.array(["A"] * n_sites)
+    region = np.array([f"r{k % 3}" for k in range(n_sites)], dtype=object)
+    states = (("A/A", "A/C", "C/C"),) * n_sites
+    sites = Sites(ids, text, np.arange(n_sites) * 10, text, text, states, {"region": region})
+    values = (calls[:, 3] - 0.8) * (calls[:, 8] - 0.8) + rng.normal(size=n_samples)
+    return Cohort(
+        np.array([f"s{k}" for k in range(n_samples)]), sites, calls, phenotype=Phenotype("y", values)
+    )
+
+
+@pytest.mark.parametrize("attention", ["feature", "linear"])
+def test_other_attention_finds_a_pair_among_genotypes(attention, tmp_path):
+    cohort = genotypes(7)
+    result = genoattn.fit(cohort, attention=attention, seed=1)
+    top = result.table.top(1, order=2).iloc[0]
+    assert {top["site_1"], top["site_2"]} == {"rs3", "rs8"}
+    assert top["coefficient"] > 0
+    again = Cohort(cohort.samples, cohort.sites.select(np.arange(30)), cohort.calls)
+    assert np.array_equal(result.predict(again), result.predict(cohort))

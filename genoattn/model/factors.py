@@ -21,6 +21,10 @@ class TokenFactors(nn.Module):
         super().__init__()
         self.value = nn.Parameter(torch.zeros(rank, slots, n_columns))
 
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """Parameters that a sparse penalty applies to, each (rank, slot, ..)."""
+        return [self.value]
+
     def forward(self) -> Tensor:
         """Factors before centring: (rank, slot, column)."""
         return self.value
@@ -53,6 +57,10 @@ class FeatureFactors(nn.Module):
         self.register_buffer("index", torch.as_tensor(features.index), persistent=False)
         self.embeddings = nn.ParameterList(torch.ones(rank, slots, size) for size in features.sizes)
 
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """The embedding of the first feature, the site: a token without a site factor has no factor."""
+        return [self.embeddings[0]]
+
     def forward(self) -> Tensor:
         """Factors before centring: (rank, slot, column)."""
         values = [_look_up(e, i) for e, i in zip(self.embeddings, self.index, strict=True)]
@@ -82,6 +90,10 @@ class PairFactors(nn.Module):
     def __init__(self, n_columns: int) -> None:
         super().__init__()
         self.pair = nn.Parameter(torch.zeros(n_columns, n_columns))
+
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """None: coefficients of all pairs bear a ridge penalty."""
+        return []
 
     def forward(self) -> Tensor:
         """Factors before centring: (rank, slot, column)."""

@@ -12,16 +12,17 @@ import torch
 from genoattn.errors import InputError
 from genoattn.features import TokenFeatures
 from genoattn.model.config import ATTENTIONS, TrainConfig, TrainingData
-from genoattn.model.factors import FeatureFactors, TokenFactors
+from genoattn.model.factors import FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.isolated_start import isolated_factors
 from genoattn.model.pair_start import pair_factors
 from genoattn.model.readout import Readout
-from genoattn.model.start import Start, additive_start
+from genoattn.model.start import Start, additive_start, all_pairs_start
 from genoattn.model.training import Penalties
 from genoattn.tokens import Vocabulary
 
 _log = logging.getLogger(__name__)
 _FULL_COLUMNS = 4000
+_KERNEL_SAMPLES = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,45 +86,89 @@ def initial_readout(
     features
         Of the columns, for ``feature`` attention.
     """
-    columns = vocabulary.columns(data.calls)
-    spread = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
-    columns /= spread
-    start, residual = additive_start(columns, data.phenotype, data.covariates)
-    # On the logit scale a unit moves the mean by p (1 - p).
-    slope = float(data.phenotype.var()) if data.binary else 1.0
-    # Readout parameters of states are per indicator, those of dosages per standard deviation.
-    unit = np.ones_like(spread) if vocabulary.is_dosage else spread
-    if config.attention == "feature":
-        assert features is not None
-        made = _feature_readout(vocabulary, data, config, features, start, slope)
-    elif config.attention == "linear":
-        made = _full_readout(vocabulary, data, config, start, slope)
-    elif _is_dense(vocabulary, len(data.phenotype), config):
-        made = _dense_readout(vocabulary, data, config)
+    scene = _look_at(vocabulary, data, config)
+    if config.attention == "linear":
+        made = _full_readout(scene)
+    elif config.attention == "hyper" and _is_dense(scene):
+        made = _dense_readout(scene)
+    elif config.attention == "feature" and (not vocabulary.is_dosage or _is_dense(scene)):
+        made = _feature_readout(scene, features)
     else:
-        made = _sparse_readout(vocabulary, data, config, start, slope, (columns, residual, unit))
-    readout = made.readout
+        made = _sparse_readout(scene, features)
+    readout, start, slope = made.readout, scene.start, scene.slope
     with torch.no_grad():
         mean = float(data.phenotype.mean())
         readout.bias.fill_(log(mean / (1 - mean)) if data.binary else start.intercept)
         readout.covariate.copy_(torch.as_tensor(start.covariates / slope))
-        if config.attention != "feature":  # there, features carry what they can of the additive effects
-            readout.additive.copy_(torch.as_tensor(start.additive / unit / slope))
+        # Where factors are random, features carry what they can of the additive effects.
+        if readout.features is None or made.kind == "score":
+            readout.additive.copy_(torch.as_tensor(start.additive / scene.unit / slope))
     return made
 
 
-def _is_dense(vocabulary: Vocabulary, n_training: int, config: TrainConfig) -> bool:
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What the training samples say before any factor is thought of.
+
+    Parameters
+    ----------
+    vocabulary, data, config
+        As given.
+    columns
+        Shape (n_samples, n_columns), standardised.
+    unit
+        Shape (n_columns,): parameters of the readout are per indicator for states, per standard deviation
+        for dosages.
+    start
+        Additive effects.
+    residual
+        Shape (n_samples,), phenotype less the additive effects.
+    slope
+        By how much a unit of the readout moves the mean: p (1 - p) on the logit scale.
+    """
+
+    vocabulary: Vocabulary
+    data: TrainingData
+    config: TrainConfig
+    columns: np.ndarray
+    unit: np.ndarray
+    start: Start
+    residual: np.ndarray
+    slope: float
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.residual)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the gradient of a sample's loss."""
+        return sqrt(self.slope) if self.data.binary else self.start.noise
+
+
+def _look_at(vocabulary: Vocabulary, data: TrainingData, config: TrainConfig) -> _Scene:
+    columns = vocabulary.columns(data.calls)
+    spread = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
+    columns /= spread
+    start, residual = additive_start(columns, data.phenotype, data.covariates)
+    slope = float(data.phenotype.var()) if data.binary else 1.0
+    unit = np.ones_like(spread) if vocabulary.is_dosage else spread
+    return _Scene(vocabulary, data, config, columns, unit, start, residual, slope)
+
+
+def _is_dense(scene: _Scene) -> bool:
     """Whether the samples can train dense factors.
 
     A landscape is measured precisely: two samples a free parameter are enough. The effects of genotypes
     are weak, and dense factors find them only where the samples would do for every pair by itself, twenty
     for each.
     """
+    vocabulary, config = scene.vocabulary, scene.config
     if config.start != "auto":
         return config.start == "random"
     if vocabulary.encoding != "sequence":
-        return n_training >= 20 * _n_free_pairs(vocabulary)
-    return n_training >= 2 * config.rank * int((vocabulary.n_states - 1).sum())
+        return scene.n_samples >= 20 * _n_free_pairs(vocabulary)
+    return scene.n_samples >= 2 * config.rank * int((vocabulary.n_states - 1).sum())
 
 
 def _n_free_pairs(vocabulary: Vocabulary) -> float:
@@ -132,73 +177,75 @@ def _n_free_pairs(vocabulary: Vocabulary) -> float:
     return float(free.sum() ** 2 - (free**2).sum()) / 2
 
 
-def _sparse_readout(
-    vocabulary: Vocabulary,
-    data: TrainingData,
-    config: TrainConfig,
-    start: Start,
-    slope: float,
-    scores: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> InitialReadout:
+def _sparse_readout(scene: _Scene, features: TokenFeatures | None) -> InitialReadout:
     """Free sparse factors, read off the scores of pairs and of longer terms."""
-    columns, residual, unit = scores
-    site = vocabulary.site
+    vocabulary, config = scene.vocabulary, scene.config
+    factors = _score_factors(scene)
+    ranks = {order: len(values) for order, values in factors.items()}
+    readout = Readout(vocabulary, ranks, scene.data.covariates.shape[1], features=features)
+    with torch.no_grad():
+        for order, values in factors.items():
+            values = values / scene.unit
+            values[:, 0] /= scene.slope
+            (target,) = readout.factor_module(order).sparse_parameters()
+            target.copy_(torch.as_tensor(values))
+    universal = sqrt(2 * log(max(vocabulary.n_columns, 2)) / scene.n_samples)
+    penalties = Penalties(scene.start.ridge * scene.slope, config.penalty * scene.noise * universal)
+    return InitialReadout(readout, penalties, "score", 0.003, 2048)
+
+
+def _score_factors(scene: _Scene) -> dict[int, np.ndarray]:
+    """Sparse factors of every order from 2 up, per standardised column."""
+    columns, residual, data = scene.columns, scene.residual, scene.data
+    site, config = scene.vocabulary.site, scene.config
     factors: dict[int, np.ndarray] = {}
     if config.order >= 2:
         factors[2] = pair_factors(columns, data.phenotype, residual, data.covariates, site, config.rank)
     for order in range(3, config.order + 1):
-        factors[order], scored = isolated_factors(columns, residual, site, order, config.rank)
-        if scored < len(site):
-            _log.info(
-                "order %d: scored terms of the %d of %d columns with strong pairs", order, scored, len(site)
-            )
-    readout = Readout(vocabulary, {k: len(f) for k, f in factors.items()}, data.covariates.shape[1])
-    with torch.no_grad():
-        for order, values in factors.items():
-            values = values / unit
-            values[:, 0] /= slope
-            module = readout.factors[str(order)]
-            assert isinstance(module, TokenFactors)
-            module.value.copy_(torch.as_tensor(values))
-    universal = sqrt(2 * log(max(vocabulary.n_columns, 2)) / len(columns))
-    noise = sqrt(slope) if data.binary else start.noise
-    penalties = Penalties(start.ridge * slope, config.penalty * noise * universal)
-    return InitialReadout(readout, penalties, "score", 0.003, 2048)
+        factors[order], n = isolated_factors(columns, residual, site, order, config.rank)
+        if n < len(site):
+            _log.info("order %d: scored terms of the %d of %d columns with strong pairs", order, n, len(site))
+    return factors
 
 
-def _dense_readout(vocabulary: Vocabulary, data: TrainingData, config: TrainConfig) -> InitialReadout:
+def _dense_readout(scene: _Scene) -> InitialReadout:
     """Tied random factors."""
-    ranks = dict.fromkeys(range(2, config.order + 1), config.rank)
-    readout = Readout(vocabulary, ranks, data.covariates.shape[1], tied=True)
-    _set_random(readout, vocabulary, config.seed)
+    ranks = dict.fromkeys(range(2, scene.config.order + 1), scene.config.rank)
+    readout = Readout(scene.vocabulary, ranks, scene.data.covariates.shape[1], tied=True)
+    _set_random(readout, scene.vocabulary, scene.config.seed)
     return InitialReadout(readout, Penalties(factor_l2=1e-5), "random", 0.01, 512)
 
 
-def _feature_readout(
-    vocabulary: Vocabulary,
-    data: TrainingData,
-    config: TrainConfig,
-    features: TokenFeatures,
-    start: Start,
-    slope: float,
-) -> InitialReadout:
+def _feature_readout(scene: _Scene, features: TokenFeatures | None) -> InitialReadout:
     """Tied factors that are products over features; effects of single tokens bear the ridge penalty."""
-    ranks = dict.fromkeys(range(2, config.order + 1), config.rank)
-    readout = Readout(vocabulary, ranks, data.covariates.shape[1], tied=True, features=features)
-    _set_random(readout, vocabulary, config.seed)
-    penalties = Penalties(additive=start.ridge * slope, factor_l2=1e-5)
+    assert features is not None
+    rank = min(scene.config.rank, max(1, scene.n_samples // (4 * sum(features.sizes))))
+    ranks = dict.fromkeys(range(2, scene.config.order + 1), rank)
+    readout = Readout(scene.vocabulary, ranks, scene.data.covariates.shape[1], tied=True, features=features)
+    _set_random(readout, scene.vocabulary, scene.config.seed)
+    penalties = Penalties(additive=scene.start.ridge * scene.slope, factor_l2=1e-5)
     return InitialReadout(readout, penalties, "random", 0.01, 512)
 
 
-def _full_readout(
-    vocabulary: Vocabulary, data: TrainingData, config: TrainConfig, start: Start, slope: float
-) -> InitialReadout:
-    """Full attention at C = 0, with the ridge penalty that suits pairs that explain half of the residual."""
-    ranks = {2: vocabulary.n_columns} if config.order == 2 else {}
-    readout = Readout(vocabulary, ranks, data.covariates.shape[1], full=config.order == 2)
+def _full_readout(scene: _Scene) -> InitialReadout:
+    """Full attention: the ridge solution of all pairs while samples are few, else C = 0."""
+    vocabulary, order = scene.vocabulary, scene.config.order
+    ranks = {2: vocabulary.n_columns} if order == 2 else {}
+    readout = Readout(vocabulary, ranks, scene.data.covariates.shape[1], full=order == 2)
+    additive = scene.start.ridge * scene.slope
+    if order == 2 and scene.n_samples <= _KERNEL_SAMPLES:
+        centred = scene.columns * (1.0 if vocabulary.is_dosage else scene.unit)
+        pair, ridge = all_pairs_start(centred, scene.residual, vocabulary.site)
+        module = readout.factor_module(2)
+        assert isinstance(module, PairFactors)
+        with torch.no_grad():
+            module.pair.copy_(torch.as_tensor(pair / scene.slope))
+        penalties = Penalties(additive=additive, factor_l2=2 * scene.config.penalty * ridge * scene.slope)
+        return InitialReadout(readout, penalties, "ridge", 1e-3 / vocabulary.n_columns, 2048)
+    # The penalty that suits pairs that explain half of the residual.
     spread = 1.0 if vocabulary.is_dosage else float(vocabulary.variance.mean())
-    pair_ridge = _n_free_pairs(vocabulary) / len(data.phenotype) * spread**2 * slope
-    penalties = Penalties(additive=start.ridge * slope, factor_l2=config.penalty * pair_ridge)
+    ridge = _n_free_pairs(vocabulary) / scene.n_samples * spread**2
+    penalties = Penalties(additive=additive, factor_l2=scene.config.penalty * ridge * scene.slope)
     return InitialReadout(readout, penalties, "zero", 0.01, 2048)
 
 
@@ -206,7 +253,7 @@ def _set_random(readout: Readout, vocabulary: Vocabulary, seed: int) -> None:
     """Small random factors: the entity values of a sample sum to about unit variance."""
     generator = torch.Generator().manual_seed(seed)
     for order in readout.orders:
-        module = readout.factors[str(order)]
+        module = readout.factor_module(order)
         assert isinstance(module, TokenFactors | FeatureFactors)
         module.set_random(1 / sqrt(vocabulary.n_sites), generator)
         with torch.no_grad():

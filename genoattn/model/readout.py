@@ -112,9 +112,15 @@ class Readout(nn.Module):
             return self.additive
         return self.additive + self.additive_features()
 
+    def factor_module(self, order: int) -> TokenFactors | FeatureFactors | PairFactors:
+        """What makes the factors of an order."""
+        module = self.factors[str(order)]
+        assert isinstance(module, TokenFactors | FeatureFactors | PairFactors)
+        return module
+
     def factor_values(self, order: int) -> Tensor:
         """Factors of an order before centring: (rank, slot, column)."""
-        return self.factors[str(order)]()
+        return self.factor_module(order)()
 
     def design(self, calls: Tensor) -> Tensor:
         """Columns of a batch: standardised dosages or state indicators, 0 where missing; (sample, column)."""

@@ -82,6 +82,46 @@ def additive_start(
     return Start(float(fixed_effect[0]), fixed_effect[1:], additive, float(penalty / n), noise, {}), residual
 
 
+def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:
+    """Ridge regression on the products of all pairs of columns at distinct sites, by its kernel.
+
+    The kernel of two samples is ``((x . y)^2 - sum over sites of (x_l . y_l)^2) / 2``, so that no product is
+    ever made; the penalty is found by generalised cross-validation.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), centred.
+    residual
+        Shape (n_samples,), phenotype less the additive model.
+    site
+        Shape (n_columns,), ascending.
+
+    Returns
+    -------
+    C, shape (n_columns, n_columns), symmetric, zero within sites, with ``sum_km x_k C_km x_m`` the fitted
+    value; and the penalty: half of it times the squared coefficients of pairs was added to the mean loss.
+    """
+    n = len(columns)
+    first = np.flatnonzero(np.diff(site, prepend=-1))
+    own = np.zeros((n, n))
+    for columns_of_site in np.split(columns, first[1:], axis=1):
+        own += (columns_of_site @ columns_of_site.T) ** 2
+    kernel = ((columns @ columns.T) ** 2 - own) / 2
+    centre = np.eye(n) - 1 / n
+    value, vector = np.linalg.eigh(centre @ kernel @ centre)
+    value = np.maximum(value, 0.0)
+    projected = vector.T @ (residual - residual.mean())
+    penalties = np.geomspace(1e-3, 1e3, 61) * max(float(value.mean()), 1e-300)
+    shrink = penalties[:, None] / (value + penalties[:, None])
+    gcv = ((shrink * projected) ** 2).sum(axis=1) / (shrink.sum(axis=1) ** 2)
+    penalty = penalties[np.argmin(gcv)]
+    weight = vector @ (projected / (value + penalty))
+    pair = columns.T @ ((weight - weight.mean())[:, None] * columns) / 2
+    pair[site[:, None] == site[None, :]] = 0.0
+    return pair, float(penalty / n)
+
+
 def fit_scale(columns: np.ndarray, residual: np.ndarray, shapes: list[np.ndarray], order: int) -> np.ndarray:
     """Scale unit factors (order, n_columns) by ridge regression of the residual on their pooled products."""
     if not shapes:

@@ -128,19 +128,20 @@ class PhenotypeModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         r = self.readout
-        factors = list(r.factors.parameters())
-        sparse = self.penalties.factor > 0
-        weights = [_penalty_weights(f.detach(), self.penalties.support) for f in factors] if sparse else None
+        sparse: list[nn.Parameter] = []
+        if self.penalties.factor > 0:
+            sparse = [p for order in r.orders for p in r.factor_module(order).sparse_parameters()]
+        others = [p for p in r.factors.parameters() if not any(p is q for q in sparse)]
         feature_effects = [] if r.additive_features is None else list(r.additive_features.parameters())
         groups: list[dict[str, Any]] = [
             {"params": [r.bias, r.covariate, *feature_effects]},
             {"params": [r.additive], "l2": self.penalties.additive},
             {
-                "params": factors,
+                "params": sparse,
                 "l1": self.penalties.factor,
-                "l1_weights": weights,
-                "l2": self.penalties.factor_l2,
+                "l1_weights": [_penalty_weights(p.detach(), self.penalties.support) for p in sparse],
             },
+            {"params": others, "l2": self.penalties.factor_l2},
             {"params": [w for w in r.weights.values() if w.requires_grad]},
         ]
         return ProximalAdam([g for g in groups if g["params"]], lr=self.lr)
