@@ -11,6 +11,7 @@ _HOME = {
     "InputError": "genoattn.errors",
     "OutputError": "genoattn.errors",
     "read": "genoattn.io",
+    "scan_pairs": "genoattn.scan.api",
     "fit": "genoattn.fitting",
     "FitConfig": "genoattn.fitting",
     "FitResult": "genoattn.result",

@@ -1,0 +1,219 @@
+"""scan_pairs(cohort) -> ScanResult: the exact test of every pair, read from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from genoattn.cohort import Cohort
+from genoattn.errors import InputError
+from genoattn.scan.checkpoint import Checkpoint, Tally
+from genoattn.scan.design import Design, make_design
+from genoattn.scan.engine import Engine, Settings
+from genoattn.scan.exact import regress_pairs
+from genoattn.scan.logistic import binary_design, logistic_pairs
+from genoattn.scan.products import choose_products
+from genoattn.scan.progress import pair_progress
+from genoattn.scan.result import ScanResult, pair_rows, scan_manifest
+from genoattn.scan.scope import Scope, make_scope
+from genoattn.scan.sites import choose_sites
+from genoattn.tokens import Encoding, Vocabulary, build_vocabulary, default_encoding
+
+_log = logging.getLogger(__name__)
+_TILE = 1024
+_BYTES_PER_CALL = 60  # of a tile's block in work, all operands and their making
+
+
+@dataclass(frozen=True)
+class ScanConfig:
+    """Settings of a scan.
+
+    Parameters
+    ----------
+    threshold
+        Largest p-value reported.
+    sites, with_sites
+        Pairs of a site of the first set with one of the second, each a list of IDs, regions
+        (``chr:from-to``) or files of them (BED or one ID a line); None for all sites.
+    min_distance
+        Sites of one chromosome nearer than this, in bases, are not paired.
+    max_r2
+        Pairs with a larger squared correlation are not tested.
+    missing
+        ``complete``: each pair on the samples called at both sites; ``mean``: missing calls count as the
+        mean of their site.
+    encoding
+        ``dosage``, ``genotype`` or ``sequence``; None for dosage or sequence.
+    memory
+        Bytes to stay under.
+    threads
+        Tiles at a time; None for all processors.
+    precision
+        Of the screen: ``float32``, ``bfloat16``, or ``auto``. The result is the same.
+    """
+
+    threshold: float = 1e-4
+    sites: str | Sequence[str] | None = None
+    with_sites: str | Sequence[str] | None = None
+    min_distance: int = 0
+    max_r2: float | None = None
+    missing: Literal["complete", "mean"] = "complete"
+    encoding: Encoding | None = None
+    memory: float = 2e9
+    threads: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+def scan_pairs(
+    cohort: Cohort,
+    threshold: float = 1e-4,
+    *,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    **options: object,
+) -> ScanResult:
+    """Test the product term of every pair of sites, beside both main effects and the covariates.
+
+    A quantitative trait gets the t test of least squares; a binary one the score test for all pairs and the
+    likelihood-ratio test of logistic regression for those near the threshold.
+
+    Parameters
+    ----------
+    cohort
+        Samples x sites with a phenotype, from :func:`genoattn.read`.
+    threshold
+        Largest p-value reported.
+    progress
+        Show pairs per second and the time left on stderr.
+    checkpoint
+        A file that keeps finished tiles of an interrupted scan; it is removed at the end.
+    options
+        Any field of :class:`ScanConfig`.
+
+    Returns
+    -------
+    The pairs that pass, as an interaction table, and how many were tested. Benjamini-Hochberg q-values are
+    over the tests made; pairs below the threshold count as p = 1.
+
+    Raises
+    ------
+    InputError
+        Where the cohort has no phenotype, a setting is out of range, or there is nothing to test.
+    """
+    config = _config(threshold, options)
+    began = time.perf_counter()
+    phenotype = cohort.phenotype
+    if phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    vocabulary = build_vocabulary(cohort, config.encoding or default_encoding(cohort))
+    design = _design(cohort, vocabulary, config)
+    scope = _scope(cohort, vocabulary, config)
+    usable = scope.restrict(design.columns.varies)
+    threads = config.threads or len(os.sched_getaffinity(0))
+    work = len(usable.rows) * len(usable.cols) * design.n_samples * (4 + design.n_fixed)
+    products = choose_products(config.precision, work)
+    settings = _settings(design, usable, config, threads)
+    tester = logistic_pairs if design.binary else regress_pairs
+    engine = Engine(design, phenotype.values, usable, products, settings, tester)
+    n_pairs = scope.n_pairs()
+    if n_pairs == 0:
+        raise InputError("no pair of sites is left to test; widen the sets of sites or the limits")
+    n_flat = n_pairs - usable.n_pairs()
+    state = Checkpoint(checkpoint, design, phenotype.values, usable, settings)
+    tally = state.load(len(engine.tiles))
+    scanned = time.perf_counter()
+    with pair_progress(progress, n_pairs - n_flat, tally.n_pairs) as advance, state:
+        for number, result in engine.run(tally.todo):
+            tally.add(number, result)
+            state.save_now_and_then(tally)
+            advance(result.n_pairs)
+    seconds = time.perf_counter() - scanned
+    state.remove()
+    return _result(cohort, vocabulary, config, design, tally, n_flat, (scanned - began, seconds))
+
+
+def _config(threshold: float, options: dict) -> ScanConfig:
+    unknown = set(options) - set(ScanConfig.__dataclass_fields__)
+    if unknown:
+        names = ", ".join(sorted(ScanConfig.__dataclass_fields__))
+        raise TypeError(f"scan_pairs() got an unknown setting {sorted(unknown)[0]!r}; known are {names}")
+    config = ScanConfig(threshold=threshold, **options)  # type: ignore[arg-type]
+    if not 0 < config.threshold <= 1:
+        raise InputError(f"threshold is {config.threshold}; give a p-value above 0 and up to 1")
+    if config.missing not in ("complete", "mean"):
+        raise InputError(f"missing {config.missing!r} is unknown; choose one of complete, mean")
+    if config.threads is not None and not config.threads >= 1:
+        raise InputError(f"threads is {config.threads}; it must be 1 or more")
+    if not config.memory >= 1e8:
+        raise InputError(f"memory is {config.memory:g} bytes; give at least 100 MB")
+    return config
+
+
+def _design(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Design:
+    """Columns as rows of int8, the trait, and the fixed effects."""
+    phenotype, covariates = cohort.phenotype, cohort.covariates
+    assert phenotype is not None
+    codes = np.ascontiguousarray(cohort.calls.T)
+    if not vocabulary.is_dosage:
+        state = codes[vocabulary.site]
+        codes = np.where(state < 0, -1, state == vocabulary.state[:, None]).astype(np.int8)
+    values = np.zeros((cohort.n_samples, 0)) if covariates is None else covariates.values
+    names = () if covariates is None else covariates.names
+    n_fixed = 1 + values.shape[1]
+    if cohort.n_samples <= n_fixed + 3:
+        raise InputError(
+            f"{cohort.n_samples} samples for {n_fixed + 3} coefficients of each regression; more are needed"
+        )
+    make = binary_design if phenotype.binary else make_design
+    return make(codes, phenotype.values, values, names, config.missing == "mean")
+
+
+def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
+    chosen = [
+        None if text is None else choose_sites(cohort.sites, text)
+        for text in (config.sites, config.with_sites)
+    ]
+    return make_scope(cohort.sites, vocabulary.site, chosen[0], chosen[1], config.min_distance, config.max_r2)
+
+
+def _settings(design: Design, scope: Scope, config: ScanConfig, threads: int) -> Settings:
+    """Tiles that fit in the memory, beside the calls as the cohort and the scan hold them."""
+    room = max(config.memory - 2 * design.codes.nbytes - 3e8, 5e7)
+    width = int(room / 2 / (threads * design.n_samples * _BYTES_PER_CALL))
+    # No narrower than pays, no wider than gives every thread a few tiles.
+    spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1
+    width = max(32, min(width, _TILE, spread))
+    side = width * design.n_samples * 4 * (4 + design.n_fixed)
+    cached = max(threads + 2, int(room / 2 / side))
+    return Settings(config.threshold, width, threads, cached, 10.0 if design.binary else 1.0)
+
+
+def _result(
+    cohort: Cohort,
+    vocabulary: Vocabulary,
+    config: ScanConfig,
+    design: Design,
+    tally: Tally,
+    n_flat: int,
+    seconds: tuple[float, float],
+) -> ScanResult:
+    n_tests = tally.n_pairs - tally.n_linked - tally.n_untestable
+    pairs, tests = tally.found()
+    frame, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests)
+    counts = {
+        "n_tests": n_tests,
+        "n_untestable": tally.n_untestable + n_flat,
+        "n_linked": tally.n_linked,
+        "n_reported": len(frame),
+        "seconds_preparing": round(seconds[0], 3),
+        "seconds_scanning": round(seconds[1], 3),
+    }
+    manifest = scan_manifest(cohort, vocabulary, pairs, config, counts, design.binary)
+    return ScanResult(frame, manifest, counts, tests.select(order), config.threshold)

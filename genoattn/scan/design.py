@@ -1,0 +1,193 @@
+"""What a scan knows of its columns and of the trait: float64, one pass over the calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from genoattn.cohort import MISSING
+from genoattn.errors import InputError
+
+_BLOCK = 1024
+# Squared length, relative to its own, of what the fixed effects leave of a column that still varies.
+_FLAT = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Columns to be paired, the working trait and the fixed effects of a scan.
+
+    Everything is in the inner product ``<x, y> = sum_i weight_i x_i y_i``: weight 1 for a quantitative
+    trait; for a binary one ``mu (1 - mu)`` of the logistic regression on the fixed effects, whose working
+    residual ``(y - mu) / weight`` is the trait.
+
+    Parameters
+    ----------
+    codes
+        Shape (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where the call is missing.
+    trait
+        Shape (n_samples,), orthogonal to the fixed effects.
+    basis
+        Shape (n_fixed, n_samples), orthonormal, the intercept first: the fixed effects.
+    weight
+        Shape (n_samples,).
+    binary
+        Whether the variance of the trait is known, that is, whether the test is a score test.
+    impute
+        Whether missing calls count as the mean of their column; else each pair has its complete cases.
+    """
+
+    codes: np.ndarray
+    trait: np.ndarray
+    basis: np.ndarray
+    weight: np.ndarray
+    binary: bool = False
+    impute: bool = False
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.codes)
+
+    @property
+    def n_samples(self) -> int:
+        return self.codes.shape[1]
+
+    @property
+    def n_fixed(self) -> int:
+        return len(self.basis)
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(self.weight.sum())
+
+    @cached_property
+    def gaps(self) -> np.ndarray:
+        """Whether pairs with a column lose samples: shape (n_columns,), bool."""
+        return (self.columns.missing > 0) & (not self.impute)
+
+    def called(self, chosen: np.ndarray) -> np.ndarray:
+        """Which samples the columns do not lose: (n_chosen, n_samples), bool."""
+        return (self.codes[chosen] != MISSING) | self.impute
+
+    @cached_property
+    def trait_norm(self) -> float:
+        return float(np.sqrt(self.weight @ self.trait**2))
+
+    @cached_property
+    def columns(self) -> ColumnSummary:
+        """Moments of every column."""
+        return _summarise(self)
+
+    def values(self, chosen: slice | np.ndarray) -> np.ndarray:
+        """Columns less their means, 0 where missing: (n_chosen, n_samples), float64."""
+        return centred(self.codes[chosen], self.columns.mean[chosen], np.float64)
+
+    def residual(self, values: np.ndarray) -> np.ndarray:
+        """What the fixed effects leave of rows: (n_rows, n_samples)."""
+        return values - (values * self.weight) @ self.basis.T @ self.basis
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnSummary:
+    """Moments of the columns, each of shape (n_columns,).
+
+    Parameters
+    ----------
+    mean
+        Weighted mean over called samples: what a column has subtracted.
+    norm, residual_norm
+        Length of the column, and of what the fixed effects leave of it; missing calls count as the mean.
+    with_trait
+        Correlation of the residual column with the trait.
+    missing
+        Number of missing calls.
+    varies
+        Whether the fixed effects leave anything of the column: else no pair with it can be tested.
+    """
+
+    mean: np.ndarray
+    norm: np.ndarray
+    residual_norm: np.ndarray
+    with_trait: np.ndarray
+    missing: np.ndarray
+    varies: np.ndarray
+
+
+def centred(codes: np.ndarray, mean: np.ndarray, dtype: type) -> np.ndarray:
+    """Codes (n_rows, n_samples) less the mean of each row, 0 where missing."""
+    out: np.ndarray = codes.astype(dtype)
+    out -= mean[:, None].astype(dtype)
+    out[codes == MISSING] = 0
+    return out
+
+
+def make_design(
+    codes: np.ndarray, trait: np.ndarray, covariates: np.ndarray, names: tuple = (), impute: bool = False
+) -> Design:
+    """The design of a quantitative trait.
+
+    Raises
+    ------
+    InputError
+        Where covariates are collinear, or explain the trait.
+    """
+    basis = fixed_basis(covariates, np.ones(len(trait)), names)
+    residual = trait - basis.T @ (basis @ trait)
+    if not residual @ residual > 1e-20 * max(float(trait @ trait), 1e-300):
+        raise InputError(
+            "the trait is constant, or a combination of the covariates; there is nothing to test"
+        )
+    return Design(codes, residual, basis, np.ones(len(trait)), impute=impute)
+
+
+def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.ndarray:
+    """Orthonormal rows, in the weighted inner product, that span the intercept and the covariates.
+
+    Raises
+    ------
+    InputError
+        Where a covariate is constant or a combination of those before it.
+    """
+    root = np.sqrt(weight)
+    spread = covariates.std(axis=0)
+    scaled = (covariates - covariates.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    fixed = np.column_stack([np.ones(len(weight)), scaled]) * root[:, None]
+    if fixed.shape[1] > fixed.shape[0]:
+        raise InputError(f"{fixed.shape[1] - 1} covariates for {len(weight)} samples; use fewer")
+    q, r = np.linalg.qr(fixed)
+    left = np.abs(np.diag(r)) / np.maximum(np.linalg.norm(fixed, axis=0), 1e-300)
+    collinear = np.flatnonzero(left < 1e-7)
+    if len(collinear):
+        name = names[collinear[0] - 1] if len(names) else collinear[0]
+        raise InputError(
+            f"covariate {name} is constant or a combination of the covariates before it; leave it out"
+        )
+    return np.ascontiguousarray((q / root[:, None]).T) * np.sign(r[0, 0])
+
+
+def _summarise(design: Design) -> ColumnSummary:
+    n = design.n_columns
+    mean, norm2, left2, with_trait = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    missing = np.zeros(n, dtype=np.int64)
+    for start in range(0, n, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        codes = design.codes[rows]
+        value = np.maximum(codes, 0).astype(np.float64)
+        gone = codes == MISSING
+        missing[rows] = gone.sum(axis=1)
+        called = design.total - (gone @ design.weight if missing[rows].any() else 0.0)
+        mean[rows] = value @ design.weight / np.where(called > 0, called, 1.0)
+        value -= mean[rows][:, None]
+        value[gone] = 0
+        norm2[rows] = value**2 @ design.weight
+        on_fixed = (value * design.weight) @ design.basis.T
+        left2[rows] = norm2[rows] - (on_fixed**2).sum(axis=1)
+        with_trait[rows] = value @ (design.weight * design.trait)
+    varies = (norm2 > 1e-12 * design.total) & (left2 > _FLAT * norm2)
+    norm = np.sqrt(np.where(varies, norm2, 1.0))
+    residual_norm = np.sqrt(np.where(varies, left2, 1.0))
+    with_trait = np.where(varies, with_trait / residual_norm / max(design.trait_norm, 1e-300), 0.0)
+    return ColumnSummary(mean, norm, residual_norm, with_trait, missing, varies)

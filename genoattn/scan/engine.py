@@ -1,0 +1,209 @@
+"""The scan of all pairs of a scope, tile by tile, on several threads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from genoattn.scan.dense import column_r2, dense_tests
+from genoattn.scan.design import Design
+from genoattn.scan.exact import PairTests, regress_pairs
+from genoattn.scan.products import Products, one_thread_each
+from genoattn.scan.scope import Scope
+from genoattn.scan.screen import Screen, Side
+
+Tester = Callable[[Design, np.ndarray, np.ndarray], PairTests]
+_DENSE = 0.01  # share of candidates above which a whole tile costs less than its candidates one by one
+_SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
+
+
+@dataclass(frozen=True, eq=False)
+class TileResult:
+    """What a tile gives: its pairs that pass, and how many there were.
+
+    Parameters
+    ----------
+    pairs
+        Shape (n_found, 2), indices of columns.
+    tests
+        Their tests.
+    n_pairs, n_linked, n_untestable
+        Pairs of the scope; those left out for their r2; of the rest those that cannot be tested.
+    """
+
+    pairs: np.ndarray
+    tests: PairTests
+    n_pairs: int
+    n_linked: int
+    n_untestable: int
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """How a scan runs.
+
+    Parameters
+    ----------
+    threshold
+        Largest p-value reported.
+    width
+        Columns in a tile.
+    threads
+        Tiles at a time.
+    cached_sides
+        Operands of how many blocks are kept.
+    screen_factor
+        The screen looks for p-values up to this many times the threshold; 1 where its bound is exact.
+    """
+
+    threshold: float
+    width: int
+    threads: int
+    cached_sides: int
+    screen_factor: float = 1.0
+
+
+class Engine:
+    """Tests the pairs of a scope.
+
+    Parameters
+    ----------
+    design
+        Columns, working trait, fixed effects.
+    trait
+        Shape (n_samples,), as measured.
+    scope
+        The pairs, of columns that vary.
+    products
+        Precision of the screen.
+    settings
+        How to run.
+    tester
+        The exact test of candidates.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        trait: np.ndarray,
+        scope: Scope,
+        products: Products,
+        settings: Settings,
+        tester: Tester = regress_pairs,
+    ) -> None:
+        self.design, self.trait, self.scope = design, trait, scope
+        self.products, self.settings, self.tester = products, settings, tester
+        self.tiles = list(scope.tiles(settings.width))
+        screened = settings.threshold * settings.screen_factor < _SCREENED or design.binary
+        critical = critical_value(design, min(settings.threshold * settings.screen_factor, 1.0))
+        self.screen = Screen(design, products, critical) if screened else None
+        self._sides = _SideCache(settings.cached_sides)
+
+    def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
+        """Results of tiles as they finish, in any order."""
+        with one_thread_each(self.products), ThreadPoolExecutor(self.settings.threads) as pool:
+            waiting: dict[Future, int] = {}
+            queue = iter(todo)
+            try:
+                while True:
+                    # A short queue: what is not begun can be dropped at once on an interrupt.
+                    while len(waiting) < self.settings.threads + 1 and (k := next(queue, None)) is not None:
+                        waiting[pool.submit(self.tile, k)] = k
+                    if not waiting:
+                        return
+                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield waiting.pop(future), future.result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def tile(self, number: int) -> TileResult:
+        """Test one tile."""
+        i, j = self.tiles[number]
+        rows, cols = self.scope.rows[i], self.scope.cols[j]
+        keep = self.scope.allowed(rows, cols)
+        n_pairs = int(keep.sum())
+        n_linked = 0
+        if self.scope.max_r2 is not None and n_pairs:
+            keep &= column_r2(self.design, rows, cols) <= self.scope.max_r2 * (1 + 1e-12)
+            n_linked = n_pairs - int(keep.sum())
+        if n_pairs == n_linked:
+            return self._result(np.zeros((0, 2), dtype=np.intp), None, n_pairs, n_linked)
+        if self.screen is None:
+            return self._whole(rows, cols, keep, n_pairs, n_linked)
+        left = self._sides.get(("left", i.start), lambda: self.screen.left(rows))  # type: ignore[union-attr]
+        right = self._sides.get(("right", j.start), lambda: self.screen.right(cols))  # type: ignore[union-attr]
+        a, b = self.screen.candidates(left, right)
+        chosen = keep[a, b]
+        a, b = a[chosen], b[chosen]
+        if len(a) > _DENSE * keep.size and not self.design.binary:
+            possible = np.zeros_like(keep)
+            possible[a, b] = True
+            return self._whole(rows, cols, possible, n_pairs, n_linked)
+        pairs = np.stack([rows[a], cols[b]], axis=1)
+        return self._result(pairs, self.tester(self.design, self.trait, pairs), n_pairs, n_linked)
+
+    def _whole(
+        self, rows: np.ndarray, cols: np.ndarray, keep: np.ndarray, n_pairs: int, n_linked: int
+    ) -> TileResult:
+        """Test the pairs of a tile by products in float64, those with missing calls one by one."""
+        a, b = np.nonzero(keep)
+        gaps = self.design.gaps[rows[a]] | self.design.gaps[cols[b]]
+        pairs = np.stack([rows[a], cols[b]], axis=1)
+        if self.design.binary:
+            return self._result(pairs, self.tester(self.design, self.trait, pairs), n_pairs, n_linked)
+        parts = [dense_tests(self.design, self.trait, rows, cols, a[~gaps], b[~gaps])]
+        parts.append(self.tester(self.design, self.trait, pairs[gaps]))
+        return self._result(
+            np.concatenate([pairs[~gaps], pairs[gaps]]), PairTests.join(parts), n_pairs, n_linked
+        )
+
+    def _result(self, pairs: np.ndarray, tests: PairTests | None, n_pairs: int, n_linked: int) -> TileResult:
+        if tests is None:
+            tests = PairTests.none()
+        found = np.flatnonzero(tests.p_value <= self.settings.threshold)
+        n_untestable = int((~tests.testable).sum())
+        return TileResult(np.sort(pairs[found], axis=1), tests.select(found), n_pairs, n_linked, n_untestable)
+
+
+def critical_value(design: Design, p_value: float) -> float:
+    """Smallest |z| (binary), or smallest |correlation| beside all else, with at most this two-sided p."""
+    if design.binary:
+        return float(-ndtri(p_value / 2))
+    df = design.n_samples - design.n_fixed - 3
+    if df <= 0:
+        return 0.0
+    t = -stdtrit(df, p_value / 2)
+    return float(t / np.sqrt(df + t**2)) * (1 - 1e-9)
+
+
+class _SideCache:
+    """Operands of blocks, made once while they are kept, by whichever thread first asks."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._lock = size, Lock()
+        self._futures: OrderedDict[tuple, Future] = OrderedDict()
+
+    def get(self, key: tuple, make: Callable[[], Side]) -> Side:
+        with self._lock:
+            future = self._futures.get(key)
+            mine = future is None
+            if future is None:
+                while len(self._futures) >= self._size:
+                    self._futures.popitem(last=False)
+                future = self._futures[key] = Future()
+            self._futures.move_to_end(key)
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+        return future.result()

@@ -1,0 +1,226 @@
+"""The exact regression of chosen pairs, in float64, on the samples called at both sites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.special import stdtr
+
+from genoattn.scan.design import Design
+
+_BLOCK_BYTES = 32e6
+# Squared length, relative to its own, of what other predictors leave of one that can still be tested.
+SINGULAR = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class PairTests:
+    """Tests of the product term of pairs; every array has shape (n_pairs,), NaN where a pair is untestable.
+
+    Parameters
+    ----------
+    coefficient, se
+        Of the product of the two columns, beside both main effects and the fixed effects, in trait units
+        (log-odds for a binary trait).
+    statistic
+        t (quantitative), or the signed root of the likelihood-ratio statistic (binary).
+    p_value
+        Two-sided.
+    n_samples
+        Samples called at both sites.
+    r2
+        Squared correlation of the two columns over them.
+    explained
+        What the product adds to R2 (binary: to McFadden's R2).
+    """
+
+    coefficient: np.ndarray
+    se: np.ndarray
+    statistic: np.ndarray
+    p_value: np.ndarray
+    n_samples: np.ndarray
+    r2: np.ndarray
+    explained: np.ndarray
+
+    @staticmethod
+    def join(parts: list[PairTests]) -> PairTests:
+        return PairTests(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(PairTests)))
+
+    @staticmethod
+    def none() -> PairTests:
+        """No tests."""
+        return PairTests(*(np.zeros(0) for _ in fields(PairTests)))
+
+    def select(self, index: np.ndarray) -> PairTests:
+        return PairTests(*(getattr(self, f.name)[index] for f in fields(PairTests)))
+
+    @property
+    def testable(self) -> np.ndarray:
+        return np.isfinite(self.p_value)
+
+
+def t_p_value(t: np.ndarray, df: np.ndarray | float) -> np.ndarray:
+    """Two-sided p of t; accurate far into the tail."""
+    return 2 * stdtr(df, -np.abs(t))
+
+
+def regress_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
+    """Least squares of the trait on two columns, their product and the fixed effects, pair by pair.
+
+    Parameters
+    ----------
+    design
+        Columns and fixed effects, weight 1.
+    trait
+        Shape (n_samples,), as measured.
+    pairs
+        Shape (n_pairs, 2), indices of columns.
+    """
+    gaps = design.gaps[pairs].any(axis=1)
+    pieces, order = [], []
+    for index, width in ((np.flatnonzero(~gaps), 8), (np.flatnonzero(gaps), 2 * design.n_fixed + 10)):
+        block = max(1, int(_BLOCK_BYTES / (8 * design.n_samples * width)))
+        for start in range(0, len(index), block):
+            chosen = index[start : start + block]
+            test = _complete if width == 8 else _incomplete
+            pieces.append(test(design, trait, pairs[chosen]))
+            order.append(chosen)
+    if not pieces:
+        return _complete(design, trait, pairs)
+    return PairTests.join(pieces).select(np.argsort(np.concatenate(order), kind="stable"))
+
+
+def _complete(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
+    """Pairs without missing calls: the fixed effects are taken out beforehand."""
+    sites, position = np.unique(pairs, return_inverse=True)
+    position = position.reshape(-1, 2)
+    values = design.values(sites)
+    residual = values if design.n_fixed == 1 else design.residual(values)
+    a, b = values[position[:, 0]], values[position[:, 1]]
+    at, bt = residual[position[:, 0]], residual[position[:, 1]]
+    product = a * b
+    whole = _dot(product, product)
+    product -= (product @ design.basis.T) @ design.basis
+    y = design.trait
+    left, cross, rss, testable = eliminate(
+        (_dot(at, at), _dot(bt, bt), _dot(at, bt), _dot(product, at), _dot(product, bt)),
+        (at @ y, bt @ y, product @ y, float(y @ y)),
+        _dot(product, product),
+        whole,
+    )
+    testable &= design.columns.varies[pairs].all(axis=1)
+    r2 = _dot(a, b) ** 2 / np.maximum(_dot(a, a) * _dot(b, b), 1e-300)
+    n = np.full(len(pairs), design.n_samples)
+    total = np.full(len(pairs), ((trait - trait.mean()) ** 2).sum())
+    return pair_tests(left, cross, rss, testable, n, design.n_fixed, r2, total)
+
+
+def _incomplete(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
+    """Pairs with missing calls: one regression each on its complete cases."""
+    a, b = design.values(pairs[:, 0]), design.values(pairs[:, 1])
+    called = design.called(pairs[:, 0]) & design.called(pairs[:, 1])
+    n = called.sum(axis=1)
+    a, b = (_recentred(x, called, n) for x in (a, b))
+    product = a * b
+    fixed = design.basis[None] * called[:, None, :]
+    lower = np.concatenate([fixed, a[:, None], b[:, None]], axis=1)  # (pair, predictor, sample)
+    scale = np.sqrt(np.einsum("pks,pks->pk", lower, lower))
+    flat = (scale <= 1e-150).any(axis=1)
+    lower /= np.where(scale > 0, scale, 1.0)[:, :, None]
+    value, vector = np.linalg.eigh(lower @ lower.transpose(0, 2, 1))
+    testable = ~flat & (value[:, 0] > SINGULAR)
+    root = vector / np.sqrt(np.where(value > SINGULAR, value, 1.0))[:, None, :]
+    basis = root.transpose(0, 2, 1) @ lower  # orthonormal where the pair is testable
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        for _ in range(2):  # twice is enough for full accuracy
+            x = x - ((basis @ x[:, :, None]).transpose(0, 2, 1) @ basis)[:, 0]
+        return x
+
+    y = np.where(called, trait, 0.0)
+    mean = y.sum(axis=1) / np.maximum(n, 1)
+    total = (((y - mean[:, None]) * called) ** 2).sum(axis=1)
+    p, e = residual(product), residual((y - mean[:, None]) * called)
+    left, cross = _dot(p, p), _dot(p, e)
+    testable &= left > SINGULAR * np.maximum(_dot(product, product), 1e-300)
+    rss = _dot(e, e) - cross**2 / np.where(testable, left, 1.0)
+    r2 = _dot(a, b) ** 2 / np.maximum(_dot(a, a) * _dot(b, b), 1e-300)
+    return pair_tests(left, cross, rss, testable, n, design.n_fixed, r2, total)
+
+
+def _recentred(x: np.ndarray, called: np.ndarray, n: np.ndarray) -> np.ndarray:
+    x = x * called
+    return (x - (x.sum(axis=1) / np.maximum(n, 1))[:, None]) * called
+
+
+def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Inner product of each row of x with that of y."""
+    return np.einsum("ps,ps->p", x, y)
+
+
+def eliminate(
+    gram: tuple[np.ndarray, ...], with_trait: tuple, length: np.ndarray, whole: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Regression of the trait on a, b and their product P, from inner products of their residuals.
+
+    Parameters
+    ----------
+    gram
+        <a,a>, <b,b>, <a,b>, <P,a>, <P,b>.
+    with_trait
+        <a,y>, <b,y>, <P,y>, <y,y>.
+    length
+        <P,P>.
+    whole
+        The square of the product before fixed effects are taken out, which testability is measured by.
+
+    Returns
+    -------
+    What a and b leave of <P,P> and of <P,y>, the residual sum of squares, and whether P can be tested.
+    """
+    aa, bb, ab, pa, pb = gram
+    ay, by, py, yy = with_trait
+    determinant = aa * bb - ab**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wa, wb = (pa * bb - pb * ab) / determinant, (pb * aa - pa * ab) / determinant
+        left = length - wa * pa - wb * pb
+        cross = py - wa * ay - wb * by
+        explained = (ay**2 * bb - 2 * ay * by * ab + by**2 * aa) / determinant
+        rss = yy - explained - cross**2 / left
+        testable = (determinant > SINGULAR * aa * bb) & (left > SINGULAR * whole) & (whole > 0)
+    return left, cross, rss, testable
+
+
+def pair_tests(
+    left: np.ndarray,
+    cross: np.ndarray,
+    rss: np.ndarray,
+    testable: np.ndarray,
+    n: np.ndarray,
+    n_fixed: int,
+    r2: np.ndarray,
+    total: np.ndarray,
+) -> PairTests:
+    """Coefficient, standard error and t from what the lower-order terms leave.
+
+    Parameters
+    ----------
+    left, cross, rss, testable
+        As :func:`eliminate` returns them.
+    n
+        Samples of each regression.
+    n_fixed
+        Number of fixed effects, the intercept counted.
+    r2, total
+        Squared correlation of the two columns, and the trait's total sum of squares.
+    """
+    df = n - n_fixed - 3
+    testable = testable & (df > 0) & (total > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta = np.where(testable, cross / left, np.nan)
+        se = np.where(testable, np.sqrt(np.maximum(rss, 0) / df / left), np.nan)
+        statistic = beta / se
+        explained = beta * cross / total
+    p_value = t_p_value(statistic, np.maximum(df, 1))
+    return PairTests(beta, se, statistic, p_value, n, r2, explained)

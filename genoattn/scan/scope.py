@@ -1,0 +1,112 @@
+"""Which pairs a scan tests: all, a set with a set, a set with all; not too near, not too alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from genoattn.cohort import Sites
+from genoattn.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """Pairs of a column of one set with a column of another, each pair once.
+
+    Parameters
+    ----------
+    rows, cols
+        Indices of columns, ascending; the same for all pairs.
+    site
+        Shape (n_columns,), the site of each column: columns of one site are not paired.
+    chromosome, position
+        Shape (n_columns,); chromosomes as integers, positions in bases.
+    min_distance
+        Sites of one chromosome that are nearer than this, in bases, are not paired.
+    max_r2
+        Pairs whose squared correlation is larger are not tested; None for no limit.
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    site: np.ndarray
+    chromosome: np.ndarray
+    position: np.ndarray
+    min_distance: int = 0
+    max_r2: float | None = None
+
+    @cached_property
+    def _in_rows(self) -> np.ndarray:
+        return np.isin(np.arange(len(self.site)), self.rows)
+
+    @cached_property
+    def _in_cols(self) -> np.ndarray:
+        return np.isin(np.arange(len(self.site)), self.cols)
+
+    def allowed(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Which pairs of columns a x b belong to the scope, by place: (n_a, n_b), bool."""
+        keep = self.site[a][:, None] != self.site[b][None, :]
+        # A pair that both sets contain either way round counts once.
+        either = self._in_cols[a][:, None] & self._in_rows[b][None, :]
+        keep &= ~(either & (a[:, None] > b[None, :]))
+        if self.min_distance > 0:
+            near = np.abs(self.position[a][:, None] - self.position[b][None, :]) < self.min_distance
+            keep &= ~(near & (self.chromosome[a][:, None] == self.chromosome[b][None, :]))
+        return keep
+
+    def tiles(self, width: int) -> Iterator[tuple[slice, slice]]:
+        """Blocks of ``rows`` and ``cols``, as slices of them, that hold pairs of the scope."""
+        symmetric = len(self.rows) == len(self.cols) and (self.rows == self.cols).all()
+        for i in range(0, len(self.rows), width):
+            for j in range(i if symmetric else 0, len(self.cols), width):
+                yield slice(i, i + width), slice(j, j + width)
+
+    def restrict(self, usable: np.ndarray) -> Scope:
+        """The scope without the columns that are not usable, a bool for each column."""
+        rows, cols = self.rows[usable[self.rows]], self.cols[usable[self.cols]]
+        return Scope(rows, cols, self.site, self.chromosome, self.position, self.min_distance, self.max_r2)
+
+    def n_pairs(self, width: int = 2048) -> int:
+        """Number of pairs in the scope, by place."""
+        return sum(int(self.allowed(self.rows[i], self.cols[j]).sum()) for i, j in self.tiles(width))
+
+
+def make_scope(
+    sites: Sites,
+    site: np.ndarray,
+    first: np.ndarray | None,
+    second: np.ndarray | None,
+    min_distance: int,
+    max_r2: float | None,
+) -> Scope:
+    """The scope of a scan of columns of ``sites``.
+
+    Parameters
+    ----------
+    sites
+        The sites of the cohort.
+    site
+        Shape (n_columns,), site of each column.
+    first, second
+        Indices of sites; None for all of them.
+    min_distance, max_r2
+        As in :class:`Scope`.
+
+    Raises
+    ------
+    InputError
+        Where a limit is out of range, or no pair is left.
+    """
+    if not min_distance >= 0:
+        raise InputError(f"min_distance is {min_distance}; give a number of bases, 0 for no limit")
+    if max_r2 is not None and not 0 < max_r2 <= 1:
+        raise InputError(f"max_r2 is {max_r2}; give a squared correlation above 0 and up to 1")
+    every = np.arange(len(site))
+    chosen = [every if s is None else every[np.isin(site, s)] for s in (first, second)]
+    if first is None and second is not None:
+        chosen = chosen[::-1]
+    _, chromosome = np.unique(sites.chrom.astype(str), return_inverse=True)
+    return Scope(chosen[0], chosen[1], site, chromosome[site], sites.pos[site], int(min_distance), max_r2)
