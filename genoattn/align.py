@@ -80,6 +80,13 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
             calls = np.where(calls == MISSING, MISSING, own_ploidy - calls)
         out[:, k] = calls
     if absent:
+        theirs, ours = sorted(set(own.chrom)), sorted(set(sites.chrom))
+        if not set(theirs) & set(ours):
+            raise InputError(
+                f"{source}: none of the model's sites are there; its chromosomes are called "
+                f"{', '.join(theirs[:3])}, the model's {', '.join(ours[:3])}; "
+                "rename them with bcftools annotate --rename-chrs"
+            )
         raise InputError(
             f"{source}: {len(absent)} of the model's {len(sites)} sites are not there "
             f"({', '.join(absent[:3])}); "

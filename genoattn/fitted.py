@@ -93,7 +93,14 @@ class FittedModel:
         highest = manifest.order if order is None else order
         dropped = {k: len(t) for k, t in self.tested.terms.items() if k > highest and len(t)}
         left_out = {**manifest.left_out, **dropped}
-        described = replace(manifest, gauge=gauge, order=highest, centre=expansion.centre, left_out=left_out)
+        described = replace(
+            manifest,
+            gauge=gauge,
+            order=highest,
+            centre=expansion.centre,
+            left_out=left_out,
+            n_tests=self.tested.family_sizes(expansion),
+        )
         return InteractionTable(table_rows(expansion, manifest.sites, self.tested, highest), described)
 
 

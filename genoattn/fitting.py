@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genoattn.cohort import Cohort
+from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.features import token_features
 from genoattn.fitted import FittedModel, predict_orders
@@ -94,10 +94,7 @@ def fit(
     """
     config = _with_options(config or FitConfig(), options)
     _check_settings(config)
-    phenotype = cohort.phenotype
-    if phenotype is None:
-        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
-    covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
+    phenotype, covariates = _checked_traits(cohort)
     data = TrainingData(cohort.calls, covariates, phenotype.values, phenotype.binary)
     split = split_samples(data.phenotype, data.binary, config.validation, config.test, config.training.seed)
     encoding = config.encoding or default_encoding(cohort)
@@ -130,7 +127,7 @@ def fit(
         covariate_names=() if cohort.covariates is None else cohort.covariates.names,
         covariate_levels={} if cohort.covariates is None else cohort.covariates.levels,
         covariate_coefficients=readout.covariate.detach().double().numpy(),
-        n_tests=dict(tested.n_tests),
+        n_tests=tested.family_sizes(expansion),
         left_out=left_out,
         seed=config.training.seed,
         versions=package_versions(),
@@ -154,6 +151,32 @@ def _with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
     return replace(config, training=replace(config.training, **training))
 
 
+def _checked_traits(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
+    """Phenotype and covariates (n_samples, n_covariates) of a cohort that can be fitted."""
+    if not isinstance(cohort, Cohort):
+        raise TypeError(f"fit() needs a Cohort, as genoattn.read returns, got {type(cohort).__name__}")
+    phenotype = cohort.phenotype
+    if phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    with np.errstate(over="ignore"):
+        spread = float(phenotype.values.std())
+    if not 1e-100 < spread < 1e100:
+        raise InputError(
+            f"trait {phenotype.name}: its standard deviation is {spread:.3g}, too far from 1; "
+            "give it in other units"
+        )
+    if cohort.covariates is None:
+        return phenotype, np.zeros((cohort.n_samples, 0))
+    n, levels = len(cohort.covariates.names), cohort.covariates.levels
+    if n > cohort.n_samples // 4:
+        widest = max(levels, key=lambda column: len(levels[column]), default="")
+        hint = f"; {widest} alone has {len(levels[widest])} levels" if widest else ""
+        raise InputError(
+            f"covariates: {n} columns for {cohort.n_samples} samples leave nothing to fit{hint}; remove some"
+        )
+    return phenotype, cohort.covariates.values
+
+
 def _check_settings(config: FitConfig) -> None:
     """Refuse at once what would fail only after the training, or be taken for something else."""
     training = config.training
@@ -172,8 +195,10 @@ def _check_settings(config: FitConfig) -> None:
     least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
     for name, bound in least.items():
         value = getattr(config if name == "max_terms" else training, name)
-        if not value >= bound:
-            raise InputError(f"{name} is {value}; it must be {bound} or more")
+        if not bound <= value < float("inf"):
+            raise InputError(f"{name} is {value}; it must be {bound} or more, and finite")
+    if not 0 <= training.seed < 2**32:
+        raise InputError(f"seed is {training.seed}; it must be from 0 to {2**32 - 1}")
 
 
 def _settings(config: FitConfig) -> dict[str, Any]:

@@ -107,7 +107,6 @@ def _checkpoint(model: FittedModel) -> bytes:
             order: {f.name: torch.as_tensor(getattr(s, f.name)) for f in fields(TermStatistics)}
             for order, s in tested.statistics.items()
         },
-        "n_tests": {order: str(n) for order, n in tested.n_tests.items()},
     }
     buffer = io.BytesIO()
     torch.save(record, buffer)
@@ -161,4 +160,4 @@ def _tested(record: dict[str, Any]) -> TestedTerms:
         order: TermStatistics(**{name: array.numpy() for name, array in arrays.items()})
         for order, arrays in record["statistics"].items()
     }
-    return TestedTerms(terms, statistics, {order: int(n) for order, n in record["n_tests"].items()})
+    return TestedTerms(terms, statistics)

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,20 +17,25 @@ from genoattn.errors import InputError, OutputError
 _MARKS = ("manifest.json", "truth.tsv")
 
 
-def check_output(path: str | Path, force: bool, folder: bool = False) -> None:
-    """Refuse early what could not be written in the end.
+def check_output(
+    path: str | Path, force: bool, folder: bool = False, inputs: Sequence[str | Path | None] = ()
+) -> None:
+    """Refuse early what could not be written in the end, or must not be.
 
     Raises
     ------
     InputError
         Where the output exists and ``force`` is not given, its parent is no folder, or a folder to be
-        replaced is not an output of genoattn.
+        replaced is not an output of genoattn, or the output is one of the inputs.
     """
     path = Path(path)
-    if path.exists() and not force:
+    if path.exists() and not _is_stream(path) and not force:
         raise InputError(f"{path}: already exists; give another output, or --force to replace it")
-    if folder:
+    if folder and path.exists():
         _check_ours(path)
+    for source in inputs:
+        if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+            raise InputError(f"{path}: is an input of this command; give another output")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path.absolute().parent}: no such folder to write {path.name} in; make it first")
 
@@ -50,9 +55,16 @@ def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
+def _is_stream(path: Path) -> bool:
+    """A device or a pipe: written to as it is."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _check_ours(path: Path) -> None:
     """``--force`` replaces an output of genoattn or an empty folder, and nothing else."""
-    if path.is_dir() and any(path.iterdir()) and not any((path / name).is_file() for name in _MARKS):
+    if not path.is_dir():
+        raise InputError(f"{path}: is a file, which a folder cannot replace; give another output")
+    if any(path.iterdir()) and not any((path / name).is_file() for name in _MARKS):
         raise InputError(
             f"{path}: holds no output of genoattn, so --force leaves it alone; choose another folder"
         )
@@ -61,11 +73,15 @@ def _check_ours(path: Path) -> None:
 @contextmanager
 def whole_file(path: str | Path, force: bool = True) -> Iterator[Path]:
     """Like :func:`whole_directory`, for one file."""
-    path = Path(path).absolute()
+    # A link stays a link: its target is what is replaced.
+    path = Path(path).resolve()
     check_output(path, force)
     if path.is_dir():
         raise InputError(f"{path}: is a folder, which a file cannot replace; name a file")
     with _errors_of_writing(path):
+        if _is_stream(path):
+            yield path
+            return
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         work = Path(name)
@@ -111,6 +127,10 @@ def _errors_of_writing(path: str | Path, state: str = "nothing was written") -> 
             errno.EACCES: "choose a folder you may write to",
             errno.EROFS: "choose a folder you may write to",
         }.get(error.errno or 0)
+        if error.errno is None:  # htslib does not say why
+            raise OutputError(
+                f"{path}: could not be written ({error}); check the space left there; nothing was written"
+            ) from error
         if cure is None:
             raise
         raise OutputError(

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from small_cohorts import genotype_sites, planted, short_fit
+from statsmodels.stats.multitest import multipletests
 
 import genoattn
 from genoattn.cohort import Cohort, Covariates, Phenotype
@@ -252,7 +253,7 @@ def test_order_one_is_an_additive_model(start):
     assert len(result.table) == 6
     assert "site_2" not in result.table.frame
     np.testing.assert_allclose(result.table.predict(cohort), result.predict(cohort), rtol=1e-9, atol=1e-9)
-    assert "Top terms" not in result.summary()
+    assert "Top terms of order 1" in result.summary()
 
 
 @pytest.mark.parametrize("start", ["score", "random"])
@@ -347,12 +348,12 @@ def test_unknown_setting():
         ({"start": "warm"}, "start 'warm' is unknown; choose one of auto, score, random"),
         ({"precision": 16}, "precision 16 is unknown; choose one of 32, 64"),
         ({"device": "cuda:1"}, "device 'cuda:1' is unknown; choose one of auto, cpu, cuda, mps"),
-        ({"rank": 0}, "rank is 0; it must be 1 or more"),
-        ({"max_epochs": 0}, "max_epochs is 0; it must be 1 or more"),
-        ({"patience": -1}, "patience is -1; it must be 0 or more"),
-        ({"penalty": -0.5}, "penalty is -0.5; it must be 0 or more"),
-        ({"penalty": float("nan")}, "penalty is nan; it must be 0 or more"),
-        ({"max_terms": 0}, "max_terms is 0; it must be 1 or more"),
+        ({"rank": 0}, "rank is 0; it must be 1 or more, and finite"),
+        ({"max_epochs": 0}, "max_epochs is 0; it must be 1 or more, and finite"),
+        ({"patience": -1}, "patience is -1; it must be 0 or more, and finite"),
+        ({"penalty": -0.5}, "penalty is -0.5; it must be 0 or more, and finite"),
+        ({"penalty": float("nan")}, "penalty is nan; it must be 0 or more, and finite"),
+        ({"max_terms": 0}, "max_terms is 0; it must be 1 or more, and finite"),
         ({"order": 0}, "order 0, but there are 5 sites; ask for an order from 1 to 5"),
         ({"order": 6}, "order 6, but there are 5 sites; ask for an order from 1 to 5"),
         (
@@ -383,3 +384,42 @@ def test_what_was_fitted_is_on_record():
     assert (manifest.trait, manifest.units, manifest.seed) == ("trait", "units of trait, natural log", 5)
     assert manifest.describe().startswith("log of trait, frequency gauge, dosage encoding, order 2, 5 sites")
     assert {"python", "torch", "genoattn"} <= set(manifest.versions)
+
+
+def test_traits_and_covariates_that_cannot_be_fitted():
+    cohort = planted(60, 5, seed=3)
+    phenotype = cohort.phenotype
+    for factor in (1e200, 1e-200):
+        extreme = replace(cohort, phenotype=replace(phenotype, values=phenotype.values * factor))
+        with pytest.raises(
+            InputError, match=r"its standard deviation is .*too far from 1; give it in other units"
+        ):
+            short_fit(extreme)
+    names = tuple(f"id={k}" for k in range(1, 60))
+    everyone = Covariates(names, np.eye(60)[:, 1:], {"id": tuple(str(k) for k in range(60))})
+    with pytest.raises(InputError, match=r"59 columns for 60 samples .* id alone has 60 levels; remove"):
+        short_fit(replace(cohort, covariates=everyone))
+    with pytest.raises(TypeError, match=r"fit\(\) needs a Cohort, as genoattn.read returns, got str"):
+        genoattn.fit("cohort.vcf")
+    with pytest.raises(InputError, match="seed is 4294967296; it must be from 0 to 4294967295"):
+        short_fit(cohort, seed=2**32)
+
+
+def test_family_of_the_reference_gauge_is_without_reference_states():
+    result = short_fit(planted(60, 4, kind="sequence", seed=5))
+    free = result.export("reference")
+    assert free.manifest.n_tests[2] == 6 * 2 * 2  # six pairs of sites with two states beside the reference
+    assert result.export("zero-sum").manifest.n_tests[2] == 6 * 3 * 3
+    rows = free.frame[free.frame["order"] == 2]
+    assert len(rows) == 24
+    expected = multipletests(rows["p_value"], method="fdr_bh")[1]
+    np.testing.assert_allclose(rows["q_value"], expected, rtol=1e-12)
+
+
+def test_an_interruption_stays_one(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genoattn.model.training.PhenotypeModule.training_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        short_fit(planted(60, 4, seed=6))

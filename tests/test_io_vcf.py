@@ -356,3 +356,27 @@ def test_calls_are_int8_in_rows(tmp_path: Path) -> None:
     calls = read_records(tmp_path, *SPREAD).calls
     assert calls.dtype == np.int8
     assert calls.flags.c_contiguous
+
+
+def test_mixtures_of_ploidy(tmp_path: Path) -> None:
+    males = [record(["0", "0/1"], pos=1), record(["1", "./."], pos=2)]
+    cohort, _ = read_vcf(write_vcf(tmp_path / "x.vcf", PAIR, males))
+    assert cohort.calls.tolist() == [[0, 1], [1, -1]]
+    assert cohort.log == ("1 haploid genotypes among diploid ones count as 0 or 1 copies",)
+    path = write_vcf(
+        tmp_path / "t.vcf", PAIR, [record(["0/1", "0/1"], pos=1), record(["0/1/1", "0/1"], pos=2)]
+    )
+    expect(path, r"record 2 \(1:2\): sample \w+ has 3 alleles where others have fewer; correct the genotype")
+
+
+def test_region_by_csi_index(tmp_path: Path) -> None:
+    path = write_vcf(tmp_path / "a.vcf.gz", PAIR, SPREAD)
+    for index in (*tmp_path.glob("*.csi"), *tmp_path.glob("*.tbi")):
+        index.unlink()
+    pysam.tabix_index(str(path), preset="vcf", csi=True, force=True)
+    assert [p.name for p in tmp_path.glob("*.gz.*")] == ["a.vcf.gz.csi"]
+    everything = read_vcf(path)[0].sites
+    first = everything.chrom[0]
+    found = read_vcf(path, str(first))[0].sites
+    assert found.pos.tolist() == everything.pos[everything.chrom == first].tolist()
+    expect(path, r"no contig 'chr1' for region chr1:1-5; the file has 1, 2$", "chr1:1-5")

@@ -390,3 +390,43 @@ def test_tables_that_cannot_be_saved(small, tmp_path):
 def test_table_to_stdout(small, capfdbinary):
     save_table(small[1].table, None)
     assert capfdbinary.readouterr().out == small[1].table.to_tsv()
+
+
+def test_an_input_is_never_an_output(tmp_path):
+    table = tmp_path / "pheno.tsv"
+    table.write_text("IID")
+    link = tmp_path / "link.tsv"
+    link.symlink_to(table)
+    for output in (table, link, tmp_path / "x" / ".." / "pheno.tsv"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match="is an input of this command; give another output"):
+            check_output(output, force=True, inputs=(None, table))
+    with pytest.raises(InputError, match=r"pheno\.tsv: is a file, which a folder cannot replace"):
+        check_output(table, force=True, folder=True)
+    assert table.read_text() == "IID"
+
+
+def test_links_and_streams_stay_what_they_are(tmp_path):
+    target, link, pipe = tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_output(b"new", link)
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_output(b"through", pipe, force=False)
+    assert os.read(reader, 20) == b"through"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    write_output(b"away", "/dev/null", force=False)
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_htslib_errors_without_a_number_are_errors_of_writing(tmp_path):
+    with (
+        pytest.raises(OutputError, match=r"out: could not be written \(index failed\); check the space left"),
+        whole_directory(tmp_path / "out"),
+    ):
+        raise OSError("index failed")
+    assert names(tmp_path) == []

@@ -19,11 +19,11 @@ def command(
     ] = options.GaugeName.reference,
     order: Annotated[
         int | None,
-        typer.Option("--order", min=0, help="Largest order. [default: the model's]", show_default=False),
+        typer.Option("--order", min=0, help="Largest order. (default: the model's)", show_default=False),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option("--top", min=1, help="Only the first rows. [default: all]", show_default=False),
+        typer.Option("--top", min=1, help="Only the first rows. (default: all)", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,
@@ -31,7 +31,7 @@ def command(
             "-o",
             "--output",
             metavar="FILE",
-            help=".tsv or .parquet. [default: TSV on stdout]",
+            help=".tsv or .parquet. (default: TSV on stdout)",
             show_default=False,
         ),
     ] = None,

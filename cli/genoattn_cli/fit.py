@@ -92,7 +92,7 @@ def command(
             "--maf",
             min=0,
             max=0.5,
-            help="Drop sites below this minor allele frequency. [default: 0.01; FASTA 0]",
+            help="Drop sites below this minor allele frequency. (default: 0.01; FASTA 0)",
             show_default=False,
         ),
     ] = None,
@@ -104,7 +104,7 @@ def command(
         typer.Option(
             "--reference",
             metavar="NAME",
-            help="FASTA record whose residues are the reference. [default: the first]",
+            help="FASTA record whose residues are the reference. (default: the first)",
             show_default=False,
         ),
     ] = None,
@@ -135,7 +135,7 @@ def command(
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output
 
-    check_output(output, force, folder=True)
+    check_output(output, force, folder=True, inputs=(cohort, pheno, covar, features))
     options.set_threads(threads)
     import genoattn
 

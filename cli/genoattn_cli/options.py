@@ -38,9 +38,10 @@ Region = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no log on stderr.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of every random choice.")]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads (default: all).", show_default=False)
+    int | None,
+    typer.Option("--threads", min=1, max=1024, help="CPU threads (default: all).", show_default=False),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 

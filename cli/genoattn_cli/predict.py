@@ -18,7 +18,7 @@ def command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Table to write. [default: stdout]", show_default=False
+            "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
         ),
     ] = None,
     covar: options.Covar = None,
@@ -37,7 +37,7 @@ def command(
     from genoattn.writing import check_output, write_output
 
     if output is not None:
-        check_output(output, force)
+        check_output(output, force, inputs=(cohort, covar))
     options.set_threads(threads)
     import genoattn
     from genoattn.store import load_model

@@ -52,7 +52,7 @@ def command(
     with_sites: Annotated[
         str | None,
         typer.Option(
-            "--with", metavar="SET", help="Their partners, likewise. [default: all sites]", show_default=False
+            "--with", metavar="SET", help="Their partners, likewise. (default: all sites)", show_default=False
         ),
     ] = None,
     min_distance: Annotated[
@@ -79,7 +79,7 @@ def command(
             "--maf",
             min=0,
             max=0.5,
-            help="Drop sites below this minor allele frequency. [default: 0.01; FASTA 0]",
+            help="Drop sites below this minor allele frequency. (default: 0.01; FASTA 0)",
             show_default=False,
         ),
     ] = None,

@@ -36,7 +36,7 @@ def command(
     ] = Architecture.pairs,
     order: Annotated[
         int | None,
-        typer.Option("--order", help="Sites in an interaction. [default: 2, triple 3]", show_default=False),
+        typer.Option("--order", help="Sites in an interaction. (default: 2, triple 3)", show_default=False),
     ] = None,
     terms: Annotated[
         int | None, typer.Option("--terms", help="Number of interactions.", show_default=False)
@@ -59,7 +59,7 @@ def command(
     prevalence: Annotated[
         float | None,
         typer.Option(
-            "--prevalence", help="Cases of a binary trait. [default: quantitative]", show_default=False
+            "--prevalence", help="Cases of a binary trait. (default: quantitative)", show_default=False
         ),
     ] = None,
     maf: Annotated[float, typer.Option("--maf", help="Smallest minor allele frequency.")] = 0.05,

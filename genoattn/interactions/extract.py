@@ -46,13 +46,14 @@ class TestedTerms:
         For each order shape (n_terms, order), column indices.
     statistics
         For each order.
-    n_tests
-        For each order the size of its family: all terms that could have been reported.
     """
 
     terms: Mapping[int, np.ndarray]
     statistics: Mapping[int, TermStatistics]
-    n_tests: Mapping[int, int]
+
+    def family_sizes(self, expansion: Expansion) -> dict[int, int]:
+        """For each order the number of terms that could have been reported in the gauge."""
+        return {order: count_terms(expansion.vocabulary, order, expansion.gauge) for order in self.terms}
 
 
 def run_tests(
@@ -69,7 +70,7 @@ def run_tests(
         order: term_statistics(vocabulary, calls, phenotype, covariates, columns, binary, progress)
         for order, columns in terms.items()
     }
-    return TestedTerms(terms, statistics, {order: count_terms(vocabulary, order) for order in terms})
+    return TestedTerms(terms, statistics)
 
 
 def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_order: int) -> pd.DataFrame:
@@ -80,7 +81,7 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     their coefficient is zero by definition.
     """
     parts = [
-        _order_rows(expansion, sites, tested.terms[order], tested.statistics[order], tested.n_tests[order])
+        _order_rows(expansion, sites, *_listed(expansion, tested, order))
         for order in sorted(tested.terms)
         if order <= max_order
     ]
@@ -101,7 +102,7 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
 
 
 def _order_rows(
-    expansion: Expansion, sites: Sites, columns: np.ndarray, statistics: TermStatistics, n_tests: int
+    expansion: Expansion, sites: Sites, columns: np.ndarray, statistics: TermStatistics
 ) -> pd.DataFrame:
     v = expansion.vocabulary
     order = columns.shape[1]
@@ -119,17 +120,23 @@ def _order_rows(
         statistics.se,
         statistics.statistic,
         statistics.p_value,
-        q_values(statistics.p_value, n_tests),
+        q_values(statistics.p_value, count_terms(v, order, expansion.gauge)),
         statistics.n_samples,
         statistics.frequency,
         statistics.variance_explained,
         statistics.r2_ld,
         _flags(v, sites, columns, statistics),
     )
-    frame = pd.DataFrame({**rows, **dict(zip(VALUE_COLUMNS, values, strict=True))})
-    if expansion.gauge == "reference" and not v.is_dosage:
-        frame = frame[~(v.state[columns] == v.reference[v.site[columns]]).any(axis=1)]
-    return frame
+    return pd.DataFrame({**rows, **dict(zip(VALUE_COLUMNS, values, strict=True))})
+
+
+def _listed(expansion: Expansion, tested: TestedTerms, order: int) -> tuple[np.ndarray, TermStatistics]:
+    """The terms of an order that the gauge lists, with their statistics."""
+    v, columns, statistics = expansion.vocabulary, tested.terms[order], tested.statistics[order]
+    if expansion.gauge != "reference" or v.is_dosage:
+        return columns, statistics
+    kept = ~(v.state[columns] == v.reference[v.site[columns]]).any(axis=1)
+    return columns[kept], statistics.select(kept)
 
 
 def q_values(p_values: np.ndarray, n_tests: int) -> np.ndarray:

@@ -57,6 +57,10 @@ class TermStatistics:
     r2_ld: np.ndarray
     rare: np.ndarray
 
+    def select(self, index: np.ndarray) -> TermStatistics:
+        """The statistics of the terms at ``index`` (integers or a boolean mask)."""
+        return TermStatistics(*(getattr(self, f.name)[index] for f in fields(TermStatistics)))
+
     @staticmethod
     def join(parts: list[TermStatistics]) -> TermStatistics:
         return TermStatistics(

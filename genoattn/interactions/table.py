@@ -68,7 +68,7 @@ class InteractionTable:
                 lines.append(
                     f"  order {order}: {len(rows):,} terms reported of {tests:,}, {below:,} with q < 0.05"
                 )
-        for order in range(2, self.manifest.order + 1):
+        for order in range(min(2, self.manifest.order), self.manifest.order + 1):
             rows = self.top(len(self.frame), order)
             rows = rows[rows["coefficient"] != 0].head(n)
             if len(rows):
@@ -142,10 +142,12 @@ class InteractionTable:
 
 
 def _format_rows(rows: pd.DataFrame, order: int) -> str:
-    """Rows of one order as an aligned text table."""
+    """Rows of one order as aligned text; the estimate is the unpenalised one that ``se`` belongs to."""
+    rows = rows.assign(estimate=rows["statistic"] * rows["se"])
     shown = pd.DataFrame({"term": [_term_name(r, order) for r in rows.to_dict("records")]})
     for name, style in (
         ("coefficient", "{:+.4g}"),
+        ("estimate", "{:+.4g}"),
         ("se", "{:.3g}"),
         ("statistic", "{:+.2f}"),
         ("p_value", "{:.2g}"),

@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 
-from genoattn.interactions.expansion import Expansion
+from genoattn.interactions.expansion import Expansion, Gauge
 from genoattn.tokens import Vocabulary
 
 _BLOCK = 200_000
@@ -42,11 +42,14 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
     return dict(sorted(found.items())), {order: n for order, n in left_out.items() if n}
 
 
-def count_terms(vocabulary: Vocabulary, order: int) -> int:
-    """Number of terms of an order: sets of columns at distinct sites (the family of q-values)."""
-    if order == 0:
-        return 1
+def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") -> int:
+    """Number of terms of an order that a table can hold: the family of its q-values.
+
+    Sets of columns at distinct sites; in the reference gauge those of reference states are no terms.
+    """
     per_site = np.bincount(vocabulary.site, minlength=vocabulary.n_sites)
+    if gauge == "reference" and not vocabulary.is_dosage:
+        per_site = per_site - 1
     if (per_site == 1).all():
         return comb(vocabulary.n_sites, order)
     elementary = [1] + [0] * order  # exact in Python integers, one site at a time

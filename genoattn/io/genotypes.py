@@ -82,12 +82,12 @@ class GenotypeCodes(dict[str, int]):
         """The largest allele index of each genotype, shape (n_samples,); -1 where all are missing."""
         return self._table()[0][codes]
 
-    def ploidy(self, codes: np.ndarray) -> int:
-        """The largest ploidy among the genotypes called in full; 0 where there are none.
+    def ploidies(self, codes: np.ndarray) -> np.ndarray:
+        """Ploidy of each genotype called in full, shape (n_samples,); 0 for the others.
 
         Missing calls do not count: tools write ``./.`` for a missing haploid call too.
         """
-        return int(self._table()[1][codes].max())
+        return self._table()[1][codes]
 
     def n_half_missing(self, codes: np.ndarray) -> int:
         """The number of genotypes with some, but not all, alleles missing."""

@@ -76,6 +76,7 @@ class _Reader:
     calls: list[np.ndarray] = field(default_factory=list)
     n_records: int = 0
     n_half_missing: int = 0
+    n_haploid: int = 0
 
     def add(self, line: str) -> None:
         """Read one record, a line without its end."""
@@ -95,7 +96,7 @@ class _Reader:
         alternates = alt.split(",")
         self._check_alleles(fields, genotypes, codes, 0 if alt == "." else len(alternates))
         self.n_half_missing += self.codes.n_half_missing(codes)
-        ploidy = self.codes.ploidy(codes)
+        ploidy = self._ploidy(fields, codes)
         for index, name in enumerate(alternates, start=1):
             several = len(alternates) > 1
             self.alleles.append(
@@ -103,6 +104,20 @@ class _Reader:
             )
             self.calls.append(self.codes.copies(codes, index))
             self.labels.append([info_label(fields[7], k, index - 1, len(alternates)) for k in self.info])
+
+    def _ploidy(self, fields: list[str], codes: np.ndarray) -> int:
+        """The largest ploidy among called samples; of mixtures, haploid among diploid alone makes sense."""
+        ploidies = self.codes.ploidies(codes)
+        largest = int(ploidies.max())
+        fewer = (ploidies > 0) & (ploidies < largest)
+        if largest > 2 and fewer.any():
+            sample = self.samples[int(ploidies.argmax())]
+            raise InputError(
+                f"{self._where(fields)}: sample {sample} has {largest} alleles where others have fewer; "
+                "correct the genotype or set it to missing"
+            )
+        self.n_haploid += int(fewer.sum())
+        return largest
 
     def cohort(self) -> Cohort:
         """The cohort of all records added."""
@@ -113,6 +128,8 @@ class _Reader:
         log = []
         if self.n_half_missing:
             log.append(f"{self.n_half_missing} half-missing genotypes (such as ./1) read as missing")
+        if self.n_haploid:
+            log.append(f"{self.n_haploid} haploid genotypes among diploid ones count as 0 or 1 copies")
         if n_shared := n_shared_ids(alleles):
             log.append(
                 f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead"
@@ -210,7 +227,7 @@ def _text_records(path: Path) -> Generator[str, None, None]:
 
 
 @contextmanager
-def _quiet_htslib() -> Iterator[None]:
+def quiet_htslib() -> Iterator[None]:
     """htslib prints to stderr; what it has to say is raised instead."""
     import pysam
 
@@ -221,8 +238,14 @@ def _quiet_htslib() -> Iterator[None]:
         pysam.set_verbosity(before)
 
 
+def _index(path: Path) -> str | None:
+    """The index beside a file; pysam by itself looks for a .tbi only."""
+    found = (f"{path}{suffix}" for suffix in (".tbi", ".csi") if Path(f"{path}{suffix}").exists())
+    return next(found, None)
+
+
 def _check_index(path: Path, command: str) -> None:
-    if not any(Path(f"{path}{suffix}").exists() for suffix in (".csi", ".tbi")):
+    if _index(path) is None:
         raise InputError(f"{path}: a region needs an index; make one with: {command} {path}")
 
 
@@ -238,7 +261,7 @@ def _region_records(path: Path, region: str) -> Generator[str, None, None]:
     check_bgzip_end(path)
     _check_index(path, "tabix -p vcf")
     try:
-        with _quiet_htslib(), pysam.TabixFile(str(path), encoding="utf-8") as file:
+        with quiet_htslib(), pysam.TabixFile(str(path), index=_index(path), encoding="utf-8") as file:
             span = parse_region(region, list(file.contigs), path)
             yield from file.fetch(span.contig, span.start - 1, span.end)
     except InputError:
@@ -254,7 +277,7 @@ def _bcf_samples(path: Path) -> list[str]:
 
     check_bgzip_end(path)
     try:
-        with _quiet_htslib(), pysam.VariantFile(str(path)) as file:
+        with quiet_htslib(), pysam.VariantFile(str(path)) as file:
             return list(file.header.samples)
     except (ValueError, OSError) as error:
         raise InputError(
@@ -275,7 +298,7 @@ def _bcf_records(path: Path, region: str | None) -> Generator[str, None, None]:
         _check_index(path, "bcftools index")
     n = 0
     try:
-        with _quiet_htslib(), pysam.VariantFile(str(path)) as file:
+        with quiet_htslib(), pysam.VariantFile(str(path)) as file:
             for record in file if region is None else _fetch(file, region, path):
                 n += 1
                 yield str(record).rstrip("\n")

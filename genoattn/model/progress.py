@@ -35,5 +35,9 @@ class EpochProgress(pl.Callback):
         text = "" if loss is None else f", validation loss {float(loss):.4g}"
         self._progress.update(self._task, advance=1, loss=text)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Where training stopped early, what was done is all there was to do.
+        self._progress.update(self._task, total=trainer.current_epoch)
+
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._progress.stop()

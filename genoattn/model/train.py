@@ -67,7 +67,7 @@ def train_readout(
         batch = min(config.batch_size or start.batch_size, len(training))
         source = CohortData(data.calls, covariates, y, training, split.validation, batch, config.seed)
         best = BestWeights(config.patience)
-        _trainer(config, best, progress, bool(len(split.validation))).fit(module, datamodule=source)
+        _run(_trainer(config, best, progress, bool(len(split.validation))), module, source)
         if len(split.validation) and best.best_epoch < 0:
             raise InputError(
                 "training diverged: the validation loss was never finite; lower the learning rate"
@@ -101,6 +101,16 @@ def _to_phenotype_units(
                 effect.mul_(scale)
         for weight in readout.weights.values():
             weight.mul_(scale)
+
+
+def _run(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData) -> None:
+    """Fit; an interruption stays one, where Lightning would shut down gracefully and carry on or exit."""
+    try:
+        trainer.fit(module, datamodule=source)
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    if trainer.interrupted:
+        raise KeyboardInterrupt
 
 
 def _trainer(config: TrainConfig, best: BestWeights, progress: bool, validate: bool) -> pl.Trainer:

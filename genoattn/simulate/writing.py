@@ -8,6 +8,7 @@ import numpy as np
 
 import genoattn
 from genoattn.cohort import Cohort
+from genoattn.io.vcf import quiet_htslib
 from genoattn.simulate.cohorts import Simulation
 
 # Indexed by the call, so that a missing one (-1) takes the last.
@@ -31,11 +32,12 @@ def write_simulation(simulation: Simulation, directory: str | Path) -> None:
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     cohort, vcf = simulation.cohort, folder / "cohort.vcf.gz"
-    with pysam.BGZFile(str(vcf), "wb", None) as file:
-        file.write(_header(cohort, simulation.contig_lengths).encode())
-        for index in range(cohort.n_sites):
-            file.write(_record(cohort, index))
-    pysam.tabix_index(str(vcf), preset="vcf", force=True)
+    with quiet_htslib():
+        with pysam.BGZFile(str(vcf), "wb", None) as file:
+            file.write(_header(cohort, simulation.contig_lengths).encode())
+            for index in range(cohort.n_sites):
+                file.write(_record(cohort, index))
+        pysam.tabix_index(str(vcf), preset="vcf", force=True)
     assert cohort.phenotype is not None
     trait = cohort.phenotype.values.astype(np.int64 if cohort.phenotype.binary else np.float64)
     pheno = pd.DataFrame({"IID": cohort.samples, cohort.phenotype.name: trait})
