@@ -28,6 +28,7 @@ from genoattn.tokens import Encoding, Vocabulary, build_vocabulary, default_enco
 
 _log = logging.getLogger(__name__)
 _TILE = 1024
+_SCREEN_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the threshold by its score
 _BYTES_PER_CALL = 60  # of a tile's block in work, all operands and their making
 
 
@@ -192,7 +193,7 @@ def _settings(design: Design, scope: Scope, config: ScanConfig, threads: int) ->
     width = max(32, min(width, _TILE, spread))
     side = width * design.n_samples * 4 * (4 + design.n_fixed)
     cached = max(threads + 2, int(room / 2 / side))
-    return Settings(config.threshold, width, threads, cached, 10.0 if design.binary else 1.0)
+    return Settings(config.threshold, width, threads, cached, _SCREEN_FACTOR if design.binary else 1.0)
 
 
 def _result(

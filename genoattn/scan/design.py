@@ -83,7 +83,9 @@ class Design:
 
     def values(self, chosen: slice | np.ndarray) -> np.ndarray:
         """Columns less their means, 0 where missing: (n_chosen, n_samples), float64."""
-        return centred(self.codes[chosen], self.columns.mean[chosen], np.float64)
+        columns = self.columns
+        missing = bool(columns.missing[chosen].any())
+        return centred(self.codes[chosen], columns.mean[chosen], np.float64, missing)
 
     def residual(self, values: np.ndarray) -> np.ndarray:
         """What the fixed effects leave of rows: (n_rows, n_samples)."""
@@ -116,11 +118,12 @@ class ColumnSummary:
     varies: np.ndarray
 
 
-def centred(codes: np.ndarray, mean: np.ndarray, dtype: type) -> np.ndarray:
+def centred(codes: np.ndarray, mean: np.ndarray, dtype: type, missing: bool = True) -> np.ndarray:
     """Codes (n_rows, n_samples) less the mean of each row, 0 where missing."""
     out: np.ndarray = codes.astype(dtype)
     out -= mean[:, None].astype(dtype)
-    out[codes == MISSING] = 0
+    if missing:
+        out[codes == MISSING] = 0
     return out
 
 

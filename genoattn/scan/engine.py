@@ -140,7 +140,8 @@ class Engine:
             return self._whole(rows, cols, keep, n_pairs, n_linked)
         left = self._sides.get(("left", i.start), lambda: self.screen.left(rows))  # type: ignore[union-attr]
         right = self._sides.get(("right", j.start), lambda: self.screen.right(cols))  # type: ignore[union-attr]
-        a, b = self.screen.candidates(left, right)
+        triangle = self.scope.symmetric and i.start == j.start
+        a, b = self.screen.candidates(left, right, triangle)
         chosen = keep[a, b]
         a, b = a[chosen], b[chosen]
         if len(a) > _DENSE * keep.size and not self.design.binary:

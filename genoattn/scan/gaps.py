@@ -51,7 +51,7 @@ class Gaps:
     steps: np.ndarray
     largest: np.ndarray
 
-    def select(self, chosen: np.ndarray) -> Gaps:
+    def select(self, chosen: np.ndarray | slice) -> Gaps:
         """The columns of a block."""
         return Gaps(
             self.number[chosen], self.leverage[chosen], self.trait[chosen], self.steps, self.largest[chosen]
@@ -96,7 +96,7 @@ def _rounded_up(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """Bounds for the complete cases of the pairs of a strip, each (n_rows, n_block).
+    """Bounds for the complete cases of pairs, of their shape.
 
     Parameters
     ----------
@@ -114,7 +114,13 @@ class Change:
 
 
 def complete_cases(
-    left: Gaps, right: Gaps, rows: slice, room: np.ndarray, taken: np.ndarray, main: np.ndarray
+    left: Gaps,
+    right: Gaps,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    room: np.ndarray,
+    taken: np.ndarray,
+    main: np.ndarray,
 ) -> Change:
     """From bounds on all samples to bounds on complete cases.
 
@@ -122,8 +128,8 @@ def complete_cases(
     ----------
     left, right
         Gaps of the rows and columns of the tile.
-    rows
-        The strip.
+    rows, cols
+        Row and column of each pair, of shapes that broadcast.
     room
         Smallest eigenvalue of the correlation matrix of the two columns, from below.
     taken
@@ -132,9 +138,9 @@ def complete_cases(
         Share of the trait that the main effects explain, from above.
     """
     row_most, column_most = int(left.number[rows].max()), int(right.number.max())
-    trait = left.trait[rows][:, None] + right.trait[None, :]
-    delta = (left.leverage[rows] + left.carried_by(column_most)[rows])[:, None]
-    delta = delta + (right.leverage + right.carried_by(row_most))[None, :]
+    trait = left.trait[rows] + right.trait[cols]
+    delta = (left.leverage + left.carried_by(column_most))[rows]
+    delta = delta + (right.leverage + right.carried_by(row_most))[cols]
     delta = delta / room
     keep = np.maximum(1 - delta, np.float32(1e-6))  # no pair is discarded where nothing need be left
     lost = np.sqrt(trait) + np.sqrt(np.minimum(delta, 1) * main)  # |e_D|

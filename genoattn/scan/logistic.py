@@ -10,7 +10,8 @@ from genoattn.scan.design import Design, fixed_basis
 from genoattn.scan.exact import PairTests
 
 _BLOCK_BYTES = 32e6
-_SETTLED = 1e-9
+_SETTLED = 1e-5  # last step of Newton's method, whose square is what is left
+_SETTLED_FIRTH = 1e-9  # which converges linearly
 _ROUNDS = 40
 _SINGULAR = 1e-9
 
@@ -46,7 +47,9 @@ class _Fit:
         self.log_likelihood, self.settled = log_likelihood, settled
 
 
-def _newton(x: np.ndarray, y: np.ndarray, called: np.ndarray, firth: bool = False) -> _Fit:
+def _newton(
+    x: np.ndarray, y: np.ndarray, called: np.ndarray, firth: bool = False, start: np.ndarray | None = None
+) -> _Fit:
     """Maximum (or Firth-penalised) likelihood of several regressions at once by Newton's method.
 
     Parameters
@@ -57,8 +60,10 @@ def _newton(x: np.ndarray, y: np.ndarray, called: np.ndarray, firth: bool = Fals
         Shape (n_regressions, n_samples).
     firth
         Penalise by half the log-determinant of the information (Firth 1993): finite under separation.
+    start
+        Shape (n_regressions, n_predictors), coefficients to start from; 0 by default.
     """
-    beta = np.zeros(x.shape[:2])
+    beta = np.zeros(x.shape[:2]) if start is None else start.copy()
     settled = np.zeros(len(x), dtype=bool)
     regular = np.ones(len(x), dtype=bool)
     inverse = np.zeros((len(x), x.shape[1], x.shape[1]))
@@ -67,30 +72,38 @@ def _newton(x: np.ndarray, y: np.ndarray, called: np.ndarray, firth: bool = Fals
         todo = np.flatnonzero(~settled & regular)
         if not len(todo):
             break
-        xs, ms = x[todo], called[todo]
-        eta = np.clip(np.einsum("rps,rp->rs", xs, beta[todo]), -300, 300)
+        everything = len(todo) == len(x)
+        xs, ms, ys = (x, called, y) if everything else (x[todo], called[todo], y[todo])
+        eta = np.clip((beta[todo][:, None, :] @ xs)[:, 0], -300, 300)
         mu = expit(eta)
         weight = mu * (1 - mu) * ms
         information = (xs * weight[:, None, :]) @ xs.transpose(0, 2, 1)
         inv, ok = _inverse(information)
-        residual = (y[todo] - mu) * ms
+        residual = (ys - mu) * ms
         if firth:
             leverage = np.einsum("rps,rpq,rqs->rs", xs, inv, xs, optimize=True) * weight
             residual = residual + leverage * (0.5 - mu)
-        step = np.einsum("rpq,rq->rp", inv, np.einsum("rps,rs->rp", xs, residual))
+        step = (inv @ (xs @ residual[:, :, None]))[:, :, 0]
         if firth:  # the penalised likelihood is concave only near its maximum
             size = np.abs(step).max(axis=1, keepdims=True)
             step = step * np.minimum(1.0, 2.0 / np.maximum(size, 1e-300))
         regular[todo] = ok
         inverse[todo] = inv
-        likelihood = ((y[todo] * eta - np.logaddexp(0, eta)) * ms).sum(axis=1)
+        likelihood = _log_likelihood(eta, ys, ms)
         if firth:
             likelihood = likelihood + 0.5 * np.linalg.slogdet(information)[1]
         log_likelihood[todo] = likelihood
-        small = np.abs(step).max(axis=1) <= _SETTLED * (1 + np.abs(beta[todo]).max(axis=1))
+        limit = _SETTLED_FIRTH if firth else _SETTLED
+        small = np.abs(step).max(axis=1) <= limit * (1 + np.abs(beta[todo]).max(axis=1))
         beta[todo] += np.where(ok[:, None], step, 0.0)
         settled[todo] = small & ok
     return _Fit(beta, inverse[:, -1, -1], log_likelihood, settled)
+
+
+def _log_likelihood(eta: np.ndarray, y: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """Log-likelihood of each regression: (n_regressions,)."""
+    odds = np.where(y > 0, eta, -eta)
+    return (np.log(np.maximum(expit(odds), 1e-300)) * called).sum(axis=1)
 
 
 def _inverse(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +157,10 @@ def _logistic_block(design: Design, trait: np.ndarray, pairs: np.ndarray) -> Pai
         todo = np.flatnonzero(testable & np.isnan(gain))
         if not len(todo):
             break
-        full = _newton(x[todo], y[todo], called[todo], firth)
-        without = _newton(x[todo, :-1], y[todo], called[todo], firth)
+        start = None if firth else np.tile(_null_start(design, trait), (len(todo), 1))
+        without = _newton(x[todo, :-1], y[todo], called[todo], firth, start)
+        start = None if firth else np.pad(without.beta, ((0, 0), (0, 1)))
+        full = _newton(x[todo], y[todo], called[todo], firth, start)
         size = np.abs(np.einsum("rps,rp->rs", x[todo], full.beta)).max(axis=1)
         good = full.settled & without.settled & (firth | (size < 25))
         ratio = 2 * (full.log_likelihood - without.log_likelihood)
@@ -164,6 +179,13 @@ def _logistic_block(design: Design, trait: np.ndarray, pairs: np.ndarray) -> Pai
     squares = (ac**2).sum(axis=1) * (bc**2).sum(axis=1)
     r2 = (ac * bc).sum(axis=1) ** 2 / np.maximum(squares, 1e-300)
     return PairTests(beta, se, statistic, 2 * ndtr(-np.abs(statistic)), n, r2, explained)
+
+
+def _null_start(design: Design, trait: np.ndarray) -> np.ndarray:
+    """Coefficients of the null regression, and 0 for two main effects: (n_fixed + 2,)."""
+    mu = trait - design.trait * design.weight
+    eta = np.log(mu) - np.log1p(-mu)
+    return np.r_[(design.basis * design.weight) @ eta / np.sqrt(design.n_samples), 0.0, 0.0]
 
 
 def _independent(x: np.ndarray) -> np.ndarray:
@@ -191,12 +213,12 @@ def _profile(x: np.ndarray, y: np.ndarray, called: np.ndarray) -> np.ndarray:
             "rps,rs->rp", x[:, :-1], ((y - mu) + leverage * (0.5 - mu) / np.maximum(called, 1)) * called
         )
         inner, _ = _inverse(information[:, :-1, :-1])
-        likelihood = ((y * eta - np.logaddexp(0, eta)) * called).sum(axis=1)
+        likelihood = _log_likelihood(eta, y, called)
         likelihood = likelihood + 0.5 * np.linalg.slogdet(information)[1]
         best = np.maximum(best, likelihood)
         step = np.einsum("rpq,rq->rp", inner, score)
         step = step * np.minimum(1.0, 2.0 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-300))
-        if (np.abs(step).max(axis=1) <= _SETTLED * (1 + np.abs(beta).max(axis=1))).all():
+        if (np.abs(step).max(axis=1) <= _SETTLED_FIRTH * (1 + np.abs(beta).max(axis=1))).all():
             break
         beta = beta + step
     return best

@@ -31,6 +31,9 @@ class Products(Protocol):
     def operand(self, values: np.ndarray) -> Any:
         """A matrix (rows, n_samples) rounded for multiplication."""
 
+    def stack(self, parts: list[Any]) -> Any:
+        """Operands below each other."""
+
     def product(self, left: Any, right: Any) -> Any:
         """Inner products of the rows of two operands: (left rows, right rows)."""
 
@@ -46,6 +49,9 @@ class Float32:
 
     def operand(self, values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values, dtype=np.float32)
+
+    def stack(self, parts: list[np.ndarray]) -> np.ndarray:
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def product(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         if left.shape[1] <= _CHUNK:
@@ -66,10 +72,18 @@ class BFloat16:
     name = "bfloat16"
     unit = 2.0**-9
 
+    def __init__(self) -> None:
+        import torch  # noqa: F401  here, so that a scan's time is its own
+
     def operand(self, values: np.ndarray) -> Any:
         import torch
 
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(torch.bfloat16)
+
+    def stack(self, parts: list[Any]) -> Any:
+        import torch
+
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def product(self, left: Any, right: Any) -> Any:
         if left.shape[1] <= _CHUNK:

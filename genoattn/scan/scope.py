@@ -46,8 +46,21 @@ class Scope:
     def _in_cols(self) -> np.ndarray:
         return np.isin(np.arange(len(self.site)), self.cols)
 
+    @cached_property
+    def symmetric(self) -> bool:
+        """Whether both sets are the same."""
+        return len(self.rows) == len(self.cols) and bool((self.rows == self.cols).all())
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether every pair of different columns is in the scope."""
+        one_each = len(np.unique(self.site[self.rows])) == len(self.rows)
+        return self.symmetric and one_each and self.min_distance <= 0
+
     def allowed(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Which pairs of columns a x b belong to the scope, by place: (n_a, n_b), bool."""
+        if self._plain and a[-1] < b[0]:
+            return np.ones((len(a), len(b)), dtype=bool)
         keep = self.site[a][:, None] != self.site[b][None, :]
         # A pair that both sets contain either way round counts once.
         either = self._in_cols[a][:, None] & self._in_rows[b][None, :]
@@ -59,9 +72,8 @@ class Scope:
 
     def tiles(self, width: int) -> Iterator[tuple[slice, slice]]:
         """Blocks of ``rows`` and ``cols``, as slices of them, that hold pairs of the scope."""
-        symmetric = len(self.rows) == len(self.cols) and (self.rows == self.cols).all()
         for i in range(0, len(self.rows), width):
-            for j in range(i if symmetric else 0, len(self.cols), width):
+            for j in range(i if self.symmetric else 0, len(self.cols), width):
                 yield slice(i, i + width), slice(j, j + width)
 
     def restrict(self, usable: np.ndarray) -> Scope:
@@ -71,6 +83,8 @@ class Scope:
 
     def n_pairs(self, width: int = 2048) -> int:
         """Number of pairs in the scope, by place."""
+        if self._plain:
+            return len(self.rows) * (len(self.rows) - 1) // 2
         return sum(int(self.allowed(self.rows[i], self.cols[j]).sum()) for i, j in self.tiles(width))
 
 

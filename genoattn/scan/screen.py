@@ -19,6 +19,7 @@ what those samples can change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,9 @@ from genoattn.scan.products import Products, summing_error
 
 _SLACK = 0.02  # eta of (x + e)^2 <= (1 + eta) x^2 + (1 + 1/eta) e^2
 _ALIKE = 1e-5  # 1 - |r| below which two columns may be one
-_STRIP = 96  # rows of a tile at a time, so that the arrays of the bound stay in the cache
+_TRIANGLE = 512  # columns of a triangle from which halving it pays
+_PART = 1 << 18  # calls at a time in making operands
+_STRIP = 64  # rows of a tile at a time, so that the arrays of the bound stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,18 @@ class Side:
     size: dict[str, np.ndarray]
     with_trait: np.ndarray
     gaps: Gaps | None
+
+    def select(self, rows: slice) -> Side:
+        """Some of its columns."""
+        return Side(
+            {name: values[rows] for name, values in self.operands.items()},
+            {name: values[rows] for name, values in self.size.items()},
+            self.with_trait[rows],
+            None if self.gaps is None else self.gaps.select(rows),
+        )
+
+
+_Parts = tuple[dict[str, Any], dict[str, np.ndarray]]  # operands, lengths of their rows
 
 
 class Screen:
@@ -81,6 +96,8 @@ class Screen:
         self.scale = self.unit / design.trait_norm
         self.threshold = np.float32(critical if design.binary else critical * root)
         self.gaps = None if design.binary else column_gaps(design)
+        self._root, self._weight = np.float32(root), design.weight.astype(np.float32)
+        self._basis = design.basis.astype(np.float32)
 
     @property
     def n_products(self) -> int:
@@ -90,79 +107,128 @@ class Screen:
 
     def left(self, chosen: np.ndarray) -> Side:
         """Operands of the rows of a tile."""
-        d = self.design
-        x, xt = self._block(chosen)
-        weight, root = d.weight.astype(np.float32), np.float32(np.sqrt(d.total))
-        values = {"value": x * weight, "moment": _centre(root * x * xt, weight) * weight}
-        if d.n_fixed > 1:
-            values["residual"] = xt * weight
-            values["square"] = _centre(root * x * x, weight) * weight
-            for k in range(1, d.n_fixed):
-                column = root * x * d.basis[k].astype(np.float32)
-                values[f"fixed{k}"] = _centre(column, weight) * weight
-        trait = _centre(root * x * (d.trait * self.scale).astype(np.float32), weight) * weight
-        side = self._side(values, chosen)
-        side.operands["trait"] = self.products.operand(trait)
-        side.size["trait"] = np.linalg.norm(trait, axis=1)
-        if self.split:
-            rounded = self.products.read(side.operands["trait"], slice(None))
-            side.operands["rest"] = self.products.operand(trait - rounded)
-        return side
+        return self._side(chosen, self._left_part)
 
     def right(self, chosen: np.ndarray) -> Side:
         """Operands of the columns of a tile."""
+        return self._side(chosen, self._right_part)
+
+    def _left_part(self, chosen: np.ndarray) -> _Parts:
+        x, xt = self._columns(chosen)
+        d, weight = self.design, self._weight
+        values = {"value": x * weight, "moment": self._centred(x * xt) * weight}
+        if d.n_fixed > 1:
+            values["residual"] = xt * weight
+            values["square"] = self._centred(x * x) * weight
+            for k in range(1, d.n_fixed):
+                values[f"fixed{k}"] = self._centred(x * self._basis[k]) * weight
+        trait = self._centred(x * (d.trait * self.scale).astype(np.float32)) * weight
+        size = _sizes(values, d.n_fixed)
+        size["trait"] = _length(trait)
+        operands = {name: self.products.operand(value) for name, value in values.items()}
+        operands["trait"] = self.products.operand(trait)
+        if self.split:
+            trait -= self.products.read(operands["trait"], slice(None))
+            operands["rest"] = self.products.operand(trait)
+        return operands, size
+
+    def _right_part(self, chosen: np.ndarray) -> _Parts:
+        x, xt = self._columns(chosen)
         d = self.design
-        x, xt = self._block(chosen)
-        weight, root = d.weight.astype(np.float32), np.float32(np.sqrt(d.total))
-        values = {"value": x, "moment": _centre(root * x * xt, weight)}
+        values = {"value": x, "moment": self._centred(x * xt)}
         if d.n_fixed > 1:
             values["residual"] = xt
-            values["square"] = _centre(root * x * x, weight)
-        side = self._side(values, chosen)
+            values["square"] = self._centred(x * x)
+        size = _sizes(values, d.n_fixed)
+        operands = {name: self.products.operand(value) for name, value in values.items()}
         if self.split:  # codes are small integers, which no rounding changes
-            raw, mean = d.codes[chosen], d.columns.mean[chosen]
-            codes = np.where(raw < 0, mean[:, None], raw).astype(np.float32)
-            side.operands["codes"] = self.products.operand(codes)
-            side.size["codes"] = np.linalg.norm(codes, axis=1) / d.columns.norm[chosen]
-            imputed = np.abs(mean) * np.sqrt(d.columns.missing[chosen]) * self.products.unit
-            side.size["imputed"] = imputed / d.columns.norm[chosen]
-            side.size["per_code"] = 1 / d.columns.norm[chosen]
-        return side
+            norm, mean = d.columns.norm[chosen], d.columns.mean[chosen]
+            centre = np.round(mean)
+            codes = (d.codes[chosen] - centre[:, None]).astype(np.float32)
+            missing = d.columns.missing[chosen]
+            if missing.any():
+                codes = np.where(d.codes[chosen] < 0, (mean - centre)[:, None].astype(np.float32), codes)
+            operands["codes"] = self.products.operand(codes)
+            size["codes"] = _length(codes) / norm
+            size["imputed"] = np.abs(mean - centre) * np.sqrt(missing) * self.products.unit / norm
+            size["per_code"] = 1 / norm
+        return operands, size
 
-    def _block(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _columns(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Columns at unit length, and what the fixed effects leave of them at unit length: float32."""
         d, columns = self.design, self.design.columns
-        x = centred(d.codes[chosen], columns.mean[chosen], np.float32)
+        x = centred(d.codes[chosen], columns.mean[chosen], np.float32, bool(columns.missing[chosen].any()))
         x /= columns.norm[chosen].astype(np.float32)[:, None]
         if d.n_fixed == 1:
             return x, x
-        basis = d.basis.astype(np.float32)
-        xt = x - (x * d.weight.astype(np.float32)) @ basis.T @ basis
+        xt = x - (x * self._weight) @ self._basis.T @ self._basis
         xt *= (columns.norm[chosen] / columns.residual_norm[chosen]).astype(np.float32)[:, None]
         return x, xt
 
-    def _side(self, values: dict[str, np.ndarray], chosen: np.ndarray) -> Side:
-        operands = {name: self.products.operand(value) for name, value in values.items()}
-        size = {name: np.linalg.norm(value, axis=1) for name, value in values.items()}
-        fixed = [size.pop(f"fixed{k}") ** 2 for k in range(1, self.design.n_fixed) if f"fixed{k}" in size]
-        size["fixed"] = np.sqrt(size["value"] ** 2 + sum(fixed, np.zeros(1)))
-        size.setdefault("square", size["moment"])
-        size.setdefault("residual", size["value"])
+    def _centred(self, values: np.ndarray) -> np.ndarray:
+        """Products at the scale of P, less their weighted means; in place."""
+        values *= self._root
+        values -= (values @ self._weight)[:, None] / np.float32(self.design.total)
+        return values
+
+    def _side(self, chosen: np.ndarray, make: Callable[[np.ndarray], _Parts]) -> Side:
+        """Operands of a block, made a few columns at a time: what they are made of stays in the cache."""
+        rows = max(8, _PART // self.design.n_samples)
+        made = [make(chosen[start : start + rows]) for start in range(0, len(chosen), rows)]
+        operands = {name: self.products.stack([part[name] for part, _ in made]) for name in made[0][0]}
+        size = {name: np.concatenate([s[name] for _, s in made]).astype(np.float32) for name in made[0][1]}
         gaps = None if self.gaps is None else self.gaps.select(chosen)
         with_trait = (self.design.columns.with_trait[chosen] * self.unit).astype(np.float32)
-        return Side(operands, {k: v.astype(np.float32) for k, v in size.items()}, with_trait, gaps)
+        return Side(operands, size, with_trait, gaps)
 
-    def candidates(self, left: Side, right: Side) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns, within the tile, of the pairs that may pass."""
+    def candidates(self, left: Side, right: Side, triangle: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns, within the tile, of pairs that may pass; of a triangle those above the diagonal."""
+        n = len(left.with_trait)
+        if not triangle or n < _TRIANGLE:
+            return self._candidates(left, right)
+        half = n // 2
+        top, bottom = slice(0, half), slice(half, n)
+        parts = [
+            (0, 0, self.candidates(left.select(top), right.select(top), True)),
+            (0, half, self._candidates(left.select(top), right.select(bottom))),
+            (half, half, self.candidates(left.select(bottom), right.select(bottom), True)),
+        ]
+        return (
+            np.concatenate([i + start for start, _, (i, _) in parts]),
+            np.concatenate([j + start for _, start, (_, j) in parts]),
+        )
+
+    def _candidates(self, left: Side, right: Side) -> tuple[np.ndarray, np.ndarray]:
         tile = self._products(left, right)
-        n_rows = len(left.with_trait)
         found = []
-        for start in range(0, n_rows, _STRIP):
-            rows = slice(start, min(start + _STRIP, n_rows))
-            possible = self._bound(tile, left, right, rows)
-            i, j = np.nonzero(possible)
-            found.append((i + start, j))
+        for start in range(0, len(left.with_trait), _STRIP):
+            rows = slice(start, min(start + _STRIP, len(left.with_trait)))
+            strip = {name: self.products.read(values, rows) for name, values in tile.items()}
+            self._join_parts(strip, right)
+            if left.gaps is None:
+                i, j = np.nonzero(self._rough(strip, left, right, rows))
+                chosen = {name: values[i, j] for name, values in strip.items()}
+                kept = self._possible(chosen, left, right, i + start, j)
+                found.append((i[kept] + start, j[kept]))
+            else:
+                by_row, by_column = (
+                    np.arange(rows.start, rows.stop)[:, None],
+                    np.arange(len(right.with_trait)),
+                )
+                i, j = np.nonzero(self._possible(strip, left, right, by_row, by_column[None, :]))
+                found.append((i + start, j))
         return np.concatenate([i for i, _ in found]), np.concatenate([j for _, j in found])
+
+    def _join_parts(self, strip: dict[str, np.ndarray], right: Side) -> None:
+        """Make the score and the share of the fixed effects out of the products they are sums of."""
+        if self.split:
+            strip["trait"] += strip.pop("rest")
+            strip["trait"] *= right.size["per_code"]
+        if self.design.n_fixed > 1:
+            total = np.square(strip.pop("fixed0"))
+            for k in range(1, self.design.n_fixed):
+                total += np.square(strip.pop(f"fixed{k}"))
+            strip["fixed"] = total
 
     def _products(self, left: Side, right: Side) -> dict[str, Any]:
         a, b, product = left.operands, right.operands, self.products.product
@@ -181,53 +247,97 @@ class Screen:
             tile["rest"] = product(a["rest"], b["codes"])
         return tile
 
-    def _bound(self, tile: dict[str, Any], left: Side, right: Side, rows: slice) -> np.ndarray:
-        """Whether each pair of a strip may pass: (n_rows, n_block), bool."""
+    def _rough(self, strip: dict[str, np.ndarray], left: Side, right: Side, rows: slice) -> np.ndarray:
+        """A quicker, looser bound for columns with |r| of at most a half: (n_rows, n_block), bool.
 
-        def read(name: str) -> np.ndarray:
-            return self.products.read(tile[name], rows)
+        There G^-1 is at most twice the identity, so that |p' G^-1 g| <= 2 |p| |g|. No missing calls.
+        """
+        error, size_a, size_b = self.error, left.size, right.size
+        most = size_b["value"].max()
+        p_error2 = (error * size_a["moment"][rows].max() * most) ** 2
+        p_error2 += (error * size_a["value"][rows].max() * size_b["moment"].max()) ** 2
+        p2 = np.square(strip["with_a"])
+        p2 += np.square(strip["with_b"])
+        p2 *= np.float32(1 + _SLACK)
+        p2 += np.float32(1 + 1 / _SLACK) * p_error2  # from above, whatever the rounding
+        ga, gb = np.abs(left.with_trait[rows]), np.abs(right.with_trait)
+        score = np.abs(strip["trait"])
+        score *= np.float32(1 + 2 * self.products.unit)
+        through = np.sqrt(p2)
+        through *= np.float32(2.1) * np.hypot(ga[:, None], gb)
+        score += through
+        score += self._score_error(size_a["trait"][rows][:, None], right, slice(None))
+        np.square(score, out=score)
+        down = strip["length"] - np.float32(2.1) * p2
+        square = np.square(strip["at_bt"])
+        far = square > 0.23  # below the half by more than any rounding of r
+        fixed = square if self.design.n_fixed == 1 else strip["fixed"]
+        down -= np.float32(1 + _SLACK) * fixed
+        down += np.float32(1) - error
+        down -= (error * size_a["square"][rows])[:, None] * size_b["square"]
+        down -= (np.float32(1 + 1 / _SLACK) * (error * size_a["fixed"][rows] * most) ** 2)[:, None]
+        if not self.design.binary:
+            scale = np.float32(2.1 / self.unit**2)
+            down *= np.maximum(np.float32(1) - scale * (ga * ga)[:, None] - scale * (gb * gb), 0)
+        down *= self.threshold**2 * np.float32(1 - 1e-5)
+        return ~(score < down) | far
+
+    def _possible(
+        self, values: dict[str, np.ndarray], left: Side, right: Side, rows: np.ndarray, cols: np.ndarray
+    ) -> np.ndarray:
+        """Whether pairs may pass, by the bound in full.
+
+        Parameters
+        ----------
+        values
+            The products of the pairs.
+        left, right
+            The blocks.
+        rows, cols
+            Row and column of each pair, of shapes that broadcast to that of the products.
+        """
 
         def by_row(name: str) -> np.ndarray:
-            return left.size[name][rows][:, None]
+            return left.size[name][rows]
+
+        def by_column(name: str) -> np.ndarray:
+            return right.size[name][cols]
 
         one, error = np.float32(1), self.error
-        r, pa, pb = read("at_bt"), read("with_a"), read("with_b")
-        r_error = error * left.size["residual"][rows].max() * right.size["residual"].max()
+        r, pa, pb = values["at_bt"], values["with_a"], values["with_b"]
+        r_error = error * by_row("residual") * by_column("residual")
         size = np.abs(r)
         # G is at least (1 - |r| - error) times the identity: where that is nothing, all is possible.
         room = one - size
         sure = np.maximum(room - r_error, np.float32(_ALIKE))
         wider = room / sure  # of G^-1, by the rounding of r
         inverse = one / np.maximum(room * (one + size), np.float32(1e-6))
-        p_error2 = (error * by_row("moment") * right.size["value"].max()) ** 2
-        p_error2 = p_error2 + (error * left.size["value"][rows].max() * right.size["moment"]) ** 2
+        p_error2 = (error * by_row("moment") * by_column("value")) ** 2
+        p_error2 = p_error2 + (error * by_row("value") * by_column("moment")) ** 2
         explained = np.maximum(pa * pa + pb * pb - 2 * r * pa * pb, 0) * inverse
         spread = p_error2 / sure
         explained_up = ((1 + _SLACK) * explained * wider) + (1 + 1 / _SLACK) * spread
-        fixed2 = r * r if self.design.n_fixed == 1 else read("fixed0") ** 2
-        for k in range(1, self.design.n_fixed):
-            column = read(f"fixed{k}")
-            fixed2 = fixed2 + column * column
-        fixed_error = error * by_row("fixed") * right.size["value"].max()
+        fixed2 = r * r if self.design.n_fixed == 1 else values["fixed"]
+        fixed_error = error * by_row("fixed") * by_column("value")
         fixed_up = (1 + _SLACK) * fixed2 + (1 + 1 / _SLACK) * fixed_error**2
         taken = explained_up + fixed_up
-        length = one + read("length")
-        length_down = length - error * (by_row("square") * right.size["square"] + one)
-        ga, gb = left.with_trait[rows][:, None], right.with_trait[None, :]
+        length = one + values["length"]
+        length_down = length - error * (by_row("square") * by_column("square") + one)
+        ga, gb = left.with_trait[rows], right.with_trait[cols]
         main = (
             np.maximum(ga * ga + gb * gb - 2 * r * ga * gb, 0) * inverse
         )  # g' G^-1 g, in squared units of the score
         main_up = main * wider
-        score = self._score(tile, right, rows)
+        score = values["trait"]
         through = (pa * (ga - r * gb) + pb * (gb - r * ga)) * inverse
         off = np.sqrt(main_up) * (np.sqrt(spread) + np.sqrt(explained) * (r_error / sure))
-        score_up = np.abs(score - through) + off + self._score_error(left, right, rows)
+        score_up = np.abs(score - through) + off + self._score_error(by_row("trait"), right, cols)
         # A score of the statistic itself is rounded with the result of its product.
         score_up += np.float32(self.products.unit * 2) * np.abs(score)
         left_of_trait = one - main_up * np.float32(1 / self.unit**2)
         if left.gaps is not None and right.gaps is not None:
             change = complete_cases(
-                left.gaps, right.gaps, rows, sure, taken, main_up / np.float32(self.unit**2)
+                left.gaps, right.gaps, rows, cols, sure, taken, main_up / np.float32(self.unit**2)
             )
             taken, left_of_trait = change.taken, left_of_trait - change.trait
             score_up = score_up + np.float32(self.unit) * change.score
@@ -238,23 +348,24 @@ class Screen:
         discard = score_up * score_up < self.threshold**2 * np.float32(1 - 1e-5) * np.maximum(down, 0)
         return ~discard | (room < r_error + np.float32(_ALIKE))
 
-    def _score(self, tile: dict[str, Any], right: Side, rows: slice) -> np.ndarray:
-        """<P, yt> in units of the score."""
-        score = self.products.read(tile["trait"], rows)
-        if self.split:
-            score = (score + self.products.read(tile["rest"], rows)) * right.size["per_code"]
-        return score
-
-    def _score_error(self, left: Side, right: Side, rows: slice) -> np.ndarray:
-        """Bound on the rounding of the score beside that of the final result."""
-        size = left.size["trait"][rows][:, None]
+    def _score_error(self, size: np.ndarray, right: Side, cols: np.ndarray | slice) -> np.ndarray:
+        """Bound on the rounding of the score beside that of the final result; ``size`` is the rows'."""
         if not self.split:
-            return self.error * size * right.size["value"].max()
+            return self.error * size * right.size["value"][cols]
         u = np.float32(self.products.unit)
         off = (u * u + np.float32(self.summing) * (1 + 2 * u)) * right.size["codes"] + right.size["imputed"]
-        return size * (off * np.float32(1 + 2 * u))
+        return size * (off * np.float32(1 + 2 * u))[cols]
 
 
-def _centre(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Rows less their weighted means."""
-    return values - ((values @ weight) / weight.sum())[:, None]
+def _length(rows: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("rs,rs->r", rows, rows))
+
+
+def _sizes(values: dict[str, np.ndarray], n_fixed: int) -> dict[str, np.ndarray]:
+    """Lengths of the rows of operands, those of all fixed effects together."""
+    size = {name: _length(value) for name, value in values.items()}
+    fixed = [size.pop(f"fixed{k}") ** 2 for k in range(1, n_fixed) if f"fixed{k}" in size]
+    size["fixed"] = np.sqrt(size["value"] ** 2 + sum(fixed, np.zeros(1)))
+    size.setdefault("square", size["moment"])
+    size.setdefault("residual", size["value"])
+    return size
