@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,11 @@ from genoattn_cli.fit import Alphabet, EncodingName, TraitType, Transform
 class MissingName(StrEnum):
     complete = "complete"
     mean = "mean"
+
+
+class FormatName(StrEnum):
+    table = "table"
+    plink = "plink"
 
 
 class PrecisionName(StrEnum):
@@ -91,13 +96,21 @@ def command(
     precision: Annotated[
         PrecisionName, typer.Option("--precision", help="Of the screen; the result is the same.")
     ] = PrecisionName.auto,
+    permutations: Annotated[
+        int, typer.Option("--permutations", min=0, help="Permute the trait for a genome-wide threshold.")
+    ] = 0,
+    order: Annotated[int, typer.Option("--order", min=2, max=3, help="2: pairs; 3: triples.")] = 2,
+    form: Annotated[
+        FormatName, typer.Option("--format", help="plink writes .epi.qt or .epi.cc as well.")
+    ] = FormatName.table,
+    seed: options.Seed = 0,
     top: Annotated[int, typer.Option("--top", min=0, help="Rows to print.")] = 10,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     threads: options.Threads = None,
 ) -> None:
-    """Test the product term of every pair of sites and write those that pass a threshold.
+    """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
 
     One regression a pair, beside both main effects and the covariates, on the samples called at both sites:
     least squares for a quantitative trait, logistic for a binary one. Writes interactions.tsv and
@@ -123,21 +136,25 @@ def command(
         alphabet=alphabet.value,
     )
     options.report(data)
-    result = genoattn.scan_pairs(
-        data,
-        threshold,
-        progress=not quiet,
-        checkpoint=output.with_name(f"{output.name}.partial"),
-        sites=sites,
-        with_sites=with_sites,
-        min_distance=min_distance,
-        max_r2=max_r2,
-        missing=missing.value,
-        encoding=None if encoding is EncodingName.auto else encoding.value,
-        memory=memory * 1e9,
-        threads=threads,
-        precision=precision.value,
-    )
-    result.save(output, force)
+    scan = genoattn.scan_pairs if order == 2 else genoattn.scan_triples
+    limits: dict[str, Any] = {
+        "sites": sites,
+        "with_sites": with_sites,
+        "min_distance": min_distance,
+        "max_r2": max_r2,
+        "missing": missing.value,
+        "encoding": None if encoding is EncodingName.auto else encoding.value,
+        "memory": memory * 1e9,
+        "threads": threads,
+        "precision": precision.value,
+        "permutations": permutations,
+        "seed": seed,
+    }
+    if order == 2:
+        limits["checkpoint"] = output.with_name(f"{output.name}.partial")
+    elif form is FormatName.plink:
+        raise genoattn.InputError("PLINK has no format for triples; leave --format out")
+    result = scan(data, threshold, progress=not quiet, **limits)
+    result.save(output, force, plink=form is FormatName.plink)
     typer.echo(result.summary(top))
     typer.echo(f"\nwritten to {output}")

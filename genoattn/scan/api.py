@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.exact import regress_pairs
+from genoattn.scan.exact import regress_pairs, t_p_value
 from genoattn.scan.logistic import binary_design, logistic_pairs
 from genoattn.scan.products import choose_products
 from genoattn.scan.progress import pair_progress
@@ -28,6 +28,7 @@ from genoattn.tokens import Encoding, Vocabulary, build_vocabulary, default_enco
 
 _log = logging.getLogger(__name__)
 _TILE = 1024
+_NARROWEST = 32
 _SCREEN_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the threshold by its score
 _BYTES_PER_CALL = 60  # of a tile's block in work, all operands and their making
 
@@ -58,6 +59,10 @@ class ScanConfig:
         Tiles at a time; None for all processors.
     precision
         Of the screen: ``float32``, ``bfloat16``, or ``auto``. The result is the same.
+    permutations
+        How often the trait is permuted for a genome-wide threshold; 0 for none.
+    seed
+        Of the permutations.
     """
 
     threshold: float = 1e-4
@@ -70,6 +75,8 @@ class ScanConfig:
     memory: float = 2e9
     threads: int | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    permutations: int = 0
+    seed: int = 0
 
 
 def scan_pairs(
@@ -108,13 +115,14 @@ def scan_pairs(
     InputError
         Where the cohort has no phenotype, a setting is out of range, or there is nothing to test.
     """
-    config = _config(threshold, options)
+    config = read_config(threshold, options)
+    check_config(config)
     began = time.perf_counter()
     phenotype = cohort.phenotype
     if phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     vocabulary = build_vocabulary(cohort, config.encoding or default_encoding(cohort))
-    design = _design(cohort, vocabulary, config)
+    design = make_scan_design(cohort, vocabulary, config)
     scope = _scope(cohort, vocabulary, config)
     usable = scope.restrict(design.columns.varies)
     threads = config.threads or len(os.sched_getaffinity(0))
@@ -137,27 +145,48 @@ def scan_pairs(
             advance(result.n_pairs)
     seconds = time.perf_counter() - scanned
     state.remove()
-    return _result(cohort, vocabulary, config, design, tally, n_flat, (scanned - began, seconds))
+    extra = {} if not config.permutations else _permutations(design, usable, config, threads, progress)
+    return _result(cohort, vocabulary, config, design, tally, n_flat, (scanned - began, seconds), extra)
 
 
-def _config(threshold: float, options: dict) -> ScanConfig:
+def _permutations(
+    design: Design, scope: Scope, config: ScanConfig, threads: int, progress: bool
+) -> dict[str, float]:
+    """The 5 % genome-wide threshold of |t| over permutations, and its p-value."""
+    from genoattn.scan.permute import permuted_maxima
+
+    with pair_progress(progress, scope.n_pairs()) as advance:
+        rng = np.random.default_rng(config.seed)
+        maxima = permuted_maxima(design, scope, config.permutations, rng, threads, advance)
+    limit = float(np.quantile(maxima, 0.95, method="higher"))
+    p_value = float(t_p_value(np.array(limit), design.n_samples - design.n_fixed - 3))
+    return {"permutations": config.permutations, "permutation_t": limit, "permutation_p": p_value}
+
+
+def read_config(threshold: float, options: dict[str, Any]) -> ScanConfig:
+    """Settings given by name."""
     unknown = set(options) - set(ScanConfig.__dataclass_fields__)
     if unknown:
         names = ", ".join(sorted(ScanConfig.__dataclass_fields__))
         raise TypeError(f"scan_pairs() got an unknown setting {sorted(unknown)[0]!r}; known are {names}")
-    config = ScanConfig(threshold=threshold, **options)  # type: ignore[arg-type]
+    return ScanConfig(threshold=threshold, **options)
+
+
+def check_config(config: ScanConfig) -> None:
+    """Refuse settings out of range."""
     if not 0 < config.threshold <= 1:
         raise InputError(f"threshold is {config.threshold}; give a p-value above 0 and up to 1")
     if config.missing not in ("complete", "mean"):
         raise InputError(f"missing {config.missing!r} is unknown; choose one of complete, mean")
     if config.threads is not None and not config.threads >= 1:
         raise InputError(f"threads is {config.threads}; it must be 1 or more")
+    if not config.permutations >= 0:
+        raise InputError(f"permutations is {config.permutations}; it must be 0 or more")
     if not config.memory >= 1e8:
         raise InputError(f"memory is {config.memory:g} bytes; give at least 100 MB")
-    return config
 
 
-def _design(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Design:
+def make_scan_design(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Design:
     """Columns as rows of int8, the trait, and the fixed effects."""
     phenotype, covariates = cohort.phenotype, cohort.covariates
     assert phenotype is not None
@@ -190,7 +219,7 @@ def _settings(design: Design, scope: Scope, config: ScanConfig, threads: int) ->
     width = int(room / 2 / (threads * design.n_samples * _BYTES_PER_CALL))
     # No narrower than pays, no wider than gives every thread a few tiles.
     spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1
-    width = max(32, min(width, _TILE, spread))
+    width = max(_NARROWEST, min(width, _TILE, spread))
     side = width * design.n_samples * 4 * (4 + design.n_fixed)
     cached = max(threads + 2, int(room / 2 / side))
     return Settings(config.threshold, width, threads, cached, _SCREEN_FACTOR if design.binary else 1.0)
@@ -204,6 +233,7 @@ def _result(
     tally: Tally,
     n_flat: int,
     seconds: tuple[float, float],
+    extra: dict[str, float],
 ) -> ScanResult:
     n_tests = tally.n_pairs - tally.n_linked - tally.n_untestable
     pairs, tests = tally.found()
@@ -215,6 +245,7 @@ def _result(
         "n_reported": len(frame),
         "seconds_preparing": round(seconds[0], 3),
         "seconds_scanning": round(seconds[1], 3),
+        **extra,
     }
     manifest = scan_manifest(cohort, vocabulary, pairs, config, counts, design.binary)
     return ScanResult(frame, manifest, counts, tests.select(order), config.threshold)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, ndtr
+from scipy.special import ndtr
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design, fixed_basis
 from genoattn.scan.exact import PairTests
 
-_BLOCK_BYTES = 32e6
+_BLOCK_BYTES = 4e6
 _SETTLED = 1e-5  # last step of Newton's method, whose square is what is left
 _SETTLED_FIRTH = 1e-9  # which converges linearly
 _ROUNDS = 40
@@ -29,9 +29,10 @@ def binary_design(
     plain = fixed_basis(covariates, np.ones(len(trait)), names)
     x = np.broadcast_to(plain, (1, *plain.shape))
     fit = _newton(x, trait[None], np.ones((1, len(trait)), dtype=bool))
-    mu = expit((fit.beta @ plain)[0])
-    if not fit.settled[0] or np.abs(fit.beta @ plain).max() > 25:
+    eta = (fit.beta @ plain)[0]
+    if not fit.settled[0] or np.abs(eta).max() > 25:
         raise InputError("the covariates separate cases from controls; leave out the one that does")
+    mu = 1 / (1 + np.exp(-eta))
     weight = mu * (1 - mu)
     basis = fixed_basis(covariates, weight, names)
     return Design(codes, (trait - mu) / weight, basis, weight, True, impute)
@@ -75,7 +76,7 @@ def _newton(
         everything = len(todo) == len(x)
         xs, ms, ys = (x, called, y) if everything else (x[todo], called[todo], y[todo])
         eta = np.clip((beta[todo][:, None, :] @ xs)[:, 0], -300, 300)
-        mu = expit(eta)
+        mu = 1 / (1 + np.exp(-eta))
         weight = mu * (1 - mu) * ms
         information = (xs * weight[:, None, :]) @ xs.transpose(0, 2, 1)
         inv, ok = _inverse(information)
@@ -89,21 +90,21 @@ def _newton(
             step = step * np.minimum(1.0, 2.0 / np.maximum(size, 1e-300))
         regular[todo] = ok
         inverse[todo] = inv
-        likelihood = _log_likelihood(eta, ys, ms)
         if firth:
-            likelihood = likelihood + 0.5 * np.linalg.slogdet(information)[1]
-        log_likelihood[todo] = likelihood
+            log_likelihood[todo] = _log_likelihood(eta, ys, ms) + 0.5 * np.linalg.slogdet(information)[1]
         limit = _SETTLED_FIRTH if firth else _SETTLED
         small = np.abs(step).max(axis=1) <= limit * (1 + np.abs(beta[todo]).max(axis=1))
         beta[todo] += np.where(ok[:, None], step, 0.0)
         settled[todo] = small & ok
+    if not firth:
+        log_likelihood = _log_likelihood(np.clip((beta[:, None, :] @ x)[:, 0], -300, 300), y, called)
     return _Fit(beta, inverse[:, -1, -1], log_likelihood, settled)
 
 
 def _log_likelihood(eta: np.ndarray, y: np.ndarray, called: np.ndarray) -> np.ndarray:
     """Log-likelihood of each regression: (n_regressions,)."""
     odds = np.where(y > 0, eta, -eta)
-    return (np.log(np.maximum(expit(odds), 1e-300)) * called).sum(axis=1)
+    return -(np.log1p(np.exp(-odds)) * called).sum(axis=1)
 
 
 def _inverse(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -204,7 +205,7 @@ def _profile(x: np.ndarray, y: np.ndarray, called: np.ndarray) -> np.ndarray:
     best = np.full(len(x), -np.inf)
     for _ in range(_ROUNDS):
         eta = np.clip(np.einsum("rps,rp->rs", x[:, :-1], beta), -300, 300)
-        mu = expit(eta)
+        mu = 1 / (1 + np.exp(-eta))
         weight = mu * (1 - mu) * called
         information = (x * weight[:, None, :]) @ x.transpose(0, 2, 1)
         inverse, _ = _inverse(information)

@@ -79,7 +79,13 @@ class ScanResult:
             f"  {len(self.frame):,} with p <= {self.threshold:g}; {significant:,} pass Bonferroni "
             f"(p <= {self.bonferroni:.3g}); {discoveries:,} with q < 0.05",
         ]
-        if len(self.frame):
+        if "permutation_p" in c:
+            passing = int((self.frame["p_value"] <= c["permutation_p"]).sum())
+            lines.append(
+                f"  {passing:,} pass the 5 % threshold of {c['permutations']:,} permutations "
+                f"(|t| >= {c['permutation_t']:.3f}, p <= {c['permutation_p']:.3g})"
+            )
+        if len(self.frame) and n:
             from genoattn.interactions.table import _format_rows
 
             lines += ["", _format_rows(self.frame.head(n), order)]
@@ -88,14 +94,50 @@ class ScanResult:
     def __repr__(self) -> str:
         return self.summary()
 
-    def save(self, directory: str | Path, force: bool = False) -> None:
-        """Write the output folder of ``genoattn scan``, whole or not at all."""
+    def plink_frame(self) -> pd.DataFrame:
+        """The rows in the columns of PLINK 1.9's ``.epi.qt`` or ``.epi.cc``.
+
+        ``STAT`` is the squared t, or Wald z, and ``P`` its chi-squared p-value with one degree of freedom, as
+        PLINK has it. Pairs only.
+        """
+        from scipy.special import ndtr
+
+        f = self.frame
+        wald = (f["coefficient"] / f["se"]).to_numpy(dtype=np.float64)
+        binary = self.manifest.binary
+        columns = {
+            "CHR1": f["chrom_1"],
+            "SNP1": f["site_1"],
+            "CHR2": f["chrom_2"],
+            "SNP2": f["site_2"],
+            "OR_INT" if binary else "BETA_INT": np.exp(f["coefficient"]) if binary else f["coefficient"],
+            "STAT": wald**2,
+            "P": 2 * ndtr(-np.abs(wald)),
+        }
+        return pd.DataFrame(columns)
+
+    def save(self, directory: str | Path, force: bool = False, plink: bool = False) -> None:
+        """Write the output folder of ``genoattn scan``, whole or not at all.
+
+        Parameters
+        ----------
+        directory
+            The folder.
+        force
+            Replace one that exists.
+        plink
+            Write ``interactions.epi.qt`` (or ``.epi.cc``) too.
+        """
         files = {
             "interactions.tsv": self.table.to_tsv(),
             "interactions.parquet": self.table.to_parquet(),
             "manifest.json": self.manifest.to_json().encode(),
             "scan.json": (json.dumps(self._record(), indent=1) + "\n").encode(),
         }
+        if plink:
+            name = f"interactions.epi.{'cc' if self.manifest.binary else 'qt'}"
+            table = self.plink_frame().to_csv(sep="\t", index=False, float_format="%.6g")
+            files[name] = table.encode()
         with whole_directory(directory, force) as work:
             for name, content in files.items():
                 (work / name).write_bytes(content)

@@ -182,7 +182,7 @@ class Screen:
         return Side(operands, size, with_trait, gaps)
 
     def candidates(self, left: Side, right: Side, triangle: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns, within the tile, of pairs that may pass; of a triangle those above the diagonal."""
+        """Rows and columns, within the tile, of pairs that may pass; of a triangle above the diagonal."""
         n = len(left.with_trait)
         if not triangle or n < _TRIANGLE:
             return self._candidates(left, right)

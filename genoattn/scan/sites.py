@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 from genoattn.cohort import Sites
 from genoattn.errors import InputError
 from genoattn.io.text import read_lines
+
+_log = logging.getLogger(__name__)
 
 
 def choose_sites(sites: Sites, text: str | Sequence[str]) -> np.ndarray:
@@ -75,10 +78,12 @@ def _list(sites: Sites, index: dict[str, int], path: Path) -> np.ndarray:
             unknown.append(entry)
         chosen |= found
     if not chosen.any():
-        first = f", '{unknown[0]}' the first" if unknown else ""
+        first = f", '{unknown[0]}' the first," if unknown else ""
         raise InputError(
             f"{path}: none of its {len(unknown)} entries{first} is a site of the cohort; check IDs"
         )
+    if unknown:
+        _log.info("%s: %d entries, %r the first, name no site of the cohort", path, len(unknown), unknown[0])
     return chosen
 
 

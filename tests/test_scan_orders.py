@@ -1,0 +1,135 @@
+"""Binary traits, triples and permutations against statsmodels and against definitions."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from oracles import make_cohort
+from oracles_scan import scan_cohort_data, term_regression
+
+import genoattn
+from genoattn.scan.design import make_design
+from genoattn.scan.permute import permuted_maxima
+
+
+def pairs_of(frame):
+    return set(map(tuple, frame[["site_1", "site_2"]].to_numpy()))
+
+
+def test_binary_pairs_equal_statsmodels():
+    rng = np.random.default_rng(1)
+    calls, covariates = scan_cohort_data(rng, 400, 9, 0.02, 0.2, 2)
+    case = (rng.random(400) < 1 / (1 + np.exp(1 - covariates[:, 1] + 0.0))).astype(float)
+    cohort = make_cohort(calls, [3] * 9, "genotype", case, True, covariates)
+    frame = genoattn.scan_pairs(cohort, threshold=1.0).frame.set_index(["site_1", "site_2"])
+    n_compared = 0
+    for i, j in combinations(range(9), 2):
+        expected = term_regression(calls, [i, j], case, covariates, binary=True)
+        row = frame.loc[(f"s{i}", f"s{j}")]
+        if expected is None or row["se"] > 5:
+            continue
+        n_compared += 1
+        assert row["coefficient"] == pytest.approx(expected[0], rel=1e-6)
+        assert row["se"] == pytest.approx(expected[1], rel=1e-5)
+        assert row["p_value"] == pytest.approx(expected[3], rel=1e-5)
+    assert n_compared > 25
+
+
+def test_binary_screen_finds_what_is_there():
+    rng = np.random.default_rng(2)
+    calls, covariates = scan_cohort_data(rng, 800, 60, 0.0, 0.5, 2)
+    log_odds = -3 + 1.2 * (calls[:, 7] - 1) * (calls[:, 44] - 1) + 0.5 * covariates[:, 0]
+    case = (rng.random(800) < 1 / (1 + np.exp(-log_odds))).astype(float)
+    cohort = make_cohort(calls, [3] * 60, "genotype", case, True, covariates)
+    whole = genoattn.scan_pairs(cohort, threshold=1.0).frame
+    few = genoattn.scan_pairs(cohort, threshold=1e-2).frame
+    expected = whole[whole["p_value"] <= 1e-2]
+    assert len(expected) > 10
+    # The score is not the likelihood ratio: what lies well within the threshold is all there.
+    strong = expected[expected["p_value"] <= 2e-3]
+    assert pairs_of(strong) <= pairs_of(few) <= pairs_of(expected)
+
+
+def test_separated_pair_gets_a_finite_estimate():
+    rng = np.random.default_rng(3)
+    calls = rng.binomial(1, 0.5, (120, 3)).astype(np.int8)
+    case = rng.integers(0, 2, 120).astype(float)
+    case[(calls[:, 0] == 1) & (calls[:, 1] == 1)] = 1  # every joint carrier is a case
+    frame = genoattn.scan_pairs(make_cohort(calls, [2] * 3, "genotype", case, True), threshold=1.0).frame
+    row = frame.set_index(["site_1", "site_2"]).loc[("s0", "s1")]
+    assert 1 < row["coefficient"] < 10
+    assert row["p_value"] < 3e-3
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.03])
+def test_triples_equal_statsmodels(missing):
+    rng = np.random.default_rng(4)
+    calls, covariates = scan_cohort_data(rng, 200, 7, missing, 0.3, 2)
+    trait = calls[:, 0] * calls[:, 3] * calls[:, 5] * 0.2 + rng.normal(size=200) + covariates[:, 0]
+    cohort = make_cohort(calls, [3] * 7, "genotype", trait, False, covariates)
+    result = genoattn.scan_triples(cohort, threshold=1.0)
+    frame = result.frame.set_index(["site_1", "site_2", "site_3"])
+    n_tests = 0
+    for sites in combinations(range(7), 3):
+        expected = term_regression(calls, list(sites), trait, covariates)
+        if expected is None:
+            continue
+        n_tests += 1
+        row = frame.loc[tuple(f"s{k}" for k in sites)]
+        ours = row[["coefficient", "se", "statistic", "p_value", "n_samples"]].to_numpy(dtype=float)
+        np.testing.assert_allclose(ours, expected, rtol=1e-6)
+    assert n_tests == len(frame) == result.counts["n_tests"] > 20
+
+
+def test_triples_that_hold_a_site_and_the_planted_one():
+    rng = np.random.default_rng(5)
+    calls = rng.binomial(2, 0.4, (500, 40)).astype(np.int8)
+    x = calls - 0.8
+    trait = x[:, 4] * x[:, 17] * x[:, 33] + rng.normal(size=500)
+    cohort = make_cohort(calls, [3] * 40, "genotype", trait)
+    whole = genoattn.scan_triples(cohort, threshold=1e-4)
+    assert tuple(whole.frame[["site_1", "site_2", "site_3"]].iloc[0]) == ("s4", "s17", "s33")
+    assert whole.counts["n_tests"] == 40 * 39 * 38 // 6
+    part = genoattn.scan_triples(cohort, threshold=1e-4, sites="s17,s2", precision="bfloat16")
+    held = whole.frame[["site_1", "site_2", "site_3"]].isin(["s17", "s2"]).any(axis=1)
+    assert list(part.frame["p_value"]) == pytest.approx(list(whole.frame["p_value"][held]))
+    assert part.counts["n_tests"] == 40 * 39 * 38 // 6 - 38 * 37 * 36 // 6
+    assert not part.counts["exhaustive"]
+
+
+def test_triples_refuse_what_they_cannot_do():
+    rng = np.random.default_rng(6)
+    calls = rng.binomial(2, 0.4, (60, 501)).astype(np.int8)
+    y = rng.normal(size=60)
+    large = make_cohort(calls, [3] * 501, "genotype", y)
+    with pytest.raises(genoattn.InputError, match="501 columns make 20,833,250 triples; up to 500 are"):
+        genoattn.scan_triples(large)
+    with pytest.raises(genoattn.InputError, match="triples take no second set, distance"):
+        genoattn.scan_triples(large, min_distance=3)
+    case = make_cohort(calls[:, :5], [3] * 5, "genotype", (y > 0).astype(float), True)
+    with pytest.raises(genoattn.InputError, match="trait is binary; triples are for quantitative traits"):
+        genoattn.scan_triples(case)
+    with pytest.raises(genoattn.InputError, match="no triple of sites is left"):
+        genoattn.scan_triples(make_cohort(calls[:, :2], [3] * 2, "genotype", y))
+    with pytest.raises(genoattn.InputError, match="permutation thresholds are for quantitative traits"):
+        genoattn.scan_pairs(case, permutations=3)
+
+
+def test_permuted_maxima_are_those_of_scans_of_permuted_residuals():
+    rng = np.random.default_rng(7)
+    calls, covariates = scan_cohort_data(rng, 80, 10, 0.0, 0.4, 2)
+    trait = rng.normal(size=80) + covariates[:, 0]
+    design = make_design(np.ascontiguousarray(calls.T), trait, covariates)
+    cohort = make_cohort(calls, [3] * 10, "genotype", trait, False, covariates)
+    everything = genoattn.scan_pairs(cohort, threshold=1.0, permutations=4, seed=11)
+    from genoattn.scan.scope import make_scope
+
+    scope = make_scope(cohort.sites, np.arange(10), None, None, 0, None).restrict(design.columns.varies)
+    maxima = permuted_maxima(design, scope, 4, np.random.default_rng(11))
+    order = np.random.default_rng(11).permuted(np.tile(np.arange(80), (4, 1)), axis=1)
+    for k in range(4):
+        permuted = make_cohort(calls, [3] * 10, "genotype", design.trait[order[k]], False, covariates)
+        largest = genoattn.scan_pairs(permuted, threshold=1.0).frame["statistic"].abs().max()
+        assert maxima[k] == pytest.approx(largest, rel=1e-4)
+    assert everything.counts["permutation_t"] == pytest.approx(maxima.max())
+    assert "pass the 5 % threshold of 4 permutations" in everything.summary()
