@@ -14,7 +14,7 @@ _HOME = {
     "scan_pairs": "genoattn.scan.api",
     "scan_triples": "genoattn.scan.triple_api",
     "fit": "genoattn.fitting",
-    "FitConfig": "genoattn.fitting",
+    "FitConfig": "genoattn.settings",
     "FitResult": "genoattn.result",
     "InteractionTable": "genoattn.interactions.table",
     "load_model": "genoattn.store",

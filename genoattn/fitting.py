@@ -6,63 +6,33 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.features import token_features
 from genoattn.fitted import FittedModel, predict_orders
-from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
-from genoattn.interactions.extract import readout_factors, run_tests, table_rows
+from genoattn.interactions.expansion import Expansion, Factors
+from genoattn.interactions.extract import TestedTerms, readout_factors, run_tests, table_rows
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.variance import variance_components
 from genoattn.metrics import evaluate
-from genoattn.model.config import TrainConfig, TrainingData
+from genoattn.model.config import TrainingData
+from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
 from genoattn.model.train import train_readout
 from genoattn.provenance import input_records, package_versions
 from genoattn.result import FitResult
-from genoattn.tokens import Encoding, build_vocabulary, default_encoding
+from genoattn.settings import FitConfig, check_settings, settings_record, with_options
+from genoattn.tokens import build_vocabulary, default_encoding
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """Settings of a fit.
-
-    Parameters
-    ----------
-    training
-        Order, start, rank, optimisation, device and seed.
-    encoding
-        ``dosage`` or ``genotype`` for genotypes, ``sequence`` for alignments; None for dosage or sequence.
-    gauge
-        Of the table: ``frequency``, ``zero-sum`` or ``reference``.
-    validation, test
-        Shares of the samples that stop the training and that measure it.
-    refit
-        Whether the exported model is trained once more on all samples, for the number of epochs that
-        served the training samples best; None to do so where samples are scarce (a ``score`` start). The
-        metrics are those of the model that never saw the test samples, either way.
-    max_terms
-        Most interaction terms reported for an order, the largest coefficients first.
-    """
-
-    training: TrainConfig = field(default_factory=TrainConfig)
-    encoding: Encoding | None = None
-    gauge: Gauge = "frequency"
-    validation: float = 0.15
-    test: float = 0.15
-    refit: bool | None = None
-    max_terms: int = 50_000
 
 
 def fit(
@@ -92,8 +62,8 @@ def fit(
     InputError
         Where the cohort has no phenotype, too few samples, or fewer sites than the order.
     """
-    config = _with_options(config or FitConfig(), options)
-    _check_settings(config)
+    config = with_options(config or FitConfig(), options)
+    check_settings(config)
     phenotype, covariates = _checked_traits(cohort)
     data = TrainingData(cohort.calls, covariates, phenotype.values, phenotype.binary)
     split = split_samples(data.phenotype, data.binary, config.validation, config.test, config.training.seed)
@@ -114,41 +84,46 @@ def fit(
     _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
     tested = run_tests(vocabulary, data.calls, data.phenotype, covariates, terms, data.binary)
     expansion = Expansion(factors, config.gauge)
-    manifest = Manifest(
+    manifest = _manifest(cohort, config, readout, expansion, tested, left_out, asdict(account))
+    table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
+    model = FittedModel(readout, tested, manifest)
+    return FitResult(model, table, metrics, _variance_frame(factors, data))
+
+
+def _manifest(
+    cohort: Cohort,
+    config: FitConfig,
+    readout: Readout,
+    expansion: Expansion,
+    tested: TestedTerms,
+    left_out: dict[int, int],
+    account: dict[str, Any],
+) -> Manifest:
+    """What describes the table and the model."""
+    phenotype, covariates = cohort.phenotype, cohort.covariates
+    assert phenotype is not None
+    return Manifest(
         trait=phenotype.name,
-        units="log-odds" if data.binary else f"units of {phenotype.name}" + _transformed(phenotype.transform),
-        binary=data.binary,
+        units="log-odds"
+        if phenotype.binary
+        else f"units of {phenotype.name}" + _transformed(phenotype.transform),
+        binary=phenotype.binary,
         transform=phenotype.transform,
         gauge=config.gauge,
         order=config.training.order,
         sites=cohort.sites,
-        vocabulary=vocabulary,
+        vocabulary=expansion.vocabulary,
         centre=expansion.centre,
-        covariate_names=() if cohort.covariates is None else cohort.covariates.names,
-        covariate_levels={} if cohort.covariates is None else cohort.covariates.levels,
+        covariate_names=() if covariates is None else covariates.names,
+        covariate_levels={} if covariates is None else covariates.levels,
         covariate_coefficients=readout.covariate.detach().double().numpy(),
         n_tests=tested.family_sizes(expansion),
         left_out=left_out,
         seed=config.training.seed,
         versions=package_versions(),
         inputs=input_records(cohort.source),
-        model={**_settings(config), **asdict(account)},
+        model={**settings_record(config), **account},
     )
-    table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
-    model = FittedModel(readout, tested, manifest)
-    return FitResult(model, table, metrics, _variance_frame(factors, data))
-
-
-def _with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
-    """Settings given by name, put where they belong."""
-    training = {k: v for k, v in options.items() if k in TrainConfig.__dataclass_fields__}
-    own = {k: v for k, v in options.items() if k in FitConfig.__dataclass_fields__}
-    unknown = set(options) - set(training) - set(own)
-    if unknown:
-        names = sorted({*FitConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__} - {"training"})
-        raise TypeError(f"fit() got an unknown setting {sorted(unknown)[0]!r}; known are {', '.join(names)}")
-    config = replace(config, **own)
-    return replace(config, training=replace(config.training, **training))
 
 
 def _checked_traits(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
@@ -177,37 +152,9 @@ def _checked_traits(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
     return phenotype, cohort.covariates.values
 
 
-def _check_settings(config: FitConfig) -> None:
-    """Refuse at once what would fail only after the training, or be taken for something else."""
-    training = config.training
-    choices: dict[str, tuple[object, tuple[object, ...]]] = {
-        "gauge": (config.gauge, GAUGES),
-        "start": (training.start, ("auto", "score", "random")),
-        "precision": (training.precision, (32, 64)),
-        "device": (training.device, ("auto", "cpu", "cuda", "mps")),
-    }
-    for name, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise InputError(f"{name} {value!r} is unknown; choose one of {', '.join(map(str, allowed))}")
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(training.device, True):
-        raise InputError(f"device {training.device!r} is not available here; use cpu or auto")
-    least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
-    for name, bound in least.items():
-        value = getattr(config if name == "max_terms" else training, name)
-        if not bound <= value < float("inf"):
-            raise InputError(f"{name} is {value}; it must be {bound} or more, and finite")
-    if not 0 <= training.seed < 2**32:
-        raise InputError(f"seed is {training.seed}; it must be from 0 to {2**32 - 1}")
-
-
-def _settings(config: FitConfig) -> dict[str, Any]:
-    settings = asdict(config)
-    return {**settings.pop("training"), **settings}
-
-
-def _transformed(transform: str) -> str:
-    return {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[transform]
+def _units(phenotype: Phenotype) -> str:
+    suffix = {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[phenotype.transform]
+    return f"units of {phenotype.name}{suffix}"
 
 
 def _variance_frame(factors: Factors, data: TrainingData) -> pd.DataFrame:

@@ -15,10 +15,10 @@ from statsmodels.stats.multitest import multipletests
 import genoattn
 from genoattn.cohort import Cohort, Covariates, Phenotype
 from genoattn.errors import InputError
-from genoattn.fitting import FitConfig
 from genoattn.metrics import r2
 from genoattn.model.split import split_samples
 from genoattn.model.train import TrainConfig
+from genoattn.settings import FitConfig
 
 
 def rows(result):

@@ -1,0 +1,85 @@
+"""Settings of a fit, checked before any work is done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+
+from genoattn.errors import InputError
+from genoattn.interactions.expansion import GAUGES, Gauge
+from genoattn.model.config import TrainConfig
+from genoattn.tokens import Encoding
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Settings of a fit.
+
+    Parameters
+    ----------
+    training
+        Order, start, rank, optimisation, device and seed.
+    encoding
+        ``dosage`` or ``genotype`` for genotypes, ``sequence`` for alignments; None for dosage or sequence.
+    gauge
+        Of the table: ``frequency``, ``zero-sum`` or ``reference``.
+    validation, test
+        Shares of the samples that stop the training and that measure it.
+    refit
+        Whether the exported model is trained once more on all samples, for the number of epochs that
+        served the training samples best; None to do so where samples are scarce (a ``score`` start). The
+        metrics are those of the model that never saw the test samples, either way.
+    max_terms
+        Most interaction terms reported for an order, the largest coefficients first.
+    """
+
+    training: TrainConfig = field(default_factory=TrainConfig)
+    encoding: Encoding | None = None
+    gauge: Gauge = "frequency"
+    validation: float = 0.15
+    test: float = 0.15
+    refit: bool | None = None
+    max_terms: int = 50_000
+
+
+def with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
+    """Settings given by name, put where they belong."""
+    training = {k: v for k, v in options.items() if k in TrainConfig.__dataclass_fields__}
+    own = {k: v for k, v in options.items() if k in FitConfig.__dataclass_fields__}
+    unknown = set(options) - set(training) - set(own)
+    if unknown:
+        names = sorted({*FitConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__} - {"training"})
+        raise TypeError(f"fit() got an unknown setting {sorted(unknown)[0]!r}; known are {', '.join(names)}")
+    config = replace(config, **own)
+    return replace(config, training=replace(config.training, **training))
+
+
+def check_settings(config: FitConfig) -> None:
+    """Refuse at once what would fail only after the training, or be taken for something else."""
+    training = config.training
+    choices: dict[str, tuple[object, tuple[object, ...]]] = {
+        "gauge": (config.gauge, GAUGES),
+        "start": (training.start, ("auto", "score", "random")),
+        "precision": (training.precision, (32, 64)),
+        "device": (training.device, ("auto", "cpu", "cuda", "mps")),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise InputError(f"{name} {value!r} is unknown; choose one of {', '.join(map(str, allowed))}")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(training.device, True):
+        raise InputError(f"device {training.device!r} is not available here; use cpu or auto")
+    least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
+    for name, bound in least.items():
+        value = getattr(config if name == "max_terms" else training, name)
+        if not bound <= value < float("inf"):
+            raise InputError(f"{name} is {value}; it must be {bound} or more, and finite")
+    if not 0 <= training.seed < 2**32:
+        raise InputError(f"seed is {training.seed}; it must be from 0 to {2**32 - 1}")
+
+
+def settings_record(config: FitConfig) -> dict[str, Any]:
+    settings = asdict(config)
+    return {**settings.pop("training"), **settings}
