@@ -104,9 +104,7 @@ def _manifest(
     assert phenotype is not None
     return Manifest(
         trait=phenotype.name,
-        units="log-odds"
-        if phenotype.binary
-        else f"units of {phenotype.name}" + _transformed(phenotype.transform),
+        units="log-odds" if phenotype.binary else _units(phenotype),
         binary=phenotype.binary,
         transform=phenotype.transform,
         gauge=config.gauge,
