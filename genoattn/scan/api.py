@@ -19,7 +19,7 @@ from genoattn.scan.design import Design, make_design
 from genoattn.scan.engine import Engine, Settings
 from genoattn.scan.exact import regress_pairs, t_p_value
 from genoattn.scan.logistic import binary_design, logistic_pairs
-from genoattn.scan.products import choose_products
+from genoattn.scan.products import Float32, Products, choose_products
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, pair_rows, scan_manifest
 from genoattn.scan.scope import Scope, make_scope
@@ -30,7 +30,6 @@ _log = logging.getLogger(__name__)
 _TILE = 1024
 _NARROWEST = 32
 _SCREEN_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the threshold by its score
-_BYTES_PER_CALL = 60  # of a tile's block in work, all operands and their making
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def scan_pairs(
     threads = config.threads or len(os.sched_getaffinity(0))
     work = len(usable.rows) * len(usable.cols) * design.n_samples * (4 + design.n_fixed)
     products = choose_products(config.precision, work)
-    settings = _settings(design, usable, config, threads)
+    settings = _settings(design, usable, config, products, threads)
     tester = logistic_pairs if design.binary else regress_pairs
     engine = Engine(design, phenotype.values, usable, products, settings, tester)
     n_pairs = scope.n_pairs()
@@ -213,15 +212,16 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
     return make_scope(cohort.sites, vocabulary.site, chosen[0], chosen[1], config.min_distance, config.max_r2)
 
 
-def _settings(design: Design, scope: Scope, config: ScanConfig, threads: int) -> Settings:
+def _settings(design: Design, scope: Scope, config: ScanConfig, products: Products, threads: int) -> Settings:
     """Tiles that fit in the memory, beside the calls as the cohort and the scan hold them."""
     room = max(config.memory - 2 * design.codes.nbytes - 3e8, 5e7)
-    width = int(room / 2 / (threads * design.n_samples * _BYTES_PER_CALL))
+    bytes_each = design.n_samples * (4 if isinstance(products, Float32) else 2)
+    operands = 6 + design.n_fixed  # of a column among the rows of a tile; among its columns five
+    width = int(room / 2 / ((threads + 1) * operands * bytes_each))
     # No narrower than pays, no wider than gives every thread a few tiles.
     spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1
     width = max(_NARROWEST, min(width, _TILE, spread))
-    side = width * design.n_samples * 4 * (4 + design.n_fixed)
-    cached = max(threads + 2, int(room / 2 / side))
+    cached = threads + 2 + int(room / 2 / (5 * width * bytes_each))
     return Settings(config.threshold, width, threads, cached, _SCREEN_FACTOR if design.binary else 1.0)
 
 

@@ -19,7 +19,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 # Samples summed in one product; the rounding of longer sums is that of their parts.
 _CHUNK = 32768
 # Multiply-adds from which loading torch, about a second, pays.
-_LARGE = 4e11
+_LARGE = 2e11
 
 
 class Products(Protocol):

@@ -1,0 +1,259 @@
+"""The scan against PLINK 1.9 in one run: speed, agreement of t, the same list, calibration; a table, a plot.
+
+    python benchmarks/scan.py [--samples 2000 10000] [--sites 5000] [--plink plink1.9] [--output
+    benchmarks/results]
+
+Both read the same PLINK files and use the same threads. "scan" is the time in the scan itself (PLINK: the
+whole process, whose reading takes under 0.1 s), "process" that of the whole command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+import genoattn
+from genoattn.scan.api import ScanConfig, make_scan_design
+from genoattn.scan.engine import Engine, Settings
+from genoattn.scan.pairs import pair_tiles
+from genoattn.scan.products import Float32
+from genoattn.scan.scope import make_scope
+from genoattn.simulate import simulate_cohort
+from genoattn.tokens import build_vocabulary
+
+THREADS = 2
+
+
+def write_plink(prefix: Path, n_samples: int, n_sites: int, seed: int = 1) -> None:
+    """Independent sites, a normal trait, a disease of 40 %, ten covariates."""
+    rng = np.random.default_rng(seed)
+    copies = rng.binomial(2, rng.uniform(0.05, 0.5, n_sites), (n_samples, n_sites))
+    code = np.array([3, 2, 0], dtype=np.uint8)[copies]
+    code = np.vstack([code, np.zeros(((-n_samples) % 4, n_sites), np.uint8)]).T.reshape(n_sites, -1, 4)
+    packed = code[:, :, 0] | code[:, :, 1] << 2 | code[:, :, 2] << 4 | code[:, :, 3] << 6
+    Path(f"{prefix}.bed").write_bytes(b"\x6c\x1b\x01" + packed.astype(np.uint8).tobytes())
+    bim = (f"{1 + 5 * i // n_sites} rs{i} 0 {1000 * (i + 1)} A G\n" for i in range(n_sites))
+    Path(f"{prefix}.bim").write_text("".join(bim))
+    names = [f"S{i}" for i in range(n_samples)]
+    Path(f"{prefix}.fam").write_text("".join(f"{s} {s} 0 0 1 -9\n" for s in names))
+    table = pd.DataFrame({"FID": names, "IID": names, "quantity": rng.normal(size=n_samples).round(6)})
+    table["disease"] = 1 + (rng.random(n_samples) < 0.4)
+    table.to_csv(f"{prefix}.pheno", sep=" ", index=False)
+    covariates = pd.DataFrame(rng.normal(size=(n_samples, 10)).round(6)).add_prefix("c")
+    covariates.insert(0, "IID", names)
+    for k in (3, 10):
+        covariates.iloc[:, : k + 1].to_csv(f"{prefix}.covar{k}", sep="\t", index=False)
+
+
+def timed(command: list[str]) -> tuple[float, str]:
+    start = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return time.perf_counter() - start, done.stdout
+
+
+def plink(program: str, prefix: Path, trait: str, *options: str) -> tuple[float, Path]:
+    out = prefix.with_name("_".join(["plink", trait, options[0].strip("-")]))
+    command = [program, "--bfile", str(prefix), "--pheno", f"{prefix}.pheno", "--pheno-name", trait]
+    command += ["--allow-no-sex", "--epi1", "1e-4", "--threads", str(THREADS), "--out", str(out), *options]
+    return timed(command)[0], out
+
+
+def ours(prefix: Path, trait: str, *options: str) -> tuple[float, float, Path]:
+    """Seconds in the scan and of the whole process, and the output folder."""
+    out = prefix.with_name("_".join(["genoattn", trait, options[0].strip("-")]))
+    command = [sys.executable, "-m", "genoattn_cli.main", "scan", str(prefix), "--pheno", f"{prefix}.pheno"]
+    command += ["--trait", trait, "--threads", str(THREADS), "-o", str(out), "--force", "--quiet", *options]
+    process, text = timed(command)
+    found = re.search(r"tested in [\d.]+ s", text)
+    assert found, text
+    return pd.read_json(out / "scan.json", typ="series")["seconds_scanning"], process, out
+
+
+def compare(out: Path, theirs: Path) -> str:
+    """Whether both list the same pairs at PLINK's threshold, and the largest relative difference of t."""
+    mine = genoattn.load_interactions(out).frame
+    theirs_table = pd.read_csv(f"{theirs}.epi.qt", sep=r"\s+")
+    limit = stats.chi2.isf(1e-4, 1)
+    mine = mine[mine["statistic"] ** 2 >= limit]
+    both = mine.merge(theirs_table, left_on=["site_1", "site_2"], right_on=["SNP1", "SNP2"])
+    off = (both["statistic"].abs() / np.sqrt(both["STAT"]) - 1).abs().max()
+    same = len(mine) == len(theirs_table) == len(both)
+    return f"{len(theirs_table):,} pairs, {'the same list' if same else 'LISTS DIFFER'}, t within {off:.1e}"
+
+
+def against_plink(program: str, folder: Path, n_samples: int, n_sites: int) -> list[dict]:
+    prefix = folder / f"cohort{n_samples}"
+    write_plink(prefix, n_samples, n_sites)
+    wide = ("--threshold", "1.05e-4")  # PLINK's chi-squared p-values are a little smaller than those of t
+    plink_linear, listed = plink(program, prefix, "quantity", "--epistasis")
+    scan, process, out = min(ours(prefix, "quantity", *wide) for _ in range(3))
+    ten, _, _ = min(ours(prefix, "quantity", "--covar", f"{prefix}.covar10") for _ in range(3))
+    boost = min(plink(program, prefix, "disease", "--fast-epistasis", "boost")[0] for _ in range(2))
+    binary, _, _ = min(ours(prefix, "disease", "--covar", f"{prefix}.covar3") for _ in range(2))
+    pairs = n_sites * (n_sites - 1) / 2e6
+    size = f"{n_samples:,} x {n_sites:,}"
+
+    def row(what: str, theirs: float, mine: float, note: str = "") -> dict:
+        return {
+            "cohort": size,
+            "what": what,
+            "PLINK M pairs/s": pairs / theirs,
+            "genoattn M pairs/s": pairs / mine,
+            "ratio": theirs / mine,
+            "note": note,
+        }
+
+    return [
+        row("quantitative, scan", plink_linear, scan, compare(out, listed)),
+        row("quantitative, process", plink_linear, process),
+        row("quantitative, ten covariates", plink_linear, ten, f"{ten / scan:.2f} times none"),
+        row("binary, three covariates, v boost", boost, binary, "exact likelihood ratio, three covariates"),
+    ]
+
+
+def best_of(run, n: int = 3) -> float:
+    times = []
+    for _ in range(n):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def exhaustive(n_samples: int = 2000, n_sites: int = 1500) -> str:
+    """Rate of the exhaustive float64 test, as a share of the rate at which products alone are made."""
+    rng = np.random.default_rng(1)
+    columns = rng.binomial(2, 0.3, (n_samples, n_sites)) - 0.6
+    y = rng.normal(size=(n_samples, 1))
+
+    def scan() -> None:
+        for _ in pair_tiles(columns, y, np.zeros((n_samples, 0)), n_sites):
+            pass
+
+    seconds = best_of(scan)
+    product = best_of(lambda: columns.T @ columns)
+    return (
+        f"exhaustive float64: six products in {seconds:.2f} s, alone {6 * product:.2f} s "
+        f"({6 * product / seconds:.0%} of the machine's rate)"
+    )
+
+
+def triples() -> str:
+    rng = np.random.default_rng(2)
+    simulation = simulate_cohort(n_samples=2000, n_sites=500, architecture="null", linkage="none", seed=3)
+    cohort = simulation.cohort
+    x = cohort.calls - cohort.calls.mean(axis=0)
+    product = x[:, 20] * x[:, 200] * x[:, 400]
+    trait = 0.3 * product / product.std() + rng.normal(size=2000)
+    cohort = _with_trait(cohort, trait)
+    found = [genoattn.scan_triples(cohort, 1e-5) for _ in range(3)]
+    best = min(found, key=lambda r: r.counts["seconds_scanning"])
+    sites = list(best.frame[["site_1", "site_2", "site_3"]].iloc[0])
+    first = sites == list(cohort.sites.ids[[20, 200, 400]])
+    rate = best.counts["n_tests"] / best.counts["seconds_scanning"] / 1e6
+    return f"triples, 2,000 x 500: {rate:.1f} M/s; planted triple (8 % of variance) first: {first}"
+
+
+def _with_trait(cohort, values, binary: bool = False):
+    from dataclasses import replace
+
+    from genoattn.cohort import Phenotype
+
+    return replace(cohort, phenotype=Phenotype("trait", values, binary))
+
+
+def calibration(n_samples: int = 1000, n_sites: int = 1600) -> list[tuple[str, np.ndarray]]:
+    """p-values of all pairs under the null, sites in linkage, pairs of different stretches."""
+    cohort = simulate_cohort(n_samples=n_samples, n_sites=n_sites, architecture="null", seed=5).cohort
+    rng = np.random.default_rng(6)
+    out = []
+    for name, values, binary in (
+        ("quantitative", rng.normal(size=n_samples), False),
+        ("binary 1:20", (np.arange(n_samples) < n_samples / 21)[rng.permutation(n_samples)] * 1.0, True),
+    ):
+        design = make_scan_design(
+            _with_trait(cohort, values, binary), build_vocabulary(cohort, "dosage"), ScanConfig()
+        )
+        chosen = np.arange(n_sites) if not binary else np.sort(rng.choice(n_sites, 400, replace=False))
+        scope = make_scope(cohort.sites, np.arange(n_sites), chosen, chosen, 1_000_000, None)
+        from genoattn.scan.exact import regress_pairs
+        from genoattn.scan.logistic import logistic_pairs
+
+        if binary:
+            a, b = np.nonzero(scope.allowed(chosen, chosen))
+            keep = rng.choice(len(a), min(len(a), 30_000), replace=False)
+            tests = [logistic_pairs(design, values, np.stack([chosen[a[keep]], chosen[b[keep]]], axis=1))]
+        else:
+            settings = Settings(1.0, 512, THREADS, 4)
+            engine = Engine(design, values, scope, Float32(), settings, regress_pairs)
+            tests = [result.tests for _, result in engine.run(list(range(len(engine.tiles))))]
+        p = np.concatenate([t.p_value for t in tests])
+        out.append((name, p[np.isfinite(p)]))
+    return out
+
+
+def describe(name: str, p: np.ndarray) -> str:
+    inflation = stats.chi2.isf(np.median(p), 1) / stats.chi2.isf(0.5, 1)
+    distance = stats.kstest(p, "uniform").statistic
+    return (
+        f"null, {name}: {len(p):,} pairs beyond 1 Mb, 5 % tail {np.mean(p < 0.05):.2%}, "
+        f"genomic inflation {inflation:.3f}, Kolmogorov-Smirnov distance {distance:.4f}"
+    )
+
+
+def plot(table: pd.DataFrame, nulls: list[tuple[str, np.ndarray]], path: Path) -> None:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    place = np.arange(len(table))
+    left.barh(place - 0.2, table["PLINK M pairs/s"], 0.4, label="PLINK 1.9", color="tab:grey")
+    left.barh(place + 0.2, table["genoattn M pairs/s"], 0.4, label="genoattn", color="tab:blue")
+    left.set_yticks(place, [f"{r['what']}\n{r['cohort']}" for r in table.to_dict("records")], fontsize=7)
+    left.set(xscale="log", xlabel="million pairs a second, two threads", title="All pairs, p <= 1e-4")
+    left.invert_yaxis()
+    left.legend()
+    for name, p in nulls:
+        p = np.sort(p)
+        expected = (np.arange(len(p)) + 0.5) / len(p)
+        right.plot(-np.log10(expected), -np.log10(p), ".", markersize=2, label=name)
+    right.axline((0, 0), slope=1, color="grey", linewidth=0.8)
+    right.set(xlabel="expected -log10 p", ylabel="observed -log10 p", title="Null traits, linked sites")
+    right.legend()
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--samples", type=int, nargs="+", default=[2000, 10000])
+    parser.add_argument("--sites", type=int, default=5000)
+    parser.add_argument("--plink", default="plink1.9", help="the PLINK 1.9 program")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    rows: list[dict] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for n_samples in options.samples:
+            rows += against_plink(options.plink, Path(folder), n_samples, options.sites)
+            print(pd.DataFrame(rows[-4:]).to_string(index=False, float_format="{:.2f}".format), flush=True)
+    table = pd.DataFrame(rows)
+    nulls = calibration()
+    lines = [exhaustive(), triples(), *(describe(name, p) for name, p in nulls)]
+    print("\n".join(lines))
+    table.to_csv(options.output / "scan.tsv", sep="\t", index=False, float_format="%.4g")
+    text = table.to_string(index=False, float_format="{:.2f}".format)
+    (options.output / "scan.md").write_text("```\n" + text + "\n\n" + "\n".join(lines) + "\n```\n")
+    plot(table, nulls, options.output / "scan.png")
+
+
+if __name__ == "__main__":
+    main()
