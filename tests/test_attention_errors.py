@@ -249,3 +249,29 @@ def a_table(site=(0, 0, 1, 1), distinct=True, order=2, n_tokens=4):
 def test_table(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_mistakes_with_tables_and_dtypes():
+    x = torch.randn(2, 5, 4, dtype=torch.float64)
+    for module in (HyperAttention(4, 1), LinearSelfAttention(4, 1)):
+        with pytest.raises(ValueError, match=r"x: got dtype torch\.float64, needs torch\.float32"):
+            module(x)
+        with pytest.raises(ValueError, match=r"tokens: got ndarray, needs a torch\.Tensor of shape"):
+            module.interaction_table(np.eye(4))
+        with pytest.raises(ValueError, match=r"tokens: got shape \(3, 5\), needs a torch\.Tensor of shape"):
+            module.interaction_table(torch.ones(3, 5))
+        with pytest.raises(ValueError, match="tokens: got NaN or infinity, needs finite values"):
+            module.interaction_table(torch.full((3, 4), torch.nan))
+    features = HyperFeatureAttention((2, 3), 1)
+    with pytest.raises(ValueError, match=r"features\[0\]: got dtype torch\.float64"):
+        features([torch.ones(1, 2, 2, dtype=torch.float64), torch.ones(1, 2, 3)])
+    with pytest.raises(ValueError, match="tokens: got 1 tensors, needs a list of 2, one a feature"):
+        features.interaction_table([torch.ones(3, 2)])
+    softmax = (HyperAttention(4, 1, kernel="softmax"), LinearSelfAttention(4, 1, kernel="softmax"))
+    for module in softmax:
+        with pytest.raises(ValueError, match="kernel: got 'softmax', needs 'linear': a normalised"):
+            module.interaction_table(torch.eye(4))
+    table = LinearSelfAttention(4, 1, distinct=True).interaction_table(torch.eye(4), site=[0, 0, 1, 1])
+    for ask in (lambda: table.coefficient([0, -1]), lambda: table.gauge("zero-sum").coefficient(0, -1)):
+        with pytest.raises(ValueError, match="tokens: got -1, needs indices from 0 to 3"):
+            ask()

@@ -4,6 +4,7 @@ Writes paper.tsv, paper.md and four figures to the folder, benchmarks/paper/resu
 minute on one core. Exits with 1 if a number misses its bound.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -45,5 +46,6 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    default = Path(__file__).parent / "results"
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else default))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent / "results")
+    sys.exit(main(parser.parse_args().folder))

@@ -1,5 +1,7 @@
 """Checks of what enters a module; a failure is a ValueError that says what was found and what is needed."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -33,6 +35,33 @@ def check_entities(name: str, x: Tensor, width: int) -> Tensor:
     if 0 in x.shape:
         raise ValueError(f"{name}: got shape {tuple(x.shape)}, needs at least one sample and one entity")
     return x
+
+
+def check_dtype(name: str, x: Tensor, parameter: Tensor) -> None:
+    """The dtype of the module; autocast may mix them."""
+    if x.dtype != parameter.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ValueError(
+            f"{name}: got dtype {x.dtype}, needs {parameter.dtype} as the module; convert one to the other"
+        )
+
+
+def check_table(kernel: str, tokens: Tensor, width: int, parameter: Tensor, name: str = "tokens") -> None:
+    """Embeddings (token, width) of a module that has a table: the softmax kernel has none."""
+    if kernel != "linear":
+        raise ValueError(f"kernel: got {kernel!r}, needs 'linear': a normalised form is no table over tokens")
+    if not isinstance(tokens, Tensor) or tokens.dim() != 2 or tokens.shape[1] != width:
+        found = f"shape {tuple(tokens.shape)}" if isinstance(tokens, Tensor) else type(tokens).__name__
+        raise ValueError(f"{name}: got {found}, needs a torch.Tensor of shape (token, {width})")
+    if not torch.isfinite(tokens).all():
+        raise ValueError(f"{name}: got NaN or infinity, needs finite values")
+    check_dtype(name, tokens, parameter)
+
+
+def check_tokens(tokens: Sequence[int], n_tokens: int) -> None:
+    """Indices of tokens, from 0."""
+    for token in tokens:
+        if not 0 <= token < n_tokens:
+            raise ValueError(f"tokens: got {token}, needs indices from 0 to {n_tokens - 1}")
 
 
 def check_order(order: int, n_entities: int, distinct: bool) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from genoattn.attention.checks import check_tokens
 from genoattn.attention.gauge import gauge_weights
 from genoattn.attention.gauged import GaugedTable
 
@@ -114,6 +115,7 @@ class FactoredTable:
         """T at one tuple of tokens, the output's own first; shape (channel,)."""
         if len(tokens) != self.order:
             raise ValueError(f"tokens: got {len(tokens)}, needs {self.order}, one for each argument")
+        check_tokens(tokens, self.n_tokens)
         rows = [factor[token] for factor, token in zip(self.factors, tokens, strict=True)]
         return np.prod(rows, axis=0).sum(axis=0)
 

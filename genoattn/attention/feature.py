@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from genoattn.attention.checks import (
+    check_dtype,
     check_entities,
     check_kernel,
     check_mask,
     check_order,
     check_size,
+    check_table,
     present_outputs,
     present_values,
 )
@@ -138,6 +140,7 @@ class HyperFeatureAttention(nn.Module):
             raise ValueError(f"features: got {found}, needs a list of {len(self.d_features)}, one a feature")
         for a, (x, width) in enumerate(zip(features, self.d_features, strict=True)):
             check_entities(f"features[{a}]", x, width)
+            check_dtype(f"features[{a}]", x, self.interaction[a])
             if x.shape[:2] != features[0].shape[:2]:
                 raise ValueError(
                     f"features[{a}]: got shape {tuple(x.shape)}, needs the samples and entities of "
@@ -159,8 +162,12 @@ class HyperFeatureAttention(nn.Module):
         site
             The site of each token, if tokens belong to sites (see `FactoredTable`).
         """
-        x, _ = self._checked([f.unsqueeze(0) for f in tokens], None)
-        x = [f.squeeze(0) for f in x]
+        if isinstance(tokens, Tensor) or len(tokens) != len(self.d_features):
+            found = "one tensor" if isinstance(tokens, Tensor) else f"{len(tokens)} tensors"
+            raise ValueError(f"tokens: got {found}, needs a list of {len(self.d_features)}, one a feature")
+        x = list(tokens)
+        for a, (embedding, width) in enumerate(zip(x, self.d_features, strict=True)):
+            check_table(self.kernel, embedding, width, self.interaction[a], f"tokens[{a}]")
         query = _kron([f @ c for f, c in zip(x, self.interaction, strict=True)])  # (head, token, rank)
         value = reduce(torch.mul, [f @ w for f, w in zip(x, self.value, strict=True)])
         key = _kron(x).expand(self.n_heads, -1, -1)

@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
+from genoattn.attention.checks import check_tokens
 from genoattn.attention.partitions import (
     Block,
     Partition,
@@ -105,6 +106,7 @@ class GaugedTable:
 
     def coefficient(self, *tokens: int) -> np.ndarray:
         """The coefficient of tokens at distinct sites, shape (channel,); of no token, the intercept."""
+        check_tokens(tokens, len(self.site))
         return self.component(len(tokens)).coefficients(np.array([tokens]))[0] if tokens else self.intercept
 
     def variance_components(self) -> np.ndarray:

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from genoattn.attention.checks import (
+    check_dtype,
     check_entities,
     check_kernel,
     check_mask,
     check_order,
     check_size,
+    check_table,
     present_outputs,
     present_values,
 )
@@ -48,6 +50,12 @@ class HyperAttention(nn.Module):
         The softmax kernel refuses input that would take more memory than this.
     generator
         Source of the starting values; torch's own by default.
+
+    Notes
+    -----
+    The sum over distinct entities is what is left of larger sums. Where one entity is some ten times
+    larger than all the others, little is left from order 4 on, and float32 loses its digits; give the
+    module float64 then, or scale the entities.
 
     Attributes
     ----------
@@ -100,13 +108,14 @@ class HyperAttention(nn.Module):
         mask
             Shape (batch, entity), True where the entity is present. An absent entity is in no tuple and its
             own output is zero; what x holds there, NaN included, is not read. A sample with fewer present
-            entities than the order has, with distinct=True, no tuple at all and gives zeros.
+            entities than the order, though at least one, has no tuple with distinct=True and gives zeros.
 
         Returns
         -------
         Shape (batch, entity, d_out).
         """
         x, mask = check_entities("x", x, self.d_in), check_mask(mask, x)
+        check_dtype("x", x, self.query)
         check_order(self.order, x.shape[1], self.distinct)
         x = present_values("x", x, mask)
         query = project(x, self.query)  # (head, batch, entity, rank)
@@ -131,7 +140,7 @@ class HyperAttention(nn.Module):
         site
             The site of each token, if tokens belong to sites (see `FactoredTable`).
         """
-        check_entities("tokens", tokens.unsqueeze(0), self.d_in)
+        check_table(self.kernel, tokens, self.d_in, self.query)
         keys, values = [tokens @ key for key in self.keys], [tokens @ value for value in self.values]
         return FactoredTable.from_heads(tokens @ self.query, keys, values, site=site, distinct=self.distinct)
 

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from genoattn.attention.checks import (
+    check_dtype,
     check_entities,
     check_kernel,
     check_mask,
     check_order,
     check_size,
+    check_table,
     present_outputs,
     present_values,
 )
@@ -139,6 +141,7 @@ class LinearSelfAttention(nn.Module):
         Shape (batch, entity, d_out).
         """
         x, mask = check_entities("x", x, self.d_in), check_mask(mask, x)
+        check_dtype("x", x, self.interaction)
         check_order(2, x.shape[1], self.distinct)
         x = present_values("x", x, mask)
         query, value = project(x, self.interaction), project(x, self.value)  # (head, batch, entity, ..)
@@ -160,7 +163,7 @@ class LinearSelfAttention(nn.Module):
         site
             The site of each token, if tokens belong to sites (see `FactoredTable`).
         """
-        check_entities("tokens", tokens.unsqueeze(0), self.d_in)
+        check_table(self.kernel, tokens, self.d_in, self.interaction)
         query, value = tokens @ self.interaction, tokens @ self.value  # (head, token, ..)
         key = tokens.expand(self.n_heads, *tokens.shape)
         return FactoredTable.from_heads(query, [key], [value], site=site, distinct=self.distinct)
