@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import MISSING, Cohort
+from genoattn.interactions.multiplicity import q_values
 from genoattn.interactions.schema import Manifest, table_columns
 from genoattn.interactions.table import InteractionTable
 from genoattn.provenance import input_records, package_versions
@@ -144,15 +145,6 @@ class ScanResult:
 
     def _record(self) -> dict[str, Any]:
         return {"threshold": self.threshold, "bonferroni": self.bonferroni, **self.counts}
-
-
-def q_values(p_values: np.ndarray, n_tests: int) -> np.ndarray:
-    """Benjamini-Hochberg q-values in a family of ``n_tests``; tests not given count as p = 1."""
-    order = np.argsort(p_values, kind="stable")
-    stepped = p_values[order] * n_tests / np.arange(1, len(order) + 1)
-    out = np.empty(len(p_values))
-    out[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
-    return out
 
 
 def pair_rows(
