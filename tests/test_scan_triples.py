@@ -1,4 +1,4 @@
-"""Triples and permutations against statsmodels and against definitions."""
+"""Triples against statsmodels, against exhaustive lists, and what they refuse."""
 
 from itertools import combinations
 
