@@ -122,9 +122,11 @@ class Manifest:
             ],
             "covariate_levels": {k: list(levels) for k, levels in self.covariate_levels.items()},
             **{k: getattr(self, k) for k in ("seed", "versions", "inputs", "model")},
-            "sites": sites,
         }
-        return json.dumps(record, indent=1, ensure_ascii=False)
+        # A site on one line: readable still, and written by json's C code, ten times as fast as indented.
+        head = json.dumps(record, indent=1, ensure_ascii=False).removesuffix("\n}")
+        lines = ",\n  ".join(json.dumps(site, ensure_ascii=False) for site in sites)
+        return f'{head},\n "sites": [\n  {lines}\n ]\n}}'
 
     def describe(self) -> str:
         """One line for a person."""

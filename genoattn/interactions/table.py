@@ -12,9 +12,10 @@ import pandas as pd
 from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
+from genoattn.interactions.columns import METADATA
+from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import VALUE_COLUMNS, Manifest, manifest_from_json, table_columns
 
-_METADATA = b"genoattn"
 _TEXT = ("site", "chrom", "ref", "state", "flag")
 
 
@@ -72,7 +73,7 @@ class InteractionTable:
             rows = self.top(len(self.frame), order)
             rows = rows[rows["coefficient"] != 0].head(n)
             if len(rows):
-                lines += ["", f"Top terms of order {order}:", _format_rows(rows, order)]
+                lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -135,39 +136,10 @@ class InteractionTable:
         import pyarrow.parquet as pq
 
         table = pa.Table.from_pandas(self.frame, preserve_index=False)
-        metadata = {**(table.schema.metadata or {}), _METADATA: self.manifest.to_json().encode()}
+        metadata = {**(table.schema.metadata or {}), METADATA: self.manifest.to_json().encode()}
         buffer = io.BytesIO()
         pq.write_table(table.replace_schema_metadata(metadata), buffer)
         return buffer.getvalue()
-
-
-def _format_rows(rows: pd.DataFrame, order: int) -> str:
-    """Rows of one order as aligned text; the estimate is the unpenalised one that ``se`` belongs to."""
-    rows = rows.assign(estimate=rows["statistic"] * rows["se"])
-    shown = pd.DataFrame({"term": [_term_name(r, order) for r in rows.to_dict("records")]})
-    for name, style in (
-        ("coefficient", "{:+.4g}"),
-        ("estimate", "{:+.4g}"),
-        ("se", "{:.3g}"),
-        ("statistic", "{:+.2f}"),
-        ("p_value", "{:.2g}"),
-    ):
-        shown[name] = [style.format(x) if pd.notna(x) else "" for x in rows[name]]
-    for name, style in (("q_value", "{:.2g}"), ("variance_explained", "{:.3f}"), ("r2_ld", "{:.3f}")):
-        shown[name] = [style.format(x) if pd.notna(x) else "" for x in rows[name]]
-    shown["flag"] = rows["flag"].to_numpy()
-    return shown.to_string(index=False)
-
-
-def _term_name(row: dict, order: int) -> str:
-    """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues need no position beside their column."""
-    parts = []
-    for k in range(1, order + 1):
-        position = f"{row[f'chrom_{k}']}:{row[f'pos_{k}']}"
-        named_by_place = not row[f"chrom_{k}"] or row[f"site_{k}"].startswith(position)
-        place = "" if named_by_place else f" ({position})"
-        parts.append(f"{row[f'site_{k}']}[{row[f'state_{k}']}]{place}")
-    return " x ".join(parts)
 
 
 def load_interactions(path: str | Path) -> InteractionTable:
@@ -204,9 +176,9 @@ def _load_parquet(path: Path) -> InteractionTable:
 
     table = pq.read_table(path)
     metadata = table.schema.metadata or {}
-    if _METADATA not in metadata:
+    if METADATA not in metadata:
         raise ValueError("no genoattn metadata")
-    manifest = manifest_from_json(metadata[_METADATA].decode())
+    manifest = manifest_from_json(metadata[METADATA].decode())
     return InteractionTable(_typed(table.to_pandas(), manifest.order), manifest)
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
@@ -21,61 +17,16 @@ from genoattn.scan.exact import regress_pairs, t_p_value
 from genoattn.scan.logistic import binary_design, logistic_pairs
 from genoattn.scan.products import Float32, Products, choose_products
 from genoattn.scan.progress import pair_progress
-from genoattn.scan.result import ScanResult, pair_rows, scan_manifest
+from genoattn.scan.result import ScanResult, scan_manifest
+from genoattn.scan.rows import pair_rows
 from genoattn.scan.scope import Scope, make_scope
+from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
-from genoattn.tokens import Encoding, Vocabulary, build_vocabulary, default_encoding
+from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
-_log = logging.getLogger(__name__)
 _TILE = 1024
 _NARROWEST = 32
 _SCREEN_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the threshold by its score
-
-
-@dataclass(frozen=True)
-class ScanConfig:
-    """Settings of a scan.
-
-    Parameters
-    ----------
-    threshold
-        Largest p-value reported.
-    sites, with_sites
-        Pairs of a site of the first set with one of the second, each a list of IDs, regions
-        (``chr:from-to``) or files of them (BED or one ID a line); None for all sites.
-    min_distance
-        Sites of one chromosome nearer than this, in bases, are not paired.
-    max_r2
-        Pairs with a larger squared correlation are not tested.
-    missing
-        ``complete``: each pair on the samples called at both sites; ``mean``: missing calls count as the
-        mean of their site.
-    encoding
-        ``dosage``, ``genotype`` or ``sequence``; None for dosage or sequence.
-    memory
-        Bytes to stay under.
-    threads
-        Tiles at a time; None for all processors.
-    precision
-        Of the screen: ``float32``, ``bfloat16``, or ``auto``. The result is the same.
-    permutations
-        How often the trait is permuted for a genome-wide threshold; 0 for none.
-    seed
-        Of the permutations.
-    """
-
-    threshold: float = 1e-4
-    sites: str | Sequence[str] | None = None
-    with_sites: str | Sequence[str] | None = None
-    min_distance: int = 0
-    max_r2: float | None = None
-    missing: Literal["complete", "mean"] = "complete"
-    encoding: Encoding | None = None
-    memory: float = 2e9
-    threads: int | None = None
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    permutations: int = 0
-    seed: int = 0
 
 
 def scan_pairs(
@@ -102,7 +53,7 @@ def scan_pairs(
     checkpoint
         A file that keeps finished tiles of an interrupted scan; it is removed at the end.
     options
-        Any field of :class:`ScanConfig`.
+        Any field of :class:`genoattn.scan.settings.ScanConfig`.
 
     Returns
     -------
@@ -162,29 +113,6 @@ def _permutations(
     return {"permutations": config.permutations, "permutation_t": limit, "permutation_p": p_value}
 
 
-def read_config(threshold: float, options: dict[str, Any]) -> ScanConfig:
-    """Settings given by name."""
-    unknown = set(options) - set(ScanConfig.__dataclass_fields__)
-    if unknown:
-        names = ", ".join(sorted(ScanConfig.__dataclass_fields__))
-        raise TypeError(f"scan_pairs() got an unknown setting {sorted(unknown)[0]!r}; known are {names}")
-    return ScanConfig(threshold=threshold, **options)
-
-
-def check_config(config: ScanConfig) -> None:
-    """Refuse settings out of range."""
-    if not 0 < config.threshold <= 1:
-        raise InputError(f"threshold is {config.threshold}; give a p-value above 0 and up to 1")
-    if config.missing not in ("complete", "mean"):
-        raise InputError(f"missing {config.missing!r} is unknown; choose one of complete, mean")
-    if config.threads is not None and not config.threads >= 1:
-        raise InputError(f"threads is {config.threads}; it must be 1 or more")
-    if not config.permutations >= 0:
-        raise InputError(f"permutations is {config.permutations}; it must be 0 or more")
-    if not config.memory >= 1e8:
-        raise InputError(f"memory is {config.memory:g} bytes; give at least 100 MB")
-
-
 def make_scan_design(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Design:
     """Columns as rows of int8, the trait, and the fixed effects."""
     phenotype, covariates = cohort.phenotype, cohort.covariates
@@ -237,15 +165,15 @@ def _result(
 ) -> ScanResult:
     n_tests = tally.n_pairs - tally.n_linked - tally.n_untestable
     pairs, tests = tally.found()
-    frame, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests)
+    rows, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests)
     counts = {
         "n_tests": n_tests,
         "n_untestable": tally.n_untestable + n_flat,
         "n_linked": tally.n_linked,
-        "n_reported": len(frame),
+        "n_reported": len(rows),
         "seconds_preparing": round(seconds[0], 3),
         "seconds_scanning": round(seconds[1], 3),
         **extra,
     }
     manifest = scan_manifest(cohort, vocabulary, pairs, config, counts, design.binary)
-    return ScanResult(frame, manifest, counts, tests.select(order), config.threshold)
+    return ScanResult(rows, manifest, counts, tests.select(order), config.threshold)

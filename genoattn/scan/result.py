@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from functools import cached_property
 from math import comb
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from genoattn.cohort import MISSING, Cohort
-from genoattn.interactions.multiplicity import q_values
-from genoattn.interactions.schema import Manifest, table_columns
-from genoattn.interactions.table import InteractionTable
+from genoattn.cohort import Cohort
+from genoattn.interactions.columns import TermColumns
+from genoattn.interactions.listing import format_terms
+from genoattn.interactions.schema import Manifest
 from genoattn.provenance import input_records, package_versions
-from genoattn.scan.design import Design
 from genoattn.scan.exact import PairTests
+from genoattn.scan.settings import ScanConfig
+from genoattn.scan.tails import normal_p_value
 from genoattn.tokens import Vocabulary
 from genoattn.writing import whole_directory
 
 if TYPE_CHECKING:
-    from genoattn.scan.api import ScanConfig
+    import pandas as pd
 
-_LINKED_R2 = 0.1
-_RARE_SAMPLES = 10
+    from genoattn.interactions.table import InteractionTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class ScanResult:
 
     Parameters
     ----------
-    frame
+    rows
         One row a pair, the columns of an interaction table, sorted by p-value then |coefficient|.
     manifest
         What describes the table.
@@ -48,18 +47,25 @@ class ScanResult:
         Largest p-value reported.
     """
 
-    frame: pd.DataFrame
+    rows: TermColumns
     manifest: Manifest
     counts: dict[str, Any]
     tests: PairTests
     threshold: float
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return len(self.rows)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows in pandas."""
+        return self.rows.to_frame()
 
     @property
     def table(self) -> InteractionTable:
         """The rows as an interaction table."""
+        from genoattn.interactions.table import InteractionTable
+
         return InteractionTable(self.frame, self.manifest)
 
     @property
@@ -71,25 +77,24 @@ class ScanResult:
         """A readable account: tests made, what passes, and the first rows."""
         c, order = self.counts, self.manifest.order
         what = {2: "pairs", 3: "triples"}[order]
-        significant = int((self.frame["p_value"] <= self.bonferroni).sum())
-        discoveries = int((self.frame["q_value"] < 0.05).sum())
+        p_value = self.rows["p_value"]
+        significant, discoveries = (p_value <= self.bonferroni).sum(), (self.rows["q_value"] < 0.05).sum()
         speed = c["n_tests"] / max(c["seconds_scanning"], 1e-3) / 1e6
         lines = [
-            f"Scan of {self.manifest.trait}: {c['n_tests']:,} {what} tested in {c['seconds_scanning']:.1f} s "
+            f"Scan of {self.manifest.trait}: {c['n_tests']:,} {what} tested in {c['seconds_scanning']:.2f} s "
             f"({speed:.1f} M/s), {c['n_untestable']:,} untestable, {c['n_linked']:,} left out as linked",
-            f"  {len(self.frame):,} with p <= {self.threshold:g}; {significant:,} pass Bonferroni "
+            f"  {len(self):,} with p <= {self.threshold:g}; {significant:,} pass Bonferroni "
             f"(p <= {self.bonferroni:.3g}); {discoveries:,} with q < 0.05",
         ]
         if "permutation_p" in c:
-            passing = int((self.frame["p_value"] <= c["permutation_p"]).sum())
+            passing = (p_value <= c["permutation_p"]).sum()
             lines.append(
-                f"  {passing:,} pass the 5 % threshold of {c['permutations']:,} permutations "
-                f"(|t| >= {c['permutation_t']:.3f}, p <= {c['permutation_p']:.3g})"
+                f"  {passing:,} pass the 5 % threshold of {c['permutations']:,} "
+                f"permutations (|t| >= {c['permutation_t']:.3f}, p <= {c['permutation_p']:.3g})"
             )
-        if len(self.frame) and n:
-            from genoattn.interactions.table import _format_rows
-
-            lines += ["", _format_rows(self.frame.head(n), order)]
+        if len(self) and n:
+            # A scan's coefficient is its own estimate.
+            lines += ["", format_terms(self.rows.select(slice(n)), order, estimate=False)]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -101,21 +106,22 @@ class ScanResult:
         ``STAT`` is the squared t, or Wald z, and ``P`` its chi-squared p-value with one degree of freedom, as
         PLINK has it. Pairs only.
         """
-        from scipy.special import ndtr
+        return self._plink_columns().to_frame()
 
-        f = self.frame
-        wald = (f["coefficient"] / f["se"]).to_numpy(dtype=np.float64)
-        binary = self.manifest.binary
+    def _plink_columns(self) -> TermColumns:
+        rows, binary = self.rows, self.manifest.binary
+        wald = rows["coefficient"] / rows["se"]
+        effect = np.exp(rows["coefficient"]) if binary else rows["coefficient"]
         columns = {
-            "CHR1": f["chrom_1"],
-            "SNP1": f["site_1"],
-            "CHR2": f["chrom_2"],
-            "SNP2": f["site_2"],
-            "OR_INT" if binary else "BETA_INT": np.exp(f["coefficient"]) if binary else f["coefficient"],
+            "CHR1": rows["chrom_1"],
+            "SNP1": rows["site_1"],
+            "CHR2": rows["chrom_2"],
+            "SNP2": rows["site_2"],
+            "OR_INT" if binary else "BETA_INT": effect,
             "STAT": wald**2,
-            "P": 2 * ndtr(-np.abs(wald)),
+            "P": normal_p_value(wald),
         }
-        return pd.DataFrame(columns)
+        return TermColumns(columns)
 
     def save(self, directory: str | Path, force: bool = False, plink: bool = False) -> None:
         """Write the output folder of ``genoattn scan``, whole or not at all.
@@ -129,112 +135,22 @@ class ScanResult:
         plink
             Write ``interactions.epi.qt`` (or ``.epi.cc``) too.
         """
+        manifest = self.manifest.to_json()
         files = {
-            "interactions.tsv": self.table.to_tsv(),
-            "interactions.parquet": self.table.to_parquet(),
-            "manifest.json": self.manifest.to_json().encode(),
+            "interactions.tsv": self.rows.to_tsv(),
+            "interactions.parquet": self.rows.to_parquet(manifest),
+            "manifest.json": manifest.encode(),
             "scan.json": (json.dumps(self._record(), indent=1) + "\n").encode(),
         }
         if plink:
             name = f"interactions.epi.{'cc' if self.manifest.binary else 'qt'}"
-            table = self.plink_frame().to_csv(sep="\t", index=False, float_format="%.6g")
-            files[name] = table.encode()
+            files[name] = self._plink_columns().to_tsv("%.6g")
         with whole_directory(directory, force) as work:
             for name, content in files.items():
                 (work / name).write_bytes(content)
 
     def _record(self) -> dict[str, Any]:
         return {"threshold": self.threshold, "bonferroni": self.bonferroni, **self.counts}
-
-
-def pair_rows(
-    cohort: Cohort,
-    vocabulary: Vocabulary,
-    design: Design,
-    terms: np.ndarray,
-    tests: PairTests,
-    n_tests: int,
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows of the interaction table, and which test each row is.
-
-    Parameters
-    ----------
-    cohort, vocabulary, design
-        What was scanned.
-    terms
-        Shape (n_terms, order), indices of columns.
-    tests
-        Their tests.
-    n_tests
-        The family of the q-values.
-    """
-    sites, order = cohort.sites, terms.shape[1]
-    rows: dict[str, Any] = {"order": np.full(len(terms), order, dtype=np.int64)}
-    for k in range(order):
-        site, state = vocabulary.site[terms[:, k]], vocabulary.state[terms[:, k]]
-        rows[f"site_{k + 1}"], rows[f"chrom_{k + 1}"] = sites.ids[site], sites.chrom[site]
-        rows[f"pos_{k + 1}"], rows[f"ref_{k + 1}"] = sites.pos[site], sites.ref[site]
-        rows[f"state_{k + 1}"] = np.array(
-            [
-                sites.alt[s] if vocabulary.is_dosage else sites.states[s][c]
-                for s, c in zip(site, state, strict=True)
-            ],
-            dtype=object,
-        )
-    frequency, carriers = joint_frequency(vocabulary, design.codes, terms)
-    linked = (tests.r2 >= _LINKED_R2) | _same_record(cohort, vocabulary.site[terms])
-    rows |= {
-        "coefficient": tests.coefficient,
-        "se": tests.se,
-        "statistic": tests.statistic,
-        "p_value": tests.p_value,
-        "q_value": q_values(tests.p_value, n_tests),
-        "n_samples": tests.n_samples.astype(np.int64),
-        "frequency": frequency,
-        "variance_explained": tests.explained,
-        "r2_ld": tests.r2,
-        "flag": np.where(linked, "linked", np.where(carriers < _RARE_SAMPLES, "rare", "")).astype(object),
-    }
-    frame = pd.DataFrame(rows)[table_columns(order)]
-    for name in frame.columns:
-        if name.startswith("pos_") or name == "n_samples":
-            frame[name] = frame[name].astype("Int64")
-    by_p = np.lexsort((-np.abs(tests.coefficient), tests.p_value))
-    return frame.iloc[by_p].reset_index(drop=True), by_p
-
-
-def _same_record(cohort: Cohort, site: np.ndarray) -> np.ndarray:
-    """Whether two sites of each term (n_terms, order) are alleles of one record."""
-    out = np.zeros(len(site), dtype=bool)
-    if any(cohort.sites.alt):  # columns of an alignment have no chromosome
-        for a, b in combinations(range(site.shape[1]), 2):
-            same = cohort.sites.chrom[site[:, a]] == cohort.sites.chrom[site[:, b]]
-            out |= same & (cohort.sites.pos[site[:, a]] == cohort.sites.pos[site[:, b]])
-    return out
-
-
-def joint_frequency(
-    vocabulary: Vocabulary, codes: np.ndarray, terms: np.ndarray, block: int = 256
-) -> tuple[np.ndarray, np.ndarray]:
-    """Frequency of the joint state of each term, and the number of samples that carry it.
-
-    For dosages the mean product of dosage over ploidy, and the samples with the minor allele at every site;
-    both over the samples called at all sites.
-    """
-    frequency, carriers = np.zeros(len(terms)), np.zeros(len(terms), dtype=np.int64)
-    ploidy = (vocabulary.n_states - 1)[vocabulary.site] if vocabulary.is_dosage else np.ones(len(codes))
-    for start in range(0, len(terms), block):
-        chosen = terms[start : start + block]
-        state = codes[chosen]  # (term, site, sample)
-        called = (state != MISSING).all(axis=1)
-        most = ploidy[chosen][:, :, None]
-        n = np.maximum(called.sum(axis=1), 1)
-        frequency[start : start + block] = ((state / most).prod(axis=1) * called).sum(axis=1) / n
-        minor = np.where(vocabulary.mean[chosen][:, :, None] > most / 2, most - state, state)
-        if not vocabulary.is_dosage:
-            minor = state
-        carriers[start : start + block] = ((minor > 0).all(axis=1) & called).sum(axis=1)
-    return frequency, carriers
 
 
 def scan_manifest(

@@ -13,7 +13,8 @@ from genoattn.errors import InputError
 from genoattn.scan.api import check_config, make_scan_design, read_config
 from genoattn.scan.products import choose_products
 from genoattn.scan.progress import pair_progress
-from genoattn.scan.result import ScanResult, pair_rows, scan_manifest
+from genoattn.scan.result import ScanResult, scan_manifest
+from genoattn.scan.rows import pair_rows
 from genoattn.scan.sites import choose_sites
 from genoattn.scan.triples import regress_triples, score_triples
 from genoattn.tokens import build_vocabulary, default_encoding

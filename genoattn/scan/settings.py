@@ -1,0 +1,79 @@
+"""Settings of a scan: what they are, and which values are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from genoattn.errors import InputError
+from genoattn.tokens import Encoding
+
+
+@dataclass(frozen=True)
+class ScanConfig:
+    """Settings of a scan.
+
+    Parameters
+    ----------
+    threshold
+        Largest p-value reported.
+    sites, with_sites
+        Pairs of a site of the first set with one of the second, each a list of IDs, regions
+        (``chr:from-to``) or files of them (BED or one ID a line); None for all sites.
+    min_distance
+        Sites of one chromosome nearer than this, in bases, are not paired.
+    max_r2
+        Pairs with a larger squared correlation are not tested.
+    missing
+        ``complete``: each pair on the samples called at both sites; ``mean``: missing calls count as the
+        mean of their site.
+    encoding
+        ``dosage``, ``genotype`` or ``sequence``; None for dosage or sequence.
+    memory
+        Bytes to stay under.
+    threads
+        Tiles at a time; None for all processors.
+    precision
+        Of the screen: ``float32``, ``bfloat16``, or ``auto``. The result is the same.
+    permutations
+        How often the trait is permuted for a genome-wide threshold; 0 for none.
+    seed
+        Of the permutations.
+    """
+
+    threshold: float = 1e-4
+    sites: str | Sequence[str] | None = None
+    with_sites: str | Sequence[str] | None = None
+    min_distance: int = 0
+    max_r2: float | None = None
+    missing: Literal["complete", "mean"] = "complete"
+    encoding: Encoding | None = None
+    memory: float = 2e9
+    threads: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    permutations: int = 0
+    seed: int = 0
+
+
+def read_config(threshold: float, options: dict[str, Any]) -> ScanConfig:
+    """Settings given by name."""
+    unknown = set(options) - set(ScanConfig.__dataclass_fields__)
+    if unknown:
+        names = ", ".join(sorted(ScanConfig.__dataclass_fields__))
+        raise TypeError(f"scan_pairs() got an unknown setting {sorted(unknown)[0]!r}; known are {names}")
+    return ScanConfig(threshold=threshold, **options)
+
+
+def check_config(config: ScanConfig) -> None:
+    """Refuse settings out of range."""
+    if not 0 < config.threshold <= 1:
+        raise InputError(f"threshold is {config.threshold}; give a p-value above 0 and up to 1")
+    if config.missing not in ("complete", "mean"):
+        raise InputError(f"missing {config.missing!r} is unknown; choose one of complete, mean")
+    if config.threads is not None and not config.threads >= 1:
+        raise InputError(f"threads is {config.threads}; it must be 1 or more")
+    if not config.permutations >= 0:
+        raise InputError(f"permutations is {config.permutations}; it must be 0 or more")
+    if not config.memory >= 1e8:
+        raise InputError(f"memory is {config.memory:g} bytes; give at least 100 MB")
