@@ -64,4 +64,4 @@ def pack_planes(codes: np.ndarray) -> Planes:
             packed = np.packbits(bits, axis=1, bitorder="little")
             plane[rows, : packed.shape[1]] = packed
     one, two, called = (plane.view(np.uint64) for plane in planes)
-    return Planes(one, two, called, two.any(axis=1))
+    return Planes(one, two, called, np.asarray(two.any(axis=1)))

@@ -106,6 +106,8 @@ class ColumnSummary:
         Correlation of the residual column with the trait.
     missing
         Number of missing calls.
+    on_fixed
+        Shape (n_columns, n_fixed), inner products with the fixed effects.
     varies
         Whether the fixed effects leave anything of the column: else no pair with it can be tested.
     """
@@ -115,6 +117,7 @@ class ColumnSummary:
     residual_norm: np.ndarray
     with_trait: np.ndarray
     missing: np.ndarray
+    on_fixed: np.ndarray
     varies: np.ndarray
 
 
@@ -175,6 +178,7 @@ def _summarise(design: Design) -> ColumnSummary:
     n = design.n_columns
     mean, norm2, left2, with_trait = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     missing = np.zeros(n, dtype=np.int64)
+    on_fixed = np.zeros((n, design.n_fixed))
     for start in range(0, n, _BLOCK):
         rows = slice(start, start + _BLOCK)
         codes = design.codes[rows]
@@ -186,11 +190,11 @@ def _summarise(design: Design) -> ColumnSummary:
         value -= mean[rows][:, None]
         value[gone] = 0
         norm2[rows] = value**2 @ design.weight
-        on_fixed = (value * design.weight) @ design.basis.T
-        left2[rows] = norm2[rows] - (on_fixed**2).sum(axis=1)
+        on_fixed[rows] = (value * design.weight) @ design.basis.T
+        left2[rows] = norm2[rows] - (on_fixed[rows] ** 2).sum(axis=1)
         with_trait[rows] = value @ (design.weight * design.trait)
     varies = (norm2 > 1e-12 * design.total) & (left2 > _FLAT * norm2)
     norm = np.sqrt(np.where(varies, norm2, 1.0))
     residual_norm = np.sqrt(np.where(varies, left2, 1.0))
     with_trait = np.where(varies, with_trait / residual_norm / max(design.trait_norm, 1e-300), 0.0)
-    return ColumnSummary(mean, norm, residual_norm, with_trait, missing, varies)
+    return ColumnSummary(mean, norm, residual_norm, with_trait, missing, on_fixed, varies)

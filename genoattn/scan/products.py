@@ -34,11 +34,14 @@ class Products(Protocol):
     def stack(self, parts: list[Any]) -> Any:
         """Operands below each other."""
 
-    def product(self, left: Any, right: Any) -> Any:
-        """Inner products of the rows of two operands: (left rows, right rows)."""
+    def rounded(self, operand: Any) -> np.ndarray:
+        """An operand as float32."""
 
-    def read(self, product: Any, rows: slice) -> np.ndarray:
-        """Rows of a product as float32."""
+    def stacked(self, pairs: list[tuple[Any, Any]]) -> np.ndarray:
+        """Inner products of the rows of two operands, (n_pairs, left rows, right rows).
+
+        float32, or uint16 that hold bfloat16.
+        """
 
 
 class Float32:
@@ -53,17 +56,17 @@ class Float32:
     def stack(self, parts: list[np.ndarray]) -> np.ndarray:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def product(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        if left.shape[1] <= _CHUNK:
-            return left @ right.T
-        out = left[:, :_CHUNK] @ right[:, :_CHUNK].T
-        for start in range(_CHUNK, left.shape[1], _CHUNK):
-            part = slice(start, start + _CHUNK)
-            out += left[:, part] @ right[:, part].T
-        return out
+    def rounded(self, operand: np.ndarray) -> np.ndarray:
+        return operand
 
-    def read(self, product: np.ndarray, rows: slice) -> np.ndarray:
-        return product[rows]
+    def stacked(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        out = np.empty((len(pairs), len(pairs[0][0]), len(pairs[0][1])), dtype=np.float32)
+        for k, (left, right) in enumerate(pairs):
+            np.matmul(left[:, :_CHUNK], right[:, :_CHUNK].T, out=out[k])
+            for start in range(_CHUNK, left.shape[1], _CHUNK):
+                part = slice(start, start + _CHUNK)
+                out[k] += left[:, part] @ right[:, part].T
+        return out
 
 
 class BFloat16:
@@ -85,17 +88,24 @@ class BFloat16:
 
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def product(self, left: Any, right: Any) -> Any:
-        if left.shape[1] <= _CHUNK:
-            return left @ right.t()
-        out = (left[:, :_CHUNK] @ right[:, :_CHUNK].t()).float()
-        for start in range(_CHUNK, left.shape[1], _CHUNK):
-            part = slice(start, start + _CHUNK)
-            out += left[:, part] @ right[:, part].t()
-        return out
+    def rounded(self, operand: Any) -> np.ndarray:
+        return operand.float().numpy()
 
-    def read(self, product: Any, rows: slice) -> np.ndarray:
-        return product[rows].float().numpy()
+    def stacked(self, pairs: list[tuple[Any, Any]]) -> np.ndarray:
+        import torch
+
+        shape = (len(pairs), len(pairs[0][0]), len(pairs[0][1]))
+        if pairs[0][0].shape[1] <= _CHUNK:
+            out = torch.empty(shape, dtype=torch.bfloat16)
+            for k, (left, right) in enumerate(pairs):
+                torch.matmul(left, right.t(), out=out[k])
+            return out.view(torch.int16).numpy().view(np.uint16)
+        total = torch.zeros(shape)
+        for k, (left, right) in enumerate(pairs):
+            for start in range(0, left.shape[1], _CHUNK):
+                part = slice(start, start + _CHUNK)
+                total[k] += left[:, part] @ right[:, part].t()
+        return total.numpy()
 
 
 def summing_error(n_samples: int) -> float:
