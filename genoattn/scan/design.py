@@ -10,7 +10,6 @@ import numpy as np
 from genoattn.cohort import MISSING
 from genoattn.errors import InputError
 
-_BLOCK = 1024
 # Squared length, relative to its own, of what the fixed effects leave of a column that still varies.
 _FLAT = 1e-10
 
@@ -175,24 +174,20 @@ def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.
 
 
 def _summarise(design: Design) -> ColumnSummary:
-    n = design.n_columns
-    mean, norm2, left2, with_trait = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    missing = np.zeros(n, dtype=np.int64)
-    on_fixed = np.zeros((n, design.n_fixed))
-    for start in range(0, n, _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        codes = design.codes[rows]
-        value = np.maximum(codes, 0).astype(np.float64)
-        gone = codes == MISSING
-        missing[rows] = gone.sum(axis=1)
-        called = design.total - (gone @ design.weight if missing[rows].any() else 0.0)
-        mean[rows] = value @ design.weight / np.where(called > 0, called, 1.0)
-        value -= mean[rows][:, None]
-        value[gone] = 0
-        norm2[rows] = value**2 @ design.weight
-        on_fixed[rows] = (value * design.weight) @ design.basis.T
-        left2[rows] = norm2[rows] - (on_fixed[rows] ** 2).sum(axis=1)
-        with_trait[rows] = value @ (design.weight * design.trait)
+    from genoattn.scan.fill import column_moments  # compiled code loads when it is used
+
+    vectors = np.vstack([design.basis, design.trait, np.ones(design.n_samples)]) * design.weight
+    sums = np.empty((design.n_columns, 3 + 2 * len(vectors)))
+    column_moments(design.codes, design.weight, vectors, sums)
+    missing, total, square = sums[:, 0].astype(np.int64), sums[:, 1], sums[:, 2]
+    dots, lost = np.split(sums[:, 3:], 2, axis=1)
+    of_called = vectors.sum(axis=1) - lost
+    called = of_called[:, -1]
+    mean = total / np.where(called > 0, called, 1.0)
+    centred = dots - mean[:, None] * of_called
+    norm2 = np.maximum(square - mean * total, 0.0)
+    on_fixed, with_trait = centred[:, : design.n_fixed], centred[:, design.n_fixed]
+    left2 = norm2 - (on_fixed**2).sum(axis=1)
     varies = (norm2 > 1e-12 * design.total) & (left2 > _FLAT * norm2)
     norm = np.sqrt(np.where(varies, norm2, 1.0))
     residual_norm = np.sqrt(np.where(varies, left2, 1.0))

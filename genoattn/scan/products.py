@@ -23,19 +23,17 @@ _LARGE = 2e11
 
 
 class Products(Protocol):
-    """A precision: ``unit`` is its relative rounding, half the distance from 1 to the next number."""
+    """A precision: ``unit`` is its relative rounding, half the distance from 1 to the next number.
+
+    Operands (rows, n_samples) are made as arrays of ``dtype``: float32, or uint16 that hold bfloat16.
+    """
 
     name: str
     unit: float
+    dtype: np.dtype
 
-    def operand(self, values: np.ndarray) -> Any:
-        """A matrix (rows, n_samples) rounded for multiplication."""
-
-    def stack(self, parts: list[Any]) -> Any:
-        """Operands below each other."""
-
-    def rounded(self, operand: Any) -> np.ndarray:
-        """An operand as float32."""
+    def wrap(self, entries: np.ndarray) -> Any:
+        """An operand of entries of ``dtype``."""
 
     def stacked(self, pairs: list[tuple[Any, Any]]) -> np.ndarray:
         """Inner products of the rows of two operands, (n_pairs, left rows, right rows).
@@ -49,15 +47,10 @@ class Float32:
 
     name = "float32"
     unit = 2.0**-24
+    dtype = np.dtype(np.float32)
 
-    def operand(self, values: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(values, dtype=np.float32)
-
-    def stack(self, parts: list[np.ndarray]) -> np.ndarray:
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def rounded(self, operand: np.ndarray) -> np.ndarray:
-        return operand
+    def wrap(self, entries: np.ndarray) -> np.ndarray:
+        return entries
 
     def stacked(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         out = np.empty((len(pairs), len(pairs[0][0]), len(pairs[0][1])), dtype=np.float32)
@@ -74,22 +67,15 @@ class BFloat16:
 
     name = "bfloat16"
     unit = 2.0**-9
+    dtype = np.dtype(np.uint16)
 
     def __init__(self) -> None:
         import torch  # noqa: F401  here, so that a scan's time is its own
 
-    def operand(self, values: np.ndarray) -> Any:
+    def wrap(self, entries: np.ndarray) -> Any:
         import torch
 
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(torch.bfloat16)
-
-    def stack(self, parts: list[Any]) -> Any:
-        import torch
-
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def rounded(self, operand: Any) -> np.ndarray:
-        return operand.float().numpy()
+        return torch.from_numpy(entries.view(np.int16)).view(torch.bfloat16)
 
     def stacked(self, pairs: list[tuple[Any, Any]]) -> np.ndarray:
         import torch

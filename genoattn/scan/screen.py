@@ -13,7 +13,7 @@ from genoattn.scan.products import Products
 from genoattn.scan.sides import Side, SideMaker
 from genoattn.scan.weighted import screen_weighted
 
-_STRIP = 128  # rows of a tile at a time, so that its products stay in the cache
+_STRIP = 256  # rows of a tile at a time, so that its products stay in the cache
 _NOTHING = np.zeros((0, 0), dtype=np.float32)
 
 

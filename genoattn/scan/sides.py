@@ -10,12 +10,11 @@ import numpy as np
 from genoattn.scan.bits import Planes
 from genoattn.scan.bound import Bounds
 from genoattn.scan.counted import Counted
-from genoattn.scan.design import Design, centred
+from genoattn.scan.design import Design
+from genoattn.scan.fill import fill_codes, fill_products, fill_weighted
 from genoattn.scan.gaps import Gaps
 from genoattn.scan.products import Products, summing_error
 from genoattn.scan.weighted import Lengths
-
-_PART = 1 << 18  # calls at a time, so that what operands are made of stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ class SideMaker:
         self.error = (2 * u + u * u + self.summing) * (1 + u) + u
         self.root = float(np.sqrt(design.total))
         self.unit = design.trait_norm if design.binary else self.root  # score of a correlation of 1
-        self._weight = None if planes is not None else design.weight.astype(np.float32)
+        self._weight = design.weight.astype(np.float32)
         self._basis = design.basis.astype(np.float32)
         self._trait = (design.trait * (self.unit / design.trait_norm) * self.root).astype(np.float32)
 
@@ -93,12 +92,7 @@ class SideMaker:
         return self._side(chosen, left=False)
 
     def _side(self, chosen: np.ndarray, left: bool) -> Side:
-        step = max(16, _PART // self.design.n_samples)
-        make = self._left_part if left else self._right_part
-        parts = [make(chosen[k : k + step]) for k in range(0, len(chosen), step)]
-        operands = {name: self.products.stack([p[0][name] for p in parts]) for name in parts[0][0]}
-        size = {name: np.concatenate([p[1][name] for p in parts]) for name in parts[0][1]}
-        size = {name: value.astype(np.float64) for name, value in size.items()}
+        operands, size = self._left_part(chosen) if left else self._right_part(chosen)
         columns: Counted | Lengths
         if self.planes is None:
             columns = Lengths(size["value"], size["residual"], size["moment"], size["square"])
@@ -143,78 +137,72 @@ class SideMaker:
         return (d.columns.on_fixed[chosen, 1:] / d.columns.norm[chosen, None]).astype(np.float32)
 
     def _left_part(self, chosen: np.ndarray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        x, d = self._unit(chosen), self.design
-        values = {f"fixed{k}": self._moment(x, self._basis[k]) for k in range(1, d.n_fixed)}
-        fixed2 = sum((_length(v) ** 2 for v in values.values()), np.zeros(len(chosen)))
-        size = {}
-        if self.planes is None:
-            xt = self._residual(x, chosen)
-            values |= {"value": x * self._weight, "residual": xt * self._weight}
-            values |= {"moment": self._moment(x, xt), "square": self._moment(x, x)}
-            size = {name: _length(values[name]) for name in ("value", "residual", "moment", "square")}
-            fixed2 = fixed2 + size["value"] ** 2
+        d, root = self.design, np.float32(self.root)
+        operands, size = self._weighted(chosen, left=True) if self.planes is None else ({}, {})
+        fixed2 = size["value"] ** 2 if size else np.zeros(len(chosen))
+        for k in range(1, d.n_fixed):
+            part, _, length = self._filled(chosen, self._basis[k] * root, True)
+            operands[f"fixed{k}"] = part
+            fixed2 = fixed2 + length**2
         # Columns as codes are centred only by what they are multiplied with.
-        centred_trait = self.split or self.planes is None
-        trait = self._moment(x, self._trait / np.float32(self.root)) if centred_trait else x * self._trait
-        size |= {"fixed": np.sqrt(fixed2), "trait": _length(trait)}
-        operands = {name: self.products.operand(value) for name, value in values.items()}
-        operands["trait"] = self.products.operand(trait)
-        if self.split:
-            operands["rest"] = self.products.operand(trait - self.products.rounded(operands["trait"]))
+        centre = self.split or self.planes is None
+        operands["trait"], operands["rest"], size["trait"] = self._filled(
+            chosen, self._trait, centre, self.split
+        )
+        size["fixed"] = np.sqrt(fixed2)
         return operands, size
 
     def _right_part(self, chosen: np.ndarray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        x = self._unit(chosen)
-        values = {}
-        if self.planes is None:
-            xt = self._residual(x, chosen)
-            values = {"value": x, "residual": xt, "moment": self._moment(x, xt, weighted=False)}
-            values["square"] = self._moment(x, x, weighted=False)
-        size = {name: _length(value) for name, value in values.items()}
-        operands = {name: self.products.operand(value) for name, value in values.items()}
+        operands, size = self._weighted(chosen, left=False) if self.planes is None else ({}, {})
         if self.split:
-            codes, own = self._codes(chosen)
-            size |= own
-            operands["right"] = self.products.operand(codes)
-        else:
-            size["right"] = _length(x)
-            operands["right"] = operands["value"] if values else self.products.operand(x)
+            operands["right"], own = self._codes(chosen)
+            return operands, size | own
+        if "value" in operands:
+            return operands | {"right": operands["value"]}, size | {"right": size["value"]}
+        ones = np.ones(self.design.n_samples, dtype=np.float32)
+        operands["right"], _, size["right"] = self._filled(chosen, ones, False)
         return operands, size
 
-    def _codes(self, chosen: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _filled(
+        self, chosen: np.ndarray, vector: np.ndarray, centre: bool, rest: bool = False
+    ) -> tuple[Any, Any, np.ndarray]:
+        """Unit columns times a vector (and the weights), what rounding left of them, and their lengths."""
+        columns = self.design.columns
+        shape = (len(chosen), self.design.n_samples)
+        out = np.empty(shape, dtype=self.products.dtype)
+        left = np.empty(shape if rest else (0, 0), dtype=self.products.dtype)
+        length = np.empty(len(chosen))
+        mean, scale = columns.mean[chosen].astype(np.float32), (1 / columns.norm[chosen]).astype(np.float32)
+        fill_products(self.design.codes[chosen], mean, scale, vector, self._weight, centre, out, left, length)
+        return self.products.wrap(out), self.products.wrap(left), length
+
+    def _weighted(self, chosen: np.ndarray, left: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Operands of the genotype products in a weighted inner product."""
+        d, columns = self.design, self.design.columns
+        out = np.empty((4, len(chosen), d.n_samples), dtype=self.products.dtype)
+        length = np.empty((4, len(chosen)))
+        scale = 1 / columns.norm[chosen]
+        of_column = (
+            columns.mean[chosen],
+            scale,
+            columns.norm[chosen] / columns.residual_norm[chosen],
+            columns.on_fixed[chosen] * scale[:, None],
+            self._basis,
+            self._weight,
+        )
+        as_floats = (x.astype(np.float32) for x in of_column)
+        fill_weighted(d.codes[chosen], *as_floats, self.root, left, out, length)
+        names = ("value", "residual", "moment", "square")
+        operands = {name: self.products.wrap(part) for name, part in zip(names, out, strict=True)}
+        return operands, dict(zip(names, length, strict=True))
+
+    def _codes(self, chosen: np.ndarray) -> tuple[Any, dict[str, np.ndarray]]:
         """Columns as small integers, which no rounding changes, but for imputed calls."""
         d = self.design
         norm, mean, missing = d.columns.norm[chosen], d.columns.mean[chosen], d.columns.missing[chosen]
         centre = np.round(mean)
-        codes = (d.codes[chosen] - centre[:, None]).astype(np.float32)
-        if missing.any():
-            codes = np.where(d.codes[chosen] < 0, (mean - centre)[:, None].astype(np.float32), codes)
+        out, length = np.empty((len(chosen), d.n_samples), dtype=self.products.dtype), np.empty(len(chosen))
+        whole, part = centre.astype(np.float32), (mean - centre).astype(np.float32)
+        fill_codes(d.codes[chosen], whole, part, out, length)
         imputed = np.abs(mean - centre) * np.sqrt(missing) * self.products.unit / norm
-        return codes, {"right": _length(codes) / norm, "imputed": imputed, "per_code": 1 / norm}
-
-    def _unit(self, chosen: np.ndarray) -> np.ndarray:
-        """Columns at unit length: float32."""
-        d, columns = self.design, self.design.columns
-        x = centred(d.codes[chosen], columns.mean[chosen], np.float32, bool(columns.missing[chosen].any()))
-        x *= (1 / columns.norm[chosen]).astype(np.float32)[:, None]
-        return x
-
-    def _residual(self, x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """What the fixed effects leave of unit columns, at unit length."""
-        columns = self.design.columns
-        xt = x - (x * self._weight) @ self._basis.T @ self._basis
-        return xt * (columns.norm[chosen] / columns.residual_norm[chosen]).astype(np.float32)[:, None]
-
-    def _moment(self, x: np.ndarray, y: np.ndarray, weighted: bool = True) -> np.ndarray:
-        """Products of unit columns and y at the scale of P, less their (weighted) means."""
-        values = x * y
-        values *= np.float32(self.root)
-        if self._weight is None:
-            values -= values.mean(axis=1, keepdims=True)
-            return values
-        values -= (values @ self._weight)[:, None] / np.float32(self.design.total)
-        return values * self._weight if weighted else values
-
-
-def _length(rows: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("rs,rs->r", rows, rows))
+        return self.products.wrap(out), {"right": length / norm, "imputed": imputed, "per_code": 1 / norm}
