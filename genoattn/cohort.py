@@ -12,6 +12,28 @@ MISSING = -1
 Kind = Literal["genotype", "sequence"]
 
 
+def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
+    """Samples in each state at each site.
+
+    Parameters
+    ----------
+    calls
+        Shape (n_samples, n_sites), int8, states from 0; negative where missing.
+    n_states
+        States to count.
+
+    Returns
+    -------
+    Shape (n_states, n_sites), int64.
+    """
+    counts = np.zeros((n_states, calls.shape[1]), dtype=np.int64)
+    for start in range(0, len(calls), 255):  # so many fit in a byte, which is quick to add
+        some = calls[start : start + 255]
+        for state in range(n_states):
+            counts[state] += np.add.reduce((some == state).view(np.uint8), axis=0, dtype=np.uint8)
+    return counts
+
+
 @dataclass(frozen=True, eq=False)
 class Sites:
     """The columns of a cohort: alternate alleles of VCF records, or columns of an alignment.
@@ -127,7 +149,7 @@ class Cohort:
         The columns.
     calls
         Shape (n_samples, n_sites), int8: the index of the sample's state at the site, for genotypes the
-        number of copies of the effect allele; -1 where the call is missing.
+        number of copies of the effect allele; -1 where the call is missing. In either memory layout.
     kind
         ``genotype`` (VCF and its kin) or ``sequence`` (an alignment).
     phenotype, covariates
@@ -184,7 +206,7 @@ class Cohort:
         return replace(
             self,
             samples=self.samples[index],
-            calls=self.calls[index],
+            calls=_select_rows(self.calls, index),
             phenotype=None if pheno is None else replace(pheno, values=pheno.values[index]),
             covariates=None if covar is None else replace(covar, values=covar.values[index]),
         )
@@ -198,3 +220,10 @@ class Cohort:
         n_covariates = 0 if self.covariates is None else len(self.covariates.names)
         size = f"{self.n_samples} samples x {self.n_sites} sites"
         return f"Cohort({size}, {self.kind}, {trait}, {n_covariates} covariates)"
+
+
+def _select_rows(calls: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Rows of a matrix, in its memory layout."""
+    if calls.flags.c_contiguous:
+        return calls[index]
+    return np.take(calls.T, np.arange(len(calls))[index], axis=1).T

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort
+from genoattn.cohort import MISSING, Cohort, count_states
 from genoattn.errors import InputError
 
 Encoding = Literal["dosage", "genotype", "sequence"]
@@ -121,21 +121,19 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
     else:
         site = np.repeat(np.arange(cohort.n_sites), n_states)
         state = np.concatenate([np.arange(k) for k in n_states])
-    mean, variance = _column_moments(calls, site, state)
+    mean, variance = _column_moments(calls, site, state, int(n_states.max(initial=0)))
     return Vocabulary(
         encoding, site, state, n_states, mean, variance, np.zeros(cohort.n_sites, dtype=np.int64)
     )
 
 
-def _column_moments(calls: np.ndarray, site: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _column_moments(
+    calls: np.ndarray, site: np.ndarray, state: np.ndarray, n_states: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each column over called samples; 0 where no training sample is called."""
-    mean, variance = np.zeros(len(site)), np.zeros(len(site))
-    for start in range(0, len(site), 1024):  # blocks bound the memory of the widened copy
-        block = slice(start, start + 1024)
-        value = calls[:, site[block]]
-        called = value != MISSING
-        number = np.maximum(called.sum(axis=0), 1)
-        column = np.where(state[block] < 0, value, value == state[block]).astype(np.float64) * called
-        mean[block] = column.sum(axis=0) / number
-        variance[block] = ((column - mean[block]) ** 2 * called).sum(axis=0) / number
-    return mean, variance
+    counts = count_states(calls, n_states)
+    number = np.maximum(counts.sum(axis=0), 1)[site]
+    value = np.arange(n_states)[:, None]  # of a dosage; an indicator is 1 in its own state
+    value = np.where(state < 0, value, value == state).astype(np.float64)  # (state, column)
+    mean = (value * counts[:, site]).sum(axis=0) / number
+    return mean, ((value - mean) ** 2 * counts[:, site]).sum(axis=0) / number

@@ -39,6 +39,7 @@ def read(
     alphabet: Literal["auto", "dna", "protein"] = "auto",
     features: str | PathLike[str] | None = None,
     info: Sequence[str] = (),
+    haploid: Literal["as-is", "double"] = "double",
     filters: bool = True,
     covariates_like: Covariates | None = None,
 ) -> Cohort:
@@ -72,6 +73,10 @@ def read(
         alignment column.
     info
         INFO entries of a VCF that are features of its sites.
+    haploid
+        What a haploid call among diploid ones (chrX of males) counts: ``double``, 0 or 2 copies, as PLINK
+        files hold it and as dosage compensation has it; ``as-is``, 0 or 1. Sites where all calls are haploid
+        (chrY, mitochondria) count 0 or 1, pseudo-autosomal ones as any diploid site. Give sex as a covariate.
     filters
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
@@ -86,8 +91,10 @@ def read(
     InputError
         A mistake in the input: where, what was found, what to do.
     """
-    _check_options(pheno, trait, maf, max_missing, transform, trait_type, alphabet, covar, covariates_like)
-    genotypes, read_what = _read_genotypes(Path(path), region, reference, alphabet, tuple(info))
+    _check_options(
+        pheno, trait, maf, max_missing, transform, trait_type, alphabet, haploid, covar, covariates_like
+    )
+    genotypes, read_what = _read_genotypes(Path(path), region, reference, alphabet, tuple(info), haploid)
     cohort = _match(genotypes, pheno, trait, covar, transform, trait_type, covariates_like)
     if features is not None:
         from genoattn.io.features import match_features
@@ -126,6 +133,7 @@ def _read_genotypes(
     reference: str | None,
     alphabet: Literal["auto", "dna", "protein"],
     info: tuple[str, ...],
+    haploid: Literal["as-is", "double"],
 ) -> tuple[Cohort, str]:
     """The cohort of the genotype file alone, and what was read in words."""
     name = path.name.lower()
@@ -142,12 +150,12 @@ def _read_genotypes(
     if name.endswith(_VCF):
         from genoattn.io.vcf import read_vcf
 
-        return read_vcf(path, region, info)
+        return read_vcf(path, region, info, haploid)
     bed = path if name.endswith(".bed") else Path(f"{path}.bed")
     if name.endswith(".bed") or bed.exists():
         from genoattn.io.plink import read_plink
 
-        return read_plink(bed, region)
+        return read_plink(bed, region, haploid)
     if path.suffix in _CONVERT:
         raise InputError(f"{path}: {_CONVERT[path.suffix]}")
     if not path.exists():
@@ -163,6 +171,7 @@ def _check_options(
     transform: str,
     trait_type: str,
     alphabet: str,
+    haploid: str,
     covar: object,
     covariates_like: Covariates | None,
 ) -> None:
@@ -175,6 +184,7 @@ def _check_options(
         "transform": (transform, ("none", "log", "rank")),
         "trait_type": (trait_type, ("auto", "quantitative", "binary")),
         "alphabet": (alphabet, ("auto", "dna", "protein")),
+        "haploid": (haploid, ("as-is", "double")),
     }
     for option, (value, allowed) in choices.items():
         if value not in allowed:

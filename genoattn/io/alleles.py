@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,7 @@ from genoattn.cohort import Sites
 from genoattn.errors import InputError
 
 
-@dataclass(frozen=True)
-class Allele:
+class Allele(NamedTuple):
     """One alternate allele of one record.
 
     Parameters

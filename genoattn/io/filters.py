@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort
+from genoattn.cohort import Cohort, count_states
 from genoattn.errors import InputError
 
 _DEFAULT_MAF = {"genotype": 0.01, "sequence": 0.0}
@@ -15,22 +15,27 @@ _DEFAULT_MAF = {"genotype": 0.01, "sequence": 0.0}
 
 def state_counts(cohort: Cohort) -> np.ndarray:
     """Samples in each state, shape (largest number of states, n_sites); 0 for states a site does not have."""
-    n_states = int(cohort.sites.n_states.max(initial=0))
-    return np.array([(cohort.calls == state).sum(axis=0) for state in range(n_states)])
+    return count_states(cohort.calls, int(cohort.sites.n_states.max(initial=0)))
 
 
-def missingness(cohort: Cohort) -> np.ndarray:
-    """The fraction of samples without a call, shape (n_sites,)."""
-    return (cohort.calls == MISSING).mean(axis=0)
+def missingness(counts: np.ndarray, n_samples: int) -> np.ndarray:
+    """The fraction of samples without a call, shape (n_sites,), from the samples in each state."""
+    return (n_samples - counts.sum(axis=0)) / n_samples
 
 
-def minor_frequency(cohort: Cohort) -> np.ndarray:
+def minor_frequency(cohort: Cohort, counts: np.ndarray) -> np.ndarray:
     """Minor allele frequency among the called samples, shape (n_sites,); 0 where none is called.
 
     Genotypes: the frequency f of the effect allele is its mean number of copies over the ploidy of the site
     (the largest seen), and the smaller of f and 1 - f counts. Sequences: all states but the commonest.
+
+    Parameters
+    ----------
+    cohort
+        Samples x sites.
+    counts
+        Shape (n_states, n_sites), samples in each state.
     """
-    counts = state_counts(cohort)
     called = np.maximum(counts.sum(axis=0), 1)
     if cohort.kind == "sequence":
         return np.where(counts.sum(axis=0) > 0, 1 - counts.max(axis=0) / called, 0.0)
@@ -62,13 +67,12 @@ def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: floa
     """
     maf = _DEFAULT_MAF[cohort.kind] if maf is None else maf
     counts = state_counts(cohort)
-    missing = missingness(cohort)
-    over_missing = missing > max_missing
+    over_missing = missingness(counts, cohort.n_samples) > max_missing
     n_seen = (counts > 0).sum(axis=0)
     # A site nobody is called at shows no state: that is missingness, unless the limit lets it pass.
     monomorphic = (n_seen == 1) | ((n_seen == 0) & ~over_missing)
     over_missing &= ~monomorphic
-    rare = (minor_frequency(cohort) < maf) & ~monomorphic & ~over_missing
+    rare = (minor_frequency(cohort, counts) < maf) & ~monomorphic & ~over_missing
     keep = ~(monomorphic | over_missing | rare)
     reasons = (
         f"{int(monomorphic.sum())} monomorphic, "

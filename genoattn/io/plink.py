@@ -1,8 +1,9 @@
-"""PLINK 1 binary files (.bed, .bim, .fam): copies of allele A1, read by bed-reader."""
+"""PLINK 1 binary files (.bed, .bim, .fam): copies of allele A1."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -12,10 +13,15 @@ from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_id
 from genoattn.io.text import check_file, read_lines
 
 _MAGIC = b"\x6c\x1b\x01"  # variant-major, the only order PLINK has written since 2009
-_BED_MISSING = -127
+_BLOCK_BYTES = 1 << 20
+_X = frozenset({"X", "23", "chrX"})
+# What two bits mean, 00 01 10 11: two copies of A1, missing, one, none (PLINK 1.9, "BED file format").
+_COPIES = np.array([2, MISSING, 1, 0], dtype=np.int8)
 
 
-def read_plink(path: Path, region: str | None = None) -> tuple[Cohort, str]:
+def read_plink(
+    path: Path, region: str | None = None, haploid: Literal["as-is", "double"] = "double"
+) -> tuple[Cohort, str]:
     """Read the three files of a PLINK 1 data set.
 
     The effect allele (``alt``), whose copies are counted, is **A1**, column 5 of the .bim, which PLINK 1.9
@@ -28,13 +34,14 @@ def read_plink(path: Path, region: str | None = None) -> tuple[Cohort, str]:
         The .bed file; the .bim and .fam lie beside it.
     region
         ``chr:from-to``, 1-based, both ends inside.
+    haploid
+        The files hold haploid calls (chrX of males) as homozygous, that is ``double``; ``as-is`` is refused
+        where there are sites of chrX.
 
     Returns
     -------
     The cohort before any matching or filtering, and what was read in words.
     """
-    from bed_reader import open_bed
-
     samples = _samples(path.with_suffix(".fam"))
     variants = _variants(path.with_suffix(".bim"))
     _check_bed(path, len(samples), len(variants))
@@ -47,17 +54,41 @@ def read_plink(path: Path, region: str | None = None) -> tuple[Cohort, str]:
         index = index[np.array(inside)]
         if not len(index):
             raise InputError(f"{path}: no records in region {region}; choose another region")
-    with open_bed(path, iid_count=len(samples), sid_count=len(variants), count_A1=True) as bed:
-        calls = bed.read(index=np.s_[:, index], dtype="int8", order="C")
-    calls[calls == _BED_MISSING] = MISSING
     chosen = [variants[i] for i in index]
     cure = "keep one of them, for example with: plink2 --set-all-var-ids '@:#:$r:$a' --rm-dup force-first"
     check_distinct(path.with_suffix(".bim"), chosen, cure)
-    log = ["effect allele: A1 of the .bim"]
+    log = ["effect allele: A1 of the .bim", *_about_x(path, chosen, haploid)]
     if n_shared := n_shared_ids(chosen):
         log.append(f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead")
+    calls = _calls(path, len(samples), index).T
     cohort = Cohort(np.array(samples, dtype=object), build_sites(chosen), calls, log=tuple(log))
     return cohort, f"{len(chosen)} records ({len(chosen)} sites)"
+
+
+def _calls(path: Path, n_samples: int, variants: np.ndarray) -> np.ndarray:
+    """Copies of A1 of the chosen variants: (n_chosen, n_samples), int8, -1 where missing."""
+    width = (n_samples + 3) // 4
+    packed = np.memmap(path, dtype=np.uint8, mode="r", offset=len(_MAGIC)).reshape(-1, width)
+    byte = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3  # the first sample in the lowest bits
+    four = _COPIES[byte].view(np.int32)[:, 0]  # the calls of four samples, as one number
+    out = np.empty((len(variants), n_samples), dtype=np.int8)
+    step = max(1, _BLOCK_BYTES // width)
+    for start in range(0, len(variants), step):
+        block = slice(start, start + step)
+        out[block] = np.take(four, packed[variants[block]]).view(np.int8)[:, :n_samples]
+    return out
+
+
+def _about_x(path: Path, variants: list[Allele], haploid: str) -> list[str]:
+    """What to know of the sites of chrX."""
+    n = sum(a.chrom in _X for a in variants)
+    if n and haploid == "as-is":
+        raise InputError(
+            f"{path.with_suffix('.bim')}: {n} sites of chrX, whose haploid calls PLINK files hold as 0 or 2 "
+            "copies; haploid as-is needs a VCF, or leave those sites out"
+        )
+    line = f"{n} sites of chrX: PLINK files hold haploid calls as 0 or 2 copies; give sex as a covariate"
+    return [line] if n else []
 
 
 def _columns(path: Path) -> list[list[str]]:
@@ -97,7 +128,7 @@ def _variants(path: Path) -> list[Allele]:
 
 
 def _check_bed(path: Path, n_samples: int, n_variants: int) -> None:
-    """Magic bytes and size; bed-reader does not compare the size with the .fam and .bim."""
+    """Magic bytes, and the size that the .fam and .bim call for."""
     check_file(path)
     with path.open("rb") as file:
         if file.read(3) != _MAGIC:

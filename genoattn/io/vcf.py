@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 _FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
 
 
-def read_vcf(path: Path, region: str | None = None, info: tuple[str, ...] = ()) -> tuple[Cohort, str]:
+def read_vcf(
+    path: Path,
+    region: str | None = None,
+    info: tuple[str, ...] = (),
+    haploid: Literal["as-is", "double"] = "double",
+) -> tuple[Cohort, str]:
     """Read a VCF (plain, gzip or bgzip) or BCF.
 
     Parameters
@@ -38,6 +43,9 @@ def read_vcf(path: Path, region: str | None = None, info: tuple[str, ...] = ()) 
         ``chr:from-to``, 1-based, both ends inside: the records that overlap it, found by the index.
     info
         INFO entries to keep as features of the sites.
+    haploid
+        Whether a haploid call among diploid ones, as of a male on chrX, counts 0 or 2 copies (``double``) or
+        0 or 1 (``as-is``).
 
     Returns
     -------
@@ -53,7 +61,7 @@ def read_vcf(path: Path, region: str | None = None, info: tuple[str, ...] = ()) 
         lines = _bcf_records(path, region)
     else:
         lines = _text_records(path) if region is None else _region_records(path, region)
-    reader = _Reader(path, samples, info)
+    reader = _Reader(path, samples, info, haploid == "double")
     with closing(lines):
         for line in lines:
             reader.add(line)
@@ -70,13 +78,14 @@ class _Reader:
     path: Path
     samples: list[str]
     info: tuple[str, ...] = ()
+    double: bool = True
     labels: list[list[str]] = field(default_factory=list)
     codes: GenotypeCodes = field(default_factory=GenotypeCodes)
     alleles: list[Allele] = field(default_factory=list)
     calls: list[np.ndarray] = field(default_factory=list)
     n_records: int = 0
     n_half_missing: int = 0
-    n_haploid: int = 0
+    haploid: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, line: str) -> None:
         """Read one record, a line without its end."""
@@ -96,17 +105,23 @@ class _Reader:
         alternates = alt.split(",")
         self._check_alleles(fields, genotypes, codes, 0 if alt == "." else len(alternates))
         self.n_half_missing += self.codes.n_half_missing(codes)
-        ploidy = self._ploidy(fields, codes)
+        ploidy, single = self._ploidy(fields, codes)
         for index, name in enumerate(alternates, start=1):
             several = len(alternates) > 1
             self.alleles.append(
                 Allele(self.n_records, record_id, chrom, int(pos), ref, name, several, ploidy)
             )
-            self.calls.append(self.codes.copies(codes, index))
+            copies = self.codes.copies(codes, index)
+            self.calls.append(
+                np.where(single, 2 * copies, copies) if self.double and single.any() else copies
+            )
             self.labels.append([info_label(fields[7], k, index - 1, len(alternates)) for k in self.info])
 
-    def _ploidy(self, fields: list[str], codes: np.ndarray) -> int:
-        """The largest ploidy among called samples; of mixtures, haploid among diploid alone makes sense."""
+    def _ploidy(self, fields: list[str], codes: np.ndarray) -> tuple[int, np.ndarray]:
+        """The largest ploidy among called samples, and which have a haploid call among diploid ones.
+
+        Of mixtures these alone make sense: chrX of males and females.
+        """
         ploidies = self.codes.ploidies(codes)
         largest = int(ploidies.max())
         fewer = (ploidies > 0) & (ploidies < largest)
@@ -116,20 +131,25 @@ class _Reader:
                 f"{self._where(fields)}: sample {sample} has {largest} alleles where others have fewer; "
                 "correct the genotype or set it to missing"
             )
-        self.n_haploid += int(fewer.sum())
-        return largest
+        if fewer.any():
+            n_calls, n_records = self.haploid.get(fields[0], (0, 0))
+            self.haploid[fields[0]] = (n_calls + int(fewer.sum()), n_records + 1)
+        return largest, fewer
 
     def cohort(self) -> Cohort:
         """The cohort of all records added."""
         check_distinct(self.path, self.alleles, "keep one of them, for example with: bcftools norm -d exact")
         # A record without any call takes the ploidy of the others.
         default = max(a.ploidy for a in self.alleles) or 2
-        alleles = [a if a.ploidy else replace(a, ploidy=default) for a in self.alleles]
+        alleles = [a if a.ploidy else a._replace(ploidy=default) for a in self.alleles]
         log = []
         if self.n_half_missing:
             log.append(f"{self.n_half_missing} half-missing genotypes (such as ./1) read as missing")
-        if self.n_haploid:
-            log.append(f"{self.n_haploid} haploid genotypes among diploid ones count as 0 or 1 copies")
+        log += [
+            f"{n_calls} haploid calls among diploid ones at {n_records} records of {chrom} count "
+            f"{'0 or 2' if self.double else '0 or 1'} copies; give sex as a covariate"
+            for chrom, (n_calls, n_records) in self.haploid.items()
+        ]
         if n_shared := n_shared_ids(alleles):
             log.append(
                 f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead"
