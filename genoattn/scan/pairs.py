@@ -1,88 +1,126 @@
 """The exact least-squares test of the product term of every pair of columns, by blocked matrix products.
 
-y and each column a are residualised on the covariates Z = QR: yt, at. For the product ab:
-``<ab,yt> = (A*yt)^T A``, ``<ab,at> = (A*At)^T A`` (its transpose serves b), ``<at,bt> = At^T At``,
-``<ab,ab>_resid = (A^2)^T A^2 - sum_k ((A*Q_k)^T A)^2``. A 2 x 2 elimination then gives the t of a
-regression a pair.
+y and each column a are residualised on the covariates Z = QR: yt, at. For the product P of a and b every
+pair has ``<P,yt> = <a yt, b>``, ``<P,q_k> = <a q_k, b>``, ``<P,at> = <a^2,b> - sum_k <a,q_k> <P,q_k>``
+and ``<P,P>_resid = <a^2,b^2> - sum_k <P,q_k>^2``. A 2 x 2 elimination then gives the t of a regression a
+pair. Columns of genotypes, in whatever units, have their products counted from bits.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-_EPSILON = 1e-9
+if TYPE_CHECKING:
+    from genoattn.scan.dense import Block
+
+_ROWS = 128  # of a tile at a time, whose arrays stay in the cache
+_FLAT = 1e-10  # squared length, relative to its own, of what the covariates leave of a column that varies
+_WHOLE = 1e-9  # distance from a whole number below which rounding is to blame
 
 
 def pair_tiles(
-    columns: np.ndarray, phenotypes: np.ndarray, covariates: np.ndarray, block: int = 1024
+    columns: np.ndarray,
+    phenotypes: np.ndarray,
+    covariates: np.ndarray,
+    block: int = 1024,
+    threads: int | None = None,
 ) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """t of the product of every pair of columns, beside both main effects and the covariates.
 
     Parameters
     ----------
     columns
-        Shape (n_samples, n_columns), centred, no missing values.
+        Shape (n_samples, n_columns), no missing values.
     phenotypes
         Shape (n_samples, n_traits); the products of genotypes are shared by all traits.
     covariates
         Shape (n_samples, n_covariates), without an intercept.
     block
-        Tile width; memory is about 6 + 2 n_traits tiles of block x block float64.
+        Tile width; memory is about n_traits tiles of block x block float64, beside a copy of the columns.
+    threads
+        Strips of a tile at a time; None for all processors.
 
     Yields
     ------
     Row block, column block, and t of shape (n_traits, block, block); NaN where the product cannot be
     tested. Blocks on and above the diagonal only; within a diagonal block t is symmetric.
     """
+    from threadpoolctl import ThreadpoolController
+
     n = len(phenotypes)
     q, _ = np.linalg.qr(np.column_stack([np.ones(n), covariates]))
-    y = phenotypes - q @ (q.T @ phenotypes)
-    residual = columns - q @ (q.T @ columns)
-    spread = (residual**2).sum(axis=0)
-    with_y = residual.T @ y
-    n_columns = columns.shape[1]
-    df = n - q.shape[1] - 3
-    for i in range(0, n_columns, block):
-        rows = slice(i, min(i + block, n_columns))
-        a, at = columns[:, rows], residual[:, rows]
-        for j in range(i, n_columns, block):
-            cols = slice(j, min(j + block, n_columns))
-            b, bt = columns[:, cols], residual[:, cols]
-            product_a = (a * at).T @ b
-            product_b = a.T @ (b * bt)
-            product_2 = (a**2).T @ b**2 - sum(((a * q[:, k : k + 1]).T @ b) ** 2 for k in range(q.shape[1]))
-            gram = (spread[rows][:, None], spread[cols][None, :], at.T @ bt, product_a, product_b, product_2)
-            t = np.empty((y.shape[1], a.shape[1], b.shape[1]))
-            for trait in range(y.shape[1]):
-                product_y = (a * y[:, trait : trait + 1]).T @ b
-                response = (
-                    with_y[rows, trait][:, None],
-                    with_y[cols, trait],
-                    product_y,
-                    float(y[:, trait] @ y[:, trait]),
-                )
-                t[trait] = _eliminate(gram, response, df)
-            yield rows, cols, t
+    y = np.ascontiguousarray((phenotypes - q @ (q.T @ phenotypes)).T)
+    values = np.ascontiguousarray((columns - columns.mean(axis=0)).T)
+    basis = np.ascontiguousarray(q.T)
+    n_columns = len(values)
+    libraries = ThreadpoolController()
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+        for i in range(0, n_columns, block):
+            rows = slice(i, min(i + block, n_columns))
+            left = _block(values[rows], basis)
+            for j in range(i, n_columns, block):
+                cols = slice(j, min(j + block, n_columns))
+                right = left if i == j else _block(values[cols], basis)
+                t = np.empty((len(y), len(left), len(right)))
+                with libraries.limit(limits=1):  # the threads are those of the strips
+                    strips = range(0, len(left), _ROWS)
+                    list(pool.map(lambda k: _strip(left, right, k, basis, y, t), strips))  # noqa: B023
+                yield rows, cols, t
 
 
-def _eliminate(gram: tuple[np.ndarray, ...], response: tuple, df: int) -> np.ndarray:
-    """t of the product from the 3 x 3 normal equations of (a, b, ab) of every pair of a tile."""
-    aa, bb, ab, pa, pb, pp = gram
-    ay, by, py, yy = response
-    determinant = aa * bb - ab**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Regression of the product and of y on (a, b): weights by Cramer's rule.
-        wa, wb = (pa * bb - pb * ab) / determinant, (pb * aa - pa * ab) / determinant
-        left = pp - wa * pa - wb * pb
-        cross = py - wa * ay - wb * by
-        explained = (ay**2 * bb - 2 * ay * by * ab + by**2 * aa) / determinant
-        t2 = cross**2 / left
-        t = np.sign(cross) * np.sqrt(t2 / np.maximum(yy - explained - t2, 1e-300) * df)
-    testable = (determinant > _EPSILON * aa * bb) & (left > _EPSILON * pp) & (pp > 0) & (df > 0)
-    return np.where(testable, t, np.nan)
+def _strip(left: Block, right: Block, start: int, basis: np.ndarray, y: np.ndarray, t: np.ndarray) -> None:
+    """Fill some rows of a tile; of a block with itself, the columns from there on and their transpose."""
+    from genoattn.scan.dense import genotype_part, trait_products
+    from genoattn.scan.elimination import t_statistics
+
+    rows = slice(start, min(start + _ROWS, len(left)))
+    df = y.shape[1] - len(basis) - 3
+    if df <= 0:
+        t[:, rows] = np.nan
+        return
+    symmetric = left is right
+    part = slice(start, len(right)) if symmetric else slice(0, len(right))
+    a, b = left.part(rows), right.part(part)
+    weights, _ = genotype_part(a, b, basis)
+    for k, trait in enumerate(trait_products(a, b, y, (y**2).sum(axis=1))):
+        t_statistics(weights, trait, float(df), t[k, rows, part])
+        if symmetric:
+            t[k, rows.stop :, rows] = t[k, rows, rows.stop :].T
+
+
+def _block(values: np.ndarray, basis: np.ndarray) -> Block:
+    """Centred rows (n_block, n_samples) as a block of a tile."""
+    from genoattn.scan.dense import Block
+    from genoattn.scan.genotype_sums import code_rows
+
+    on_fixed = basis[1:] @ values.T
+    norm2 = np.einsum("bs,bs->b", values, values)
+    square = norm2 - (on_fixed**2).sum(axis=0)
+    codes = _as_codes(values)
+    square = np.where((norm2 > 0) & (square > _FLAT * norm2), square, np.nan)
+    if codes is None:
+        return Block(values, square, on_fixed)
+    # t is the same in any units of the columns: those of the counts.
+    unit = np.maximum(np.ptp(codes, axis=1), 1) / np.where(norm2 > 0, np.ptp(values, axis=1), 1.0)
+    on_fixed, square = on_fixed * unit, square * unit**2
+    return Block(values * unit[:, None], square, on_fixed, code_rows(codes))
+
+
+def _as_codes(values: np.ndarray) -> np.ndarray | None:
+    """Rows as codes 0, 1 and 2, int8, where they are such numbers in other units; else None."""
+    low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
+    share = (values - low) / np.where(high > low, high - low, 1.0)
+    codes = np.rint(2 * share)
+    if not (np.abs(2 * share - codes) <= _WHOLE).all():
+        return None
+    halved = ~(codes == 1).any(axis=1, keepdims=True)
+    return np.where(halved, codes / 2, codes).astype(np.int8)
 
 
 def score_matrix(
@@ -108,12 +146,13 @@ def score_matrix(
     -------
     Symmetric, shape (n_columns, n_columns), holding the t that is nearest to zero among the phenotypes.
     """
+    from genoattn.scan.elimination import agreed
+
     rows, cols, values = [], [], []
     for row_block, col_block, t in pair_tiles(columns, phenotypes, covariates):
-        size = np.abs(np.nan_to_num(t)).min(axis=0)
-        agree = np.abs(np.sign(t).sum(axis=0)) == len(t)
-        i, j = np.nonzero(agree & (size >= threshold))
-        value = size[i, j] * np.sign(t[0, i, j])
+        score = agreed(t, max(threshold, np.nextafter(0, 1)))
+        i, j = np.nonzero(score)
+        value = score[i, j]
         i, j = i + row_block.start, j + col_block.start
         keep = (i < j) & (site[i] != site[j])
         rows.append(i[keep])
