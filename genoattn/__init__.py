@@ -12,6 +12,7 @@ _HOME = {
     "OutputError": "genoattn.errors",
     "read": "genoattn.io",
     "scan_pairs": "genoattn.scan.api",
+    "scan_traits": "genoattn.scan.traits",
     "scan_triples": "genoattn.scan.triple_api",
     "fit": "genoattn.fitting",
     "FitConfig": "genoattn.settings",

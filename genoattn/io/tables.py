@@ -52,7 +52,7 @@ def read_table(path: Path) -> Table:
     ids = columns.pop(id_column)
     if id_column == "IID":
         columns.pop("FID", None)
-    _check_ids(path, ids)
+    check_ids(path, ids)
     return Table(path, ids, columns)
 
 
@@ -101,7 +101,8 @@ def _check_header(path: Path, header: list[str]) -> None:
         )
 
 
-def _check_ids(path: Path, ids: tuple[str, ...]) -> None:
+def check_ids(path: Path, ids: tuple[str, ...]) -> None:
+    """Raise InputError if a sample ID is missing or occurs twice."""
     seen: set[str] = set()
     for i, sample in enumerate(ids, start=1):
         if sample in MISSING_TEXT:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.exact import regress_pairs, t_p_value
+from genoattn.scan.exact import regress_pairs
 from genoattn.scan.logistic import binary_design, logistic_pairs
 from genoattn.scan.products import Float32, Products, choose_products
 from genoattn.scan.progress import pair_progress
@@ -22,6 +23,7 @@ from genoattn.scan.rows import pair_rows
 from genoattn.scan.scope import Scope, make_scope
 from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
+from genoattn.scan.tails import normal_p_value, t_p_value
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
 _TILE = 1024
@@ -67,60 +69,125 @@ def scan_pairs(
     """
     config = read_config(threshold, options)
     check_config(config)
+    return scan_columns(prepare(cohort, config), cohort, config, progress, checkpoint)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What traits of the same samples share.
+
+    Parameters
+    ----------
+    vocabulary
+        The columns.
+    codes
+        Shape (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing. Read-only.
+    scope
+        Which pairs of them to test.
+    seconds
+        What preparing took.
+    """
+
+    vocabulary: Vocabulary
+    codes: np.ndarray
+    scope: Scope
+    seconds: float
+
+
+def prepare(cohort: Cohort, config: ScanConfig) -> Prepared:
+    """The columns of a cohort and the pairs to test, whatever the trait."""
     began = time.perf_counter()
-    phenotype = cohort.phenotype
-    if phenotype is None:
-        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     vocabulary = build_vocabulary(cohort, config.encoding or default_encoding(cohort))
-    design = make_scan_design(cohort, vocabulary, config)
     scope = _scope(cohort, vocabulary, config)
-    usable = scope.restrict(design.columns.varies)
-    threads = config.threads or len(os.sched_getaffinity(0))
-    work = len(usable.rows) * len(usable.cols) * design.n_samples * (4 + design.n_fixed)
-    products = choose_products(config.precision, work)
-    settings = _settings(design, usable, config, products, threads)
-    tester = logistic_pairs if design.binary else regress_pairs
-    engine = Engine(design, phenotype.values, usable, products, settings, tester)
-    n_pairs = scope.n_pairs()
+    return Prepared(vocabulary, column_codes(cohort, vocabulary), scope, time.perf_counter() - began)
+
+
+def scan_columns(
+    prepared: Prepared,
+    cohort: Cohort,
+    config: ScanConfig,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+) -> ScanResult:
+    """The scan of one trait; all scans of pairs come through here.
+
+    Parameters
+    ----------
+    prepared
+        Columns and scope, of the cohort's samples.
+    cohort
+        With the trait, and the covariates.
+    config
+        As :func:`prepare` had it.
+    progress, checkpoint
+        As in :func:`scan_pairs`.
+    """
+    began = time.perf_counter()
+    if cohort.phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes)
+    usable = prepared.scope.restrict(design.columns.varies)
+    engine = _engine(design, cohort.phenotype.values, usable, config)
+    n_pairs, n_usable = prepared.scope.n_pairs(), usable.n_pairs()
     if n_pairs == 0:
         raise InputError("no pair of sites is left to test; widen the sets of sites or the limits")
-    n_flat = n_pairs - usable.n_pairs()
-    state = Checkpoint(checkpoint, design, phenotype.values, usable, settings)
+    state = Checkpoint(checkpoint, design, cohort.phenotype.values, usable, engine.settings)
     tally = state.load(len(engine.tiles))
     scanned = time.perf_counter()
-    with pair_progress(progress, n_pairs - n_flat, tally.n_pairs) as advance, state:
+    with pair_progress(progress, n_usable, tally.n_pairs) as advance, state:
         for number, result in engine.run(tally.todo):
             tally.add(number, result)
             state.save_now_and_then(tally)
             advance(result.n_pairs)
-    seconds = time.perf_counter() - scanned
+    counts: dict[str, Any] = {
+        "seconds_preparing": round(prepared.seconds + scanned - began, 3),
+        "seconds_scanning": round(time.perf_counter() - scanned, 3),
+    }
     state.remove()
-    extra = {} if not config.permutations else _permutations(design, usable, config, threads, progress)
-    return _result(cohort, vocabulary, config, design, tally, n_flat, (scanned - began, seconds), extra)
+    if config.permutations:
+        counts |= _permutations(design, usable, config, progress)
+    return _result(cohort, prepared.vocabulary, config, design, tally, n_pairs - n_usable, counts)
 
 
-def _permutations(
-    design: Design, scope: Scope, config: ScanConfig, threads: int, progress: bool
-) -> dict[str, float]:
-    """The 5 % genome-wide threshold of |t| over permutations, and its p-value."""
+def _engine(design: Design, trait: np.ndarray, scope: Scope, config: ScanConfig) -> Engine:
+    """The engine of a scan, in the precision and on the threads of its settings."""
+    work = len(scope.rows) * len(scope.cols) * design.n_samples * (4 + design.n_fixed)
+    products = choose_products(config.precision, work)
+    settings = _settings(design, scope, config, products)
+    tester = logistic_pairs if design.binary else regress_pairs
+    return Engine(design, trait, scope, products, settings, tester)
+
+
+def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bool) -> dict[str, float]:
+    """The 5 % genome-wide threshold of |t| (binary traits: |z|) over permutations, and its p-value."""
     from genoattn.scan.permute import permuted_maxima
 
     with pair_progress(progress, scope.n_pairs()) as advance:
         rng = np.random.default_rng(config.seed)
-        maxima = permuted_maxima(design, scope, config.permutations, rng, threads, advance)
+        maxima = permuted_maxima(design, scope, config.permutations, rng, config.n_threads, advance)
     limit = float(np.quantile(maxima, 0.95, method="higher"))
-    p_value = float(t_p_value(np.array(limit), design.n_samples - design.n_fixed - 3))
+    df = design.n_samples - design.n_fixed - 3
+    p_value = float(normal_p_value(np.array(limit)) if design.binary else t_p_value(np.array(limit), df))
     return {"permutations": config.permutations, "permutation_t": limit, "permutation_p": p_value}
 
 
-def make_scan_design(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Design:
-    """Columns as rows of int8, the trait, and the fixed effects."""
-    phenotype, covariates = cohort.phenotype, cohort.covariates
-    assert phenotype is not None
+def column_codes(cohort: Cohort, vocabulary: Vocabulary) -> np.ndarray:
+    """Columns as rows, (n_columns, n_samples), int8, -1 where missing; read-only, as the calls are."""
     codes = np.ascontiguousarray(cohort.calls.T)
     if not vocabulary.is_dosage:
         state = codes[vocabulary.site]
         codes = np.where(state < 0, -1, state == vocabulary.state[:, None]).astype(np.int8)
+    codes.flags.writeable = False
+    return codes
+
+
+def make_scan_design(
+    cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig, codes: np.ndarray | None = None
+) -> Design:
+    """Columns, the trait, and the fixed effects; ``codes`` are those of :func:`column_codes`, if at hand."""
+    phenotype, covariates = cohort.phenotype, cohort.covariates
+    assert phenotype is not None
+    codes = column_codes(cohort, vocabulary) if codes is None else codes
     values = np.zeros((cohort.n_samples, 0)) if covariates is None else covariates.values
     names = () if covariates is None else covariates.names
     n_fixed = 1 + values.shape[1]
@@ -140,8 +207,9 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
     return make_scope(cohort.sites, vocabulary.site, chosen[0], chosen[1], config.min_distance, config.max_r2)
 
 
-def _settings(design: Design, scope: Scope, config: ScanConfig, products: Products, threads: int) -> Settings:
+def _settings(design: Design, scope: Scope, config: ScanConfig, products: Products) -> Settings:
     """Tiles that fit in the memory, beside the calls as the cohort and the scan hold them."""
+    threads = config.n_threads
     room = max(config.memory - 2 * design.codes.nbytes - 3e8, 5e7)
     bytes_each = design.n_samples * (4 if isinstance(products, Float32) else 2)
     operands = 6 + design.n_fixed  # of a column among the rows of a tile; among its columns five
@@ -160,9 +228,9 @@ def _result(
     design: Design,
     tally: Tally,
     n_flat: int,
-    seconds: tuple[float, float],
-    extra: dict[str, float],
+    counts: dict[str, Any],
 ) -> ScanResult:
+    """What was found, with ``n_flat`` pairs of columns that do not vary among the untestable."""
     n_tests = tally.n_pairs - tally.n_linked - tally.n_untestable
     pairs, tests = tally.found()
     rows, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests)
@@ -171,9 +239,7 @@ def _result(
         "n_untestable": tally.n_untestable + n_flat,
         "n_linked": tally.n_linked,
         "n_reported": len(rows),
-        "seconds_preparing": round(seconds[0], 3),
-        "seconds_scanning": round(seconds[1], 3),
-        **extra,
+        **counts,
     }
     manifest = scan_manifest(cohort, vocabulary, pairs, config, counts, design.binary)
     return ScanResult(rows, manifest, counts, tests.select(order), config.threshold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -54,6 +55,14 @@ class ScanConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     permutations: int = 0
     seed: int = 0
+
+    @property
+    def n_threads(self) -> int:
+        """``threads``, or the processors this process may use."""
+        if self.threads is not None:
+            return self.threads
+        # macOS and Windows do not say which processors a process may use.
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_config(threshold: float, options: dict[str, Any]) -> ScanConfig:

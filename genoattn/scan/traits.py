@@ -1,0 +1,132 @@
+"""scan_traits(cohort, traits) -> {trait: ScanResult}: many traits, each on the samples that have it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genoattn.cohort import Cohort
+from genoattn.errors import InputError
+from genoattn.io.tables import Table, check_ids, list_names, numeric_column, read_table
+from genoattn.io.traits import TraitType, Transform, build_phenotype
+from genoattn.scan.api import prepare, scan_columns
+from genoattn.scan.result import ScanResult
+from genoattn.scan.settings import check_config, read_config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_log = logging.getLogger(__name__)
+
+
+def scan_traits(
+    cohort: Cohort,
+    traits: pd.DataFrame | str | PathLike[str],
+    threshold: float = 1e-4,
+    *,
+    names: Sequence[str] | None = None,
+    transform: Transform = "none",
+    trait_type: TraitType = "auto",
+    progress: bool = False,
+    **options: object,
+) -> dict[str, ScanResult]:
+    """Scan the pairs of a cohort for several traits.
+
+    Parameters
+    ----------
+    cohort
+        Samples x sites, with the covariates; its own phenotype, if it has one, is not used.
+    traits
+        A table of phenotypes as :func:`genoattn.read` takes it, or a DataFrame with sample IDs in a column
+        ``IID`` or ``sample``, or else as its index.
+    threshold
+        Largest p-value reported.
+    names
+        Which traits; None for all of the table.
+    transform, trait_type
+        Of every trait, as in :func:`genoattn.read`.
+    progress
+        Show pairs per second and the time left on stderr.
+    options
+        Any field of :class:`genoattn.scan.settings.ScanConfig`.
+
+    Returns
+    -------
+    For each trait what :func:`genoattn.scan_pairs` finds on the samples that have a value of it; how many
+    do not is logged. q-values are of one trait each. Sites without variation among them count as untestable.
+
+    Raises
+    ------
+    InputError
+        Where the table has no such trait or no sample of the cohort, or a trait cannot be scanned.
+    """
+    config = read_config(threshold, options)
+    check_config(config)
+    where, values = _values(cohort, traits, names)
+    results: dict[str, ScanResult] = {}
+    for called, together in _same_samples(where, values):
+        kept = cohort if called.all() else cohort.select_samples(called)
+        prepared = prepare(kept, config)
+        for name in together:
+            phenotype, lines = build_phenotype(
+                where, name, kept.samples, values[name][called], trait_type, transform
+            )
+            dropped = f"trait {name}: {int((~called).sum())} samples without a value dropped"
+            for line in lines if called.all() else [*lines, dropped]:
+                _log.info("%s", line)
+            results[name] = scan_columns(prepared, replace(kept, phenotype=phenotype), config, progress)
+    return {name: results[name] for name in values}
+
+
+def _same_samples(where: Path, values: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Which samples have a value, and the traits of which just these have one: they share their columns."""
+    groups: dict[bytes, list[str]] = {}
+    for name, value in values.items():
+        if np.isnan(value).all():
+            raise InputError(
+                f"{where}: no sample of the genotypes has a value of trait '{name}'; leave it out"
+            )
+        groups.setdefault(np.isnan(value).tobytes(), []).append(name)
+    for together in groups.values():
+        yield ~np.isnan(values[together[0]]), together
+
+
+def _values(
+    cohort: Cohort, traits: pd.DataFrame | str | PathLike[str], names: Sequence[str] | None
+) -> tuple[Path, dict[str, np.ndarray]]:
+    """What to call the table, and by trait a value for each sample of the cohort, NaN where there is none."""
+    table = read_table(Path(traits)) if isinstance(traits, str | PathLike) else _table(traits)
+    chosen = list(table.columns) if names is None else list(dict.fromkeys(names))
+    if not chosen:
+        raise InputError(f"{table.path}: no trait beside the sample IDs; add a column of phenotypes")
+    for name in chosen:
+        if name not in table.columns:
+            raise InputError(f"{table.path}: no trait '{name}'; there are: {list_names(table.columns)}")
+    rows = table.rows(cohort.samples)
+    if (rows < 0).all():
+        raise InputError(
+            f"{table.path}: no sample in common with the genotypes; IDs there: {list_names(table.ids, 3)}"
+        )
+    return table.path, {
+        name: np.append(numeric_column(table, name, "trait"), np.nan)[rows] for name in chosen
+    }
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    """A DataFrame as a table of text, as if it had been read."""
+    path = Path("traits")
+    id_column = next((name for name in ("IID", "sample") if name in frame.columns), None)
+    ids = tuple(str(sample) for sample in (frame.index if id_column is None else frame[id_column]))
+    check_ids(path, ids)
+    texts = frame.drop(columns=[name for name in (id_column, "FID") if name in frame.columns])
+    columns = {
+        str(name): tuple(np.where(texts[name].isna(), "NA", texts[name].astype(str)))
+        for name in texts.columns
+    }
+    return Table(path, ids, columns)
