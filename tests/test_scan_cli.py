@@ -1,12 +1,15 @@
 """genoattn scan: what it writes, prints and refuses."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from cli_files import run_in_process, write_cohort
+from cli_files import random_genotypes, run_in_process, sample_ids, vcf_records, write_cohort, write_pheno
+from vcf_files import write_vcf
 
 import genoattn
 
@@ -71,7 +74,10 @@ def test_refusals_leave_nothing(cli, tmp_path):
         (["--sites", "rs99"], "site set 'rs99': no site with this ID"),
         (["--threshold", "2"], "threshold is 2.0; give a p-value"),
         (["--order", "3", "--format", "plink"], "PLINK has no format for triples; leave --format out"),
+        (["--order", "3", "--trait", "y", "--trait", "z"], "triples are scanned for one trait at a time"),
         (["--trait", "z"], "no trait 'z'; there are: y"),
+        (["--trait", "y", "--trait", "z"], "no trait 'z'; there are: y"),
+        (["--trait", "y", "--trait", "a/b"], "trait 'a/b' cannot name a folder; rename the column"),
     ):
         outcome = cli("scan", vcf, "--pheno", pheno, "-o", out, "--quiet", *options)
         assert outcome.status == 2
@@ -82,3 +88,93 @@ def test_refusals_leave_nothing(cli, tmp_path):
     out.mkdir()
     outcome = cli("scan", vcf, "--pheno", pheno, "-o", out, "--quiet")
     assert "already exists; give another output" in outcome.err
+
+
+def test_force_spares_what_is_not_ours(cli, tmp_path):
+    vcf, pheno = write_cohort(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "precious").write_text("kept")
+    outcome = cli("scan", vcf, "--pheno", pheno, "-o", out, "--force")
+    assert outcome.status == 2
+    assert "holds no output of genoattn, so --force leaves it alone" in outcome.err
+    assert "samples with genotypes" not in outcome.err  # said before the scan, not after
+    assert (out / "precious").read_text() == "kept"
+    outcome = cli("scan", vcf, "--pheno", pheno, "-o", pheno, "--force")
+    assert outcome.status == 2
+    assert pheno.read_text().startswith("IID")
+
+
+def test_several_traits(cli, tmp_path):
+    vcf, _ = write_cohort(tmp_path)
+    rng = np.random.default_rng(4)
+    high = rng.normal(size=30).round(6).astype(object)
+    high[[2, 9]] = "NA"
+    sick = rng.permutation([1, 2] * 15)
+    pheno = write_pheno(tmp_path / "traits.tsv", high=high, sick=sick, other=rng.normal(size=30))
+    out = tmp_path / "out"
+    arguments = ["scan", vcf, "--pheno", pheno, "--threshold", "1", "--format", "plink", "-o"]
+    chosen = ["--trait", "sick", "--trait", "high"]
+    outcome = cli(*arguments, out, *chosen)
+    assert outcome.status == 0
+    assert sorted(p.name for p in out.iterdir()) == ["high", "manifest.json", "sick", "traits.tsv"]
+    assert "Scan of sick: 15 pairs tested" in outcome.out
+    assert "trait high: 2 samples without a value dropped" in outcome.err
+    for name, ending in (("high", "qt"), ("sick", "cc")):
+        alone = tmp_path / f"{name}_alone"
+        assert cli(*arguments, alone, "--trait", name).status == 0
+        for file in ("interactions.tsv", f"interactions.epi.{ending}"):
+            assert (out / name / file).read_bytes() == (alone / file).read_bytes()
+        both = [genoattn.load_interactions(folder).manifest.inputs for folder in (out / name, alone)]
+        assert both[0] == both[1]
+    table = pd.read_csv(out / "traits.tsv", sep="\t")
+    assert table["trait"].tolist() == ["sick", "high"]
+    assert table[["n_samples", "n_tests", "n_reported"]].to_numpy().tolist() == [[30, 15, 15], [28, 15, 15]]
+    frame = genoattn.load_interactions(out / "high").frame
+    assert table["smallest_p_value"][1] == pytest.approx(frame["p_value"].min())
+    assert table["bonferroni"].tolist() == pytest.approx([0.05 / 15] * 2)
+    assert table["n_bonferroni"][1] == (frame["p_value"] <= 0.05 / 15).sum()
+    assert cli(*arguments, out, *chosen).status == 2
+    assert cli(*arguments, out, *chosen, "--force").status == 0
+    none = cli("scan", vcf, "--pheno", pheno, "--threshold", "1e-30", "-o", tmp_path / "none", *chosen)
+    assert none.status == 0
+    assert pd.read_csv(tmp_path / "none" / "traits.tsv", sep="\t")["smallest_p_value"].isna().all()
+
+
+def test_haploid_calls(cli, tmp_path):
+    genotypes = random_genotypes()
+    genotypes[5, :10] = ["0", "1"] * 5
+    vcf = write_vcf(tmp_path / "x.vcf", sample_ids(), vcf_records(genotypes))
+    pheno = write_pheno(tmp_path / "pheno.tsv")
+    tables = []
+    for way, copies in (("double", "0 or 2"), ("as-is", "0 or 1")):
+        out = tmp_path / way
+        options = [] if way == "double" else ["--haploid", way]
+        outcome = cli("scan", vcf, "--pheno", pheno, "--threshold", "1", "-o", out, *options)
+        assert f"10 haploid calls among diploid ones at 1 records of 1 count {copies} copies" in outcome.err
+        tables.append(genoattn.load_interactions(out).frame)
+    assert not tables[0]["coefficient"].equals(tables[1]["coefficient"])
+
+
+def test_loads_no_slow_library(tmp_path):
+    """A scan of PLINK files needs neither torch nor pandas: they take longer than it does."""
+    n = 24
+    rng = np.random.default_rng(6)
+    (tmp_path / "x.bed").write_bytes(
+        b"\x6c\x1b\x01" + rng.choice([0, 2, 3], 5 * n).astype(np.uint8).tobytes()
+    )
+    (tmp_path / "x.bim").write_text("".join(f"1 rs{k} 0 {k} A G\n" for k in range(1, 21)))
+    (tmp_path / "x.fam").write_text("".join(f"{s} {s} 0 0 0 -9\n" for s in sample_ids(n)))
+    write_pheno(tmp_path / "p.tsv", n)
+    code = (
+        "import sys\nfrom genoattn_cli.main import run\n"
+        "status = run(sys.argv[1:])\n"
+        "slow = {'torch', 'pandas', 'scipy.stats', 'statsmodels', 'rich', 'matplotlib', 'pysam'}\n"
+        "sys.exit(status or ', '.join(sorted(slow & set(sys.modules))) or 0)"
+    )
+    arguments = ["scan", "x", "--pheno", "p.tsv", "-o", "out", "--quiet", "--threshold", "0.05"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / "interactions.parquet").exists()

@@ -1,13 +1,16 @@
 """Which pairs are tested: sets, distances, linkage; the checkpoint; settings out of range."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from oracles import make_cohort
 from oracles_scan import scan_cohort_data
+from vcf_files import record, write_vcf
 
 import genoattn
+from genoattn.cohort import Phenotype
 from genoattn.scan import engine
 
 N_SITES = 12
@@ -61,6 +64,32 @@ def test_distance_and_linkage(cohort):
     linked = whole.frame["r2_ld"] > 0.05
     assert 3 < limited.counts["n_linked"] == linked.sum()
     assert len(limited.frame) == (~linked).sum() == limited.counts["n_tests"]
+
+
+def test_alleles_of_one_record_are_no_pair(tmp_path):
+    rng = np.random.default_rng(7)
+    words = np.array(["0/0", "0/1", "1/1", "0/2", "1/2", "2/2"])
+    biallelic = [record(rng.choice(words[:3], 40), pos=p, name=f"rs{p}") for p in (1, 2, 3)]
+    triallelic = record(rng.choice(words, 40), pos=2, name="rsm", alt="G,<DEL>")
+    spanning = record(rng.choice(words, 40), pos=3, name="rsx", alt="G,*")
+    vcf = write_vcf(tmp_path / "x.vcf", [f"i{k}" for k in range(40)], [*biallelic, triallelic, spanning])
+    cohort = replace(
+        genoattn.read(vcf, filters=False), phenotype=Phenotype("y", rng.normal(size=40), binary=False)
+    )
+    ids = ["rs1", "rs2", "rs3", "rsm:G", "rsm:<DEL>", "rsx:G", "rsx:*"]
+    assert cohort.sites.ids.tolist() == ids
+    one_site = [{"rsm:G", "rsm:<DEL>"}, {"rsx:G", "rsx:*"}]
+    expected = {frozenset(pair) for pair in combinations(ids, 2)} - {frozenset(pair) for pair in one_site}
+    found = genoattn.scan_pairs(cohort, threshold=1.0)
+    assert found.counts["n_tests"] + found.counts["n_untestable"] == len(expected) == 19
+    assert {frozenset(pair) for pair in found.frame[["site_1", "site_2"]].to_numpy()} <= expected
+    # Alleles of other records at the same position are a pair, which is said to be linked.
+    pair = found.frame[(found.frame["site_1"] == "rs2") & (found.frame["site_2"] == "rsm:G")]
+    assert pair["flag"].tolist() == ["linked"]
+    named = genoattn.scan_pairs(cohort, threshold=1.0, sites="rsm:G", with_sites="rsm:<DEL>,rs1")
+    assert named.counts["n_tests"] == 1
+    near = genoattn.scan_pairs(cohort, threshold=1.0, min_distance=1)
+    assert near.counts["n_tests"] + near.counts["n_untestable"] == 19 - 2 - 2
 
 
 def test_an_interrupted_scan_goes_on(cohort, tmp_path, monkeypatch):

@@ -11,48 +11,16 @@ import typer
 from genoattn_cli import options
 
 
-class Transform(StrEnum):
-    none = "none"
-    log = "log"
-    rank = "rank"
-
-
-class TraitType(StrEnum):
-    auto = "auto"
-    quantitative = "quantitative"
-    binary = "binary"
-
-
-class EncodingName(StrEnum):
-    auto = "auto"
-    dosage = "dosage"
-    genotype = "genotype"
-    sequence = "sequence"
-
-
 class AttentionName(StrEnum):
     hyper = "hyper"
     feature = "feature"
     linear = "linear"
 
 
-class Alphabet(StrEnum):
-    auto = "auto"
-    dna = "dna"
-    protein = "protein"
-
-
 def command(
     cohort: options.Cohort,
-    pheno: Annotated[
-        Path,
-        typer.Option(
-            "--pheno", metavar="TABLE", help="Phenotypes: TSV or CSV with an IID column.", show_default=False
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
-    ],
+    pheno: options.Pheno,
+    output: options.Folder,
     trait: Annotated[
         str | None,
         typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
@@ -62,13 +30,9 @@ def command(
     gauge: Annotated[
         options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")
     ] = options.GaugeName.frequency,
-    transform: Annotated[Transform, typer.Option("--transform", help="Of the phenotype.")] = Transform.none,
-    trait_type: Annotated[
-        TraitType, typer.Option("--trait-type", help="auto takes 0/1 and 1/2 for binary.")
-    ] = TraitType.auto,
-    encoding: Annotated[
-        EncodingName, typer.Option("--encoding", help="auto: dosage, or sequence for FASTA.")
-    ] = EncodingName.auto,
+    transform: options.Transform = options.TransformName.none,
+    trait_type: options.Type = options.TraitType.auto,
+    encoding: options.Encoding = options.EncodingName.auto,
     attention: Annotated[
         AttentionName,
         typer.Option("--attention", help="feature couples features of tokens, linear takes all pairs."),
@@ -86,19 +50,9 @@ def command(
         ),
     ] = None,
     region: options.Region = None,
-    maf: Annotated[
-        float | None,
-        typer.Option(
-            "--maf",
-            min=0,
-            max=0.5,
-            help="Drop sites below this minor allele frequency. (default: 0.01; FASTA 0)",
-            show_default=False,
-        ),
-    ] = None,
-    max_missing: Annotated[
-        float, typer.Option("--max-missing", min=0, max=1, help="Drop sites with more missing calls.")
-    ] = 0.1,
+    maf: options.Maf = None,
+    max_missing: options.MaxMissing = 0.1,
+    haploid: options.Haploid = options.HaploidName.double,
     reference: Annotated[
         str | None,
         typer.Option(
@@ -108,7 +62,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    alphabet: Annotated[Alphabet, typer.Option("--alphabet", help="Of a FASTA.")] = Alphabet.auto,
+    alphabet: options.Alphabet = options.AlphabetName.auto,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Most factors an order.")] = 32,
     penalty: Annotated[
         float, typer.Option("--penalty", min=0, help="Multiple of the sparse penalty that noise calls for.")
@@ -139,7 +93,7 @@ def command(
     options.set_threads(threads)
     import genoattn
 
-    data = genoattn.read(
+    data = options.read_cohort(
         cohort,
         pheno,
         trait,
@@ -147,20 +101,20 @@ def command(
         region=region,
         maf=maf,
         max_missing=max_missing,
-        transform=transform.value,
-        trait_type=trait_type.value,
+        haploid=haploid,
+        transform=transform,
+        trait_type=trait_type,
         reference=reference,
-        alphabet=alphabet.value,
+        alphabet=alphabet,
         features=features,
         info=feature_info.split(",") if feature_info else (),
     )
-    options.report(data)
     result = genoattn.fit(
         data,
         progress=not quiet,
         order=order,
         gauge=gauge.value,
-        encoding=None if encoding is EncodingName.auto else encoding.value,
+        encoding=options.chosen_encoding(encoding),
         attention=attention.value,
         rank=rank,
         penalty=penalty,

@@ -6,7 +6,7 @@ import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,9 +22,58 @@ class GaugeName(StrEnum):
     frequency = "frequency"
 
 
+class TransformName(StrEnum):
+    """Transformation of a quantitative trait."""
+
+    none = "none"
+    log = "log"
+    rank = "rank"
+
+
+class TraitType(StrEnum):
+    """How the values of a trait are taken."""
+
+    auto = "auto"
+    quantitative = "quantitative"
+    binary = "binary"
+
+
+class EncodingName(StrEnum):
+    """What is a column of the model."""
+
+    auto = "auto"
+    dosage = "dosage"
+    genotype = "genotype"
+    sequence = "sequence"
+
+
+class AlphabetName(StrEnum):
+    """Letters of an alignment."""
+
+    auto = "auto"
+    dna = "dna"
+    protein = "protein"
+
+
+class HaploidName(StrEnum):
+    """What a haploid call among diploid ones counts."""
+
+    double = "double"
+    as_is = "as-is"
+
+
 COHORT_HELP = "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix or .bed, or aligned FASTA (.fasta, .fa, also .gz)."
 
 Cohort = Annotated[Path, typer.Argument(metavar="COHORT", help=COHORT_HELP, show_default=False)]
+Pheno = Annotated[
+    Path,
+    typer.Option(
+        "--pheno", metavar="TABLE", help="Phenotypes: TSV or CSV with an IID column.", show_default=False
+    ),
+]
+Folder = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
+]
 Covar = Annotated[
     Path | None,
     typer.Option("--covar", metavar="TABLE", help="Covariates, matched by IID.", show_default=False),
@@ -34,6 +83,27 @@ Region = Annotated[
     typer.Option(
         "--region", metavar="CHR:FROM-TO", help="Only these sites of an indexed VCF.", show_default=False
     ),
+]
+Transform = Annotated[TransformName, typer.Option("--transform", help="Of the phenotype.")]
+Type = Annotated[TraitType, typer.Option("--trait-type", help="auto takes 0/1 and 1/2 for binary.")]
+Encoding = Annotated[EncodingName, typer.Option("--encoding", help="auto: dosage, or sequence for FASTA.")]
+Maf = Annotated[
+    float | None,
+    typer.Option(
+        "--maf",
+        min=0,
+        max=0.5,
+        help="Drop sites below this minor allele frequency. (default: 0.01; FASTA 0)",
+        show_default=False,
+    ),
+]
+MaxMissing = Annotated[
+    float, typer.Option("--max-missing", min=0, max=1, help="Drop sites with more missing calls.")
+]
+Alphabet = Annotated[AlphabetName, typer.Option("--alphabet", help="Of a FASTA.")]
+Haploid = Annotated[
+    HaploidName,
+    typer.Option("--haploid", help="Copies of a male's call on chrX: double, 0 or 2; as-is, 0 or 1."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
@@ -57,10 +127,24 @@ def start_logging(verbose: bool, quiet: bool) -> None:
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
 
 
-def report(cohort: CohortData) -> None:
-    """What was read, kept and dropped, on stderr."""
-    for line in cohort.log:
+def read_cohort(cohort: Path, *tables: Any, **how: Any) -> CohortData:
+    """``genoattn.read`` with options of the command line; what was read, kept and dropped goes to stderr."""
+    import genoattn
+
+    data = genoattn.read(cohort, *tables, **{name: plain(value) for name, value in how.items()})
+    for line in data.log:
         logging.getLogger("genoattn").info(line)
+    return data
+
+
+def plain(choice: Any) -> Any:
+    """The word behind a choice."""
+    return choice.value if isinstance(choice, StrEnum) else choice
+
+
+def chosen_encoding(encoding: EncodingName) -> str | None:
+    """The encoding asked for, None for the cohort's own."""
+    return None if encoding is EncodingName.auto else encoding.value
 
 
 def set_threads(threads: int | None) -> None:

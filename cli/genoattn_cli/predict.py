@@ -23,6 +23,7 @@ def command(
     ] = None,
     covar: options.Covar = None,
     region: options.Region = None,
+    haploid: options.Haploid = options.HaploidName.double,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -30,8 +31,8 @@ def command(
 ) -> None:
     """Predict the phenotype of new samples with a fitted model.
 
-    The cohort needs the sites of the model, matched by position and alleles or by ID, never by order. For
-    a binary trait the table has the log-odds and the probability.
+    The cohort needs the sites of the model, matched by position and alleles or by ID, never by order;
+    --haploid is that of the fit. For a binary trait the table has the log-odds and the probability.
     """
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output, write_output
@@ -46,6 +47,7 @@ def command(
     if covar is not None and fitted.covariates is None:
         raise genoattn.InputError(f"{model}: the model has no covariates; leave --covar out")
     like = None if covar is None else fitted.covariates
-    data = genoattn.read(cohort, covar=covar, region=region, filters=False, covariates_like=like)
-    options.report(data)
+    data = options.read_cohort(
+        cohort, covar=covar, region=region, haploid=haploid, filters=False, covariates_like=like
+    )
     write_output(fitted.prediction_table(data).to_csv(sep="\t", index=False).encode(), output, force)

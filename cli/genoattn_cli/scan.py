@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genoattn_cli import options
-from genoattn_cli.fit import Alphabet, EncodingName, TraitType, Transform
+
+if TYPE_CHECKING:
+    from genoattn.cohort import Cohort
+    from genoattn.scan.result import ScanResult
 
 
 class MissingName(StrEnum):
@@ -30,18 +33,16 @@ class PrecisionName(StrEnum):
 
 def command(
     cohort: options.Cohort,
-    pheno: Annotated[
-        Path,
-        typer.Option(
-            "--pheno", metavar="TABLE", help="Phenotypes: TSV or CSV with an IID column.", show_default=False
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
-    ],
+    pheno: options.Pheno,
+    output: options.Folder,
     trait: Annotated[
-        str | None,
-        typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            "--trait",
+            metavar="NAME",
+            help="Column of the phenotype table; repeat it for several.",
+            show_default=False,
+        ),
     ] = None,
     covar: options.Covar = None,
     threshold: Annotated[float, typer.Option("--threshold", help="Largest p-value reported.")] = 1e-4,
@@ -70,28 +71,14 @@ def command(
     missing: Annotated[
         MissingName, typer.Option("--missing", help="complete: the samples called at both sites of a pair.")
     ] = MissingName.complete,
-    transform: Annotated[Transform, typer.Option("--transform", help="Of the phenotype.")] = Transform.none,
-    trait_type: Annotated[
-        TraitType, typer.Option("--trait-type", help="auto takes 0/1 and 1/2 for binary.")
-    ] = TraitType.auto,
-    encoding: Annotated[
-        EncodingName, typer.Option("--encoding", help="auto: dosage, or sequence for FASTA.")
-    ] = EncodingName.auto,
+    transform: options.Transform = options.TransformName.none,
+    trait_type: options.Type = options.TraitType.auto,
+    encoding: options.Encoding = options.EncodingName.auto,
     region: options.Region = None,
-    maf: Annotated[
-        float | None,
-        typer.Option(
-            "--maf",
-            min=0,
-            max=0.5,
-            help="Drop sites below this minor allele frequency. (default: 0.01; FASTA 0)",
-            show_default=False,
-        ),
-    ] = None,
-    max_missing: Annotated[
-        float, typer.Option("--max-missing", min=0, max=1, help="Drop sites with more missing calls.")
-    ] = 0.1,
-    alphabet: Annotated[Alphabet, typer.Option("--alphabet", help="Of a FASTA.")] = Alphabet.auto,
+    maf: options.Maf = None,
+    max_missing: options.MaxMissing = 0.1,
+    haploid: options.Haploid = options.HaploidName.double,
+    alphabet: options.Alphabet = options.AlphabetName.auto,
     memory: Annotated[float, typer.Option("--memory", metavar="GB", help="Memory to stay under.")] = 2.0,
     precision: Annotated[
         PrecisionName, typer.Option("--precision", help="Of the screen; the result is the same.")
@@ -114,47 +101,87 @@ def command(
 
     One regression a pair, beside both main effects and the covariates, on the samples called at both sites:
     least squares for a quantitative trait, logistic for a binary one. Writes interactions.tsv and
-    .parquet, manifest.json and scan.json to DIR, and prints a summary. Interrupted, it leaves DIR.partial,
-    from which the same command goes on.
+    .parquet, manifest.json and scan.json to DIR, and prints a summary; of several traits each has a folder in
+    DIR, and traits.tsv sums them up. Interrupted, the scan of one trait's pairs leaves DIR.partial, from
+    which the same command goes on.
     """
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output
 
-    check_output(output, force)
-    import genoattn
-
-    data = genoattn.read(
-        cohort,
-        pheno,
-        trait,
-        covar,
-        region=region,
-        maf=maf,
-        max_missing=max_missing,
-        transform=transform.value,
-        trait_type=trait_type.value,
-        alphabet=alphabet.value,
-    )
-    options.report(data)
-    scan = genoattn.scan_pairs if order == 2 else genoattn.scan_triples
-    limits: dict[str, Any] = {
+    check_output(output, force, folder=True, inputs=(cohort, pheno, covar))
+    sources = {
+        "region": region,
+        "maf": maf,
+        "max_missing": max_missing,
+        "haploid": haploid,
+        "alphabet": alphabet,
+    }
+    settings = {
+        "progress": not quiet,
         "sites": sites,
         "with_sites": with_sites,
         "min_distance": min_distance,
         "max_r2": max_r2,
         "missing": missing.value,
-        "encoding": None if encoding is EncodingName.auto else encoding.value,
+        "encoding": options.chosen_encoding(encoding),
         "memory": memory * 1e9,
         "threads": threads,
         "precision": precision.value,
         "permutations": permutations,
         "seed": seed,
     }
-    if order == 2:
-        limits["checkpoint"] = output.with_name(f"{output.name}.partial")
-    elif form is FormatName.plink:
-        raise genoattn.InputError("PLINK has no format for triples; leave --format out")
-    result = scan(data, threshold, progress=not quiet, **limits)
-    result.save(output, force, plink=form is FormatName.plink)
-    typer.echo(result.summary(top))
-    typer.echo(f"\nwritten to {output}")
+    treatment = {"transform": transform.value, "trait_type": trait_type.value}
+    plink = form is FormatName.plink
+    if order == 3:
+        _check_triples(trait, plink)
+    if trait is not None and len(trait) > 1:
+        summary = _scan_traits(
+            (cohort, pheno, covar), trait, threshold, {**treatment, **settings}, sources, output, force, plink
+        )
+    else:
+        data = options.read_cohort(cohort, pheno, trait[0] if trait else None, covar, **sources, **treatment)
+        result = _scan_one(data, order, threshold, settings, output)
+        result.save(output, force, plink)
+        summary = result.summary(top)
+    typer.echo(f"{summary}\n\nwritten to {output}")
+
+
+def _check_triples(trait: list[str] | None, plink: bool) -> None:
+    from genoattn.errors import InputError
+
+    if plink:
+        raise InputError("PLINK has no format for triples; leave --format out")
+    if trait is not None and len(trait) > 1:
+        raise InputError("triples are scanned for one trait at a time; give one --trait")
+
+
+def _scan_one(
+    data: Cohort, order: int, threshold: float, settings: dict[str, Any], output: Path
+) -> ScanResult:
+    import genoattn
+
+    if order == 3:
+        return genoattn.scan_triples(data, threshold, **settings)
+    partial = output.with_name(f"{output.name}.partial")
+    return genoattn.scan_pairs(data, threshold, checkpoint=partial, **settings)
+
+
+def _scan_traits(
+    tables: tuple[Path, Path, Path | None],
+    names: list[str],
+    threshold: float,
+    settings: dict[str, Any],
+    sources: dict[str, Any],
+    output: Path,
+    force: bool,
+    plink: bool,
+) -> str:
+    """Scan several traits, write their folders, and sum them up."""
+    from genoattn.scan.traits import check_folders, save_traits, scan_traits, summarise_traits
+
+    check_folders(names)
+    cohort, pheno, covar = tables
+    data = options.read_cohort(cohort, None, None, covar, **sources)
+    results = scan_traits(data, pheno, threshold, names=names, **settings)
+    save_traits(results, output, force, plink)
+    return summarise_traits(results)

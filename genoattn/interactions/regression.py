@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, stdtr
 
 from genoattn.cohort import MISSING
 from genoattn.tokens import Vocabulary
@@ -186,7 +186,7 @@ def _least_squares(
         se = np.sqrt(rss / df * inverse[:, -1, -1])
         statistic = beta[:, -1] / se
         explained = beta[:, -1] ** 2 / inverse[:, -1, -1] / tss
-    p_value = 2 * stats.t.sf(np.abs(statistic), np.maximum(df, 1))
+    p_value = 2 * stdtr(np.maximum(df, 1), -np.abs(statistic))
     return tuple(np.where(regular, a, np.nan) for a in (se, statistic, p_value, explained))  # type: ignore[return-value]
 
 
@@ -206,7 +206,7 @@ def _logistic(
         se = np.sqrt(full.inverse_last)
         statistic = full.beta_last / se
         explained = (full.log_likelihood - log_likelihood_reduced) / -null
-    p_value = 2 * stats.norm.sf(np.abs(statistic))
+    p_value = 2 * ndtr(-np.abs(statistic))
     regular = full.converged & (rate > 0) & (rate < 1)
     return tuple(np.where(regular, a, np.nan) for a in (se, statistic, p_value, explained))  # type: ignore[return-value]
 

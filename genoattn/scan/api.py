@@ -235,6 +235,7 @@ def _result(
     pairs, tests = tally.found()
     rows, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests)
     counts = {
+        "n_samples": design.n_samples,
         "n_tests": n_tests,
         "n_untestable": tally.n_untestable + n_flat,
         "n_linked": tally.n_linked,

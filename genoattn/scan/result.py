@@ -39,8 +39,8 @@ class ScanResult:
     manifest
         What describes the table.
     counts
-        ``n_tests`` made; ``n_untestable`` for want of variance or for perfect linkage; ``n_linked`` left
-        out by ``max_r2``; ``n_reported``; seconds.
+        ``n_samples``; ``n_tests`` made; ``n_untestable`` for want of variance or for perfect linkage;
+        ``n_linked`` left out by ``max_r2``; ``n_reported``; seconds.
     tests
         The tests behind the rows, in their order.
     threshold

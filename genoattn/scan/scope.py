@@ -21,7 +21,8 @@ class Scope:
     rows, cols
         Indices of columns, ascending; the same for all pairs.
     site
-        Shape (n_columns,), the site of each column: columns of one site are not paired.
+        Shape (n_columns,), a number for the site of each column, alike for the alleles of one record: columns
+        of one site are not paired.
     chromosome, position
         Shape (n_columns,); chromosomes as integers, positions in bases.
     min_distance
@@ -83,8 +84,9 @@ class Scope:
 
     def n_pairs(self, width: int = 2048) -> int:
         """Number of pairs in the scope, by place."""
-        if self._plain:
-            return len(self.rows) * (len(self.rows) - 1) // 2
+        if self.symmetric and self.min_distance <= 0:
+            _, together = np.unique(self.site[self.rows], return_counts=True)
+            return (len(self.rows) ** 2 - int((together**2).sum())) // 2
         return sum(int(self.allowed(self.rows[i], self.cols[j]).sum()) for i, j in self.tiles(width))
 
 
@@ -123,4 +125,18 @@ def make_scope(
     if first is None and second is not None:
         chosen = chosen[::-1]
     _, chromosome = np.unique(sites.chrom.astype(str), return_inverse=True)
-    return Scope(chosen[0], chosen[1], site, chromosome[site], sites.pos[site], int(min_distance), max_r2)
+    place = chromosome[site], sites.pos[site]
+    return Scope(chosen[0], chosen[1], records(sites)[site], *place, int(min_distance), max_r2)
+
+
+def records(sites: Sites) -> np.ndarray:
+    """A number for each site, shape (n_sites,), alike for the alternate alleles of one multi-allelic record.
+
+    These are told by what their states call any other allele, and by chromosome, position and reference.
+    """
+    number = np.arange(len(sites))
+    first: dict[tuple, int] = {}
+    for k, states in enumerate(sites.states):
+        if sites.alt[k] and states[0].split("/")[0] in ("*", "other"):
+            number[k] = first.setdefault((sites.chrom[k], sites.pos[k], sites.ref[k]), k)
+    return number

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -13,11 +14,13 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.interactions.columns import TermColumns
 from genoattn.io.tables import Table, check_ids, list_names, numeric_column, read_table
 from genoattn.io.traits import TraitType, Transform, build_phenotype
 from genoattn.scan.api import prepare, scan_columns
 from genoattn.scan.result import ScanResult
 from genoattn.scan.settings import check_config, read_config
+from genoattn.writing import whole_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +72,8 @@ def scan_traits(
     config = read_config(threshold, options)
     check_config(config)
     where, values = _values(cohort, traits, names)
+    if isinstance(traits, str | PathLike):
+        cohort = replace(cohort, source={**cohort.source, "phenotypes": str(traits)})
     results: dict[str, ScanResult] = {}
     for called, together in _same_samples(where, values):
         kept = cohort if called.all() else cohort.select_samples(called)
@@ -82,6 +87,57 @@ def scan_traits(
                 _log.info("%s", line)
             results[name] = scan_columns(prepared, replace(kept, phenotype=phenotype), config, progress)
     return {name: results[name] for name in values}
+
+
+def trait_columns(results: Mapping[str, ScanResult]) -> TermColumns:
+    """One row a trait: its folder, samples, tests, and how many pairs pass what."""
+    found = list(results.values())
+    columns: dict[str, np.ndarray] = {"trait": np.array(list(results), dtype=object)}
+    for name in ("n_samples", "n_tests", "n_untestable", "n_linked", "n_reported"):
+        columns[name] = np.array([result.counts[name] for result in found], dtype=np.int64)
+    columns["n_bonferroni"] = np.array([(r.rows["p_value"] <= r.bonferroni).sum() for r in found])
+    columns["n_q_below_0.05"] = np.array([(r.rows["q_value"] < 0.05).sum() for r in found])
+    columns["bonferroni"] = np.array([r.bonferroni for r in found])
+    columns["smallest_p_value"] = np.array([r.rows["p_value"].min(initial=np.inf) for r in found])
+    empty = np.isinf(columns["smallest_p_value"])
+    columns["smallest_p_value"] = np.where(empty, np.nan, columns["smallest_p_value"])
+    return TermColumns(columns)
+
+
+def summarise_traits(results: Mapping[str, ScanResult]) -> str:
+    """A line a trait."""
+    return "\n".join(result.summary(0).replace("\n  ", "; ") for result in results.values())
+
+
+def save_traits(
+    results: Mapping[str, ScanResult], directory: str | Path, force: bool = False, plink: bool = False
+) -> None:
+    """Write the output folder of a scan of several traits, whole or not at all.
+
+    Each trait has a folder as of :meth:`ScanResult.save`, named after it; ``traits.tsv`` has a row a trait.
+
+    Parameters
+    ----------
+    results
+        What :func:`scan_traits` returned.
+    directory, force, plink
+        As in :meth:`ScanResult.save`.
+    """
+    check_folders(list(results))
+    first = next(iter(results.values())).manifest
+    record = {"traits": list(results), "versions": first.versions, "inputs": first.inputs}
+    with whole_directory(directory, force) as work:
+        for name, result in results.items():
+            result.save(work / name, plink=plink)
+        (work / "traits.tsv").write_bytes(trait_columns(results).to_tsv())
+        (work / "manifest.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def check_folders(names: Sequence[str]) -> None:
+    """Raise InputError for a trait that cannot name a folder."""
+    for name in names:
+        if name in (".", "..", "traits.tsv", "manifest.json") or any(c in name for c in "/\\\0"):
+            raise InputError(f"trait '{name}' cannot name a folder; rename the column, or scan it alone")
 
 
 def _same_samples(where: Path, values: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, list[str]]]:
