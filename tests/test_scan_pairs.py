@@ -1,5 +1,7 @@
 """The blocked scan against one statsmodels regression a pair."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -118,3 +120,51 @@ def test_score_matrix_across_tiles(monkeypatch):
     tiled = score_matrix(columns, phenotypes[:, :1], covariates, site, threshold=1.0)
     np.testing.assert_allclose(tiled.toarray(), whole.toarray(), rtol=1e-10)
     assert whole.nnz > 10
+
+
+@pytest.mark.parametrize("n_covariates", [0, 2])
+def test_counted_products_are_those_of_matrix_products(monkeypatch, n_covariates):
+    columns, phenotypes, covariates = scan_data()
+    columns[:, 3] = (columns[:, 3] > 0) - 7.5  # an indicator in other units
+    columns = columns * np.linspace(-2, 3, 11)  # column 4 is 0 throughout
+    covariates = covariates[:, :n_covariates]
+    assert pairs._as_codes(columns.T) is not None
+    counted = whole_matrix(columns, phenotypes, covariates, 1024)
+    monkeypatch.setattr(pairs, "_as_codes", lambda values: None)
+    multiplied = whole_matrix(columns, phenotypes, covariates, 1024)
+    assert np.isfinite(counted).sum() > 100
+    np.testing.assert_allclose(counted, multiplied, rtol=1e-10, atol=1e-12)
+
+
+def test_columns_that_are_no_codes_equal_statsmodels():
+    columns, phenotypes, covariates = scan_data(3)
+    columns[::7] += 0.1  # as where missing calls are imputed
+    assert pairs._as_codes(columns.T) is None
+    t = whole_matrix(columns, phenotypes, covariates, 4)
+    expected = oracles.pair_t(columns[:, 2], columns[:, 8], phenotypes[:, 1], covariates)
+    assert t[1, 2, 8] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("rows_at_once", [2, 5])
+def test_strips_and_threads_change_nothing(monkeypatch, rows_at_once):
+    columns, phenotypes, covariates = scan_data()
+    whole = whole_matrix(columns, phenotypes, covariates, 1024)
+    monkeypatch.setattr(pairs, "_ROWS", rows_at_once)
+    for threads in (1, 3):
+        (_, _, t), *none = pair_tiles(columns, phenotypes, covariates, threads=threads)
+        assert not none
+        np.testing.assert_allclose(t, whole, rtol=1e-10)
+
+
+def test_column_that_the_covariates_explain_is_nan():
+    columns, phenotypes, covariates = scan_data()
+    columns[:, 5] = columns[:, 5] / 3 + covariates[:, 1] * 0.1
+    covariates = np.column_stack([covariates, columns[:, 5]])
+    t = whole_matrix(columns, phenotypes, covariates, 1024)
+    assert np.isnan(t[:, 5]).all()
+    assert np.isfinite(t[:, 1, 4]).all()
+
+
+def test_import_of_the_package_loads_no_compiler():
+    code = "import sys, genoattn, genoattn.scan.pairs; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -102,13 +102,16 @@ def code_block(design: Design, chosen: np.ndarray) -> CodedBlock:
     return code_rows(design.codes[chosen])
 
 
-def code_rows(codes: np.ndarray) -> CodedBlock:
-    """Planes of rows of codes 0, 1, 2 and -1 where missing, int8 of shape (n_block, n_samples)."""
+def code_rows(codes: np.ndarray, rarer: bool = True) -> CodedBlock:
+    """Planes of rows of codes 0, 1, 2 and -1 where missing, int8 of shape (n_block, n_samples).
+
+    Where ``rarer``, codes of which the mean exceeds the half are counted from the other end.
+    """
     planes = pack_planes(codes)
     one, two, called = planes.one, planes.two, planes.called
     n_called, n_one, n_two = (_bits_set(x) for x in (called, one, two))
     top = np.where(planes.dosage, 2.0, 1.0)
-    common = n_one + n_two > 0.5 * top * n_called
+    common = rarer & (n_one + n_two > 0.5 * top * n_called)
     one, two, n_one, n_two = _flip(planes, common, n_called, n_one, n_two)
     mean = (n_one + n_two) / np.maximum(n_called, 1)
     sign = np.where(common, -1.0, 1.0)

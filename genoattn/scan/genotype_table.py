@@ -1,0 +1,196 @@
+"""Regressions on the joint genotypes of two sites, from sums over the cells of their 3 x 3 table: compiled.
+
+A site enters as the indicators of its codes 1 and 2, which span its additive and its dominance term; the
+four products of the indicators of two sites are their interaction. Predictors are eliminated in order (fixed
+effects, sites, products), and one that those before it explain is left out: what it would have added to the
+degrees of freedom, an empty genotype class or two sites in perfect linkage take away.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from genoattn.scan.exact import SINGULAR
+
+N_MAIN, N_PRODUCTS = 4, 4
+_N = N_MAIN + N_PRODUCTS
+
+
+class TableSums(NamedTuple):
+    """Sums of a tile over the samples with code x (1 or 2) at a row and y at a column.
+
+    Parameters
+    ----------
+    of_a, of_b
+        Shapes (n_sums, 2, n_rows) and (n_sums, 2, n_cols): sums over the samples with a code at one site.
+    joint
+        Shape (n_sums, 2, n_rows, 2, n_cols). The first sum is that of the weights, the last that of the
+        trait, between them those of the orthonormal fixed effects, all times the weights.
+    square
+        Squared length of the trait.
+    """
+
+    of_a: np.ndarray
+    of_b: np.ndarray
+    joint: np.ndarray
+    square: float
+
+
+class TableTests(NamedTuple):
+    """Of a tile, (n_rows, n_cols) each: what the products add to the squares explained, over what is left
+    without them; their degrees of freedom; and those of both sites."""
+
+    share: np.ndarray
+    df: np.ndarray
+    df_main: np.ndarray
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def eliminate_in_order(gram, rhs, least, first, last):  # type: ignore[no-untyped-def]
+    """Squares explained by the predictors from first to last beyond those before, and how many they are.
+
+    The lower triangle of the Gram matrix and the inner products with the trait are changed in place: what
+    is left after last. A predictor enters if its pivot exceeds its entry of ``least``.
+    """
+    n, gain, rank = len(rhs), 0.0, 0
+    for k in range(first, last):
+        if not gram[k, k] > least[k]:
+            continue
+        rank += 1
+        gain += rhs[k] * rhs[k] / gram[k, k]
+        for i in range(k + 1, n):
+            weight = gram[i, k] / gram[k, k]
+            if weight != 0.0:
+                rhs[i] -= weight * rhs[k]
+                for j in range(k + 1, i + 1):
+                    gram[i, j] -= weight * gram[j, k]
+    return gain, rank
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill(sums, i, j, gram, rhs, least, column):  # type: ignore[no-untyped-def]
+    """Gram matrix of the indicators of a pair, less what the fixed effects explain."""
+    n_sums = len(sums.of_a)
+    gram[:] = 0.0
+    for m in range(n_sums):
+        for x in range(2):
+            column[x] = sums.of_a[m, x, i]
+            column[2 + x] = sums.of_b[m, x, j]
+            for y in range(2):
+                column[4 + 2 * x + y] = sums.joint[m, x, i, y, j]
+        if m == 0:
+            for k in range(_N):
+                gram[k, k] = least[k] = column[k]
+            for x in range(2):
+                for y in range(2):
+                    joint = column[4 + 2 * x + y]
+                    gram[2 + y, x] = gram[4 + 2 * x + y, x] = gram[4 + 2 * x + y, 2 + y] = joint
+        elif m == n_sums - 1:
+            rhs[:] = column
+        else:
+            for k in range(_N):
+                for h in range(k + 1):
+                    gram[k, h] -= column[k] * column[h]
+    for k in range(_N):
+        least[k] *= SINGULAR
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def table_tests(sums, binary, out):  # type: ignore[no-untyped-def]
+    """Test the products of all pairs of a tile into ``out``.
+
+    Where ``binary``, the variance of the trait is known: ``share`` is the score statistic.
+    """
+    gram, rhs, least, column = np.empty((_N, _N)), np.empty(_N), np.empty(_N), np.empty(_N)
+    for i in range(out.share.shape[0]):
+        for j in range(out.share.shape[1]):
+            _fill(sums, i, j, gram, rhs, least, column)
+            main, rank = eliminate_in_order(gram, rhs, least, 0, N_MAIN)
+            gain, df = eliminate_in_order(gram, rhs, least, N_MAIN, _N)
+            out.share[i, j] = gain if binary else gain / (sums.square - main)
+            out.df[i, j], out.df_main[i, j] = df, rank
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def regress_tables(codes, trait, basis, pairs):  # type: ignore[no-untyped-def]
+    """Least squares of pairs on the samples called at both sites, one after the other.
+
+    Parameters
+    ----------
+    codes
+        Shape (n_columns, n_samples), int8; -1 where missing.
+    trait
+        Shape (n_samples,), with mean 0.
+    basis
+        Shape (n_samples, n_fixed), fixed effects orthonormal over all samples.
+    pairs
+        Shape (n_pairs, 2).
+
+    Returns
+    -------
+    Shape (n_pairs, 6): squares that the products explain, residual squares, degrees of freedom of the
+    products and of the residual, samples, and squares about the mean of the trait.
+    """
+    n_samples, n_fixed = basis.shape
+    n = n_fixed + _N
+    out = np.empty((len(pairs), 6))
+    cell = np.empty((3, 3, n_fixed + 3))  # sums of the fixed effects, of 1, y and y^2
+    gram, rhs, least = np.empty((n, n)), np.empty(n), np.empty(n)
+    for p in range(len(pairs)):
+        gram[:], rhs[:], cell[:] = 0.0, 0.0, 0.0
+        for k in range(n_fixed):
+            gram[k, k] = 1.0
+        a, b = codes[pairs[p, 0]], codes[pairs[p, 1]]
+        for s in range(n_samples):
+            if a[s] < 0 or b[s] < 0:
+                for k in range(n_fixed):
+                    for h in range(k + 1):
+                        gram[k, h] -= basis[s, k] * basis[s, h]
+                continue
+            target = cell[a[s], b[s]]
+            for k in range(n_fixed):
+                target[k] += basis[s, k]
+                rhs[k] += basis[s, k] * trait[s]
+            target[n_fixed] += 1.0
+            target[n_fixed + 1] += trait[s]
+            target[n_fixed + 2] += trait[s] * trait[s]
+        _fill_from_cells(cell, n_fixed, gram, rhs, least)
+        whole = cell.sum(axis=0).sum(axis=0)
+        fixed, rank = eliminate_in_order(gram, rhs, least, 0, n_fixed)
+        main, rank_main = eliminate_in_order(gram, rhs, least, n_fixed, n_fixed + N_MAIN)
+        gain, df = eliminate_in_order(gram, rhs, least, n_fixed + N_MAIN, n)
+        n_called, total, square = whole[n_fixed], whole[n_fixed + 1], whole[n_fixed + 2]
+        out[p, 0], out[p, 1] = gain, square - fixed - main - gain
+        out[p, 2], out[p, 3] = df, n_called - rank - rank_main - df
+        out[p, 4], out[p, 5] = n_called, square - total * total / max(n_called, 1.0)
+    return out
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill_from_cells(cell, n_fixed, gram, rhs, least):  # type: ignore[no-untyped-def]
+    """Gram matrix of fixed effects, indicators and products, and its pivots' limits."""
+    n = len(rhs)
+    for k in range(n_fixed + 2):
+        for x in range(2):
+            of_a, of_b = cell[x + 1, :, k].sum(), cell[:, x + 1, k].sum()
+            if k < n_fixed:
+                gram[n_fixed + x, k], gram[n_fixed + 2 + x, k] = of_a, of_b
+            elif k == n_fixed:
+                gram[n_fixed + x, n_fixed + x], gram[n_fixed + 2 + x, n_fixed + 2 + x] = of_a, of_b
+            else:
+                rhs[n_fixed + x], rhs[n_fixed + 2 + x] = of_a, of_b
+            for y in range(2):
+                joint, place = cell[x + 1, y + 1, k], n_fixed + 4 + 2 * x + y
+                if k < n_fixed:
+                    gram[place, k] = joint
+                elif k == n_fixed:
+                    gram[place, place] = joint
+                    gram[n_fixed + 2 + y, n_fixed + x] = joint
+                    gram[place, n_fixed + x] = gram[place, n_fixed + 2 + y] = joint
+                else:
+                    rhs[place] = joint
+    for k in range(n):
+        least[k] = SINGULAR * (1.0 if k < n_fixed else gram[k, k])
