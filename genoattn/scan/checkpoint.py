@@ -51,7 +51,7 @@ class Tally:
         if not self._pairs:
             return np.zeros((0, 2), dtype=np.intp), PairTests.none()
         pairs, tests = np.concatenate(self._pairs), PairTests.join(self._tests)
-        order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+        order = np.lexsort(pairs.T[::-1])
         return pairs[order], tests.select(order)
 
     def record(self) -> dict[str, np.ndarray]:
@@ -71,8 +71,9 @@ class Tally:
         tally = Tally(len(record["done"]))
         tally.done = record["done"]
         tally.n_pairs, tally.n_linked, tally.n_untestable = (int(n) for n in record["counts"])
-        tally._pairs = [record["pairs"]]
-        tally._tests = [PairTests(*(record[f.name] for f in fields(PairTests)))]
+        if len(record["pairs"]):
+            tally._pairs = [record["pairs"]]
+            tally._tests = [PairTests(*(record[f.name] for f in fields(PairTests)))]
         return tally
 
 

@@ -1,35 +1,50 @@
-"""scan_triples(cohort) -> ScanResult: order 3, exhaustive or around chosen sites."""
+"""scan_triples(cohort) -> ScanResult: order 3, exhaustive or around chosen sites and pairs."""
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Iterator
+from dataclasses import fields
 from math import comb
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-from genoattn.scan.api import check_config, make_scan_design, read_config
-from genoattn.scan.products import choose_products
+from genoattn.scan.api import make_scan_design
+from genoattn.scan.checkpoint import Checkpoint, Tally
+from genoattn.scan.design import Design
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
+from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
-from genoattn.scan.triples import regress_triples, score_triples
-from genoattn.tokens import build_vocabulary, default_encoding
+from genoattn.scan.triple_candidates import Pairs, choose_pairs
+from genoattn.scan.triple_engine import TripleEngine
+from genoattn.scan.triple_scope import TripleScope, make_triple_scope, tile_bytes
+from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
-_MOST_COLUMNS = 500
-_SCREEN_FACTOR = 10.0  # triples are regressed up to this many times the threshold by their score
+_TAKEN = ("threshold", "sites", "missing", "encoding", "memory", "threads", "precision", "seed")
 
 
 def scan_triples(
-    cohort: Cohort, threshold: float = 1e-6, *, progress: bool = False, **options: object
+    cohort: Cohort,
+    threshold: float = 1e-6,
+    *,
+    pairs: Pairs | None = None,
+    max_sites: int = 1000,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    **options: object,
 ) -> ScanResult:
     """Test the product of every three sites beside all main effects, pairs and the covariates.
 
-    Every triple is scored by its centred product; those whose score comes within ten times the threshold are
-    regressed. Exhaustive up to 500 columns; with more, ``sites`` must name those that a triple must hold.
+    Without missing calls among the sites, the regression of every triple is bounded from exact counts of
+    genotypes, so that the list is the exhaustive one (``counts["screen"]`` is ``bound``). With missing calls,
+    imputed ones or more than two copies a triple is regressed, on its complete cases, where the score of its
+    centred product comes within ten times the threshold (``score``): one among linked sites may be missed.
 
     Parameters
     ----------
@@ -37,15 +52,23 @@ def scan_triples(
         Samples x sites with a quantitative phenotype.
     threshold
         Largest p-value reported.
+    pairs
+        Candidate pairs: a triple holds one of them, or one of ``sites``. Pairs of site IDs, the result or
+        table of a pair scan, or the path of one.
+    max_sites
+        All triples of up to this many columns are scanned; with more, ``sites`` or ``pairs`` must be given.
     progress
         Show triples per second and the time left on stderr.
+    checkpoint
+        A file that keeps finished tiles of an interrupted scan; it is removed at the end.
     options
-        ``sites`` (a triple holds one of them), ``missing``, ``encoding``, ``memory``, ``threads`` and
-        ``precision`` of :class:`genoattn.scan.api.ScanConfig`.
+        ``sites`` (a triple holds one of them), ``missing``, ``encoding``, ``memory`` and ``threads`` of
+        :class:`genoattn.scan.settings.ScanConfig`; matrix products are float32 whatever the ``precision``.
 
     Returns
     -------
-    The triples that pass. ``n_tests`` counts all that were scored.
+    The triples that pass. ``n_tests`` counts all that could be tested; ``counts["exhaustive"]`` says whether
+    all triples were, and ``counts["candidates"]`` what those scanned had to hold.
 
     Raises
     ------
@@ -54,63 +77,115 @@ def scan_triples(
     """
     config = read_config(threshold, options)
     check_config(config)
-    if (
-        config.with_sites is not None
-        or config.min_distance
-        or config.max_r2 is not None
-        or config.permutations
-    ):
-        raise InputError(
-            "triples take no second set, distance, r2 limit or permutations; leave them out, or scan pairs"
-        )
+    _check(cohort, config)
     began = time.perf_counter()
     phenotype = cohort.phenotype
-    if phenotype is None:
-        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
-    if phenotype.binary:
-        raise InputError(f"trait {phenotype.name} is binary; triples are for quantitative traits, scan pairs")
+    assert phenotype is not None
     vocabulary = build_vocabulary(cohort, config.encoding or default_encoding(cohort))
     design = make_scan_design(cohort, vocabulary, config)
-    columns = np.flatnonzero(design.columns.varies)
-    first = columns
-    if config.sites is not None:
-        first = columns[np.isin(vocabulary.site[columns], choose_sites(cohort.sites, config.sites))]
-    elif len(columns) > _MOST_COLUMNS:
-        raise InputError(
-            f"{len(columns):,} columns make {comb(len(columns), 3):,} triples; up to {_MOST_COLUMNS} are "
-            "scanned exhaustively, with more name sites that a triple must hold"
-        )
-    total = comb(len(columns), 3) - comb(len(columns) - len(first), 3)
-    if total == 0:
-        raise InputError("no triple of sites is left to test; at least three sites must vary")
-    threads = config.threads or len(os.sched_getaffinity(0))
-    products = choose_products(config.precision, 2 * total * design.n_samples)
+    scope, candidates = _scope(cohort, vocabulary, design, config, pairs, max_sites)
+    _check_memory(design, scope, config)
+    engine = TripleEngine(design, phenotype.values, scope, threshold, config.n_threads)
+    state = _TripleCheckpoint(checkpoint, engine)
+    tally = state.load(len(engine.tiles))
     scanned = time.perf_counter()
-    with pair_progress(progress, total, what="triples") as advance:
-        found, n_scored = score_triples(
-            design,
-            products,
-            min(threshold * _SCREEN_FACTOR, 1.0),
-            first,
-            columns,
-            vocabulary.site,
-            threads,
-            advance,
-        )
-    tests = regress_triples(design, phenotype.values, found)
-    passing = np.flatnonzero(tests.p_value <= threshold)
-    n_untestable = int((~tests.testable).sum())
-    n_tests = n_scored - n_untestable
+    with pair_progress(progress, scope.n_triples(), tally.n_pairs, what="triples") as advance, state:
+        for number, result in engine.run(tally.todo):
+            tally.add(number, result)
+            state.save_now_and_then(tally)
+            advance(result.n_pairs)
+    if tally.n_pairs == 0:
+        raise InputError("no triple of sites is left to test; at least three sites must vary")
     counts = {
-        "n_tests": n_tests,
-        "n_untestable": n_untestable,
+        "n_samples": cohort.n_samples,
+        "n_tests": tally.n_pairs - tally.n_untestable,
+        "n_untestable": tally.n_untestable,
         "n_linked": 0,
-        "n_reported": len(passing),
-        "exhaustive": len(first) == len(columns),
+        "exhaustive": scope.exhaustive,
+        "candidates": candidates,
+        "screen": "bound" if engine.screen.exact else "score",
         "seconds_preparing": round(scanned - began, 3),
         "seconds_scanning": round(time.perf_counter() - scanned, 3),
     }
-    terms, tests = found[passing], tests.select(passing)
-    frame, order = pair_rows(cohort, vocabulary, design, terms, tests, n_tests)
+    state.remove()
+    return _result(cohort, vocabulary, config, design, tally, counts)
+
+
+def _result(
+    cohort: Cohort,
+    vocabulary: Vocabulary,
+    config: ScanConfig,
+    design: Design,
+    tally: Tally,
+    counts: dict[str, Any],
+) -> ScanResult:
+    terms, tests = tally.found()
+    terms = terms.reshape(-1, 3)  # of none found too
+    counts["n_reported"] = len(terms)
+    frame, order = pair_rows(cohort, vocabulary, design, terms, tests, counts["n_tests"])
     manifest = scan_manifest(cohort, vocabulary, terms, config, counts, design.binary)
-    return ScanResult(frame, manifest, counts, tests.select(order), threshold)
+    return ScanResult(frame, manifest, counts, tests.select(order), config.threshold)
+
+
+def _check(cohort: Cohort, config: ScanConfig) -> None:
+    """Refuse settings and traits that triples do not take."""
+    for field in fields(config):
+        if field.name not in _TAKEN and getattr(config, field.name) != field.default:
+            raise InputError(f"triples take no {field.name}; leave it out, or scan pairs")
+    if cohort.phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    if cohort.phenotype.binary:
+        name = cohort.phenotype.name
+        raise InputError(f"trait {name} is binary; triples are for quantitative traits, scan pairs")
+
+
+def _scope(
+    cohort: Cohort,
+    vocabulary: Vocabulary,
+    design: Design,
+    config: ScanConfig,
+    pairs: Pairs | None,
+    max_sites: int,
+) -> tuple[TripleScope, str]:
+    """The triples, and in words what they must hold; nothing where all are scanned."""
+    columns = np.flatnonzero(design.columns.varies)
+    chosen = None if config.sites is None else choose_sites(cohort.sites, config.sites)
+    chosen_pairs = None if pairs is None else choose_pairs(cohort.sites, pairs)
+    if chosen is None and chosen_pairs is None and len(columns) > max_sites:
+        raise InputError(
+            f"{len(columns):,} columns make {comb(len(columns), 3):,} triples; up to max_sites={max_sites:,} "
+            "are scanned exhaustively, with more name sites or pairs that a triple must hold"
+        )
+    scope = make_triple_scope(columns, vocabulary.site, chosen, chosen_pairs)
+    if scope.exhaustive:
+        return scope, ""
+    held = [] if chosen is None else [f"one of {len(chosen):,} sites"]
+    held += [] if chosen_pairs is None else [f"one of {len(chosen_pairs):,} pairs"]
+    return scope, " or ".join(held)
+
+
+def _check_memory(design: Design, scope: TripleScope, config: ScanConfig) -> None:
+    """Refuse what does not fit: columns as float32 and bits, tables of the candidates, tiles."""
+    columns = 2 * design.codes.nbytes + len(scope) * design.n_samples * 5
+    tables = 8 * (4 + design.n_fixed) * len(scope) * scope.n_first
+    needed = columns + tables + config.n_threads * tile_bytes(design.n_samples)
+    if needed > config.memory:
+        raise InputError(
+            f"triples of {len(scope):,} columns with {scope.n_first:,} candidates need {needed / 1e9:.2f} GB "
+            "of memory; name fewer sites or allow more"
+        )
+
+
+class _TripleCheckpoint(Checkpoint):
+    """Finished tiles of a scan of triples."""
+
+    def __init__(self, path: str | Path | None, engine: TripleEngine) -> None:
+        super().__init__(path, engine.design, engine.trait, engine.scope, engine)  # type: ignore[arg-type]
+        self._engine = engine
+
+    def _parts(self) -> Iterator[bytes]:
+        design, scope = self._engine.design, self._engine.scope
+        for array in (design.codes, self._engine.trait, design.basis, scope.columns, scope.site, scope.pairs):
+            yield repr((array.shape, array.dtype)).encode()
+            yield np.ascontiguousarray(array).tobytes()
+        yield repr(("triples", self._engine.threshold, scope.n_first, design.impute)).encode()

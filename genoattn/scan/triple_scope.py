@@ -1,0 +1,193 @@
+"""Which triples are scanned: all of them, or those that hold a candidate site or a candidate pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+_ROWS = 512  # rows of a tile: pairs whose triples with every later column are screened at once
+_MIDDLES = 4  # second columns of a tile, which share what is read of the first
+_TILE_ENTRIES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Rows of a tile: pairs (i, j) of two ranges of places with i < j, or candidate pairs.
+
+    Parameters
+    ----------
+    first, middle
+        Ranges of places, the ends outside; empty ranges where the rows are candidate pairs.
+    pairs
+        Range of candidate pairs.
+    """
+
+    first: tuple[int, int]
+    middle: tuple[int, int]
+    pairs: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class TripleScope:
+    """Triples of columns of distinct sites, by their places in an order that has the candidates first.
+
+    Parameters
+    ----------
+    columns
+        Shape (n,), the column at each place.
+    site
+        Shape (n,), its site.
+    n_first
+        Triples hold a place below this; n for all triples.
+    pairs
+        Shape (n_pairs, 2), places i < j of at least ``n_first``: triples may hold such a pair instead.
+    """
+
+    columns: np.ndarray
+    site: np.ndarray
+    n_first: int
+    pairs: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def exhaustive(self) -> bool:
+        return self.n_first == len(self)
+
+    def tiles(self) -> list[Tile]:
+        """All tiles, in an order that depends on nothing but the scope."""
+        n, most = len(self), max(8, min(_ROWS, _TILE_ENTRIES // max(len(self), 1)))
+        width = max(_MIDDLES, min(64, 128 // max(self.n_first, 1)))
+        out = []
+        for middle in range(1, n - 1 if self.n_first else 0, width):
+            stop = min(middle + width, n - 1)
+            last = min(self.n_first, stop - 1)
+            for first in range(0, last, max(1, most // width)):
+                out.append(Tile((first, min(first + max(1, most // width), last)), (middle, stop)))
+        most = min(most, 128)
+        for start in range(0, len(self.pairs), most):
+            out.append(Tile((0, 0), (0, 0), (start, min(start + most, len(self.pairs)))))
+        return out
+
+    def rows(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+        """Places i < j of the rows of a tile, of distinct sites."""
+        if tile.pairs[1]:
+            i, j = self.pairs[slice(*tile.pairs)].T
+        else:
+            i, j = (
+                x.ravel() for x in np.meshgrid(np.arange(*tile.first), np.arange(*tile.middle), indexing="ij")
+            )
+        keep = (i < j) & (self.site[i] != self.site[j])
+        return i[keep], j[keep]
+
+    def start(self, tile: Tile) -> int:
+        """The place, a multiple of eight, from which products of a tile's rows are made."""
+        return (self.n_first if tile.pairs[1] else tile.middle[0] + 1) // 8 * 8
+
+    def left_out(self, tile: Tile, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What makes no triple of the tile with each row.
+
+        Returns
+        -------
+        The place that third columns come after, (n_rows,); and of later places those left out, all rows'
+        one after the other, with where each row's begin and the last's end, (n_rows + 1,).
+        """
+        after = np.full(len(j), self.n_first - 1) if tile.pairs[1] else j
+        parts = [np.zeros(0, dtype=np.int64)]
+        if tile.pairs[1] or not self._one_each:
+            for row, (a, b) in enumerate(zip(i.tolist(), j.tolist(), strict=True)):
+                places = [self._of_site[self.site[a]], self._of_site[self.site[b]]]
+                if tile.pairs[1]:
+                    number = self._number(a, b)
+                    places += [self._before(a, number), self._before(b, number)]
+                all_places = np.unique(np.concatenate(places)).astype(np.int64)
+                parts.append(all_places[all_places > after[row]])
+        else:
+            parts += [parts[0]] * len(i)
+        return after, np.cumsum([len(part) for part in parts]), np.concatenate(parts)
+
+    def n_triples(self) -> int:
+        """Number of triples; for progress, as triples of one site's columns are among them."""
+        n, rest = len(self), len(self) - self.n_first
+        total = (n * (n - 1) * (n - 2) - rest * (rest - 1) * (rest - 2)) // 6
+        return total + len(self.pairs) * max(rest - 2, 0)
+
+    @cached_property
+    def _one_each(self) -> bool:
+        return len(np.unique(self.site)) == len(self.site)
+
+    @cached_property
+    def _of_site(self) -> dict[int, np.ndarray]:
+        order = np.argsort(self.site, kind="stable")
+        sites, start = np.unique(self.site[order], return_index=True)
+        return dict(zip(sites.tolist(), np.split(order, start[1:]), strict=True))
+
+    @cached_property
+    def _partners(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Of each place in a candidate pair: the numbers of its pairs, and the places beside it."""
+        number = np.tile(np.arange(len(self.pairs)), 2)
+        mine = np.concatenate([self.pairs[:, 0], self.pairs[:, 1]])
+        other = np.concatenate([self.pairs[:, 1], self.pairs[:, 0]])
+        order = np.lexsort((number, mine))
+        places, start = np.unique(mine[order], return_index=True)
+        numbers, others = np.split(number[order], start[1:]), np.split(other[order], start[1:])
+        return {p: (n, o) for p, n, o in zip(places.tolist(), numbers, others, strict=True)}
+
+    def _number(self, i: int, j: int) -> int:
+        """Which candidate pair two places are."""
+        numbers, others = self._partners[i]
+        return int(numbers[np.flatnonzero(others == j)[0]])
+
+    def _before(self, place: int, number: int) -> np.ndarray:
+        """Places that make a pair with this one of a lower number: those triples are that pair's."""
+        numbers, others = self._partners[place]
+        return others[: np.searchsorted(numbers, number)]
+
+
+def tile_bytes(n_samples: int) -> float:
+    """Memory that a tile takes at most, roughly: its operands, products and marks."""
+    return 8.0 * _ROWS * n_samples + 6.0 * _TILE_ENTRIES
+
+
+def make_triple_scope(
+    columns: np.ndarray, site: np.ndarray, first_sites: np.ndarray | None, site_pairs: np.ndarray | None
+) -> TripleScope:
+    """The scope of a scan.
+
+    Parameters
+    ----------
+    columns
+        Shape (n,), columns that vary, ascending.
+    site
+        Site of every column.
+    first_sites, site_pairs
+        Candidate sites, and candidate pairs of sites (n_pairs, 2); both None for all triples.
+    """
+    none = np.zeros((0, 2), dtype=np.int64)
+    if first_sites is None and site_pairs is None:
+        return TripleScope(columns, site[columns], len(columns), none)
+    chosen = np.zeros(len(columns), dtype=bool)
+    if first_sites is not None:
+        chosen = np.isin(site[columns], first_sites)
+    order = np.concatenate([columns[chosen], columns[~chosen]])
+    n_first = int(chosen.sum())
+    if site_pairs is None:
+        return TripleScope(order, site[order], n_first, none)
+    places = list(_column_pairs(site[order], site_pairs, n_first))
+    pairs = np.unique(np.array(places, dtype=np.int64).reshape(-1, 2), axis=0)
+    return TripleScope(order, site[order], n_first, pairs)
+
+
+def _column_pairs(site: np.ndarray, site_pairs: np.ndarray, n_first: int) -> Iterator[tuple[int, int]]:
+    """Places i < j of the columns of pairs of sites, both of at least ``n_first``."""
+    where: dict[int, list[int]] = {}
+    for place in range(n_first, len(site)):
+        where.setdefault(int(site[place]), []).append(place)
+    for one, other in site_pairs.tolist():
+        for i in where.get(one, []):
+            for j in where.get(other, []):
+                yield (i, j) if i < j else (j, i)

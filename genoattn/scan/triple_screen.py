@@ -1,0 +1,206 @@
+"""The screens of triples: which of a tile may pass a threshold.
+
+:class:`CountScreen` bounds the regression's t itself and misses nothing; it needs columns of codes 0, 1, 2
+without missing calls. :class:`ScoreScreen` compares ``<abc, y> / |abc|`` of centred columns, missing calls at
+their means: that is near the t where sites are unlinked, and a triple among linked sites may be missed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from genoattn.scan.bits import pack_planes
+from genoattn.scan.design import Design
+from genoattn.scan.products import Float32, summing_error
+from genoattn.scan.triple_kernel import CHUNK, Columns, Rows, Table, count_moments, screen_rows
+from genoattn.scan.triple_scope import Tile, TripleScope
+from genoattn.scan.triples import N_LOWER
+
+_BLOCK = 1024
+_ROUND_UP = 1 + 1e-4  # of lengths that are float32 sums, and of all else in the elimination
+
+
+class Screened(NamedTuple):
+    """Candidates of a tile.
+
+    Parameters
+    ----------
+    i, j, k
+        Shape (n_found,) each, their places in the scope.
+    n_triples, n_untestable
+        Of the tile: triples, and those that are no candidates because they cannot be tested.
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    k: np.ndarray
+    n_triples: int
+    n_untestable: int
+
+
+def minor_counts(codes: np.ndarray) -> np.ndarray:
+    """Counts 0, 1, 2 of whichever allele is rarer: a product changes its sign at most, beside lower terms."""
+    flipped = codes.mean(axis=1, keepdims=True) > 1
+    return np.where(flipped, 2 - codes, codes).astype(np.int8)
+
+
+def critical_square(design: Design, p_value: float) -> float:
+    """Square of the smallest correlation of trait and product, beside all else, with at most this p."""
+    df = design.n_samples - design.n_fixed - N_LOWER - 1
+    if df <= 0:
+        return 0.0
+    t = stdtrit(df, p_value / 2)
+    return float(t**2 / (df + t**2))
+
+
+class _Products:
+    """Products of a tile's rows, pairs of columns, with later columns."""
+
+    def __init__(self, scope: TripleScope, values: np.ndarray) -> None:
+        self.scope, self.values = scope, values
+
+    def product(
+        self, tile: Tile, i: np.ndarray, j: np.ndarray, vector: np.ndarray, start: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """``<ab vector, c>`` (n_rows, n - start) in float32, and the lengths of ``ab vector``."""
+        x, v = self.values, vector.astype(np.float32)
+        if tile.pairs[1]:
+            left = x[i] * v * x[j]
+            length = np.linalg.norm(left, axis=1)
+        else:
+            mine, middle = x[slice(*tile.first)] * v, x[slice(*tile.middle)]
+            left = (mine[:, None] * middle).reshape(-1, x.shape[1])
+            length = np.sqrt(np.square(mine) @ np.square(middle).T).ravel()
+            if len(left) > len(i):
+                kept = (i - tile.first[0]) * len(middle) + j - tile.middle[0]
+                left, length = left[kept], length[kept]
+        return Float32().stacked([(left, x[start:])])[0], length.astype(np.float64) * _ROUND_UP
+
+
+class CountScreen:
+    """Bounds t from exact counts of genotypes and one float32 product, and one a covariate.
+
+    Parameters
+    ----------
+    design
+        Columns, trait, fixed effects; weight 1.
+    scope
+        The triples, of columns of codes 0, 1, 2 that vary and lack no call.
+    p_value
+        Largest that must not be missed.
+    """
+
+    exact = True
+
+    def __init__(self, design: Design, scope: TripleScope, p_value: float) -> None:
+        self.design, self.scope = design, scope
+        self._limit = critical_square(design, p_value) / _ROUND_UP
+        self._y = design.trait / design.trait_norm
+        codes = minor_counts(design.codes[scope.columns])
+        self._products = _Products(scope, codes.astype(np.float32))
+        self._columns = self._make_columns(codes)
+        self._kept = self._table(np.arange(scope.n_first))
+        self.candidates(Tile((0, 0), (1, 1)))  # compiles, or loads what was compiled, ahead of the scan
+
+    def candidates(self, tile: Tile) -> Screened:
+        """Triples of a tile that may pass."""
+        i, j = self.scope.rows(tile)
+        start = self.scope.start(tile)
+        table_a, in_a = self._table_of(i)
+        table_b, in_b = self._table_of(j)
+        scores, length = self._products.product(tile, i, j, self._y, start)
+        fixed = np.zeros((self.design.n_fixed - 1, *scores.shape), dtype=np.float32)
+        fixed_square = np.zeros(len(i))
+        for k, vector in enumerate(self.design.basis[1:]):
+            fixed[k], fixed_length = self._products.product(tile, i, j, vector, start)
+            fixed_square += fixed_length**2
+        error = 3 * Float32.unit + summing_error(self.design.n_samples)
+        after, skip_from, skip = self.scope.left_out(tile, i, j)
+        rows = Rows(
+            i, j, in_a, in_b, after, error * length, error * np.sqrt(fixed_square), skip_from, skip
+        )  # fmt: skip
+        found = np.zeros(scores.shape, dtype=bool)
+        n = float(self.design.n_samples)
+        n_triples, n_untestable = screen_rows(
+            self._columns, table_a, table_b, rows, start, scores, fixed, n, self._limit, found
+        )
+        row, place = np.nonzero(found)
+        return Screened(i[row], j[row], place + start, n_triples, n_untestable)
+
+    def _make_columns(self, codes: np.ndarray) -> Columns:
+        """Columns as bits, padded so that a chunk may begin anywhere."""
+        n, n_fixed = len(codes), self.design.n_fixed
+        padded = (n + CHUNK + 7) // 8 * 8
+        planes = pack_planes(np.concatenate([codes, np.zeros((padded - n, codes.shape[1]), dtype=np.int8)]))
+        one, two = (
+            np.ascontiguousarray(plane.reshape(padded // 8, 8, -1).transpose(0, 2, 1))
+            for plane in (planes.one, planes.two)
+        )
+        total, square, with_trait = np.zeros(padded), np.zeros(padded), np.zeros(padded)
+        on_fixed = np.zeros((n_fixed - 1, padded))
+        for start in range(0, n, _BLOCK):
+            values = self._products.values[start : start + _BLOCK].astype(np.float64)
+            block = slice(start, start + len(values))
+            total[block], square[block] = values.sum(axis=1), np.square(values).sum(axis=1)
+            with_trait[block] = values @ self._y
+            on_fixed[:, block] = self.design.basis[1:] @ values.T
+        rows = np.stack([planes.one, planes.two])
+        return Columns(rows, one, two, total, square, with_trait, np.sqrt(square), on_fixed)
+
+    def _table(self, chosen: np.ndarray) -> Table:
+        """Inner products of chosen places with all columns."""
+        n, n_fixed = len(self._columns.total), self.design.n_fixed - 1
+        shape = (len(chosen), n_fixed, n)
+        table = Table(np.zeros((len(chosen), 4, n)), np.zeros((len(chosen), n)), np.zeros(shape))
+        count_moments(self._columns, chosen, table.moments)
+        x = self._products.values
+        mine = x[chosen].astype(np.float64)
+        for start in range(0, len(x), _BLOCK):
+            values = x[start : start + _BLOCK].astype(np.float64)
+            block = slice(start, start + len(values))
+            table.with_trait[:, block] = (mine * self._y) @ values.T
+            for k in range(n_fixed):
+                table.on_fixed[:, k, block] = (mine * self.design.basis[1 + k]) @ values.T
+        return table
+
+    def _table_of(self, places: np.ndarray) -> tuple[Table, np.ndarray]:
+        """A table that holds columns, and where."""
+        if not len(places) or places.max() < self.scope.n_first:
+            return self._kept, places
+        chosen, where = np.unique(places, return_inverse=True)
+        return self._table(chosen), where
+
+
+class ScoreScreen:
+    """Triples whose score passes a p-value; any codes, missing calls at their means.
+
+    Parameters
+    ----------
+    design, scope, p_value
+        As for :class:`CountScreen`.
+    """
+
+    exact = False
+
+    def __init__(self, design: Design, scope: TripleScope, p_value: float) -> None:
+        self.scope = scope
+        self._critical = np.float32(ndtri(p_value / 2) ** 2)
+        values = design.values(scope.columns).astype(np.float32)
+        self._values, self._squares = _Products(scope, values), _Products(scope, np.square(values))
+        self._y = design.trait * (np.sqrt(design.total) / design.trait_norm)
+        self._ones = np.ones(design.n_samples)
+
+    def candidates(self, tile: Tile) -> Screened:
+        """Triples of a tile whose score passes."""
+        i, j = self.scope.rows(tile)
+        start = self.scope.start(tile)
+        score, _ = self._values.product(tile, i, j, self._y, start)
+        length, _ = self._squares.product(tile, i, j, self._ones, start)
+        after, skip_from, skip = self.scope.left_out(tile, i, j)
+        keep = np.arange(start, len(self.scope)) > after[:, None]
+        keep[np.repeat(np.arange(len(i)), np.diff(skip_from)), skip - start] = False
+        row, place = np.nonzero((np.square(score) > self._critical * length) & keep)
+        return Screened(i[row], j[row], place + start, int(keep.sum()), 0)
