@@ -67,6 +67,17 @@ def test_triples(cli, tmp_path):
     assert len(genoattn.load_interactions(tmp_path / "out").frame) == 20
 
 
+def test_triples_around_pairs(cli, tmp_path):
+    vcf, pheno = write_cohort(tmp_path)
+    arguments = ["scan", vcf, "--pheno", pheno, "--threshold", "1", "-o"]
+    pairs = tmp_path / "pairs"
+    assert cli(*arguments, pairs, "--sites", "rs1", "--with", "rs2").status == 0
+    assert cli(*arguments, tmp_path / "some", "--order", "3", "--pairs", pairs).status == 0
+    frame = genoattn.load_interactions(tmp_path / "some").frame
+    assert len(frame) == 4  # rs1 and rs2 with each of the other four
+    assert all({"rs1", "rs2"} < set(row) for row in frame[["site_1", "site_2", "site_3"]].to_numpy())
+
+
 def test_refusals_leave_nothing(cli, tmp_path):
     vcf, pheno = write_cohort(tmp_path)
     out = tmp_path / "out"
@@ -74,6 +85,7 @@ def test_refusals_leave_nothing(cli, tmp_path):
         (["--sites", "rs99"], "site set 'rs99': no site with this ID"),
         (["--threshold", "2"], "threshold is 2.0; give a p-value"),
         (["--order", "3", "--format", "plink"], "PLINK has no format for triples; leave --format out"),
+        (["--pairs", vcf], "--pairs names pairs that triples must hold; give --order 3 with it"),
         (["--order", "3", "--trait", "y", "--trait", "z"], "triples are scanned for one trait at a time"),
         (["--trait", "z"], "no trait 'z'; there are: y"),
         (["--trait", "y", "--trait", "z"], "no trait 'z'; there are: y"),

@@ -87,6 +87,15 @@ def command(
         int, typer.Option("--permutations", min=0, help="Permute the trait for a genome-wide threshold.")
     ] = 0,
     order: Annotated[int, typer.Option("--order", min=2, max=3, help="2: pairs; 3: triples.")] = 2,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            metavar="SCAN",
+            help="Only triples that hold a pair of this earlier scan: its folder or table.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[
         FormatName, typer.Option("--format", help="plink writes .epi.qt or .epi.cc as well.")
     ] = FormatName.table,
@@ -102,13 +111,13 @@ def command(
     One regression a pair, beside both main effects and the covariates, on the samples called at both sites:
     least squares for a quantitative trait, logistic for a binary one. Writes interactions.tsv and
     .parquet, manifest.json and scan.json to DIR, and prints a summary; of several traits each has a folder in
-    DIR, and traits.tsv sums them up. Interrupted, the scan of one trait's pairs leaves DIR.partial, from
-    which the same command goes on.
+    DIR, and traits.tsv sums them up. Interrupted, the scan of one trait leaves DIR.partial, from which the
+    same command goes on.
     """
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output
 
-    check_output(output, force, folder=True, inputs=(cohort, pheno, covar))
+    check_output(output, force, folder=True, inputs=(cohort, pheno, covar, pairs))
     sources = {
         "region": region,
         "maf": maf,
@@ -132,37 +141,39 @@ def command(
     }
     treatment = {"transform": transform.value, "trait_type": trait_type.value}
     plink = form is FormatName.plink
-    if order == 3:
-        _check_triples(trait, plink)
+    _check_order(order, trait, plink, pairs)
     if trait is not None and len(trait) > 1:
         summary = _scan_traits(
             (cohort, pheno, covar), trait, threshold, {**treatment, **settings}, sources, output, force, plink
         )
     else:
         data = options.read_cohort(cohort, pheno, trait[0] if trait else None, covar, **sources, **treatment)
-        result = _scan_one(data, order, threshold, settings, output)
+        result = _scan_one(data, order, threshold, settings, pairs, output)
         result.save(output, force, plink)
         summary = result.summary(top)
     typer.echo(f"{summary}\n\nwritten to {output}")
 
 
-def _check_triples(trait: list[str] | None, plink: bool) -> None:
+def _check_order(order: int, trait: list[str] | None, plink: bool, pairs: Path | None) -> None:
+    """Refuse what goes with pairs or with triples only."""
     from genoattn.errors import InputError
 
-    if plink:
+    if order == 2 and pairs is not None:
+        raise InputError("--pairs names pairs that triples must hold; give --order 3 with it")
+    if order == 3 and plink:
         raise InputError("PLINK has no format for triples; leave --format out")
-    if trait is not None and len(trait) > 1:
+    if order == 3 and trait is not None and len(trait) > 1:
         raise InputError("triples are scanned for one trait at a time; give one --trait")
 
 
 def _scan_one(
-    data: Cohort, order: int, threshold: float, settings: dict[str, Any], output: Path
+    data: Cohort, order: int, threshold: float, settings: dict[str, Any], pairs: Path | None, output: Path
 ) -> ScanResult:
     import genoattn
 
-    if order == 3:
-        return genoattn.scan_triples(data, threshold, **settings)
     partial = output.with_name(f"{output.name}.partial")
+    if order == 3:
+        return genoattn.scan_triples(data, threshold, pairs=pairs, checkpoint=partial, **settings)
     return genoattn.scan_pairs(data, threshold, checkpoint=partial, **settings)
 
 
