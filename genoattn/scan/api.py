@@ -16,7 +16,7 @@ from genoattn.scan.design import Design, make_design
 from genoattn.scan.engine import Engine, Settings
 from genoattn.scan.exact import regress_pairs
 from genoattn.scan.logistic import binary_design, logistic_pairs
-from genoattn.scan.products import Float32, Products, choose_products
+from genoattn.scan.products import Float32, Products, choose_products, n_operands
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
@@ -151,8 +151,8 @@ def scan_columns(
 
 def _engine(design: Design, trait: np.ndarray, scope: Scope, config: ScanConfig) -> Engine:
     """The engine of a scan, in the precision and on the threads of its settings."""
-    work = len(scope.rows) * len(scope.cols) * design.n_samples * (4 + design.n_fixed)
-    products = choose_products(config.precision, work)
+    n_products = n_operands(design, split=False)[0]
+    products = choose_products(config.precision, 2.0 * scope.n_pairs() * design.n_samples * n_products)
     settings = _settings(design, scope, config, products)
     tester = logistic_pairs if design.binary else regress_pairs
     return Engine(design, trait, scope, products, settings, tester)
@@ -210,14 +210,15 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
 def _settings(design: Design, scope: Scope, config: ScanConfig, products: Products) -> Settings:
     """Tiles that fit in the memory, beside the calls as the cohort and the scan hold them."""
     threads = config.n_threads
-    room = max(config.memory - 2 * design.codes.nbytes - 3e8, 5e7)
-    bytes_each = design.n_samples * (4 if isinstance(products, Float32) else 2)
-    operands = 6 + design.n_fixed  # of a column among the rows of a tile; among its columns five
-    width = int(room / 2 / ((threads + 1) * operands * bytes_each))
+    # The calls of the cohort and of the scan, and their bits.
+    room = max(config.memory - 2.4 * design.codes.nbytes - 3e8, 5e7)
+    bytes_each = design.n_samples * products.dtype.itemsize
+    operands = max(n_operands(design, split=not isinstance(products, Float32)))
+    width = int(room / 2 / ((threads + 1) * (operands + 1) * bytes_each))
     # No narrower than pays, no wider than gives every thread a few tiles.
     spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1
     width = max(_NARROWEST, min(width, _TILE, spread))
-    cached = threads + 2 + int(room / 2 / (5 * width * bytes_each))
+    cached = threads + 2 + int(room / 2 / (operands * width * bytes_each))
     return Settings(config.threshold, width, threads, cached, _SCREEN_FACTOR if design.binary else 1.0)
 
 

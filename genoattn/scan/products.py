@@ -14,12 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from genoattn.errors import InputError
+from genoattn.scan.design import Design
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 # Samples summed in one product; the rounding of longer sums is that of their parts.
 _CHUNK = 32768
-# Multiply-adds from which loading torch, about a second, pays.
-_LARGE = 2e11
+# Floating-point operations from which loading torch, about a second, pays.
+_LARGE = 3e11
 
 
 class Products(Protocol):
@@ -109,7 +110,7 @@ def has_matrix_units() -> bool:
         return False
 
 
-def choose_products(precision: str, multiply_adds: float) -> Products:
+def choose_products(precision: str, operations: float) -> Products:
     """The precision asked for; ``auto`` takes bfloat16 for large scans on processors made for it.
 
     Raises
@@ -120,8 +121,17 @@ def choose_products(precision: str, multiply_adds: float) -> Products:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
     if precision == "auto":
-        precision = "bfloat16" if multiply_adds > _LARGE and has_matrix_units() else "float32"
+        precision = "bfloat16" if operations > _LARGE and has_matrix_units() else "float32"
     return BFloat16() if precision == "bfloat16" else Float32()
+
+
+def n_operands(design: Design, split: bool) -> tuple[int, int]:
+    """Operands that the screen makes of a column among the rows of a tile, and among its columns.
+
+    Those of the rows are as many as its matrix products. ``split``: the trait enters in two parts.
+    """
+    counted = design.n_fixed + split
+    return (counted + 4, 4 + split) if design.binary else (counted, 1)
 
 
 @contextmanager

@@ -40,12 +40,6 @@ class Screen:
         square = float(threshold) ** 2 * (1 - 1e-5)
         self.limits = Limits(square, self.sides.unit, 2 * products.unit, design.binary)
 
-    @property
-    def n_products(self) -> int:
-        """Matrix products that a tile takes."""
-        counted = self.design.n_fixed - 1 + (2 if self.sides.split else 1)
-        return counted + (5 if self.design.binary else 0)
-
     def left(self, chosen: np.ndarray) -> Side:
         """Operands of the rows of a tile."""
         return self.sides.left(chosen)
