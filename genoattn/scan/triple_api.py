@@ -78,6 +78,18 @@ def scan_triples(
     config = read_config(threshold, options)
     check_config(config)
     _check(cohort, config)
+    return _scan(cohort, config, pairs, max_sites, progress, checkpoint)
+
+
+def _scan(
+    cohort: Cohort,
+    config: ScanConfig,
+    pairs: Pairs | None,
+    max_sites: int,
+    progress: bool,
+    checkpoint: str | Path | None,
+) -> ScanResult:
+    """The scan, of settings found good."""
     began = time.perf_counter()
     phenotype = cohort.phenotype
     assert phenotype is not None
@@ -85,7 +97,7 @@ def scan_triples(
     design = make_scan_design(cohort, vocabulary, config)
     scope, candidates = _scope(cohort, vocabulary, design, config, pairs, max_sites)
     _check_memory(design, scope, config)
-    engine = TripleEngine(design, phenotype.values, scope, threshold, config.n_threads)
+    engine = TripleEngine(design, phenotype.values, scope, config.threshold, config.n_threads)
     state = _TripleCheckpoint(checkpoint, engine)
     tally = state.load(len(engine.tiles))
     scanned = time.perf_counter()

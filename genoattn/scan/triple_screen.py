@@ -15,7 +15,8 @@ from scipy.special import ndtri, stdtrit
 from genoattn.scan.bits import pack_planes
 from genoattn.scan.design import Design
 from genoattn.scan.products import Float32, summing_error
-from genoattn.scan.triple_kernel import CHUNK, Columns, Rows, Table, count_moments, screen_rows
+from genoattn.scan.triple_kernel import screen_rows
+from genoattn.scan.triple_operands import CHUNK, Columns, Rows, Table, count_moments
 from genoattn.scan.triple_scope import Tile, TripleScope
 from genoattn.scan.triples import N_LOWER
 
