@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from oracles_scan import scan_cohort_data
+from scipy.optimize import minimize
 from scipy.stats import chi2, kstest
 from statsmodels.stats.anova import anova_lm
 
@@ -16,6 +17,7 @@ from genoattn.scan.design import make_design
 from genoattn.scan.exact import regress_pairs
 from genoattn.scan.genotypic import check_genotypic, genotypic_pairs, genotypic_tile
 from genoattn.scan.logistic import binary_design
+from genoattn.scan.saturated import _maximum
 
 
 def genotypic_definition(calls, sites, trait, covariates, binary=False):
@@ -156,6 +158,17 @@ def test_uniform_p_values_under_the_null():
     assert len(p_value) == 120 * 120
     assert kstest(p_value, "uniform").statistic < 0.03  # pairs share sites
     assert 0.04 < np.mean(p_value < 0.05) < 0.06
+
+
+def test_likelihood_is_climbed_where_a_whole_step_overshoots():
+    x = np.array([[1.0, 1.375], [1.0, -1.815], [1.0, 1.739]])
+    cases, n = np.array([1177.0, 114.0, 414.0]), np.array([1185.0, 229.0, 414.0])
+
+    def loss(beta):
+        return n @ np.logaddexp(0, x @ beta) - cases @ (x @ beta)
+
+    best = minimize(loss, [1.0, 1.0], method="Nelder-Mead", options={"fatol": 1e-10, "xatol": 1e-10})
+    assert _maximum(x, cases, n) == pytest.approx(-best.fun, rel=1e-9)
 
 
 def test_too_few_samples_are_untestable():

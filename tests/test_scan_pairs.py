@@ -9,6 +9,7 @@ import oracles
 import pytest
 
 from genoattn.scan import pairs
+from genoattn.scan.elimination import agreed
 from genoattn.scan.pairs import pair_tiles, score_matrix
 
 
@@ -109,6 +110,16 @@ def test_score_matrix_keeps_what_passes_for_every_phenotype():
     site[4] = 1  # the strongest pair
     assert score_matrix(columns, phenotypes, covariates, site, threshold=0.8).toarray()[1, 4] == 0
     assert found[1, 4] == found[4, 1] > 2
+
+
+def test_agreed_is_the_nearest_to_zero_of_one_sign():
+    t = np.random.default_rng(0).normal(size=(3, 20, 30)) + 0.5
+    t[1, 4, 5] = np.nan
+    size = np.abs(t).min(axis=0)
+    same = np.abs(np.sign(t).sum(axis=0)) == 3
+    expected = np.where(same & (size >= 0.2), np.sign(t[0]) * size, 0.0)
+    assert 50 < np.count_nonzero(expected) < 300
+    np.testing.assert_array_equal(agreed(t, 0.2), expected)
 
 
 def test_score_matrix_across_tiles(monkeypatch):

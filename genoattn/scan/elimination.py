@@ -270,10 +270,10 @@ def agreed(t, threshold):  # type: ignore[no-untyped-def]
             nearest = t[0, i, j]
             for k in range(1, n_traits):
                 value = t[k, i, j]
-                if value * nearest <= 0:
+                if not value * nearest > 0:  # NaN is not
                     nearest = 0.0
                 elif abs(value) < abs(nearest):
                     nearest = value
-            if abs(nearest) >= threshold:  # NaN is not
+            if abs(nearest) >= threshold:
                 out[i, j] = nearest
     return out
