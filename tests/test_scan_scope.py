@@ -12,6 +12,7 @@ from vcf_files import record, write_vcf
 import genoattn
 from genoattn.cohort import Phenotype
 from genoattn.scan import engine
+from genoattn.scan.scope import Scope
 
 N_SITES = 12
 
@@ -90,6 +91,24 @@ def test_alleles_of_one_record_are_no_pair(tmp_path):
     assert named.counts["n_tests"] == 1
     near = genoattn.scan_pairs(cohort, threshold=1.0, min_distance=1)
     assert near.counts["n_tests"] + near.counts["n_untestable"] == 19 - 2 - 2
+
+
+@pytest.mark.parametrize("min_distance", [0, 250])
+@pytest.mark.parametrize("second", ["all", "same", "other"])
+def test_number_of_pairs(min_distance, second):
+    """Counted one by one; columns 2 and 3, and 6, 7 and 8, are of one site."""
+    site = np.array([0, 1, 2, 2, 3, 4, 5, 5, 5, 6])
+    rows = np.arange(10) if second == "all" else np.array([0, 2, 3, 6, 7, 8])
+    cols = np.array([3, 4, 7, 9]) if second == "other" else rows
+    position = 100 * site
+    scope = Scope(rows, cols, site, np.zeros(10, dtype=int), position, min_distance)
+    pairs = {
+        frozenset((a, b))
+        for a in rows.tolist()
+        for b in cols.tolist()
+        if site[a] != site[b] and not abs(position[a] - position[b]) < min_distance
+    }
+    assert scope.n_pairs() == scope.n_pairs(width=3) == len(pairs)
 
 
 def test_an_interrupted_scan_goes_on(cohort, tmp_path, monkeypatch):
