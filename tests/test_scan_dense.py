@@ -96,6 +96,31 @@ def test_without_degrees_of_freedom_nothing_is_testable():
     assert [len(f.i) for f in found] == [0, 0, 0]
 
 
+def test_no_pairs_and_wide_tiles(monkeypatch):
+    *_, traits, design = several_traits()
+    found, n_untestable = multi_trait_tile(
+        design,
+        make_traits(design, traits),
+        np.arange(3),
+        np.zeros(0, dtype=np.intp),
+        np.zeros((3, 0), bool),
+        1.0,
+    )
+    assert (n_untestable, [len(f.i) for f in found]) == (0, [0, 0, 0])
+    rows, cols, rng = np.arange(6), np.arange(6, 13), np.random.default_rng(1)
+    codes = np.repeat(design.codes[cols], 30, axis=0)  # 210 columns, in parts of 64 at most
+    codes = rng.permuted(np.concatenate([design.codes[rows], codes]), axis=1)
+    design = make_design(codes, traits[0], np.zeros((130, 0)), impute=True)
+    cols, keep = np.arange(6, 216), np.ones((6, 210), dtype=bool)
+    whole, _ = multi_trait_tile(design, make_traits(design, traits[:1]), rows, cols, keep, 0.05)
+    monkeypatch.setattr(dense, "_OPERAND_BYTES", 1)
+    parts, _ = multi_trait_tile(design, make_traits(design, traits[:1]), rows, cols, keep, 0.05)
+    order = np.lexsort((parts[0].j, parts[0].i))
+    np.testing.assert_array_equal(parts[0].j[order], whole[0].j)
+    np.testing.assert_allclose(parts[0].tests.statistic[order], whole[0].tests.statistic, rtol=1e-9)
+    assert len(order) > 20
+
+
 @pytest.mark.parametrize("missing", [0.0, 0.1])
 @pytest.mark.parametrize("highest", [1, 2, 3])
 def test_genotype_sums_by_definition(missing, highest):

@@ -33,8 +33,8 @@ from genoattn.scan.genotype_sums import (
     multiplied_sums,
 )
 
-_ROWS = 128  # of a tile at a time, whose arrays stay in the cache
-_OPERAND_BYTES = 64e6  # of the columns of a tile at a time
+_ROWS = 256  # of a tile at a time, whose arrays stay in the cache
+_OPERAND_BYTES = 96e6  # of the columns of a tile at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +217,10 @@ def strips(
     design: Design, rows: np.ndarray, cols: np.ndarray, keep: np.ndarray
 ) -> Iterator[tuple[slice, slice, Block, Block]]:
     """Parts of a tile that hold pairs to keep: rows and columns within the tile, and their blocks."""
-    width = int(max(64, _OPERAND_BYTES / (8 * design.n_samples)))
+    if not keep.any():
+        return
+    most = int(max(64, _OPERAND_BYTES / (8 * design.n_samples)))
+    width = -(-len(cols) // -(-len(cols) // most))  # parts of one size
     height = min(_ROWS, width)
     for start in range(0, len(cols), width):
         stop = min(start + width, len(cols))
