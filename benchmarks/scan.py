@@ -4,7 +4,8 @@
     benchmarks/results]
 
 Both read the same PLINK files and use the same threads. "scan" is the time in the scan itself (PLINK: the
-whole process, whose reading takes under 0.1 s), "process" that of the whole command.
+whole process, whose reading takes under 0.1 s), "process" that of the whole command; the best of several
+runs, after one in which the kernels are compiled, which later processes load.
 """
 
 from __future__ import annotations
@@ -15,19 +16,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 import genoattn
-from genoattn.scan.api import ScanConfig, make_scan_design
-from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.pairs import pair_tiles
-from genoattn.scan.products import Float32
+from genoattn.scan.api import make_scan_design
+from genoattn.scan.dense import make_traits, multi_trait_tile
+from genoattn.scan.design import make_design
+from genoattn.scan.exact import regress_pairs
+from genoattn.scan.logistic import logistic_pairs
 from genoattn.scan.scope import make_scope
+from genoattn.scan.settings import ScanConfig
 from genoattn.simulate import simulate_cohort
 from genoattn.tokens import build_vocabulary
 
@@ -96,10 +101,11 @@ def against_plink(program: str, folder: Path, n_samples: int, n_sites: int) -> l
     write_plink(prefix, n_samples, n_sites)
     wide = ("--threshold", "1.05e-4")  # PLINK's chi-squared p-values are a little smaller than those of t
     plink_linear, listed = plink(program, prefix, "quantity", "--epistasis")
-    scan, process, out = min(ours(prefix, "quantity", *wide) for _ in range(3))
-    ten, _, _ = min(ours(prefix, "quantity", "--covar", f"{prefix}.covar10") for _ in range(3))
-    boost = min(plink(program, prefix, "disease", "--fast-epistasis", "boost")[0] for _ in range(2))
-    binary, _, _ = min(ours(prefix, "disease", "--covar", f"{prefix}.covar3") for _ in range(2))
+    runs = [ours(prefix, "quantity", *wide) for _ in range(6)]
+    scan, process, out = min(r[0] for r in runs), min(r[1] for r in runs), runs[0][2]
+    ten, _, _ = min(ours(prefix, "quantity", "--covar", f"{prefix}.covar10") for _ in range(4))
+    boost = min(plink(program, prefix, "disease", "--fast-epistasis", "boost")[0] for _ in range(4))
+    binary, _, _ = min(ours(prefix, "disease", "--covar", f"{prefix}.covar3") for _ in range(4))
     pairs = n_sites * (n_sites - 1) / 2e6
     size = f"{n_samples:,} x {n_sites:,}"
 
@@ -130,22 +136,39 @@ def best_of(run, n: int = 3) -> float:
     return min(times)
 
 
-def exhaustive(n_samples: int = 2000, n_sites: int = 1500) -> str:
-    """Rate of the exhaustive float64 test, as a share of the rate at which products alone are made."""
+def exhaustive(n_samples: int = 2000, n_sites: int = 1024) -> str:
+    """Rate of the exhaustive float64 test against that of the matrix products it needs."""
     rng = np.random.default_rng(1)
-    columns = rng.binomial(2, 0.3, (n_samples, n_sites)) - 0.6
-    y = rng.normal(size=(n_samples, 1))
+    columns = rng.binomial(2, rng.uniform(0.05, 0.5, n_sites), (n_samples, n_sites))
+    trait = rng.normal(size=n_samples)
+    lines = []
+    for n_covariates in (0, 10):
+        covariates = rng.normal(size=(n_samples, n_covariates))
+        design = make_design(np.ascontiguousarray(columns.T.astype(np.int8)), trait, covariates)
+        traits = make_traits(design, trait[None])
+        half = np.array_split(np.arange(n_sites), THREADS)
+        every = np.arange(n_sites)
+        keep = np.ones((len(half[0]), n_sites), dtype=bool)
 
-    def scan() -> None:
-        for _ in pair_tiles(columns, y, np.zeros((n_samples, 0)), n_sites):
-            pass
+        def scan(design=design, traits=traits, half=half, every=every, keep=keep) -> None:
+            with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
+                jobs = [
+                    pool.submit(multi_trait_tile, design, traits, rows, every, keep, 1e-4) for rows in half
+                ]
+                for job in jobs:
+                    job.result()
 
-    seconds = best_of(scan)
-    product = best_of(lambda: columns.T @ columns)
-    return (
-        f"exhaustive float64: six products in {seconds:.2f} s, alone {6 * product:.2f} s "
-        f"({6 * product / seconds:.0%} of the machine's rate)"
-    )
+        real = columns.T - columns.mean(axis=0)[:, None]
+        product = best_of(lambda real=real: real @ real.T, 5)
+        needed = 1 + n_covariates
+        seconds = best_of(scan, 5)
+        rate = n_sites**2 / seconds / 1e6
+        lines.append(
+            f"exhaustive float64, {n_samples:,} x {n_sites:,}, {n_covariates} covariates: {rate:.1f} M pairs/s; "
+            f"{needed} of {needed + 5} products by BLAS, at {needed * product / seconds:.0%} of the machine's "
+            f"rate for those and {(needed + 5) * product / seconds:.0%} for all"
+        )
+    return "\n".join(lines)
 
 
 def triples() -> str:
@@ -172,34 +195,36 @@ def _with_trait(cohort, values, binary: bool = False):
     return replace(cohort, phenotype=Phenotype("trait", values, binary))
 
 
-def calibration(n_samples: int = 1000, n_sites: int = 1600) -> list[tuple[str, np.ndarray]]:
-    """p-values of all pairs under the null, sites in linkage, pairs of different stretches."""
-    cohort = simulate_cohort(n_samples=n_samples, n_sites=n_sites, architecture="null", seed=5).cohort
+def calibration(n_samples: int = 2100, n_sites: int = 1600, n_pairs: int = 1_000_000) -> list:
+    """p-values of a million pairs under the null, sites in linkage, beyond 1 Mb."""
+    simulation = simulate_cohort(n_samples=n_samples, n_sites=n_sites, architecture="null", seed=5)
     rng = np.random.default_rng(6)
     out = []
     for name, values, binary in (
         ("quantitative", rng.normal(size=n_samples), False),
         ("binary 1:20", (np.arange(n_samples) < n_samples / 21)[rng.permutation(n_samples)] * 1.0, True),
     ):
-        design = make_scan_design(
-            _with_trait(cohort, values, binary), build_vocabulary(cohort, "dosage"), ScanConfig()
-        )
-        chosen = np.arange(n_sites) if not binary else np.sort(rng.choice(n_sites, 400, replace=False))
-        scope = make_scope(cohort.sites, np.arange(n_sites), chosen, chosen, 1_000_000, None)
-        from genoattn.scan.exact import regress_pairs
-        from genoattn.scan.logistic import logistic_pairs
-
-        if binary:
-            a, b = np.nonzero(scope.allowed(chosen, chosen))
-            keep = rng.choice(len(a), min(len(a), 30_000), replace=False)
-            tests = [logistic_pairs(design, values, np.stack([chosen[a[keep]], chosen[b[keep]]], axis=1))]
-        else:
-            settings = Settings(1.0, 512, THREADS, 4)
-            engine = Engine(design, values, scope, Float32(), settings, regress_pairs)
-            tests = [result.tests for _, result in engine.run(list(range(len(engine.tiles))))]
+        cohort = _with_trait(simulation.cohort, values, binary)
+        design = make_scan_design(cohort, build_vocabulary(cohort, "dosage"), ScanConfig())
+        every = np.flatnonzero(design.columns.varies)
+        scope = make_scope(cohort.sites, np.arange(n_sites), every, every, 1_000_000, None)
+        a, b = np.nonzero(scope.allowed(every, every))
+        keep = rng.choice(len(a), min(len(a), n_pairs), replace=False)
+        pairs = np.stack([every[a[keep]], every[b[keep]]], axis=1)
+        test = logistic_pairs if binary else regress_pairs
+        with ThreadPoolExecutor(THREADS) as pool:
+            tests = list(
+                pool.map(lambda part, d=design, v=values, t=test: t(d, v, part), np.array_split(pairs, 200))
+            )
         p = np.concatenate([t.p_value for t in tests])
         out.append((name, p[np.isfinite(p)]))
     return out
+
+
+def memory() -> str:
+    """Peak memory of a slice of a large scan, in a process of its own."""
+    script = Path(__file__).with_name("scan_memory.py")
+    return timed([sys.executable, str(script)])[1].strip()
 
 
 def describe(name: str, p: np.ndarray) -> str:
@@ -247,7 +272,7 @@ def main() -> None:
             print(pd.DataFrame(rows[-4:]).to_string(index=False, float_format="{:.2f}".format), flush=True)
     table = pd.DataFrame(rows)
     nulls = calibration()
-    lines = [exhaustive(), triples(), *(describe(name, p) for name, p in nulls)]
+    lines = [exhaustive(), triples(), memory(), *(describe(name, p) for name, p in nulls)]
     print("\n".join(lines))
     table.to_csv(options.output / "scan.tsv", sep="\t", index=False, float_format="%.4g")
     text = table.to_string(index=False, float_format="{:.2f}".format)

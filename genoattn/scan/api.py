@@ -123,15 +123,12 @@ def scan_columns(
         As in :func:`scan_pairs`.
     """
     began = time.perf_counter()
-    if cohort.phenotype is None:
-        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
-    design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes)
-    usable = prepared.scope.restrict(design.columns.varies)
-    engine = _engine(design, cohort.phenotype.values, usable, config)
+    engine = scan_engine(prepared, cohort, config)
+    design, usable = engine.design, engine.scope
     n_pairs, n_usable = prepared.scope.n_pairs(), usable.n_pairs()
     if n_pairs == 0:
         raise InputError("no pair of sites is left to test; widen the sets of sites or the limits")
-    state = Checkpoint(checkpoint, design, cohort.phenotype.values, usable, engine.settings)
+    state = Checkpoint(checkpoint, design, engine.trait, usable, engine.settings)
     tally = state.load(len(engine.tiles))
     scanned = time.perf_counter()
     with pair_progress(progress, n_usable, tally.n_pairs) as advance, state:
@@ -149,13 +146,17 @@ def scan_columns(
     return _result(cohort, prepared.vocabulary, config, design, tally, n_pairs - n_usable, counts)
 
 
-def _engine(design: Design, trait: np.ndarray, scope: Scope, config: ScanConfig) -> Engine:
+def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engine:
     """The engine of a scan, in the precision and on the threads of its settings."""
+    if cohort.phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes)
+    scope = prepared.scope.restrict(design.columns.varies)
     n_products = n_operands(design, split=False)[0]
     products = choose_products(config.precision, 2.0 * scope.n_pairs() * design.n_samples * n_products)
     settings = _settings(design, scope, config, products)
     tester = logistic_pairs if design.binary else regress_pairs
-    return Engine(design, trait, scope, products, settings, tester)
+    return Engine(design, cohort.phenotype.values, scope, products, settings, tester)
 
 
 def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bool) -> dict[str, float]:
