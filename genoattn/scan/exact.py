@@ -78,39 +78,41 @@ def regress_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairT
         Shape (n_pairs, 2), indices of columns.
     """
     gaps = design.gaps[pairs].any(axis=1)
-    pieces, order = [], []
-    for index, width in ((np.flatnonzero(~gaps), 8), (np.flatnonzero(gaps), 2 * design.n_fixed + 10)):
-        block = max(1, int(_BLOCK_BYTES / (8 * design.n_samples * width)))
-        for start in range(0, len(index), block):
-            chosen = index[start : start + block]
-            test = _complete if width == 8 else _incomplete
-            pieces.append(test(design, trait, pairs[chosen]))
-            order.append(chosen)
-    if not pieces:
-        return _complete(design, trait, pairs)
+    whole, index = np.flatnonzero(~gaps), np.flatnonzero(gaps)
+    pieces, order = [_complete(design, trait, pairs[whole])], [whole]
+    block = max(1, int(_BLOCK_BYTES / (8 * design.n_samples * (2 * design.n_fixed + 10))))
+    for start in range(0, len(index), block):
+        order.append(index[start : start + block])
+        pieces.append(_incomplete(design, trait, pairs[order[-1]]))
     return PairTests.join(pieces).select(np.argsort(np.concatenate(order), kind="stable"))
 
 
 def _complete(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
-    """Pairs without missing calls: the fixed effects are taken out beforehand."""
-    sites, position = np.unique(pairs, return_inverse=True)
-    position = position.reshape(-1, 2)
-    values = design.values(sites)
-    residual = values if design.n_fixed == 1 else design.residual(values)
-    a, b = values[position[:, 0]], values[position[:, 1]]
-    at, bt = residual[position[:, 0]], residual[position[:, 1]]
-    product = a * b
-    whole = _dot(product, product)
-    product -= (product @ design.basis.T) @ design.basis
-    y = design.trait
+    """Pairs without missing calls: the fixed effects are taken out of inner products."""
+    from genoattn.scan.fill import pair_products  # compiled code loads when it is used
+
+    vectors = np.vstack([design.basis, design.trait])
+    sums = np.empty((len(pairs), 6 + len(vectors)))
+    pair_products(design.codes, design.columns.mean, vectors, np.ascontiguousarray(pairs), sums)
+    aa, bb, ab, pa, pb, whole = sums[:, :6].T
+    on_fixed, py = sums[:, 6:-1], sums[:, -1]
+    columns = design.columns
+    alpha, beta = columns.on_fixed[pairs[:, 0]], columns.on_fixed[pairs[:, 1]]
+    norm = columns.residual_norm[pairs] * columns.with_trait[pairs] * design.trait_norm
     left, cross, rss, testable = eliminate(
-        (_dot(at, at), _dot(bt, bt), _dot(at, bt), _dot(product, at), _dot(product, bt)),
-        (at @ y, bt @ y, product @ y, float(y @ y)),
-        _dot(product, product),
+        (
+            aa - (alpha**2).sum(axis=1),
+            bb - (beta**2).sum(axis=1),
+            ab - (alpha * beta).sum(axis=1),
+            pa - (alpha * on_fixed).sum(axis=1),
+            pb - (beta * on_fixed).sum(axis=1),
+        ),
+        (norm[:, 0], norm[:, 1], py, design.trait_norm**2),
+        whole - (on_fixed**2).sum(axis=1),
         whole,
     )
-    testable &= design.columns.varies[pairs].all(axis=1)
-    r2 = _dot(a, b) ** 2 / np.maximum(_dot(a, a) * _dot(b, b), 1e-300)
+    testable &= columns.varies[pairs].all(axis=1)
+    r2 = ab**2 / np.maximum(aa * bb, 1e-300)
     n = np.full(len(pairs), design.n_samples)
     total = np.full(len(pairs), ((trait - trait.mean()) ** 2).sum())
     return pair_tests(left, cross, rss, testable, n, design.n_fixed, r2, total)

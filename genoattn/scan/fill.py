@@ -78,8 +78,8 @@ def column_moments(codes, weight, vectors, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def fill_products(codes, mean, scale, vector, weight, centre, out, rest, length):  # type: ignore[no-untyped-def]
-    """Scaled, centred columns times a vector, less their weighted mean, times the weights: operands.
+def fill_products(codes, mean, scale, vectors, weight, centre, out, rest, length):  # type: ignore[no-untyped-def]
+    """Scaled, centred columns times vectors, less their weighted mean, times the weights: operands.
 
     Parameters
     ----------
@@ -87,40 +87,40 @@ def fill_products(codes, mean, scale, vector, weight, centre, out, rest, length)
         Shape (n_columns, n_samples), int8; below 0 where missing, which gives 0.
     mean, scale
         Shape (n_columns,) float32, subtracted and multiplied by.
-    vector, weight
-        Shape (n_samples,) float32.
+    vectors, weight
+        Shape (n_vectors, n_samples) and (n_samples,) float32.
     centre
         Whether the mean of each product is taken out.
     out
-        Shape (n_columns, n_samples), float32 or uint16 that holds bfloat16, filled.
+        Shape (n_vectors, n_columns, n_samples), float32 or uint16 that holds bfloat16, filled.
     rest
-        The same shape, filled with what the rounding of ``out`` left; or of shape (0, 0).
+        The same shape, filled with what the rounding of ``out`` left; or of shape (0, 0, 0).
     length
-        Shape (n_columns,) float64, filled with the lengths of the products.
+        Shape (n_vectors, n_columns) float64, filled with the lengths of the products.
     """
     n = codes.shape[1]
-    row = np.empty(n, np.float32)
-    whole = 0.0
-    for i in range(n):
-        whole += weight[i]
+    unit, row = np.empty(n, np.float32), np.empty(n, np.float32)
+    whole = np.sum(weight)
     for j in range(codes.shape[0]):
-        total = 0.0
         for i in range(n):
             c = codes[j, i]
-            x = (np.float32(c) - mean[j]) * scale[j] if c >= 0 else np.float32(0.0)
-            row[i] = x * vector[i]
-            total += row[i] * weight[i]
-        shift = np.float32(total / whole) if centre else np.float32(0.0)
-        square = 0.0
-        for i in range(n):
-            x = (row[i] - shift) * weight[i]
-            out[j, i] = _as_entry(x, out[j, i])
-            square += x * x
-            row[i] = x
-        length[j] = np.sqrt(square)
-        if len(rest):
+            unit[i] = (np.float32(c) - mean[j]) * scale[j] if c >= 0 else np.float32(0.0)
+        for k in range(vectors.shape[0]):
+            total = 0.0
             for i in range(n):
-                rest[j, i] = _as_entry(row[i] - _as_float(out[j, i]), rest[j, i])
+                row[i] = unit[i] * vectors[k, i]
+                total += row[i] * weight[i]
+            shift = np.float32(total / whole) if centre else np.float32(0.0)
+            square = 0.0
+            for i in range(n):
+                x = (row[i] - shift) * weight[i]
+                out[k, j, i] = _as_entry(x, out[k, j, i])
+                square += x * x
+                row[i] = x
+            length[k, j] = np.sqrt(square)
+            if len(rest):
+                for i in range(n):
+                    rest[k, j, i] = _as_entry(row[i] - _as_float(out[k, j, i]), rest[k, j, i])
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -192,3 +192,45 @@ def fill_weighted(codes, mean, scale, stretch, on_fixed, basis, weight, root, le
                 out[k, j, i] = _as_entry(x, out[k, j, i])
                 long += x * x
             length[k, j] = np.sqrt(long)
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def pair_products(codes, mean, vectors, pairs, out):  # type: ignore[no-untyped-def]
+    """Inner products that the regression of each pair needs, over all samples.
+
+    Parameters
+    ----------
+    codes
+        Shape (n_columns, n_samples), int8; below 0 where missing, which counts as the mean.
+    mean
+        Shape (n_columns,), taken off the codes.
+    vectors
+        Shape (n_vectors, n_samples).
+    pairs
+        Shape (n_pairs, 2), indices of columns.
+    out
+        Shape (n_pairs, 6 + n_vectors), filled: <a,a>, <b,b>, <a,b>, <P,a>, <P,b>, <P,P> with P the product
+        of the centred columns, and the inner products of P with the vectors.
+    """
+    n = codes.shape[1]
+    product = np.empty(n)
+    for m in range(len(pairs)):
+        i, j = pairs[m, 0], pairs[m, 1]
+        aa = bb = ab = pa = pb = pp = 0.0
+        for s in range(n):
+            a = codes[i, s] - mean[i] if codes[i, s] >= 0 else 0.0
+            b = codes[j, s] - mean[j] if codes[j, s] >= 0 else 0.0
+            p = a * b
+            product[s] = p
+            aa += a * a
+            bb += b * b
+            ab += p
+            pa += p * a
+            pb += p * b
+            pp += p * p
+        out[m, 0], out[m, 1], out[m, 2], out[m, 3], out[m, 4], out[m, 5] = aa, bb, ab, pa, pb, pp
+        for k in range(len(vectors)):
+            dot = 0.0
+            for s in range(n):
+                dot += product[s] * vectors[k, s]
+            out[m, 6 + k] = dot

@@ -137,20 +137,18 @@ class SideMaker:
         return (d.columns.on_fixed[chosen, 1:] / d.columns.norm[chosen, None]).astype(np.float32)
 
     def _left_part(self, chosen: np.ndarray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        d, root = self.design, np.float32(self.root)
+        root = np.float32(self.root)
         operands, size = self._weighted(chosen, left=True) if self.planes is None else ({}, {})
         fixed2 = size["value"] ** 2 if size else np.zeros(len(chosen))
-        for k in range(1, d.n_fixed):
-            part, _, length = self._filled(chosen, self._basis[k] * root, True)
-            operands[f"fixed{k}"] = part
-            fixed2 = fixed2 + length**2
+        parts, _, lengths = self._filled(chosen, self._basis[1:] * root, True)
+        operands |= {f"fixed{k + 1}": part for k, part in enumerate(parts)}
+        fixed2 = fixed2 + (lengths**2).sum(axis=0)
         # Columns as codes are centred only by what they are multiplied with.
         centre = self.split or self.planes is None
-        operands["trait"], operands["rest"], size["trait"] = self._filled(
-            chosen, self._trait, centre, self.split
-        )
-        size["fixed"] = np.sqrt(fixed2)
-        return operands, size
+        (operands["trait"],), rest, lengths = self._filled(chosen, self._trait[None], centre, self.split)
+        if rest:
+            operands["rest"] = rest[0]
+        return operands, size | {"trait": lengths[0], "fixed": np.sqrt(fixed2)}
 
     def _right_part(self, chosen: np.ndarray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         operands, size = self._weighted(chosen, left=False) if self.planes is None else ({}, {})
@@ -160,21 +158,22 @@ class SideMaker:
         if "value" in operands:
             return operands | {"right": operands["value"]}, size | {"right": size["value"]}
         ones = np.ones(self.design.n_samples, dtype=np.float32)
-        operands["right"], _, size["right"] = self._filled(chosen, ones, False)
-        return operands, size
+        (operands["right"],), _, lengths = self._filled(chosen, ones[None], False)
+        return operands, size | {"right": lengths[0]}
 
     def _filled(
-        self, chosen: np.ndarray, vector: np.ndarray, centre: bool, rest: bool = False
-    ) -> tuple[Any, Any, np.ndarray]:
-        """Unit columns times a vector (and the weights), what rounding left of them, and their lengths."""
+        self, chosen: np.ndarray, vectors: np.ndarray, centre: bool, split: bool = False
+    ) -> tuple[list[Any], list[Any], np.ndarray]:
+        """Unit columns times vectors (and the weights), what rounding left of them, and their lengths."""
         columns = self.design.columns
-        shape = (len(chosen), self.design.n_samples)
-        out = np.empty(shape, dtype=self.products.dtype)
-        left = np.empty(shape if rest else (0, 0), dtype=self.products.dtype)
-        length = np.empty(len(chosen))
+        shape = (len(vectors), len(chosen), self.design.n_samples)
+        out: np.ndarray = np.empty(shape, dtype=self.products.dtype)
+        rest: np.ndarray = np.empty(shape if split else (0, 0, 0), dtype=self.products.dtype)
+        length = np.empty(shape[:2])
         mean, scale = columns.mean[chosen].astype(np.float32), (1 / columns.norm[chosen]).astype(np.float32)
-        fill_products(self.design.codes[chosen], mean, scale, vector, self._weight, centre, out, left, length)
-        return self.products.wrap(out), self.products.wrap(left), length
+        codes = self.design.codes[chosen]
+        fill_products(codes, mean, scale, vectors, self._weight, centre, out, rest, length)
+        return [self.products.wrap(x) for x in out], [self.products.wrap(x) for x in rest], length
 
     def _weighted(self, chosen: np.ndarray, left: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Operands of the genotype products in a weighted inner product."""
