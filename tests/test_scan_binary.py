@@ -1,17 +1,48 @@
-"""The exact test of binary traits against statsmodels and against definitions."""
+"""The exact test of binary traits, and the stages before it, against statsmodels and against definitions."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
+from numba import njit
 from oracles import make_cohort
-from oracles_scan import scan_cohort_data, term_regression
+from oracles_logistic import firth_ratio, likelihood_ratio, weighted_score
+from oracles_scan import design_matrix, scan_cohort_data, term_regression
+from scipy.special import ndtri
 
 import genoattn
+from genoattn.scan.likelihood import test_pairs as run_kernel
+from genoattn.scan.logistic import (
+    binary_design,
+    coarse_subjects,
+    logistic_pairs,
+    score_margin,
+    subjects_of,
+)
+from genoattn.scan.vector_exp import vector_exp, vector_log1p
+from genoattn.simulate import simulate_cohort
 
 
 def pairs_of(frame):
     return set(map(tuple, frame[["site_1", "site_2"]].to_numpy()))
+
+
+def all_pairs(n):
+    return np.array(list(combinations(range(n), 2)))
+
+
+def cases_of(rng, log_odds):
+    return (rng.random(len(log_odds)) < 1 / (1 + np.exp(-log_odds))).astype(float)
+
+
+def covariates_of(rng, n_samples, kind):
+    """None, four groups of samples, or numbers."""
+    if kind == "none":
+        return np.zeros((n_samples, 0))
+    values = rng.normal(size=(n_samples, 2 if kind == "few" else 5))
+    return (values > 0.3).astype(float) if kind == "few" else values
 
 
 def test_binary_pairs_equal_statsmodels():
@@ -28,9 +59,178 @@ def test_binary_pairs_equal_statsmodels():
             continue
         n_compared += 1
         assert row["coefficient"] == pytest.approx(expected[0], rel=1e-6)
-        assert row["se"] == pytest.approx(expected[1], rel=1e-5)
+        assert row["se"] == pytest.approx(expected[1], rel=1e-6)
         assert row["p_value"] == pytest.approx(expected[3], rel=1e-5)
     assert n_compared > 25
+
+
+@pytest.mark.parametrize("kind", ["none", "few", "many"])
+@pytest.mark.parametrize("missing", [0.0, 0.05])
+def test_kernel_equals_statsmodels(kind, missing):
+    rng = np.random.default_rng(8)
+    calls, _ = scan_cohort_data(rng, 500, 8, missing, 0.3)
+    calls[:, 5:] = np.where(calls[:, 5:] < 0, -1, calls[:, 5:] > 0)  # haploid
+    covariates = covariates_of(rng, 500, kind)
+    case = cases_of(rng, covariates.sum(axis=1) * 0.5 - 0.5 + 0.4 * np.maximum(calls[:, 2], 0))
+    design = binary_design(np.ascontiguousarray(calls.T), case, covariates)
+    n_groups = subjects_of(design, case).fixed.shape[1]
+    assert n_groups == {"none": 1, "few": 4, "many": 500}[kind]
+    tests = logistic_pairs(design, case, all_pairs(8))
+    n_compared = 0
+    for k, (i, j) in enumerate(all_pairs(8)):
+        expected = likelihood_ratio(calls, [i, j], case, covariates)
+        if expected is None or np.abs(expected[-1]).max() > 10:
+            continue
+        n_compared += 1
+        ours = [tests.coefficient[k], tests.se[k], tests.statistic[k], tests.explained[k], tests.r2[k]]
+        np.testing.assert_allclose(ours, expected[:-1], rtol=1e-6, atol=1e-12)
+        assert tests.n_samples[k] == (calls[:, [i, j]] >= 0).all(axis=1).sum()
+    assert n_compared > 18
+
+
+def test_imputed_calls_count_as_the_mean():
+    rng = np.random.default_rng(9)
+    calls, covariates = scan_cohort_data(rng, 300, 4, 0.1, 0.0, 2)
+    case = cases_of(rng, covariates[:, 0])
+    design = binary_design(np.ascontiguousarray(calls.T), case, covariates, (), True)
+    tests = logistic_pairs(design, case, np.array([[0, 2]]))
+    a, b = design.values(np.array([0, 2]))  # centred, 0 where missing
+    x = np.column_stack([np.ones(300), covariates, a, b, a * b])
+    fit = sm.Logit(case, x).fit(disp=False, tol=1e-14)
+    np.testing.assert_allclose([tests.coefficient[0], tests.se[0]], [fit.params[-1], fit.bse[-1]], rtol=1e-6)
+    assert tests.n_samples[0] == 300
+
+
+@pytest.mark.parametrize("kind", ["none", "few", "many"])
+def test_separated_pairs_get_firths_estimate(kind):
+    rng = np.random.default_rng(10)
+    calls = rng.binomial(1, 0.4, (260, 4)).astype(np.int8)
+    covariates = covariates_of(rng, 260, kind)
+    case = cases_of(rng, covariates.sum(axis=1) - 0.5)
+    case[(calls[:, 0] == 1) & (calls[:, 1] == 1)] = 1  # every joint carrier is a case
+    case[(calls[:, 0] == 0) & (calls[:, 2] == 1)] = 0
+    design = binary_design(np.ascontiguousarray(calls.T), case, covariates)
+    tests = logistic_pairs(design, case, np.array([[0, 1], [2, 0]]))
+    for k, sites in enumerate(([0, 1], [2, 0])):
+        x = design_matrix([calls[:, s].astype(float) for s in sites], covariates, np.ones(260, dtype=bool))
+        coefficient, ratio = firth_ratio(x, case)
+        assert 0.5 < abs(coefficient) < 10
+        assert tests.coefficient[k] == pytest.approx(coefficient, rel=1e-5)
+        assert tests.statistic[k] == pytest.approx(np.sign(coefficient) * np.sqrt(ratio), rel=1e-5)
+
+
+def test_separated_pair_gets_a_finite_estimate():
+    rng = np.random.default_rng(3)
+    calls = rng.binomial(1, 0.5, (120, 3)).astype(np.int8)
+    case = rng.integers(0, 2, 120).astype(float)
+    case[(calls[:, 0] == 1) & (calls[:, 1] == 1)] = 1  # every joint carrier is a case
+    frame = genoattn.scan_pairs(make_cohort(calls, [2] * 3, "genotype", case, True), threshold=1.0).frame
+    row = frame.set_index(["site_1", "site_2"]).loc[("s0", "s1")]
+    assert 1 < row["coefficient"] < 10
+    assert row["p_value"] < 3e-3
+
+
+def test_untestable_pairs_are_nan():
+    rng = np.random.default_rng(11)
+    calls = rng.binomial(2, 0.4, (200, 6)).astype(np.int8)
+    calls[:, 1] = calls[:, 0]
+    calls[:, 3] = np.where(calls[:, 2] > 0, 0, calls[:, 3])  # never carried together
+    covariates = np.column_stack([calls[:, 4] * calls[:, 5] + 0.0, rng.normal(size=200)])
+    case = cases_of(rng, covariates[:, 1])
+    design = binary_design(np.ascontiguousarray(calls.T), case, covariates)
+    tests = logistic_pairs(design, case, all_pairs(6))
+    untestable = {tuple(p) for p in all_pairs(6)[~tests.testable]}
+    assert untestable == {(0, 1), (2, 3), (4, 5)}
+    for name in ("coefficient", "se", "statistic", "explained"):
+        assert (np.isnan(getattr(tests, name)) == ~tests.testable).all()
+
+
+def test_swapping_alleles_changes_the_sign():
+    rng = np.random.default_rng(12)
+    calls, covariates = scan_cohort_data(rng, 300, 5, 0.03, 0.2, 2)
+    case = cases_of(rng, covariates[:, 0] - 1)
+    one, other = calls.T.copy(), calls.T.copy()
+    other[2] = np.where(other[2] < 0, -1, 2 - other[2])
+    a = logistic_pairs(binary_design(one, case, covariates), case, all_pairs(5))
+    b = logistic_pairs(binary_design(other, case, covariates), case, all_pairs(5))
+    sign = np.where((all_pairs(5) == 2).any(axis=1), -1, 1)
+    np.testing.assert_allclose(b.statistic, sign * a.statistic, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(b.se, a.se, rtol=1e-6)
+
+
+def test_threads_share_nothing():
+    rng = np.random.default_rng(13)
+    calls, covariates = scan_cohort_data(rng, 400, 24, 0.02, 0.2, 3)
+    case = cases_of(rng, covariates[:, 0] - 1)
+    design = binary_design(np.ascontiguousarray(calls.T), case, covariates)
+    pairs = all_pairs(24)
+    alone = logistic_pairs(design, case, pairs).statistic
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda part: logistic_pairs(design, case, part), np.array_split(pairs, 16)))
+    np.testing.assert_array_equal(np.concatenate([part.statistic for part in parts]), alone)
+
+
+def uneven_cohort(seed, n_samples, ratio, maf, main):
+    """Linked sites, strong covariates, six main effects, two interactions, one case to ``ratio`` controls."""
+    rng = np.random.default_rng(seed)
+    simulation = simulate_cohort(
+        n_samples=n_samples, n_sites=90, architecture="null", maf=maf, seed=seed, missing=0.005
+    )
+    calls = simulation.cohort.calls
+    x, covariates = np.maximum(calls, 0), rng.normal(size=(n_samples, 3))
+    chosen = rng.choice(90, 10, replace=False)
+    log_odds = 0.6 * covariates.sum(axis=1) + main * (x[:, chosen[:6]] @ rng.choice([-1, 1], 6))
+    log_odds += 0.8 * (x[:, chosen[6]] * x[:, chosen[7]] - x[:, chosen[8]] * x[:, chosen[9]])
+    level = np.quantile(log_odds + rng.logistic(size=n_samples), ratio / (1 + ratio))
+    return np.ascontiguousarray(calls.T), cases_of(rng, log_odds - level), covariates
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "ratio", "maf", "main"),
+    [
+        (1000, 1, 0.05, 0.5),
+        (1500, 1, 0.01, 1.0),
+        (1500, 4, 0.05, 1.0),
+        (2100, 20, 0.05, 0.5),
+        (2100, 20, 0.01, 1.0),
+    ],
+)
+def test_stages_lose_nothing_that_passes(n_samples, ratio, maf, main):
+    codes, case, covariates = uneven_cohort(40 + ratio, n_samples, ratio, maf, main)
+    design = binary_design(codes, case, covariates)
+    pairs = all_pairs(len(codes))
+    exhaustive = logistic_pairs(design, case, pairs)
+    z = weighted_score(design, pairs)
+    n_passing = [(exhaustive.p_value <= threshold).sum() for threshold in (1e-2, 1e-3)]
+    assert n_passing[0] > 15
+    assert n_passing[1] > 0
+    for threshold in (1e-2, 1e-3):
+        passing = exhaustive.p_value <= threshold
+        margin = score_margin(design, threshold)[pairs].sum(axis=1)
+        tested = ~(np.abs(z) < -ndtri(threshold / 2) * (1 - margin))
+        assert tested[passing].all()
+        assert tested.mean() < 0.5
+        staged = logistic_pairs(design, case, pairs[tested], threshold)
+        np.testing.assert_array_equal(staged.p_value <= threshold, passing[tested])
+        chosen = passing[tested]
+        for name in ("statistic", "coefficient", "se"):
+            np.testing.assert_array_equal(
+                getattr(staged, name)[chosen], getattr(exhaustive, name)[tested][chosen]
+            )
+
+
+def test_coarse_ratio_is_near_the_exact_one():
+    codes, case, covariates = uneven_cohort(50, 1500, 4, 0.05, 0.5)
+    design = binary_design(codes, case, covariates)
+    pairs = all_pairs(len(codes))
+    subjects = subjects_of(design, case)
+    coarse = coarse_subjects(design, case, subjects)
+    assert coarse.fixed.shape == (1, 16)
+    rough = np.sqrt(run_kernel(coarse, coarse, 0.0, pairs)[:, 2])
+    exact = np.abs(logistic_pairs(design, case, pairs).statistic)
+    strong = exact > 2.5
+    assert strong.sum() > 30
+    assert (rough[strong] > 0.9 * exact[strong]).all()
 
 
 def test_binary_screen_finds_what_is_there():
@@ -48,12 +248,40 @@ def test_binary_screen_finds_what_is_there():
     assert pairs_of(strong) <= pairs_of(few) <= pairs_of(expected)
 
 
-def test_separated_pair_gets_a_finite_estimate():
-    rng = np.random.default_rng(3)
-    calls = rng.binomial(1, 0.5, (120, 3)).astype(np.int8)
-    case = rng.integers(0, 2, 120).astype(float)
-    case[(calls[:, 0] == 1) & (calls[:, 1] == 1)] = 1  # every joint carrier is a case
-    frame = genoattn.scan_pairs(make_cohort(calls, [2] * 3, "genotype", case, True), threshold=1.0).frame
-    row = frame.set_index(["site_1", "site_2"]).loc[("s0", "s1")]
-    assert 1 < row["coefficient"] < 10
-    assert row["p_value"] < 3e-3
+def test_null_p_values_of_one_case_in_twenty_are_uniform():
+    n_samples, n_sites = 2100, 400
+    cohort = simulate_cohort(n_samples=n_samples, n_sites=n_sites, architecture="null", seed=5).cohort
+    rng = np.random.default_rng(6)
+    case = (rng.permutation(n_samples) < n_samples / 21).astype(float)
+    design = binary_design(np.ascontiguousarray(cohort.calls.T), case, np.zeros((n_samples, 0)))
+    i, j = all_pairs(n_sites).T
+    apart = (cohort.sites.chrom[i] != cohort.sites.chrom[j]) | (
+        np.abs(cohort.sites.pos[i] - cohort.sites.pos[j]) > 1_000_000
+    )
+    chosen = rng.choice(np.flatnonzero(apart), 20_000, replace=False)
+    p = logistic_pairs(design, case, all_pairs(n_sites)[chosen]).p_value
+    p = p[np.isfinite(p)]
+    assert len(p) > 19_000
+    assert 0.043 < np.mean(p <= 0.05) < 0.057
+    assert 0.95 < (ndtri(np.median(p) / 2) / ndtri(0.25)) ** 2 < 1.05
+    assert np.mean(p <= 1e-3) < 2e-3
+
+
+def test_vector_functions_are_exact_to_rounding():
+    @njit
+    def each(x, exponential, logarithm):
+        for k in range(len(x)):
+            exponential[k], logarithm[k] = vector_exp(-700 * x[k]), vector_log1p(x[k])
+
+    x = np.r_[np.linspace(0, 1, 20_001), np.logspace(-300, 0, 1000)]
+    exponential, logarithm = np.empty_like(x), np.empty_like(x)
+    each(x, exponential, logarithm)
+    np.testing.assert_allclose(exponential, np.exp(-700 * x), rtol=1e-15)
+    np.testing.assert_allclose(logarithm, np.log1p(x), rtol=1e-15)
+
+
+def test_covariates_that_separate_are_refused():
+    rng = np.random.default_rng(14)
+    codes, covariate = rng.integers(0, 3, (3, 60)).astype(np.int8), rng.normal(size=(60, 1))
+    with pytest.raises(genoattn.InputError, match="the covariates separate cases from controls"):
+        binary_design(codes, (covariate[:, 0] > 0).astype(float), covariate)

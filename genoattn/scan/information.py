@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.vector_exp import vector_exp
+from genoattn.scan.vector_exp import vector_exp, vector_log1p
 
 # Sums may be taken in any order, which lets samples go through several at once.
 _LOOSE = {"reassoc", "contract", "nsz", "arcp"}
@@ -135,16 +135,19 @@ def _weigh(
     return product, linear
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _weigh_groups(rows: Rows, work: Work) -> float:
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
+def _weigh_groups(
+    eta: np.ndarray, samples: np.ndarray, cases: np.ndarray, weight: np.ndarray, residual: np.ndarray
+) -> float:
+    """Variance and residual of groups; their log-likelihood."""
     total = 0.0
-    for i in range(len(rows.samples)):
-        x, n = work.eta[i], rows.samples[i]
-        e = math.exp(-abs(x))
+    for i in range(len(eta)):
+        x, n = eta[i], samples[i]
+        e = vector_exp(-min(abs(x), 600.0))
         d = 1.0 / (1.0 + e)
-        work.weight[i] = n * e * d * d
-        work.residual[i] = rows.cases[i] - n * (d if x >= 0.0 else e * d)
-        total += (rows.cases[i] - 0.5 * n) * x - n * (0.5 * abs(x) + math.log1p(e))
+        weight[i] = n * (e * d * d)
+        residual[i] = cases[i] - n * (d if x >= 0.0 else e * d)
+        total += (cases[i] - 0.5 * n) * x - n * (0.5 * abs(x) + vector_log1p(e))
     return total
 
 
@@ -172,26 +175,27 @@ def _predict(rows: Rows, beta: np.ndarray, eta: np.ndarray) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
 def _sums_of_three(
-    w: np.ndarray, r: np.ndarray, f: np.ndarray, g: np.ndarray, h: np.ndarray, out: np.ndarray
+    w: np.ndarray, r: np.ndarray, fixed: np.ndarray, j: int, begin: int, end: int, out: np.ndarray
 ) -> None:
     """Of the weights, the residuals, three fixed effects by either, and their products by the weights."""
     sw = sr = wf = wg = wh = rf = rg = rh = ff = fg = fh = gg = gh = hh = 0.0
-    for i in range(len(w)):
-        a, b, c = w[i] * f[i], w[i] * g[i], w[i] * h[i]
+    for i in range(begin, end):
+        f, g, h = fixed[j, i], fixed[j + 1, i], fixed[j + 2, i]
+        a, b, c = w[i] * f, w[i] * g, w[i] * h
         sw += w[i]
         sr += r[i]
         wf += a
         wg += b
         wh += c
-        rf += r[i] * f[i]
-        rg += r[i] * g[i]
-        rh += r[i] * h[i]
-        ff += a * f[i]
-        fg += a * g[i]
-        fh += a * h[i]
-        gg += b * g[i]
-        gh += b * h[i]
-        hh += c * h[i]
+        rf += r[i] * f
+        rg += r[i] * g
+        rh += r[i] * h
+        ff += a * f
+        fg += a * g
+        fh += a * h
+        gg += b * g
+        gh += b * h
+        hh += c * h
     out[0], out[1] = sw, sr
     out[2], out[3], out[4] = wf, wg, wh
     out[5], out[6], out[7] = rf, rg, rh
@@ -220,10 +224,9 @@ def accumulate(rows: Rows, work: Work) -> None:
     information[:] = 0.0
     gradient[:] = 0.0
     for c in range(len(rows.value)):
-        here = slice(rows.start[c], rows.start[c + 1])
-        weight, residual, value = work.weight[here], work.residual[here], rows.value[c]
+        begin, end, value = rows.start[c], rows.start[c + 1], rows.value[c]
         for j in range(0, n_smooth, 3):
-            _sums_of_three(weight, residual, fixed[j, here], fixed[j + 1, here], fixed[j + 2, here], sums)
+            _sums_of_three(work.weight, work.residual, fixed, j, begin, end, sums)
             place = 8
             for k in range(min(3, n_smooth - j)):
                 gradient[j + k] += sums[5 + k]
@@ -233,7 +236,8 @@ def accumulate(rows: Rows, work: Work) -> None:
                     information[j + k, j + m] += sums[place + m]
                 place += k + 1
         if n_smooth == 0:
-            sums[0], sums[1] = total_of(weight), total_of(residual)
+            sums[0] = total_of(work.weight[begin:end])
+            sums[1] = total_of(work.residual[begin:end])
         for t in range(4):
             gradient[n_smooth + t] += sums[1] * value[t]
             for u in range(t + 1):
@@ -250,7 +254,7 @@ def evaluate(rows: Rows, beta: np.ndarray, work: Work) -> float:
     _predict(rows, beta, work.eta)
     total = 0.0
     if rows.grouped:
-        total = _weigh_groups(rows, work)
+        total = _weigh_groups(work.eta, rows.samples, rows.cases, work.weight, work.residual)
     else:
         for begin in range(0, len(rows.cases), _PRODUCT):
             part = slice(begin, min(begin + _PRODUCT, len(rows.cases)))

@@ -78,7 +78,7 @@ def _penalise(rows: Rows, work: Work) -> float:
     The gradient is ``sum_i h_i (1/2 - mu_i) x_i`` with the leverage ``h_i = w_i |L^-1 x_i|^2``.
     """
     n, n_smooth = len(work.scale), len(work.scale) - 4
-    _invert(work)
+    invert(work)
     penalty = 0.0
     for j in range(n):
         penalty += math.log(work.factor[j, j] * work.scale[j])
@@ -107,7 +107,7 @@ def _penalise(rows: Rows, work: Work) -> float:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _invert(work: Work) -> None:
+def invert(work: Work) -> None:
     """The inverse of the Cholesky factor of the information itself, rows scaled back."""
     factor, inverse = work.factor, work.inverse
     n = len(work.scale)
@@ -132,6 +132,7 @@ def climb(
     firth: bool,
     largest: np.ndarray,
     begun: float,
+    slack: float,
     work: Work,
 ) -> tuple[Top, bool]:
     """Maximum of the (penalised) likelihood over the first coefficients; the others stay as they are.
@@ -151,6 +152,8 @@ def climb(
         Shape (n_predictors,), largest size of each predictor.
     begun
         The likelihood at the start if ``work`` holds the evaluation there and its factor, else NaN.
+    slack
+        How many times further from the maximum than usual to stop; 1 for exact tests.
     work
         Memory; afterwards the information at the maximum and its factor.
 
@@ -180,11 +183,11 @@ def climb(
             reach += abs(step[j]) * largest[j]
             longest = max(longest, abs(step[j]))
         if firth:
-            settled = reach <= _PREDICTOR_FIRTH
+            settled = reach <= slack * _PREDICTOR_FIRTH
         elif whole:
-            settled = reach <= _PREDICTOR
+            settled = reach <= slack * _PREDICTOR
         else:  # the third-order term of the log-likelihood is at most gain * reach / 6
-            settled = gain * reach <= _LOG_LIKELIHOOD
+            settled = gain * reach <= slack * _LOG_LIKELIHOOD
         if settled:
             if whole:
                 beta += step

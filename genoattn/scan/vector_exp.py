@@ -1,7 +1,7 @@
-"""The exponential inside compiled loops: arithmetic alone, so that several samples go through at once.
+"""Exponential and logarithm inside compiled loops: arithmetic alone, so that several samples go at once.
 
-The argument is ``n log 2 + r`` with n whole and ``|r| <= log(2) / 2``; ``e^r`` is its Taylor polynomial of
-degree 13, which leaves 4e-18 of it, and 2^n is written into the exponent's bits.
+The argument of the exponential is ``n log 2 + r`` with n whole and ``|r| <= log(2) / 2``; ``e^r`` is its
+Taylor polynomial of degree 13, which leaves 4e-18 of it, and 2^n is written into the exponent's bits.
 """
 
 from __future__ import annotations
@@ -63,3 +63,26 @@ def vector_exp(x: float) -> float:
     e = fused(e, r, 1.0)
     e = fused(e, r, 1.0)
     return e * _two_to(shifted)
+
+
+@njit(inline="always")
+def vector_log1p(x: float) -> float:
+    """log(1 + x) for 0 <= x <= 1, within 3e-16: 2 artanh(s), s = x / (2 + x), by its series to s^31."""
+    s = x / (2.0 + x)
+    q = s * s
+    total = fused(1.0 / 31.0, q, 1.0 / 29.0)
+    total = fused(total, q, 1.0 / 27.0)
+    total = fused(total, q, 1.0 / 25.0)
+    total = fused(total, q, 1.0 / 23.0)
+    total = fused(total, q, 1.0 / 21.0)
+    total = fused(total, q, 1.0 / 19.0)
+    total = fused(total, q, 1.0 / 17.0)
+    total = fused(total, q, 1.0 / 15.0)
+    total = fused(total, q, 1.0 / 13.0)
+    total = fused(total, q, 1.0 / 11.0)
+    total = fused(total, q, 1.0 / 9.0)
+    total = fused(total, q, 1.0 / 7.0)
+    total = fused(total, q, 1.0 / 5.0)
+    total = fused(total, q, 1.0 / 3.0)
+    total = fused(total, q, 1.0)
+    return 2.0 * s * total
