@@ -13,7 +13,10 @@ from oracles_scan import scan_cohort_data, term_regression
 
 import genoattn
 from genoattn.cohort import Phenotype
+from genoattn.scan import triple_screen
 from genoattn.scan.design import make_design
+from genoattn.scan.products import summing_error
+from genoattn.scan.triple_api import _TripleCheckpoint
 from genoattn.scan.triple_engine import TripleEngine
 from genoattn.scan.triple_scope import make_triple_scope
 from genoattn.scan.triples import regress_triples
@@ -96,6 +99,54 @@ def test_bound_regresses_hardly_more_than_passes(monkeypatch):
     assert 15 < result.counts["n_reported"] <= sum(regressed) < 1.1 * result.counts["n_reported"] + 3
 
 
+@pytest.mark.parametrize("n_covariates", [0, 2])
+def test_products_rounded_as_badly_as_may_be_miss_nothing(monkeypatch, n_covariates):
+    rng = np.random.default_rng(21)
+    calls, covariates = scan_cohort_data(rng, 1000, 20, 0.0, 0.9, n_covariates)
+    if n_covariates:  # one that holds nearly all of a triple
+        covariates[:, 0] = np.prod(calls[:, [4, 5, 6]] - 1.0, axis=1) + 0.01 * rng.normal(size=1000)
+    trait = rng.normal(size=1000) + 3 * calls[:, 4] + 3 * calls[:, 5] * calls[:, 6]
+    design = make_design(np.ascontiguousarray(calls.T), trait, covariates)
+    every = np.array(list(combinations(range(20), 3)))
+    p_values = regress_triples(design, trait, every).p_value
+    real = triple_screen._Products.product
+
+    def rounded(self, tile, i, j, vector, start, out):
+        length = real(self, tile, i, j, vector, start, out)
+        if out.dtype == np.float32:
+            size = np.linalg.norm(self.values[start:], axis=1)
+            out -= 0.99 * np.sign(out) * summing_error(1000) * length[:, None] * size
+        return length
+
+    monkeypatch.setattr(triple_screen._Products, "product", rounded)
+    scope = make_triple_scope(np.arange(20), np.arange(20), None, None)
+    near = np.isin(every, [4, 5, 6]).sum(axis=1) > 1
+    for k in [*np.argsort(p_values)[:40], *np.flatnonzero(near & np.isfinite(p_values))]:
+        screen = triple_screen.CountScreen(design, scope, p_values[k] * (1 + 1e-9))
+        found = [screen.candidates(tile) for tile in scope.tiles()]
+        assert tuple(every[k]) in {t for part in found for t in zip(part.i, part.j, part.k, strict=True)}
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(np.float32, 1e-5), (np.float64, 1e-13)])
+def test_products_of_a_tile(dtype, close):
+    rng = np.random.default_rng(22)
+    values, vector = rng.integers(0, 3, (12, 40)).astype(np.float32), rng.normal(size=40)
+    scope = make_triple_scope(np.arange(12), np.arange(12), None, None)
+    products = triple_screen._Products(scope, values, 2)
+    for tile in scope.tiles():
+        i, j = scope.rows(tile)
+        out = np.zeros((len(i), 12 - scope.start(tile)), dtype=dtype)
+        length = products.product(tile, i, j, vector, scope.start(tile), out)
+        left = (values[i] * values[j]).astype(np.float64) * vector
+        np.testing.assert_allclose(out, left @ values[scope.start(tile) :].T, rtol=close, atol=close)
+        np.testing.assert_allclose(length, np.linalg.norm(left, axis=1), rtol=3e-4)
+
+
+def test_rarer_alleles_are_counted():
+    codes = np.array([[0, 1, 2, 2, 2], [0, 0, 1, 2, 0]], dtype=np.int8)
+    np.testing.assert_array_equal(triple_screen.minor_counts(codes), [[2, 1, 0, 0, 0], [0, 0, 1, 2, 0]])
+
+
 def planted(n_samples=500, n_sites=40, seed=5):
     rng = np.random.default_rng(seed)
     calls = rng.binomial(2, 0.4, (n_samples, n_sites)).astype(np.int8)
@@ -139,7 +190,7 @@ def test_candidate_pairs_from_a_scan_of_pairs(tmp_path):
     assert len(ids) > 5
     expected = genoattn.scan_triples(cohort, 1e-2, pairs=ids)
     found.save(tmp_path / "scan")
-    mixed = pd.concat([found.frame, found.frame.iloc[:1].assign(order=1, site_1="s0")])
+    mixed = pd.concat([found.frame, found.frame.iloc[:1].assign(order=1, site_1="gone")])
     sources = (found, found.frame, found.table, mixed, tmp_path / "scan", tmp_path / "scan/interactions.tsv")
     for pairs in sources:
         result = genoattn.scan_triples(cohort, 1e-2, pairs=pairs)
@@ -195,6 +246,7 @@ def test_states_of_one_site_make_no_triple():
     cohort = make_cohort(calls, [3] * 5, "sequence", rng.normal(size=150))
     result = genoattn.scan_triples(cohort, threshold=1.0)
     assert result.counts["n_tests"] == len(result.frame) == 10 * 3**3
+    assert result.counts["n_untestable"] == 0
     assert (result.frame[SITES].nunique(axis=1) == 3).all()
     held = genoattn.scan_triples(cohort, threshold=1.0, pairs=[("s0", "s1"), ("s1", "s2")])
     assert held.counts["n_tests"] == 5 * 3**3
@@ -252,6 +304,16 @@ def test_an_interrupted_scan_goes_on(tmp_path, monkeypatch):
     assert result.counts["n_tests"] == whole.counts["n_tests"]
 
 
+def test_checkpoints_know_their_pairs():
+    calls, trait = planted(100)
+    design = make_design(np.ascontiguousarray(calls.T), trait, np.zeros((100, 0)))
+    identities = set()
+    for pair in ((0, 1), (0, 2), (0, 1)):
+        scope = make_triple_scope(np.arange(40), np.arange(40), None, np.array([pair]))
+        identities.add(_TripleCheckpoint(None, TripleEngine(design, trait, scope, 1e-2)).identity)
+    assert len(identities) == 2
+
+
 def test_none_found_is_an_empty_table():
     rng = np.random.default_rng(1)
     calls = rng.binomial(2, 0.4, (100, 8)).astype(np.int8)
@@ -274,6 +336,8 @@ def test_mean_imputation_scores():
     cases = genoattn.scan_triples(cohort, 1e-4, sites="s4")
     assert (cases.frame["n_samples"] < 500).all()
     assert cases.counts["n_tests"] == 39 * 38 // 2
+    pairs = [("s4", "s17"), ("s4", "s33"), ("s17", "s33")]
+    assert genoattn.scan_triples(cohort, 1e-4, pairs=pairs).counts["n_tests"] == 3 * 38 - 2
 
 
 @pytest.mark.parametrize("share", [0.08, 0.05])

@@ -178,9 +178,9 @@ def _scope(
 
 def _check_memory(design: Design, scope: TripleScope, config: ScanConfig) -> None:
     """Refuse what does not fit: columns as float32 and bits, tables of the candidates, tiles."""
-    columns = 2 * design.codes.nbytes + len(scope) * design.n_samples * 5
+    columns = 2 * design.codes.nbytes + len(scope) * design.n_samples * (5 if design.n_fixed == 1 else 13)
     tables = 8 * (4 + design.n_fixed) * len(scope) * scope.n_first
-    needed = columns + tables + config.n_threads * tile_bytes(design.n_samples)
+    needed = columns + tables + config.n_threads * tile_bytes(design.n_samples, design.n_fixed)
     if needed > config.memory:
         raise InputError(
             f"triples of {len(scope):,} columns with {scope.n_first:,} candidates need {needed / 1e9:.2f} GB "

@@ -9,8 +9,8 @@ products are ``<x, y> - sum_k <x, q_k> <y, q_k>``.
 For a row (a, b) the terms 1, a, b, ab are eliminated once. For each c what they leave of c, ac, bc, abc is
 eliminated in that order (Cholesky without roots), which leaves ``left`` of <abc, abc>, ``cross`` of
 <abc, y> and ``rest`` of <y, y>: the regression's ``t^2 / (df + t^2) = cross^2 / (left rest)``. Only
-<abc, y> and <abc, q_k> are rounded: they are entries of float32 products, off by at most ``score_error`` and
-``fixed_error``. With those the ratio is rounded up; where it reaches the threshold the triple is a candidate.
+<abc, y> is rounded, an entry of a float32 product that is off by at most ``error``. With it the ratio is
+rounded up; where it reaches the threshold the triple is a candidate.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _make_bound(terms, among):  # type: ignore[no-untyped-def]
     """The bound, for inner products at these places of the scratch."""
 
     @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-    def bound(work, row, score_error, fixed_error, limit):  # type: ignore[no-untyped-def]
+    def bound(work, row, error, limit):  # type: ignore[no-untyped-def]
         """Eliminate; writes the shares left, and what is negative where no triple can pass."""
         m, t = row.factor, row.trait
         f = (m[0, 0], m[1, 0], m[1, 1], m[2, 0], m[2, 1], m[2, 2], m[3, 0], m[3, 1], m[3, 2], m[3, 3])
@@ -242,13 +242,8 @@ def _make_bound(terms, among):  # type: ignore[no-untyped-def]
             s3 = r33 / work[_A2B2C2 + c]
             least = _smaller(_smaller(_smaller(s0, s1), s2), row_share)
             sure = least * s3
-            off, size = fixed_error * work[_SIZE + c], work[_SIZE + c]
-            left = r33 - 2.0 * off * np.sqrt(work[_A2B2C2 + c]) - off * off
-            share = (1.0 - rest) / (
-                least if least > _SURE else _SURE
-            )  # of fitted lower terms in the fixed effects
-            top = abs(v3) + score_error * size + off * np.sqrt(abs(share))
-            excess = top * top - limit * (left if left > 0.0 else 0.0) * rest
+            top = abs(v3) + error * work[_SIZE + c]
+            excess = top * top - limit * (r33 if r33 > 0.0 else 0.0) * rest
             work[_SHARES + c], work[_SHARES + CHUNK + c] = s0, s1
             work[_SHARES + 2 * CHUNK + c], work[_SHARES + 3 * CHUNK + c] = s2, s3
             work[EXCESS + c] = excess if sure > _SURE else 1.0

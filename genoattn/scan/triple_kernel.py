@@ -80,7 +80,7 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
     scores
         Shape (n_rows, n_products) float32, <abc, y>; the trait has unit length.
     fixed
-        Shape (n_fixed - 1, n_rows, n_products) float32, <abc, q_k>.
+        Shape (n_fixed - 1, n_rows, n_products) float64, <abc, q_k>.
     n_samples
         Samples.
     limit
@@ -116,9 +116,9 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
                 fill_terms(work)
                 mine = fixed[:, r, k : k + n]
                 take_fixed(work, row, columns, table_a, in_a, table_b, in_b, mine, place)
-                bound_terms(work, row, rows.score_error[r], rows.fixed_error[r], limit)
+                bound_terms(work, row, rows.error[r], limit)
             else:
-                bound_moments(work, row, rows.score_error[r], 0.0, limit)
+                bound_moments(work, row, rows.error[r], limit)
             if _any_left(work, n):
                 first, not_these = max(after + 1 - place, 0), left_out[place : place + n]
                 n_untestable += _mark(work, row.share, first, n, not_these, found[r, k : k + n])

@@ -67,12 +67,12 @@ class Rows(NamedTuple):
         Their places in the tables.
     after
         Triples have c above this column.
-    score_error, fixed_error
-        Rounding of <abc, y> and of the length of all <abc, q_k>, per length of c.
     skip_from
         Shape (n_rows + 1,): the columns ``skip[skip_from[r] : skip_from[r + 1]]`` are left out of row r.
     skip
         Columns.
+    error
+        Rounding of <abc, y> per length of c.
     """
 
     a: np.ndarray
@@ -80,10 +80,9 @@ class Rows(NamedTuple):
     in_table_a: np.ndarray
     in_table_b: np.ndarray
     after: np.ndarray
-    score_error: np.ndarray
-    fixed_error: np.ndarray
     skip_from: np.ndarray
     skip: np.ndarray
+    error: np.ndarray
 
 
 @njit(nogil=True, cache=True)

@@ -148,9 +148,9 @@ class TripleScope:
         return others[: np.searchsorted(numbers, number)]
 
 
-def tile_bytes(n_samples: int) -> float:
+def tile_bytes(n_samples: int, n_fixed: int) -> float:
     """Memory that a tile takes at most, roughly: its operands, products and marks."""
-    return 8.0 * _ROWS * n_samples + 6.0 * _TILE_ENTRIES
+    return 12.0 * _ROWS * n_samples + (6.0 + 8.0 * (n_fixed - 1)) * _TILE_ENTRIES
 
 
 def make_triple_scope(

@@ -7,6 +7,7 @@ their means: that is near the t where sites are unlinked, and a triple among lin
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from genoattn.scan.triple_scope import Tile, TripleScope
 from genoattn.scan.triples import N_LOWER
 
 _BLOCK = 1024
+_CHUNK = 32768  # samples summed in one product, as summing_error has it
 _ROUND_UP = 1 + 1e-4  # of lengths that are float32 sums, and of all else in the elimination
 
 
@@ -58,31 +60,57 @@ def critical_square(design: Design, p_value: float) -> float:
 
 
 class _Products:
-    """Products of a tile's rows, pairs of columns, with later columns."""
+    """Products of a tile's rows, pairs of columns, with later columns; in memory kept for each thread."""
 
-    def __init__(self, scope: TripleScope, values: np.ndarray) -> None:
+    def __init__(self, scope: TripleScope, values: np.ndarray, n_fixed: int = 1) -> None:
         self.scope, self.values = scope, values
+        self._double = values.astype(np.float64) if n_fixed > 1 else values
+        self._kept = threading.local()
 
     def product(
-        self, tile: Tile, i: np.ndarray, j: np.ndarray, vector: np.ndarray, start: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """``<ab vector, c>`` (n_rows, n - start) in float32, and the lengths of ``ab vector``."""
-        x, v = self.values, vector.astype(np.float32)
+        self, tile: Tile, i: np.ndarray, j: np.ndarray, vector: np.ndarray, start: int, out: np.ndarray
+    ) -> np.ndarray:
+        """Write ``<ab vector, c>`` to ``out`` (n_rows, n - start), in its precision.
+
+        Returns
+        -------
+        The lengths of ``ab vector``, (n_rows,).
+        """
+        x = self.values if out.dtype == self.values.dtype else self._double
+        v = vector.astype(x.dtype)
         if tile.pairs[1]:
             left = x[i] * v * x[j]
             length = np.linalg.norm(left, axis=1)
         else:
             mine, middle = x[slice(*tile.first)] * v, x[slice(*tile.middle)]
-            left = (mine[:, None] * middle).reshape(-1, x.shape[1])
+            left = self.memory("left", x.dtype, len(mine), len(middle), x.shape[1])
+            np.multiply(mine[:, None], middle, out=left)
+            left = left.reshape(-1, x.shape[1])
             length = np.sqrt(np.square(mine) @ np.square(middle).T).ravel()
             if len(left) > len(i):
                 kept = (i - tile.first[0]) * len(middle) + j - tile.middle[0]
                 left, length = left[kept], length[kept]
-        return Float32().stacked([(left, x[start:])])[0], length.astype(np.float64) * _ROUND_UP
+        np.matmul(left[:, :_CHUNK], x[start:, :_CHUNK].T, out=out)
+        for begin in range(_CHUNK, x.shape[1], _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            out += left[:, part] @ x[start:, part].T
+        return length.astype(np.float64) * _ROUND_UP
+
+    def memory(self, name: str, dtype: np.typing.DTypeLike, *shape: int) -> np.ndarray:
+        """An array of this thread to write in, until it asks for the next of that name and type.
+
+        Fresh memory costs as much as what is computed in it.
+        """
+        size, name = int(np.prod(shape)), f"{name} {np.dtype(dtype)}"
+        kept: np.ndarray | None = getattr(self._kept, name, None)
+        if kept is None or len(kept) < size:
+            kept = np.empty(size, dtype=dtype)
+            setattr(self._kept, name, kept)
+        return kept[:size].reshape(shape)
 
 
 class CountScreen:
-    """Bounds t from exact counts of genotypes and one float32 product, and one a covariate.
+    """Bounds t from exact counts of genotypes, a float32 product, and a float64 one a covariate.
 
     Parameters
     ----------
@@ -101,7 +129,7 @@ class CountScreen:
         self._limit = critical_square(design, p_value) / _ROUND_UP
         self._y = design.trait / design.trait_norm
         codes = minor_counts(design.codes[scope.columns])
-        self._products = _Products(scope, codes.astype(np.float32))
+        self._products = _Products(scope, codes.astype(np.float32), design.n_fixed)
         self._columns = self._make_columns(codes)
         self._kept = self._table(np.arange(scope.n_first))
         self.candidates(Tile((0, 0), (1, 1)))  # compiles, or loads what was compiled, ahead of the scan
@@ -112,17 +140,14 @@ class CountScreen:
         start = self.scope.start(tile)
         table_a, in_a = self._table_of(i)
         table_b, in_b = self._table_of(j)
-        scores, length = self._products.product(tile, i, j, self._y, start)
-        fixed = np.zeros((self.design.n_fixed - 1, *scores.shape), dtype=np.float32)
-        fixed_square = np.zeros(len(i))
+        shape = (len(i), len(self.scope) - start)
+        scores = self._products.memory("scores", np.float32, *shape)
+        length = self._products.product(tile, i, j, self._y, start, scores)
+        fixed = self._products.memory("fixed", np.float64, self.design.n_fixed - 1, *shape)
         for k, vector in enumerate(self.design.basis[1:]):
-            fixed[k], fixed_length = self._products.product(tile, i, j, vector, start)
-            fixed_square += fixed_length**2
-        error = 3 * Float32.unit + summing_error(self.design.n_samples)
-        after, skip_from, skip = self.scope.left_out(tile, i, j)
-        rows = Rows(
-            i, j, in_a, in_b, after, error * length, error * np.sqrt(fixed_square), skip_from, skip
-        )  # fmt: skip
+            self._products.product(tile, i, j, vector, start, fixed[k])
+        error = (3 * Float32.unit + summing_error(self.design.n_samples)) * length
+        rows = Rows(i, j, in_a, in_b, *self.scope.left_out(tile, i, j), error)
         found = np.zeros(scores.shape, dtype=bool)
         n = float(self.design.n_samples)
         n_triples, n_untestable = screen_rows(
@@ -198,8 +223,11 @@ class ScoreScreen:
         """Triples of a tile whose score passes."""
         i, j = self.scope.rows(tile)
         start = self.scope.start(tile)
-        score, _ = self._values.product(tile, i, j, self._y, start)
-        length, _ = self._squares.product(tile, i, j, self._ones, start)
+        shape = (len(i), len(self.scope) - start)
+        score = self._values.memory("scores", np.float32, *shape)
+        length = self._squares.memory("lengths", np.float32, *shape)
+        self._values.product(tile, i, j, self._y, start, score)
+        self._squares.product(tile, i, j, self._ones, start, length)
         after, skip_from, skip = self.scope.left_out(tile, i, j)
         keep = np.arange(start, len(self.scope)) > after[:, None]
         keep[np.repeat(np.arange(len(i)), np.diff(skip_from)), skip - start] = False
