@@ -4,14 +4,17 @@ import warnings
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
+from oracles import make_cohort
 from oracles_scan import scan_cohort_data
 from scipy.optimize import minimize
 from scipy.stats import chi2, kstest
 from statsmodels.stats.anova import anova_lm
 
 import genoattn
+from genoattn.errors import InputError
 from genoattn.scan import genotypic
 from genoattn.scan.design import make_design
 from genoattn.scan.exact import regress_pairs
@@ -75,7 +78,7 @@ def test_every_pair_equals_statsmodels(binary, missing, n_covariates, monkeypatc
         assert (pair in place) == (expected is not None)
         if expected is None:
             continue
-        k, tests = place[pair], found.tests.tests
+        k, tests = place[pair], found.tests
         dfs.append(found.tests.df[k])
         ours = (tests.statistic[k], tests.p_value[k], found.tests.df[k], tests.n_samples[k])
         np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-9 if binary else 0)
@@ -90,10 +93,10 @@ def test_statistic_by_hand():
     trait = noise + 8.0 * ((a == 1) & (b == 1))
     design = make_design(np.stack([a, b]).astype(np.int8), trait, np.zeros((36, 0)))
     tests = genotypic_pairs(design, trait, np.array([[0, 1]]))
-    assert tests.tests.statistic[0] == pytest.approx(64 / 3)
+    assert tests.statistic[0] == pytest.approx(64 / 3)
     assert tests.df[0] == 4
-    assert tests.tests.coefficient[0] == pytest.approx(0)  # additive x additive sees nothing of it
-    assert tests.tests.explained[0] == pytest.approx((1024 / 9) / (trait.var() * 36))
+    assert tests.coefficient[0] == pytest.approx(0)  # additive x additive sees nothing of it
+    assert tests.explained[0] == pytest.approx((1024 / 9) / (trait.var() * 36))
 
 
 @pytest.mark.parametrize("n_covariates", [0, 3])
@@ -109,14 +112,14 @@ def test_tile_finds_what_one_test_a_pair_does(n_covariates):
     i, j = np.nonzero(keep)
     pairs = np.stack([rows[i], cols[j]], axis=1)
     expected = genotypic_pairs(design, trait, pairs)
-    passing = expected.tests.p_value <= 0.01
+    passing = expected.p_value <= 0.01
     assert 5 < passing.sum() == len(found.i)
     ours = set(zip(rows[found.i].tolist(), cols[found.j].tolist(), strict=True))
     assert ours == set(map(tuple, pairs[passing].tolist()))
     assert n_untestable == (expected.df == 0).sum()
     beside = regress_pairs(design, trait, np.stack([rows[found.i], cols[found.j]], axis=1))
-    np.testing.assert_allclose(found.tests.tests.coefficient, beside.coefficient)
-    np.testing.assert_allclose(found.tests.tests.se, beside.se)
+    np.testing.assert_allclose(found.tests.coefficient, beside.coefficient)
+    np.testing.assert_allclose(found.tests.se, beside.se)
 
 
 def test_binary_tile_keeps_what_lies_within_the_threshold():
@@ -129,7 +132,7 @@ def test_binary_tile_keeps_what_lies_within_the_threshold():
     keep = every[:, None] < every
     found, _ = genotypic_tile(design, case, every, every, keep, 0.01)
     i, j = np.nonzero(keep)
-    p_value = genotypic_pairs(design, case, np.stack([i, j], axis=1)).tests.p_value
+    p_value = genotypic_pairs(design, case, np.stack([i, j], axis=1)).p_value
     ours = set(zip(found.i.tolist(), found.j.tolist(), strict=True))
     assert ours <= set(zip(i[p_value <= 0.01].tolist(), j[p_value <= 0.01].tolist(), strict=True))
     assert set(zip(i[p_value <= 1e-3].tolist(), j[p_value <= 1e-3].tolist(), strict=True)) <= ours
@@ -142,9 +145,9 @@ def test_relabelling_alleles_changes_nothing_but_the_sign():
     one = genotypic_pairs(make_design(calls.T.copy(), trait, covariates), trait, pairs)
     calls[:, 8] = 2 - calls[:, 8]
     other = genotypic_pairs(make_design(calls.T.copy(), trait, covariates), trait, pairs)
-    np.testing.assert_allclose(other.tests.statistic, one.tests.statistic, rtol=1e-8)
+    np.testing.assert_allclose(other.statistic, one.statistic, rtol=1e-8)
     sign = np.where((pairs == 8).any(axis=1), -1, 1)
-    np.testing.assert_allclose(other.tests.coefficient, sign * one.tests.coefficient, rtol=1e-8)
+    np.testing.assert_allclose(other.coefficient, sign * one.coefficient, rtol=1e-8)
 
 
 def test_uniform_p_values_under_the_null():
@@ -154,7 +157,7 @@ def test_uniform_p_values_under_the_null():
     design = make_design(codes, trait, rng.normal(size=(400, 2)))
     first = np.arange(120)
     found, _ = genotypic_tile(design, trait, first, first + 120, np.ones((120, 120), dtype=bool), 1.0)
-    p_value = found.tests.tests.p_value
+    p_value = found.tests.p_value
     assert len(p_value) == 120 * 120
     assert kstest(p_value, "uniform").statistic < 0.03  # pairs share sites
     assert 0.04 < np.mean(p_value < 0.05) < 0.06
@@ -178,7 +181,7 @@ def test_too_few_samples_are_untestable():
     design = make_design(codes, trait, rng.normal(size=(9, 3)))
     tests = genotypic_pairs(design, trait, np.array([[0, 1]]))
     assert tests.df[0] == 0
-    assert np.isnan([tests.tests.statistic[0], tests.tests.p_value[0]]).all()
+    assert np.isnan([tests.statistic[0], tests.p_value[0]]).all()
     found, n_untestable = genotypic_tile(
         design, trait, np.array([0]), np.array([1]), np.ones((1, 1), bool), 1.0
     )
@@ -191,3 +194,54 @@ def test_other_codes_are_refused(highest):
     design = make_design(codes, np.random.default_rng(0).normal(size=40), np.zeros((40, 0)))
     with pytest.raises(genoattn.InputError, match=f"for diploid dosages 0, 1 and 2.* code is {highest}; use"):
         check_genotypic(design)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_scan_reports_what_passes(binary):
+    calls, covariates, trait = awkward_data(3, missing=0.02)
+    trait = (trait > np.median(trait)) * 1.0 if binary else trait
+    cohort = make_cohort(calls, [3] * calls.shape[1], "genotype", trait, binary, covariates)
+    result = genoattn.scan_pairs(cohort, threshold=0.2, test="genotypic", threads=1)
+    expected, untestable = {}, 0
+    for pair in combinations(range(calls.shape[1]), 2):
+        test = genotypic_definition(calls, list(pair), trait, covariates, binary)
+        untestable += test is None
+        if test is not None and test[1] <= 0.2:
+            expected[f"s{pair[0]}", f"s{pair[1]}"] = test
+    frame = result.frame
+    found = dict(zip(zip(frame["site_1"], frame["site_2"], strict=True), range(len(frame)), strict=True))
+    assert found.keys() == expected.keys()
+    assert len(found) > 3
+    assert result.counts["n_untestable"] == untestable > 0
+    for pair, k in found.items():
+        ours = (frame["statistic"][k], frame["p_value"][k], result.tests.df[k], frame["n_samples"][k])
+        np.testing.assert_allclose(ours, expected[pair], rtol=1e-4 if binary else 1e-6)
+    assert 4 in result.tests.df
+
+
+def test_scan_writes_degrees_of_freedom(tmp_path):
+    calls, covariates, trait = awkward_data(4)
+    cohort = make_cohort(calls, [3] * calls.shape[1], "genotype", trait, False, covariates)
+    result = genoattn.scan_pairs(cohort, threshold=1.0, test="genotypic")
+    result.save(tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "genotypic.tsv", sep="\t")
+    assert list(table.columns) == ["site_1", "site_2", "statistic", "p_value", "df"]
+    assert list(table["df"]) == list(result.tests.df)
+    assert {1, 2, 4} <= set(table["df"]) | {1}
+    with pytest.raises(InputError, match="PLINK's columns are for the additive test"):
+        result.save(tmp_path / "other", plink=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"test": "dominant"}, "test 'dominant' is unknown; choose one of additive, genotypic"),
+        ({"test": "genotypic", "permutations": 5}, "complete cases and without permutations"),
+        ({"test": "genotypic", "missing": "mean"}, "complete cases and without permutations"),
+    ],
+)
+def test_settings_that_do_not_go_with_it(options, message):
+    calls, covariates, trait = awkward_data(5)
+    cohort = make_cohort(calls, [3] * calls.shape[1], "genotype", trait, False, covariates)
+    with pytest.raises(InputError, match=message):
+        genoattn.scan_pairs(cohort, **options)

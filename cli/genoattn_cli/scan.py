@@ -25,6 +25,11 @@ class FormatName(StrEnum):
     plink = "plink"
 
 
+class TestName(StrEnum):
+    additive = "additive"
+    genotypic = "genotypic"
+
+
 class PrecisionName(StrEnum):
     auto = "auto"
     float32 = "float32"
@@ -68,6 +73,9 @@ def command(
         float | None,
         typer.Option("--max-r2", help="Leave out pairs in stronger linkage.", show_default=False),
     ] = None,
+    test: Annotated[
+        TestName, typer.Option("--test", help="genotypic: dominance terms too, up to 4 df.")
+    ] = TestName.additive,
     missing: Annotated[
         MissingName, typer.Option("--missing", help="complete: the samples called at both sites of a pair.")
     ] = MissingName.complete,
@@ -131,6 +139,7 @@ def command(
         "with_sites": with_sites,
         "min_distance": min_distance,
         "max_r2": max_r2,
+        "test": test.value,
         "missing": missing.value,
         "encoding": options.chosen_encoding(encoding),
         "memory": memory * 1e9,

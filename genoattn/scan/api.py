@@ -220,7 +220,8 @@ def _settings(design: Design, scope: Scope, config: ScanConfig, products: Produc
     spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1
     width = max(_NARROWEST, min(width, _TILE, spread))
     cached = threads + 2 + int(room / 2 / (operands * width * bytes_each))
-    return Settings(config.threshold, width, threads, cached, _SCREEN_FACTOR if design.binary else 1.0)
+    factor, genotypic = _SCREEN_FACTOR if design.binary else 1.0, config.test == "genotypic"
+    return Settings(config.threshold, width, threads, cached, factor, genotypic)
 
 
 def _result(

@@ -1,7 +1,7 @@
 """The screen of a tile whose genotype products are counted: exact where the inner product has no weights.
 
-``<P, yt>`` and ``<P, q_k>`` are entries of rounded matrix products, ``<a yt, b>`` and ``<a q_k, b>``; all else
-in the bound follows from the numbers of samples with each pair of genotypes.
+``<P, yt>`` and ``<P, q_k>`` are entries of rounded matrix products, ``<a yt, b>`` and ``<a q_k, b>``; all
+else in the bound follows from the numbers of samples with each pair of genotypes.
 """
 
 from __future__ import annotations

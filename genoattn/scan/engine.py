@@ -11,9 +11,10 @@ from threading import Lock
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from genoattn.scan.dense import column_r2, dense_tests
+from genoattn.scan.dense import column_r2, make_traits, multi_trait_tile
 from genoattn.scan.design import Design
 from genoattn.scan.exact import PairTests, regress_pairs
+from genoattn.scan.genotypic import check_genotypic, genotypic_tile
 from genoattn.scan.products import Products, one_thread_each
 from genoattn.scan.scope import Scope
 from genoattn.scan.screen import Screen, Side
@@ -60,6 +61,8 @@ class Settings:
         Operands of how many blocks are kept.
     screen_factor
         The screen looks for p-values up to this many times the threshold; 1 where its bound is exact.
+    genotypic
+        Whether each site has a dominance term too, and all products are tested together.
     """
 
     threshold: float
@@ -67,6 +70,7 @@ class Settings:
     threads: int
     cached_sides: int
     screen_factor: float = 1.0
+    genotypic: bool = False
 
 
 class Engine:
@@ -100,7 +104,10 @@ class Engine:
         self.design, self.trait, self.scope = design, trait, scope
         self.products, self.settings, self.tester = products, settings, tester
         self.tiles = list(scope.tiles(settings.width))
+        if settings.genotypic:
+            check_genotypic(design)
         screened = settings.threshold * settings.screen_factor < _SCREENED or design.binary
+        screened &= not settings.genotypic
         critical = critical_value(design, min(settings.threshold * settings.screen_factor, 1.0))
         self.screen = Screen(design, products, critical) if screened else None
         self._sides = _SideCache(settings.cached_sides)
@@ -136,6 +143,8 @@ class Engine:
             n_linked = n_pairs - int(keep.sum())
         if n_pairs == n_linked:
             return self._result(np.zeros((0, 2), dtype=np.intp), None, n_pairs, n_linked)
+        if self.settings.genotypic:
+            return self._genotypic(rows, cols, keep, n_pairs, n_linked)
         if self.screen is None:
             return self._whole(rows, cols, keep, n_pairs, n_linked)
         left = self._sides.get(("left", i.start), lambda: self.screen.left(rows))  # type: ignore[union-attr]
@@ -155,22 +164,44 @@ class Engine:
         self, rows: np.ndarray, cols: np.ndarray, keep: np.ndarray, n_pairs: int, n_linked: int
     ) -> TileResult:
         """Test the pairs of a tile by products in float64, those with missing calls one by one."""
-        a, b = np.nonzero(keep)
-        gaps = self.design.gaps[rows[a]] | self.design.gaps[cols[b]]
-        pairs = np.stack([rows[a], cols[b]], axis=1)
+        gaps = keep & (self.design.gaps[rows][:, None] | self.design.gaps[cols])
         if self.design.binary:
-            return self._result(pairs, self.tester(self.design, self.trait, pairs), n_pairs, n_linked)
-        parts = [dense_tests(self.design, self.trait, rows, cols, a[~gaps], b[~gaps])]
-        parts.append(self.tester(self.design, self.trait, pairs[gaps]))
-        return self._result(
-            np.concatenate([pairs[~gaps], pairs[gaps]]), PairTests.join(parts), n_pairs, n_linked
-        )
+            gaps = keep
+        a, b = np.nonzero(gaps)
+        pairs = np.stack([rows[a], cols[b]], axis=1)
+        tests, n_untestable = self.tester(self.design, self.trait, pairs), 0
+        if not self.design.binary:
+            traits = make_traits(self.design, self.trait[None])
+            (found,), n_untestable = multi_trait_tile(
+                self.design, traits, rows, cols, keep & ~gaps, self.settings.threshold
+            )
+            pairs = np.concatenate([np.stack([rows[found.i], cols[found.j]], axis=1), pairs])
+            tests = PairTests.join([found.tests, tests])
+        return self._result(pairs, tests, n_pairs, n_linked, n_untestable)
 
-    def _result(self, pairs: np.ndarray, tests: PairTests | None, n_pairs: int, n_linked: int) -> TileResult:
+    def _genotypic(
+        self, rows: np.ndarray, cols: np.ndarray, keep: np.ndarray, n_pairs: int, n_linked: int
+    ) -> TileResult:
+        """Test all products of additive and dominance terms of the pairs of a tile together."""
+        found, n_untestable = genotypic_tile(
+            self.design, self.trait, rows, cols, keep, self.settings.threshold
+        )
+        pairs = np.stack([rows[found.i], cols[found.j]], axis=1)
+        return self._result(pairs, found.tests, n_pairs, n_linked, n_untestable)
+
+    def _result(
+        self,
+        pairs: np.ndarray,
+        tests: PairTests | None,
+        n_pairs: int,
+        n_linked: int,
+        n_untestable: int = 0,
+    ) -> TileResult:
+        """What passes; ``n_untestable`` pairs beside those among ``tests`` cannot be tested."""
         if tests is None:
             tests = PairTests.none()
         found = np.flatnonzero(tests.p_value <= self.settings.threshold)
-        n_untestable = int((~tests.testable).sum())
+        n_untestable += int((~tests.testable).sum())
         return TileResult(np.sort(pairs[found], axis=1), tests.select(found), n_pairs, n_linked, n_untestable)
 
 

@@ -33,6 +33,8 @@ class PairTests:
         Squared correlation of the two columns over them.
     explained
         What the product adds to R2 (binary: to McFadden's R2).
+    df
+        Products tested together: 1 unless given.
     """
 
     coefficient: np.ndarray
@@ -42,6 +44,11 @@ class PairTests:
     n_samples: np.ndarray
     r2: np.ndarray
     explained: np.ndarray
+    df: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.df is None:
+            object.__setattr__(self, "df", np.ones(len(self.p_value), dtype=np.int64))
 
     @staticmethod
     def join(parts: list[PairTests]) -> PairTests:

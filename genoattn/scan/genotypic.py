@@ -7,7 +7,6 @@ where a genotype class, or a joint one, is absent. Missing calls leave the sampl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -33,37 +32,12 @@ _OPERAND_BYTES = 64e6
 _SCORE_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the threshold by its score
 
 
-@dataclass(frozen=True, eq=False)
-class GenotypicTests:
-    """Tests of the four products of pairs.
-
-    Parameters
-    ----------
-    tests
-        ``statistic`` is F (binary traits: the likelihood-ratio chi-squared), with its p-value, and
-        ``explained`` what the products add to R2 (binary: to McFadden's). ``coefficient`` and ``se`` are
-        those of the product of dosages in the additive test of the pair, for the direction; NaN without one.
-    df
-        Shape (n_pairs,), degrees of freedom of the products, 0 where they cannot be tested.
-    """
-
-    tests: PairTests
-    df: np.ndarray
-
-    def select(self, index: np.ndarray) -> GenotypicTests:
-        return GenotypicTests(self.tests.select(index), self.df[index])
-
-    @staticmethod
-    def join(parts: list[GenotypicTests]) -> GenotypicTests:
-        return GenotypicTests(PairTests.join([p.tests for p in parts]), np.concatenate([p.df for p in parts]))
-
-
 class GenotypicFound(NamedTuple):
     """Pairs of a tile that pass: rows and columns within the tile, and their tests."""
 
     i: np.ndarray
     j: np.ndarray
-    tests: GenotypicTests
+    tests: PairTests
 
 
 def check_genotypic(design: Design) -> None:
@@ -82,7 +56,7 @@ def check_genotypic(design: Design) -> None:
         )
 
 
-def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> GenotypicTests:
+def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
     """Genotypic test of chosen pairs, exactly, on the samples called at both sites.
 
     Parameters
@@ -93,6 +67,12 @@ def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> Gen
         Shape (n_samples,), as measured.
     pairs
         Shape (n_pairs, 2), indices of columns.
+
+    Returns
+    -------
+    ``statistic`` is F (binary traits: the likelihood-ratio chi-squared) on ``df`` degrees of freedom, 0 where
+    a pair cannot be tested, and ``explained`` what the products add to R2 (binary: to McFadden's).
+    ``coefficient`` and ``se`` are those of the product of dosages in the additive test, for the direction.
     """
     pairs = np.ascontiguousarray(pairs, dtype=np.int64).reshape(-1, 2)
     if design.binary:
@@ -108,10 +88,8 @@ def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> Gen
             p_value = fdtrc(np.maximum(df, 1), np.maximum(left, 1), np.maximum(statistic, 0))
         beside = regress_pairs(design, trait, pairs)
     statistic, p_value, explained = (np.where(df > 0, x, np.nan) for x in (statistic, p_value, explained))
-    tests = PairTests(
-        beside.coefficient, beside.se, statistic, p_value, n.astype(np.int64), beside.r2, explained
-    )
-    return GenotypicTests(tests, df.astype(np.int64))
+    n, df = n.astype(np.int64), df.astype(np.int64)
+    return PairTests(beside.coefficient, beside.se, statistic, p_value, n, beside.r2, explained, df)
 
 
 def genotypic_tile(
@@ -150,7 +128,7 @@ def genotypic_tile(
         i, j = np.concatenate([i, a]), np.concatenate([j, b])
     tests = genotypic_pairs(design, trait, np.stack([rows[i], cols[j]], axis=1))
     n_untestable += int((tests.df == 0).sum())
-    kept = np.flatnonzero(tests.tests.p_value <= threshold)
+    kept = np.flatnonzero(tests.p_value <= threshold)
     return GenotypicFound(i[kept], j[kept], tests.select(kept)), n_untestable
 
 

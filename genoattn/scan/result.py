@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genoattn.cohort import Cohort
+from genoattn.errors import InputError
 from genoattn.interactions.columns import TermColumns
 from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import Manifest
@@ -67,6 +68,11 @@ class ScanResult:
         from genoattn.interactions.table import InteractionTable
 
         return InteractionTable(self.frame, self.manifest)
+
+    @property
+    def genotypic(self) -> bool:
+        """Whether the statistic is F (binary: chi-squared), of all products of a pair, on ``tests.df`` df."""
+        return self.manifest.model["scan"]["test"] == "genotypic"
 
     @property
     def bonferroni(self) -> float:
@@ -134,7 +140,14 @@ class ScanResult:
             Replace one that exists.
         plink
             Write ``interactions.epi.qt`` (or ``.epi.cc``) too.
+
+        Raises
+        ------
+        InputError
+            Where PLINK's columns are asked for the genotypic test, which it has not.
         """
+        if plink and self.genotypic:
+            raise InputError("PLINK's columns are for the additive test; leave the format or the test out")
         manifest = self.manifest.to_json()
         files = {
             "interactions.tsv": self.rows.to_tsv(),
@@ -142,6 +155,10 @@ class ScanResult:
             "manifest.json": manifest.encode(),
             "scan.json": (json.dumps(self._record(), indent=1) + "\n").encode(),
         }
+        if self.genotypic:
+            names = ("site_1", "site_2", "statistic", "p_value")
+            columns = {name: self.rows[name] for name in names} | {"df": self.tests.df}
+            files["genotypic.tsv"] = TermColumns(columns).to_tsv()
         if plink:
             name = f"interactions.epi.{'cc' if self.manifest.binary else 'qt'}"
             files[name] = self._plink_columns().to_tsv("%.6g")

@@ -26,6 +26,9 @@ class ScanConfig:
         Sites of one chromosome nearer than this, in bases, are not paired.
     max_r2
         Pairs with a larger squared correlation are not tested.
+    test
+        ``additive``: the product of dosages. ``genotypic``: a dominance term at each site too, and their
+        products together, on up to 4 degrees of freedom.
     missing
         ``complete``: each pair on the samples called at both sites; ``mean``: missing calls count as the
         mean of their site.
@@ -48,6 +51,7 @@ class ScanConfig:
     with_sites: str | Sequence[str] | None = None
     min_distance: int = 0
     max_r2: float | None = None
+    test: Literal["additive", "genotypic"] = "additive"
     missing: Literal["complete", "mean"] = "complete"
     encoding: Encoding | None = None
     memory: float = 2e9
@@ -78,6 +82,13 @@ def check_config(config: ScanConfig) -> None:
     """Refuse settings out of range."""
     if not 0 < config.threshold <= 1:
         raise InputError(f"threshold is {config.threshold}; give a p-value above 0 and up to 1")
+    if config.test not in ("additive", "genotypic"):
+        raise InputError(f"test {config.test!r} is unknown; choose one of additive, genotypic")
+    if config.test == "genotypic" and (config.permutations or config.missing == "mean"):
+        raise InputError(
+            "the genotypic test is made on complete cases and without permutations; leave missing and "
+            "permutations out"
+        )
     if config.missing not in ("complete", "mean"):
         raise InputError(f"missing {config.missing!r} is unknown; choose one of complete, mean")
     if config.threads is not None and not config.threads >= 1:
