@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles_scan import scan_cohort_data, term_regression
 
 from genoattn.scan import dense
-from genoattn.scan.dense import column_r2, dense_tests, make_traits, multi_trait_tile
+from genoattn.scan.dense import column_r2, make_traits, multi_trait_tile
 from genoattn.scan.design import make_design
 from genoattn.scan.exact import regress_pairs
 from genoattn.scan.genotype_sums import code_rows, counted_sums, genotype_sums
@@ -74,17 +74,6 @@ def test_threshold_keeps_what_one_regression_a_pair_does(seed, missing, n_covari
         for name in (*FIELDS, "r2"):
             ours, theirs = getattr(tests, name)[order], getattr(expected, name)[passing]
             np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-12)
-
-
-def test_dense_tests_come_in_the_order_asked_for():
-    *_, traits, design = several_traits()
-    rows, cols = np.arange(5), np.arange(3, 13)
-    i, j = np.array([4, 0, 3, 2]), np.array([9, 3, 0, 5])  # rows[3] is cols[0]: no pair
-    tests = dense_tests(design, traits[0], rows, cols, i, j)
-    expected = regress_pairs(design, traits[0], np.stack([rows[i], cols[j]], axis=1))
-    np.testing.assert_allclose(tests.statistic, expected.statistic, rtol=1e-9)
-    assert np.isnan(tests.p_value).tolist() == [False, False, True, False]
-    np.testing.assert_array_equal(tests.n_samples, expected.n_samples)
 
 
 def test_without_degrees_of_freedom_nothing_is_testable():

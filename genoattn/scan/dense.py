@@ -147,32 +147,6 @@ def multi_trait_tile(
     return [_join(parts) for parts in found], n_untestable
 
 
-def dense_tests(
-    design: Design, trait: np.ndarray, rows: np.ndarray, cols: np.ndarray, i: np.ndarray, j: np.ndarray
-) -> PairTests:
-    """Tests of the pairs ``(rows[i], cols[j])``, without missing calls, in the order given.
-
-    Parameters
-    ----------
-    design
-        Columns and fixed effects, weight 1.
-    trait
-        Shape (n_samples,), as measured.
-    rows, cols
-        Indices of the columns of the two blocks.
-    i, j
-        Shape (n_pairs,), which pairs to return; NaN where one cannot be tested.
-    """
-    keep = np.zeros((len(rows), len(cols)), dtype=bool)
-    keep[i, j] = True
-    (found,), _ = multi_trait_tile(design, make_traits(design, trait[None]), rows, cols, keep, 1.0)
-    place = np.full(keep.shape, -1)
-    place[found.i, found.j] = np.arange(len(found.i))
-    nan, n = np.full(1, np.nan), np.full(1, design.n_samples)
-    nothing = PairTests(nan, nan, nan, nan, n, nan, nan)
-    return PairTests.join([found.tests, nothing]).select(place[i, j])
-
-
 def genotype_part(
     left: Block, right: Block, basis: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[PairWeights, np.ndarray]:
