@@ -27,10 +27,10 @@ from threadpoolctl import threadpool_limits
 
 import genoattn
 from genoattn.scan.api import make_scan_design
-from genoattn.scan.dense import make_traits, multi_trait_tile
 from genoattn.scan.design import make_design
-from genoattn.scan.exact import regress_pairs
-from genoattn.scan.logistic import logistic_pairs
+from genoattn.scan.logistic.pair_tests import logistic_pairs
+from genoattn.scan.regression.dense import make_traits, multi_trait_tile
+from genoattn.scan.regression.exact import regress_pairs
 from genoattn.scan.scope import make_scope
 from genoattn.scan.settings import ScanConfig
 from genoattn.simulate import simulate_cohort
@@ -164,8 +164,9 @@ def exhaustive(n_samples: int = 2000, n_sites: int = 1024) -> str:
         seconds = best_of(scan, 5)
         rate = n_sites**2 / seconds / 1e6
         lines.append(
-            f"exhaustive float64, {n_samples:,} x {n_sites:,}, {n_covariates} covariates: {rate:.1f} M pairs/s; "
-            f"{needed} of {needed + 5} products by BLAS, at {needed * product / seconds:.0%} of the machine's "
+            f"exhaustive float64, {n_samples:,} x {n_sites:,}, {n_covariates} covariates: "
+            f"{rate:.1f} M pairs/s; {needed} of {needed + 5} products by BLAS, at "
+            f"{needed * product / seconds:.0%} of the machine's "
             f"rate for those and {(needed + 5) * product / seconds:.0%} for all"
         )
     return "\n".join(lines)

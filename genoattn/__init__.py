@@ -13,7 +13,7 @@ _HOME = {
     "read": "genoattn.io",
     "scan_pairs": "genoattn.scan.api",
     "scan_traits": "genoattn.scan.traits",
-    "scan_triples": "genoattn.scan.triple_api",
+    "scan_triples": "genoattn.scan.triples.api",
     "fit": "genoattn.fitting",
     "FitConfig": "genoattn.settings",
     "FitResult": "genoattn.result",

@@ -13,15 +13,15 @@ from oracles_scan import design_matrix, scan_cohort_data, term_regression
 from scipy.special import ndtri
 
 import genoattn
-from genoattn.scan.likelihood import test_pairs as run_kernel
-from genoattn.scan.logistic import (
+from genoattn.scan.logistic.likelihood import test_pairs as run_kernel
+from genoattn.scan.logistic.pair_tests import (
     binary_design,
     coarse_subjects,
     logistic_pairs,
     score_margin,
     subjects_of,
 )
-from genoattn.scan.vector_exp import vector_exp, vector_log1p
+from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
 from genoattn.simulate import simulate_cohort
 
 

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles_scan import scan_cohort_data, term_regression
 
-from genoattn.scan import dense
-from genoattn.scan.dense import column_r2, make_traits, multi_trait_tile
 from genoattn.scan.design import make_design
-from genoattn.scan.exact import regress_pairs
-from genoattn.scan.genotype_sums import code_rows, counted_sums, genotype_sums
-from genoattn.scan.logistic import binary_design
+from genoattn.scan.logistic.pair_tests import binary_design
+from genoattn.scan.regression import dense
+from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_tile
+from genoattn.scan.regression.exact import regress_pairs
+from genoattn.scan.regression.genotype_sums import code_rows, counted_sums, genotype_sums
 
 FIELDS = ("coefficient", "se", "statistic", "p_value", "n_samples", "explained")
 

@@ -15,12 +15,12 @@ from statsmodels.stats.anova import anova_lm
 
 import genoattn
 from genoattn.errors import InputError
-from genoattn.scan import genotypic
 from genoattn.scan.design import make_design
-from genoattn.scan.exact import regress_pairs
-from genoattn.scan.genotypic import check_genotypic, genotypic_pairs, genotypic_tile
-from genoattn.scan.logistic import binary_design
-from genoattn.scan.saturated import _maximum
+from genoattn.scan.logistic.pair_tests import binary_design
+from genoattn.scan.logistic.saturated import _maximum
+from genoattn.scan.regression import genotypic
+from genoattn.scan.regression.exact import regress_pairs
+from genoattn.scan.regression.genotypic import check_genotypic, genotypic_pairs, genotypic_tile
 
 
 def genotypic_definition(calls, sites, trait, covariates, binary=False):

@@ -8,9 +8,9 @@ import numpy as np
 import oracles
 import pytest
 
-from genoattn.scan import pairs
-from genoattn.scan.elimination import agreed
-from genoattn.scan.pairs import pair_tiles, score_matrix
+from genoattn.scan.regression import pairs
+from genoattn.scan.regression.elimination import agreed
+from genoattn.scan.regression.pairs import pair_tiles, score_matrix
 
 
 def scan_data(seed=0, n_samples=120, n_columns=11):
@@ -177,5 +177,5 @@ def test_column_that_the_covariates_explain_is_nan():
 
 
 def test_import_of_the_package_loads_no_compiler():
-    code = "import sys, genoattn, genoattn.scan.pairs; sys.exit('numba' in sys.modules)"
+    code = "import sys, genoattn, genoattn.scan.regression.pairs; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

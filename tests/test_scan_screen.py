@@ -12,9 +12,9 @@ from oracles_scan import scan_cohort_data, term_regression
 import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
-from genoattn.scan.exact import regress_pairs
-from genoattn.scan.products import BFloat16, Float32
-from genoattn.scan.screen import Screen
+from genoattn.scan.regression.exact import regress_pairs
+from genoattn.scan.screening.products import BFloat16, Float32
+from genoattn.scan.screening.screen import Screen
 
 
 def cohort_of(calls, trait, covariates, binary=False):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import betainc, ndtr, ndtri, stdtr, stdtrit
 
-from genoattn.scan import tails
+from genoattn.scan.regression import tails
 
 DEGREES = [1, 2, 3, 10, 79.5, 81, 1994, 499_990]
 

@@ -13,13 +13,13 @@ from oracles_scan import scan_cohort_data, term_regression
 
 import genoattn
 from genoattn.cohort import Phenotype
-from genoattn.scan import triple_screen
 from genoattn.scan.design import make_design
-from genoattn.scan.products import summing_error
-from genoattn.scan.triple_api import _TripleCheckpoint
-from genoattn.scan.triple_engine import TripleEngine
-from genoattn.scan.triple_scope import make_triple_scope
-from genoattn.scan.triples import regress_triples
+from genoattn.scan.screening.products import summing_error
+from genoattn.scan.triples import screen as triple_screen
+from genoattn.scan.triples.api import _TripleCheckpoint
+from genoattn.scan.triples.engine import TripleEngine
+from genoattn.scan.triples.scope import make_triple_scope
+from genoattn.scan.triples.score import regress_triples
 
 SITES = ["site_1", "site_2", "site_3"]
 
@@ -94,7 +94,7 @@ def test_bound_regresses_hardly_more_than_passes(monkeypatch):
         regressed.append(len(triples))
         return regress_triples(design, trait, triples)
 
-    monkeypatch.setattr("genoattn.scan.triple_engine.regress_triples", counting)
+    monkeypatch.setattr("genoattn.scan.triples.engine.regress_triples", counting)
     result = genoattn.scan_triples(cohort, threshold=1e-3)
     assert 15 < result.counts["n_reported"] <= sum(regressed) < 1.1 * result.counts["n_reported"] + 3
 

@@ -7,7 +7,7 @@ from math import comb, log
 import numpy as np
 
 from genoattn.model.start import fit_scale
-from genoattn.scan.pairs import score_matrix
+from genoattn.scan.regression.pairs import score_matrix
 
 _SOFT = 2.5  # |z| below which a score counts as noise
 _LINKED = 0.2  # r2 above which a column is too close to the other factor to interact with it

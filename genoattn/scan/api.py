@@ -14,16 +14,16 @@ from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.exact import regress_pairs
-from genoattn.scan.logistic import binary_design, logistic_pairs
-from genoattn.scan.products import Float32, Products, choose_products, n_operands
+from genoattn.scan.logistic.pair_tests import binary_design, logistic_pairs
 from genoattn.scan.progress import pair_progress
+from genoattn.scan.regression.exact import regress_pairs
+from genoattn.scan.regression.tails import normal_p_value, t_p_value
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.scope import Scope, make_scope
+from genoattn.scan.screening.products import Float32, Products, choose_products, n_operands
 from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
-from genoattn.scan.tails import normal_p_value, t_p_value
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
 _TILE = 1024

@@ -174,7 +174,7 @@ def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.
 
 
 def _summarise(design: Design) -> ColumnSummary:
-    from genoattn.scan.fill import column_moments  # compiled code loads when it is used
+    from genoattn.scan.screening.fill import column_moments  # compiled code loads when it is used
 
     vectors = np.vstack([design.basis, design.trait, np.ones(design.n_samples)]) * design.weight
     sums = np.empty((design.n_columns, 3 + 2 * len(vectors)))

@@ -11,13 +11,13 @@ from threading import Lock
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from genoattn.scan.dense import column_r2, make_traits, multi_trait_tile
 from genoattn.scan.design import Design
-from genoattn.scan.exact import PairTests, regress_pairs
-from genoattn.scan.genotypic import check_genotypic, genotypic_tile
-from genoattn.scan.products import Products, one_thread_each
+from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_tile
+from genoattn.scan.regression.exact import PairTests, regress_pairs
+from genoattn.scan.regression.genotypic import check_genotypic, genotypic_tile
 from genoattn.scan.scope import Scope
-from genoattn.scan.screen import Screen, Side
+from genoattn.scan.screening.products import Products, one_thread_each
+from genoattn.scan.screening.screen import Screen, Side
 
 Tester = Callable[[Design, np.ndarray, np.ndarray], PairTests]
 _DENSE = 0.01  # share of candidates above which a whole tile costs less than its candidates one by one

@@ -18,11 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from genoattn.errors import InputError
-from genoattn.scan.dense import Block, column_r2, genotype_part, strips, trait_products
 from genoattn.scan.design import Design
-from genoattn.scan.elimination import PairWeights, largest_share
-from genoattn.scan.products import Float32, one_thread_each
+from genoattn.scan.regression.dense import Block, column_r2, genotype_part, strips, trait_products
+from genoattn.scan.regression.elimination import PairWeights, largest_share
 from genoattn.scan.scope import Scope
+from genoattn.scan.screening.products import Float32, one_thread_each
 
 _TILE = 512
 

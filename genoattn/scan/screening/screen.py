@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoattn.scan.bits import pack_planes
-from genoattn.scan.bound import Limits
-from genoattn.scan.counted import Counted, screen_counted
 from genoattn.scan.design import Design
-from genoattn.scan.gaps import column_gaps
-from genoattn.scan.products import Products
-from genoattn.scan.sides import Side, SideMaker
-from genoattn.scan.weighted import screen_weighted
+from genoattn.scan.screening.bits import pack_planes
+from genoattn.scan.screening.bound import Limits
+from genoattn.scan.screening.counted import Counted, screen_counted
+from genoattn.scan.screening.gaps import column_gaps
+from genoattn.scan.screening.products import Products
+from genoattn.scan.screening.sides import Side, SideMaker
+from genoattn.scan.screening.weighted import screen_weighted
 
 _STRIP = 256  # rows of a tile at a time, so that its products stay in the cache
 _NOTHING = np.zeros((0, 0), dtype=np.float32)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.bound import (
+from genoattn.scan.screening.bound import (
     COLUMNS,
     FIXED,
     FIXED_ERROR,
@@ -62,7 +62,7 @@ def screen_weighted(a, b, left, right, tile, score, fixed, error, triangle, limi
     a, b
         :class:`Lengths` of the operands of the tile's rows and columns.
     left, right
-        Their :class:`~genoattn.scan.bound.Bounds`.
+        Their :class:`~genoattn.scan.screening.bound.Bounds`.
     tile
         Shape (4, n_rows, n_columns): ``<at, bt>``, ``<P, at>``, ``<P, bt>`` and ``|P|^2 - 1``.
     score
@@ -72,7 +72,7 @@ def screen_weighted(a, b, left, right, tile, score, fixed, error, triangle, limi
     error
         Rounding of an entry, in units of the lengths of its operands.
     triangle, limits, keep
-        As in :func:`~genoattn.scan.counted.screen_counted`.
+        As in :func:`~genoattn.scan.screening.counted.screen_counted`.
     """
     n_rows, n_columns = keep.shape
     scratch = np.zeros(_END)

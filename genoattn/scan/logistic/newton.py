@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.information import Rows, Work, add_to, dot, evaluate, multiply, total_of
+from genoattn.scan.logistic.information import Rows, Work, add_to, dot, evaluate, multiply, total_of
 
 _ROUNDS = 40
 _ROUNDS_FIRTH = 200

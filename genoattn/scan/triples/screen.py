@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from genoattn.scan.bits import pack_planes
 from genoattn.scan.design import Design
-from genoattn.scan.products import Float32, summing_error
-from genoattn.scan.triple_kernel import screen_rows
-from genoattn.scan.triple_operands import CHUNK, Columns, Rows, Table, count_moments
-from genoattn.scan.triple_scope import Tile, TripleScope
-from genoattn.scan.triples import N_LOWER
+from genoattn.scan.screening.bits import pack_planes
+from genoattn.scan.screening.products import Float32, summing_error
+from genoattn.scan.triples.kernel import screen_rows
+from genoattn.scan.triples.operands import CHUNK, Columns, Rows, Table, count_moments
+from genoattn.scan.triples.scope import Tile, TripleScope
+from genoattn.scan.triples.score import N_LOWER
 
 _BLOCK = 1024
 _CHUNK = 32768  # samples summed in one product, as summing_error has it

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.triple_operands import CHUNK
+from genoattn.scan.triples.operands import CHUNK
 
 # Share of a term's square, after elimination, below which it is a combination of the terms before it.
 SINGULAR = 5e-11

@@ -9,10 +9,10 @@ from scipy.special import ndtr, ndtri
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design, fixed_basis
-from genoattn.scan.exact import PairTests
+from genoattn.scan.regression.exact import PairTests
 
 if TYPE_CHECKING:
-    from genoattn.scan.likelihood import Subjects
+    from genoattn.scan.logistic.likelihood import Subjects
 
 _ROUNDS = 40
 _SETTLED = 1e-9  # last step of Newton's method, relative to the coefficients
@@ -80,7 +80,7 @@ def logistic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray, thresho
         Tests with a p-value above it need not be exact. Below 1 the likelihood ratio is first taken with
         samples in a few groups of similar covariates, and exactly where that comes near the threshold.
     """
-    from genoattn.scan.likelihood import test_pairs
+    from genoattn.scan.logistic.likelihood import test_pairs
 
     subjects = subjects_of(design, trait)
     pays = subjects.fixed.shape[1] == design.n_samples > _COARSE_FROM * _COARSE_GROUPS
@@ -144,7 +144,7 @@ def coarse_subjects(design: Design, trait: np.ndarray, subjects: Subjects) -> Su
 
 def subjects_of(design: Design, trait: np.ndarray) -> Subjects:
     """The samples as the kernel reads them; those with equal fixed effects as groups, where these are few."""
-    from genoattn.scan.likelihood import Subjects
+    from genoattn.scan.logistic.likelihood import Subjects
 
     fixed = design.basis[1:].T * np.sqrt(design.total)
     mu = trait - design.trait * design.weight

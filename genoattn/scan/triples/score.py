@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from genoattn.scan.design import Design
-from genoattn.scan.exact import SINGULAR, PairTests, pair_tests
+from genoattn.scan.regression.exact import SINGULAR, PairTests, pair_tests
 
 N_LOWER = 6  # main effects and pairs beside a triple product
 _BLOCK_BYTES = 8e6

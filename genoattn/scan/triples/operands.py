@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.triple_counts import LANES, make_counter
+from genoattn.scan.triples.counts import LANES, make_counter
 
 CHUNK = 64  # columns at a time: their scratch stays in the cache
 _count_pair = make_counter(2, 2)

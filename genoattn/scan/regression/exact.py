@@ -96,7 +96,7 @@ def regress_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairT
 
 def _complete(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
     """Pairs without missing calls: the fixed effects are taken out of inner products."""
-    from genoattn.scan.fill import pair_products  # compiled code loads when it is used
+    from genoattn.scan.screening.fill import pair_products  # compiled code loads when it is used
 
     vectors = np.vstack([design.basis, design.trait])
     sums = np.empty((len(pairs), 6 + len(vectors)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from genoattn.scan.design import Design
-from genoattn.scan.exact import SINGULAR
+from genoattn.scan.regression.exact import SINGULAR
 
 _ROUNDS = 60
 _SETTLED = 1e-9  # last gain of the log-likelihood

@@ -14,9 +14,11 @@ from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design
-from genoattn.scan.exact import PairTests, regress_pairs
-from genoattn.scan.genotype_sums import CodedBlock, code_rows, joint_counts
-from genoattn.scan.genotype_table import (
+from genoattn.scan.logistic.pair_tests import logistic_pairs
+from genoattn.scan.logistic.saturated import likelihood_ratios
+from genoattn.scan.regression.exact import PairTests, regress_pairs
+from genoattn.scan.regression.genotype_sums import CodedBlock, code_rows, joint_counts
+from genoattn.scan.regression.genotype_table import (
     N_MAIN,
     N_PRODUCTS,
     TableSums,
@@ -24,8 +26,6 @@ from genoattn.scan.genotype_table import (
     regress_tables,
     table_tests,
 )
-from genoattn.scan.logistic import logistic_pairs
-from genoattn.scan.saturated import likelihood_ratios
 
 _ROWS = 128  # of a tile at a time
 _OPERAND_BYTES = 64e6

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.bits import Planes, pack_planes, set_bits
 from genoattn.scan.design import Design
+from genoattn.scan.screening.bits import Planes, pack_planes, set_bits
 
 _ROWS, _STRIP = 16, 32  # of a tile at a time, whose bits stay in the cache
 _HIGHEST = 2  # code that two planes can hold

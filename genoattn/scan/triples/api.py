@@ -21,9 +21,9 @@ from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
-from genoattn.scan.triple_candidates import Pairs, choose_pairs
-from genoattn.scan.triple_engine import TripleEngine
-from genoattn.scan.triple_scope import TripleScope, make_triple_scope, tile_bytes
+from genoattn.scan.triples.candidates import Pairs, choose_pairs
+from genoattn.scan.triples.engine import TripleEngine
+from genoattn.scan.triples.scope import TripleScope, make_triple_scope, tile_bytes
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
 _TAKEN = ("threshold", "sites", "missing", "encoding", "memory", "threads", "precision", "seed")

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.exact import SINGULAR
-from genoattn.scan.genotype_sums import GenotypeSums
+from genoattn.scan.regression.exact import SINGULAR
+from genoattn.scan.regression.genotype_sums import GenotypeSums
 
 
 class PairWeights(NamedTuple):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.exact import SINGULAR
+from genoattn.scan.regression.exact import SINGULAR
 
 N_MAIN, N_PRODUCTS = 4, 4
 _N = N_MAIN + N_PRODUCTS

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-_ROWS = 512  # rows of a tile: pairs whose triples with every later column are screened at once
-_MIDDLES = 4  # second columns of a tile, which share what is read of the first
+_ROWS = 384  # rows of a tile: pairs whose triples with every later column are screened at once
+_MIDDLES = 16  # second columns of a tile, which share what is read of the first
 _TILE_ENTRIES = 4_000_000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from genoattn.scan.triple_bound import (
+from genoattn.scan.triples.bound import (
     EXCESS,
     SCRATCH,
     SINGULAR,
@@ -18,8 +18,8 @@ from genoattn.scan.triple_bound import (
     take_fixed,
     untestable,
 )
-from genoattn.scan.triple_counts import LANES, make_counter
-from genoattn.scan.triple_operands import CHUNK
+from genoattn.scan.triples.counts import LANES, make_counter
+from genoattn.scan.triples.operands import CHUNK
 
 _count_triple = make_counter(4, 2)
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from genoattn.scan.design import Design
-from genoattn.scan.elimination import (
+from genoattn.scan.regression.elimination import (
     PairWeights,
     TraitProducts,
     lengths,
@@ -22,8 +22,8 @@ from genoattn.scan.elimination import (
     passing,
     take_fixed,
 )
-from genoattn.scan.exact import PairTests, pair_tests
-from genoattn.scan.genotype_sums import (
+from genoattn.scan.regression.exact import PairTests, pair_tests
+from genoattn.scan.regression.genotype_sums import (
     CodedBlock,
     centred_columns,
     code_block,

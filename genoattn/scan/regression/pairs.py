@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from genoattn.scan.dense import Block
+    from genoattn.scan.regression.dense import Block
 
 _ROWS = 128  # of a tile at a time, whose arrays stay in the cache
 _FLAT = 1e-10  # squared length, relative to its own, of what the covariates leave of a column that varies
@@ -76,8 +76,8 @@ def pair_tiles(
 
 def _strip(left: Block, right: Block, start: int, basis: np.ndarray, y: np.ndarray, t: np.ndarray) -> None:
     """Fill some rows of a tile; of a block with itself, the columns from there on and their transpose."""
-    from genoattn.scan.dense import genotype_part, trait_products
-    from genoattn.scan.elimination import t_statistics
+    from genoattn.scan.regression.dense import genotype_part, trait_products
+    from genoattn.scan.regression.elimination import t_statistics
 
     rows = slice(start, min(start + _ROWS, len(left)))
     df = y.shape[1] - len(basis) - 3
@@ -96,8 +96,8 @@ def _strip(left: Block, right: Block, start: int, basis: np.ndarray, y: np.ndarr
 
 def _block(values: np.ndarray, basis: np.ndarray) -> Block:
     """Centred rows (n_block, n_samples) as a block of a tile."""
-    from genoattn.scan.dense import Block
-    from genoattn.scan.genotype_sums import code_rows
+    from genoattn.scan.regression.dense import Block
+    from genoattn.scan.regression.genotype_sums import code_rows
 
     on_fixed = basis[1:] @ values.T
     norm2 = np.einsum("bs,bs->b", values, values)
@@ -146,7 +146,7 @@ def score_matrix(
     -------
     Symmetric, shape (n_columns, n_columns), holding the t that is nearest to zero among the phenotypes.
     """
-    from genoattn.scan.elimination import agreed
+    from genoattn.scan.regression.elimination import agreed
 
     rows, cols, values = [], [], []
     for row_block, col_block, t in pair_tiles(columns, phenotypes, covariates):

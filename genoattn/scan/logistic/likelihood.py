@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.information import Rows, Work, accumulate, evaluate, make_work, total_of
-from genoattn.scan.newton import climb, factorise, invert
+from genoattn.scan.logistic.information import Rows, Work, accumulate, evaluate, make_work, total_of
+from genoattn.scan.logistic.newton import climb, factorise, invert
 
 _SINGULAR = 1e-9  # least inverse of the trace of the inverse of the predictors' correlations
 _FACTORISED = 1e-12  # least pivot of the information

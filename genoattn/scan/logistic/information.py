@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.vector_exp import vector_exp, vector_log1p
+from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
 
 # Sums may be taken in any order, which lets samples go through several at once.
 _LOOSE = {"reassoc", "contract", "nsz", "arcp"}

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.bits import set_bits
-from genoattn.scan.bound import (
+from genoattn.scan.screening.bits import set_bits
+from genoattn.scan.screening.bound import (
     COLUMNS,
     DELTA,
     FIXED,
@@ -189,7 +189,7 @@ def screen_counted(a, b, left, right, score, fixed, on_both, n_samples, gaps, im
     triangle
         Row i is tested with columns from triangle + i on.
     limits
-        :class:`~genoattn.scan.bound.Limits`.
+        :class:`~genoattn.scan.screening.bound.Limits`.
     keep
         Shape (n_rows, n_columns), bool, set where a pair may pass.
     """

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from genoattn.scan.bits import Planes
-from genoattn.scan.bound import Bounds
-from genoattn.scan.counted import Counted
 from genoattn.scan.design import Design
-from genoattn.scan.fill import fill_codes, fill_products, fill_weighted
-from genoattn.scan.gaps import Gaps
-from genoattn.scan.products import Products, summing_error
-from genoattn.scan.weighted import Lengths
+from genoattn.scan.screening.bits import Planes
+from genoattn.scan.screening.bound import Bounds
+from genoattn.scan.screening.counted import Counted
+from genoattn.scan.screening.fill import fill_codes, fill_products, fill_weighted
+from genoattn.scan.screening.gaps import Gaps
+from genoattn.scan.screening.products import Products, summing_error
+from genoattn.scan.screening.weighted import Lengths
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 
 from genoattn.scan.design import Design
 from genoattn.scan.engine import TileResult
-from genoattn.scan.triple_scope import TripleScope
-from genoattn.scan.triple_screen import CountScreen, ScoreScreen
-from genoattn.scan.triples import regress_triples
+from genoattn.scan.triples.scope import TripleScope
+from genoattn.scan.triples.score import regress_triples
+from genoattn.scan.triples.screen import CountScreen, ScoreScreen
 
 _SCREEN_FACTOR = 10.0  # triples are regressed up to this many times the threshold by their score
 

@@ -1,0 +1,1 @@
+"""Exact tests of pairs for binary traits, by likelihood."""

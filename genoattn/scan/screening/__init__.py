@@ -1,0 +1,1 @@
+"""The screen: a bound on the statistic of every pair, which leaves few for the exact test."""

@@ -1,0 +1,1 @@
+"""The scan of order 3."""
