@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import local
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,11 +37,25 @@ class Products(Protocol):
     def wrap(self, entries: np.ndarray) -> Any:
         """An operand of entries of ``dtype``."""
 
-    def stacked(self, pairs: list[tuple[Any, Any]]) -> np.ndarray:
+    def stacked(self, pairs: list[tuple[Any, Any]], slot: str) -> np.ndarray:
         """Inner products of the rows of two operands, (n_pairs, left rows, right rows).
 
-        float32, or uint16 that hold bfloat16.
+        float32, or uint16 that hold bfloat16, in memory that the thread's next call for the slot reuses.
         """
+
+
+class _Memory(local):
+    """Arrays of one thread by name, kept: fresh memory costs more than what is written into it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, np.ndarray] = {}
+
+    def array(self, slot: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """An array of the shape, of whatever content."""
+        size = int(np.prod(shape))
+        if slot not in self._kept or self._kept[slot].size < size:
+            self._kept[slot] = np.empty(size, dtype=dtype)
+        return self._kept[slot][:size].reshape(shape)
 
 
 class Float32:
@@ -50,11 +65,15 @@ class Float32:
     unit = 2.0**-24
     dtype = np.dtype(np.float32)
 
+    def __init__(self) -> None:
+        self._memory = _Memory()
+
     def wrap(self, entries: np.ndarray) -> np.ndarray:
         return entries
 
-    def stacked(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        out = np.empty((len(pairs), len(pairs[0][0]), len(pairs[0][1])), dtype=np.float32)
+    def stacked(self, pairs: list[tuple[np.ndarray, np.ndarray]], slot: str) -> np.ndarray:
+        shape = (len(pairs), len(pairs[0][0]), len(pairs[0][1]))
+        out = self._memory.array(slot, shape, self.dtype)
         for k, (left, right) in enumerate(pairs):
             np.matmul(left[:, :_CHUNK], right[:, :_CHUNK].T, out=out[k])
             for start in range(_CHUNK, left.shape[1], _CHUNK):
@@ -73,20 +92,23 @@ class BFloat16:
     def __init__(self) -> None:
         import torch  # noqa: F401  here, so that a scan's time is its own
 
+        self._memory = _Memory()
+
     def wrap(self, entries: np.ndarray) -> Any:
         import torch
 
         return torch.from_numpy(entries.view(np.int16)).view(torch.bfloat16)
 
-    def stacked(self, pairs: list[tuple[Any, Any]]) -> np.ndarray:
+    def stacked(self, pairs: list[tuple[Any, Any]], slot: str) -> np.ndarray:
         import torch
 
         shape = (len(pairs), len(pairs[0][0]), len(pairs[0][1]))
         if pairs[0][0].shape[1] <= _CHUNK:
-            out = torch.empty(shape, dtype=torch.bfloat16)
+            out = self._memory.array(slot, shape, self.dtype)
+            entries = self.wrap(out)
             for k, (left, right) in enumerate(pairs):
-                torch.matmul(left, right.t(), out=out[k])
-            return out.view(torch.int16).numpy().view(np.uint16)
+                torch.mm(left, right.t(), out=entries[k])
+            return out
         total = torch.zeros(shape)
         for k, (left, right) in enumerate(pairs):
             for start in range(0, left.shape[1], _CHUNK):

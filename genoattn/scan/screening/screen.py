@@ -13,7 +13,7 @@ from genoattn.scan.screening.products import Products
 from genoattn.scan.screening.sides import Side, SideMaker
 from genoattn.scan.screening.weighted import screen_weighted
 
-_STRIP = 256  # rows of a tile at a time, so that its products stay in the cache
+_STRIP = 512  # rows of a tile at a time, so that its products stay in the cache
 _NOTHING = np.zeros((0, 0), dtype=np.float32)
 
 
@@ -70,23 +70,23 @@ class Screen:
     def _strip(self, left: Side, right: Side, triangle: int) -> np.ndarray:
         """Whether pairs of a strip may pass: (n_rows, n_columns), bool."""
         keep = np.zeros((len(left), len(right)), dtype=np.bool_)
-        score = self._products(left, right, ["trait", "rest"] if self.sides.split else ["trait"])
+        score = self._products(left, right, ["trait", "rest"] if self.sides.split else ["trait"], "score")
         names = [f"fixed{k}" for k in range(1, self.design.n_fixed)]
         common = (left.columns, right.columns, left.bounds, right.bounds)
         if isinstance(left.columns, Counted):
-            fixed = self._products(left, right, names)
+            fixed = self._products(left, right, names, "fixed")
             on_both = left.on_fixed @ right.on_fixed.T if names else _NOTHING
             more = (on_both, float(self.design.n_samples), left.missing or right.missing, self.gaps is None)
             screen_counted(*common, score, fixed, *more, triangle, self.limits, keep)
             return keep
-        fixed = self._products(left, right, ["value", *names])
+        fixed = self._products(left, right, ["value", *names], "fixed")
         pairs = [("residual", "residual"), ("moment", "value"), ("value", "moment"), ("square", "square")]
-        tile = self.products.stacked([(left.operands[a], right.operands[b]) for a, b in pairs])
+        tile = self.products.stacked([(left.operands[a], right.operands[b]) for a, b in pairs], "tile")
         screen_weighted(*common, tile, score, fixed, self.sides.error, triangle, self.limits, keep)
         return keep
 
-    def _products(self, left: Side, right: Side, names: list[str]) -> np.ndarray:
+    def _products(self, left: Side, right: Side, names: list[str], slot: str) -> np.ndarray:
         """Products of some operands of the rows with the columns: (n_names, n_rows, n_columns)."""
         if not names:
             return np.zeros((0, len(left), len(right)), dtype=np.float32)
-        return self.products.stacked([(left.operands[name], right.operands["right"]) for name in names])
+        return self.products.stacked([(left.operands[name], right.operands["right"]) for name in names], slot)
