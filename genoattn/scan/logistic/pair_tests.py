@@ -12,7 +12,7 @@ from genoattn.scan.design import Design, fixed_basis
 from genoattn.scan.regression.exact import PairTests
 
 if TYPE_CHECKING:
-    from genoattn.scan.logistic.likelihood import Subjects
+    from genoattn.scan.logistic.rows import Subjects
 
 _ROUNDS = 40
 _SETTLED = 1e-9  # last step of Newton's method, relative to the coefficients
@@ -135,7 +135,10 @@ def coarse_subjects(design: Design, trait: np.ndarray, subjects: Subjects) -> Su
     order = np.argsort(log_odds, kind="stable")
     below = np.cumsum(design.weight[order])
     group = np.empty(len(mu), dtype=np.int64)
-    group[order] = np.minimum(below / below[-1] * _COARSE_GROUPS, _COARSE_GROUPS - 1)
+    # Half by weight and half by level, so that a sample far out is not among those of the bulk.
+    low, high = log_odds.min(), log_odds.max()
+    place = 0.5 * below / below[-1] + 0.5 * (log_odds[order] - low) / max(high - low, 1e-9)
+    group[order] = np.minimum(place * _COARSE_GROUPS, _COARSE_GROUPS - 1)
     group = np.unique(group, return_inverse=True)[1].reshape(-1)
     weight = np.bincount(group, design.weight)
     level = np.bincount(group, design.weight * log_odds) / weight
@@ -144,7 +147,7 @@ def coarse_subjects(design: Design, trait: np.ndarray, subjects: Subjects) -> Su
 
 def subjects_of(design: Design, trait: np.ndarray) -> Subjects:
     """The samples as the kernel reads them; those with equal fixed effects as groups, where these are few."""
-    from genoattn.scan.logistic.likelihood import Subjects
+    from genoattn.scan.logistic.rows import Subjects
 
     fixed = design.basis[1:].T * np.sqrt(design.total)
     mu = trait - design.trait * design.weight
