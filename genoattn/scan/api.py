@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
 _TILE = 1024
 _NARROWEST = 32
-_SCREEN_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the threshold by its score
 
 
 def scan_pairs(
@@ -155,7 +155,7 @@ def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engin
     n_products = n_operands(design, split=False)[0]
     products = choose_products(config.precision, 2.0 * scope.n_pairs() * design.n_samples * n_products)
     settings = _settings(design, scope, config, products)
-    tester = logistic_pairs if design.binary else regress_pairs
+    tester = partial(logistic_pairs, threshold=config.threshold) if design.binary else regress_pairs
     return Engine(design, cohort.phenotype.values, scope, products, settings, tester)
 
 
@@ -220,8 +220,7 @@ def _settings(design: Design, scope: Scope, config: ScanConfig, products: Produc
     spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1
     width = max(_NARROWEST, min(width, _TILE, spread))
     cached = threads + 2 + int(room / 2 / (operands * width * bytes_each))
-    factor, genotypic = _SCREEN_FACTOR if design.binary else 1.0, config.test == "genotypic"
-    return Settings(config.threshold, width, threads, cached, factor, genotypic)
+    return Settings(config.threshold, width, threads, cached, config.test == "genotypic")
 
 
 def _result(

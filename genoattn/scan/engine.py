@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from genoattn.scan.design import Design
+from genoattn.scan.logistic.pair_tests import score_margin
 from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_tile
 from genoattn.scan.regression.exact import PairTests, regress_pairs
 from genoattn.scan.regression.genotypic import check_genotypic, genotypic_tile
@@ -59,8 +60,6 @@ class Settings:
         Tiles at a time.
     cached_sides
         Operands of how many blocks are kept.
-    screen_factor
-        The screen looks for p-values up to this many times the threshold; 1 where its bound is exact.
     genotypic
         Whether each site has a dominance term too, and all products are tested together.
     """
@@ -69,7 +68,6 @@ class Settings:
     width: int
     threads: int
     cached_sides: int
-    screen_factor: float = 1.0
     genotypic: bool = False
 
 
@@ -106,10 +104,10 @@ class Engine:
         self.tiles = list(scope.tiles(settings.width))
         if settings.genotypic:
             check_genotypic(design)
-        screened = settings.threshold * settings.screen_factor < _SCREENED or design.binary
-        screened &= not settings.genotypic
-        critical = critical_value(design, min(settings.threshold * settings.screen_factor, 1.0))
-        self.screen = Screen(design, products, critical) if screened else None
+        screened = settings.threshold < _SCREENED and not settings.genotypic
+        critical = critical_value(design, settings.threshold)
+        margin = score_margin(design, settings.threshold) if design.binary and screened else None
+        self.screen = Screen(design, products, critical, margin) if screened else None
         self._sides = _SideCache(settings.cached_sides)
 
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:

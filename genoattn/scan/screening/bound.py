@@ -32,7 +32,7 @@ MAIN, TRAIT, FIXED, SCALE, LOST = range(0, 5 * COLUMNS, COLUMNS)  # of the block
 SCORE, SHARE, ON_BOTH = range(5 * COLUMNS, 8 * COLUMNS, COLUMNS)  # <P, yt>, sum <P, q_k>^2, part of r
 R, PA, PB, LENGTH = range(8 * COLUMNS, 12 * COLUMNS, COLUMNS)
 R_ERROR, P_ERROR2, FIXED_ERROR, DELTA = range(12 * COLUMNS, 16 * COLUMNS, COLUMNS)
-KEEP, FREE = range(16 * COLUMNS, 18 * COLUMNS, COLUMNS)
+MARGIN, KEEP, FREE = range(16 * COLUMNS, 19 * COLUMNS, COLUMNS)
 
 
 class Limits(NamedTuple):
@@ -69,6 +69,9 @@ class Bounds(NamedTuple):
         What an entry of ``<P, yt>`` or ``<P, q_k>`` is to be multiplied by, where the block is the columns.
     leverage, lost
         What missing calls can change: leverage, and share of the squared trait; 0 without any.
+    margin
+        Share by which the score of a pair may lie below the critical one, the sum of two columns'; 0 where
+        the score is the statistic itself.
     """
 
     main: np.ndarray
@@ -77,6 +80,7 @@ class Bounds(NamedTuple):
     scale: np.ndarray
     leverage: np.ndarray
     lost: np.ndarray
+    margin: np.ndarray
 
 
 @intrinsic
@@ -110,6 +114,7 @@ def load_columns(scratch, right, start, stop):  # type: ignore[no-untyped-def]
             right.fixed[j],
         )
         scratch[SCALE + c], scratch[LOST + c] = right.scale[j], right.lost[j]
+        scratch[MARGIN + c] = right.margin[j]
 
 
 @njit(inline="always")
@@ -130,7 +135,7 @@ def load_products(scratch, score, fixed, i, start, first, stop):  # type: ignore
 @njit(inline="always")
 def _quick(scratch, left, i, limits):  # type: ignore[no-untyped-def]
     """A bound looser than :func:`_full` and quicker: (x + e)^2 <= (1 + s) x^2 + (1 + 1/s) e^2."""
-    ga, trait = left.main[i], left.trait[i]
+    ga, trait, margin = left.main[i], left.trait[i], left.margin[i]
     for c in range(COLUMNS):
         r, pa, pb = scratch[R + c], scratch[PA + c], scratch[PB + c]
         gb = scratch[MAIN + c]
@@ -149,7 +154,9 @@ def _quick(scratch, left, i, limits):  # type: ignore[no-untyped-def]
         rounding = main * (spread + explained * turn * turn) + trait_error * trait_error + own * own
         down = scratch[LENGTH + c] - taken
         down *= 1.0 if limits.binary else _larger(1.0 - main / limits.unit**2, 0.0)
-        possible = not (1.01 * off * off + 404.0 * rounding < limits.square * _larger(down, 0.0))
+        near = _larger(1.0 - margin - scratch[MARGIN + c], 0.0)
+        square = limits.square * near * near
+        possible = not (1.01 * off * off + 404.0 * rounding < square * _larger(down, 0.0))
         scratch[KEEP + c] = 1.0 if possible | (room < 1e-3) else 0.0
 
 
@@ -178,8 +185,9 @@ def _full(scratch, left, i, c, limits):  # type: ignore[no-untyped-def]
     top += limits.unit * np.sqrt(taken * delta) * gone / keep
     down = _larger(scratch[LENGTH + c] - taken / keep, 0.0)
     down *= 1.0 if limits.binary else _larger(1.0 - share - gone * gone / keep, 0.0)
+    near = _larger(1.0 - left.margin[i] - scratch[MARGIN + c], 0.0)
     # Negated, so that a NaN is a candidate.
-    return (not (top * top < limits.square * down)) | (room < r_error + _ALIKE)
+    return (not (top * top < limits.square * near * near * down)) | (room < r_error + _ALIKE)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -29,13 +29,17 @@ class Screen:
     critical
         Smallest |correlation| of trait and product beside the main effects (quantitative), or smallest |z|
         (binary), that must not be missed.
+    margin
+        Shape (n_columns,), by what share the score of a pair may lie below that; None for 0.
     """
 
-    def __init__(self, design: Design, products: Products, critical: float) -> None:
+    def __init__(
+        self, design: Design, products: Products, critical: float, margin: np.ndarray | None = None
+    ) -> None:
         self.design, self.products = design, products
         planes = None if design.binary else pack_planes(design.codes)
         self.gaps = None if design.binary else column_gaps(design)
-        self.sides = SideMaker(design, products, planes, self.gaps)
+        self.sides = SideMaker(design, products, planes, self.gaps, margin)
         threshold = critical if design.binary else critical * self.sides.root
         square = float(threshold) ** 2 * (1 - 1e-5)
         self.limits = Limits(square, self.sides.unit, 2 * products.unit, design.binary)

@@ -68,10 +68,20 @@ class SideMaker:
         Bits of the columns; None where genotype products are matrix products.
     gaps
         What missing calls can change; None where no call of the scan is missing.
+    margin
+        Shape (n_columns,), see :class:`~genoattn.scan.screening.bound.Bounds`; None for 0.
     """
 
-    def __init__(self, design: Design, products: Products, planes: Planes | None, gaps: Gaps | None) -> None:
-        self.design, self.products, self.planes, self.gaps = design, products, planes, gaps
+    def __init__(
+        self,
+        design: Design,
+        products: Products,
+        planes: Planes | None,
+        gaps: Gaps | None,
+        margin: np.ndarray | None = None,
+    ) -> None:
+        self.design, self.products, self.planes = design, products, planes
+        self.gaps, self.margin = gaps, margin
         u = products.unit
         self.split = u > 2.0**-16  # the trait enters in two parts, lest its rounding loosens the bound
         self.summing = summing_error(design.n_samples)
@@ -106,6 +116,7 @@ class SideMaker:
             size.get("per_code", none + 1.0),
             none if self.gaps is None else self.gaps.leverage[chosen],
             none if self.gaps is None else self.gaps.trait[chosen],
+            none if self.margin is None else self.margin[chosen],
         )
         missing = bool(self.design.columns.missing[chosen].any())
         return Side(operands, columns, bounds, missing, self._on_fixed(chosen))
