@@ -180,6 +180,12 @@ def test_triples_that_hold_a_site_or_a_pair():
         assert len(part.frame) > 3
         assert not part.counts["exhaustive"]
         assert part.counts["candidates"] == words
+        assert f"not exhaustive: only triples that hold {words}" in part.summary()
+    assert "exhaustive" not in whole.summary()
+    assert "screened by score" not in whole.summary()
+    calls[3, 2] = -1
+    gapped = genoattn.scan_triples(make_cohort(calls, [3] * 40, "genotype", trait), 1e-3, sites="s17")
+    assert "screened by score: a triple among linked sites may be missed" in gapped.summary()
 
 
 def test_candidate_pairs_from_a_scan_of_pairs(tmp_path):

@@ -92,6 +92,10 @@ class ScanResult:
             f"  {len(self):,} with p <= {self.threshold:g}; {significant:,} pass Bonferroni "
             f"(p <= {self.bonferroni:.3g}); {discoveries:,} with q < 0.05",
         ]
+        if c.get("candidates"):
+            lines.append(f"  not exhaustive: only triples that hold {c['candidates']}")
+        if c.get("screen") == "score":
+            lines.append("  screened by score: a triple among linked sites may be missed")
         if "permutation_p" in c:
             passing = (p_value <= c["permutation_p"]).sum()
             lines.append(
