@@ -109,12 +109,31 @@ class Phenotype:
         Whether the trait is a case-control status.
     transform
         What was applied to the values in the table: ``none``, ``log`` or ``rank``.
+    variance
+        Shape (n_samples,), float64, finite and above zero: the variance of each value's measurement error, in
+        squared units of ``values``; None where it is not known.
     """
 
     name: str
     values: np.ndarray
     binary: bool = False
     transform: str = "none"
+    variance: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.variance is None:
+            return
+        if np.shape(self.variance) != np.shape(self.values):
+            raise ValueError(
+                f"Phenotype.variance has shape {np.shape(self.variance)}, the values {np.shape(self.values)}"
+            )
+        if not (np.isfinite(self.variance) & (np.asarray(self.variance) > 0)).all():
+            raise ValueError("Phenotype.variance must be finite and above zero")
+
+    def select(self, index: np.ndarray) -> Phenotype:
+        """The samples at ``index`` (integers or a boolean mask), in that order."""
+        variance = None if self.variance is None else self.variance[index]
+        return replace(self, values=self.values[index], variance=variance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +226,7 @@ class Cohort:
             self,
             samples=self.samples[index],
             calls=_select_rows(self.calls, index),
-            phenotype=None if pheno is None else replace(pheno, values=pheno.values[index]),
+            phenotype=None if pheno is None else pheno.select(index),
             covariates=None if covar is None else replace(covar, values=covar.values[index]),
         )
 

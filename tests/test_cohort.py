@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oracles import make_cohort
 
-from genoattn.cohort import count_states
+from genoattn.cohort import Phenotype, count_states
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -33,3 +33,26 @@ def test_selections_keep_the_layout(order):
         assert chosen.samples.tolist() == cohort.samples[index].tolist()
         np.testing.assert_array_equal(chosen.phenotype.values, cohort.phenotype.values[index])
     np.testing.assert_array_equal(cohort.select_sites(np.array([3, 1])).calls, calls[:, [3, 1]])
+
+
+def test_measurement_variance_follows_the_samples():
+    trait = Phenotype("y", np.array([1.0, 2.0, 3.0]), variance=np.array([0.1, 0.2, 0.3]))
+    chosen = trait.select(np.array([2, 0]))
+    assert (chosen.values.tolist(), chosen.variance.tolist()) == ([3.0, 1.0], [0.3, 0.1])
+    assert Phenotype("y", np.array([1.0, 2.0])).select(np.array([True, False])).variance is None
+    cohort = replace(make_cohort(np.zeros((3, 1), dtype=np.int8), [2], "sequence"), phenotype=trait)
+    assert cohort.select_samples(np.array([1])).phenotype.variance.tolist() == [0.2]
+
+
+@pytest.mark.parametrize(
+    ("variance", "message"),
+    [
+        ([0.1], r"Phenotype.variance has shape \(1,\), the values \(2,\)"),
+        ([0.1, 0.0], "Phenotype.variance must be finite and above zero"),
+        ([0.1, np.nan], "Phenotype.variance must be finite and above zero"),
+        ([np.inf, 0.1], "Phenotype.variance must be finite and above zero"),
+    ],
+)
+def test_measurement_variance_is_checked(variance, message):
+    with pytest.raises(ValueError, match=message):
+        Phenotype("y", np.array([1.0, 2.0]), variance=np.array(variance))
