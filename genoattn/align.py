@@ -103,6 +103,7 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
 
 def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
     column = {int(p): k for k, p in enumerate(cohort.sites.pos)}
+    _report_other_columns(cohort, sites, source)
     out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
     for k in range(len(sites)):
         own = column.get(int(sites.pos[k]))
@@ -124,6 +125,20 @@ def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
                 f"({', '.join(sites.states[k])}); write X where it should count as missing"
             )
     return out
+
+
+def _report_other_columns(cohort: Cohort, sites: Sites, source: str) -> None:
+    """Log where samples differ from each other at columns that the model does not know."""
+    known = set(sites.pos.tolist())
+    other = [k for k, pos in enumerate(cohort.sites.pos.tolist()) if pos not in known]
+    varies = [k for k in other if len(np.unique(cohort.calls[:, k][cohort.calls[:, k] != MISSING])) > 1]
+    if varies:
+        _log.warning(
+            "%s: samples differ at %d columns that did not vary in training (%s); the model ignores them",
+            source,
+            len(varies),
+            ", ".join(str(name) for name in cohort.sites.ids[varies][:3]),
+        )
 
 
 def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> np.ndarray:

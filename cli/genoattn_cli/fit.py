@@ -19,8 +19,8 @@ class AttentionName(StrEnum):
 
 def command(
     cohort: options.Cohort,
-    pheno: options.Pheno,
     output: options.Folder,
+    pheno: options.PhenoOrOwn = None,
     trait: Annotated[
         str | None,
         typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
@@ -53,15 +53,14 @@ def command(
     maf: options.Maf = None,
     max_missing: options.MaxMissing = 0.1,
     haploid: options.Haploid = options.HaploidName.double,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference",
-            metavar="NAME",
-            help="FASTA record whose residues are the reference. (default: the first)",
-            show_default=False,
-        ),
-    ] = None,
+    sequence_column: options.SequenceColumn = None,
+    mutation_column: options.MutationColumn = None,
+    reference: options.Reference = None,
+    wild_type: options.WildType = None,
+    variance_column: options.VarianceColumn = None,
+    se_column: options.SeColumn = None,
+    replicate_columns: options.ReplicateColumns = None,
+    strict: options.Strict = False,
     alphabet: options.Alphabet = options.AlphabetName.auto,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Most factors an order.")] = 32,
     penalty: Annotated[
@@ -89,13 +88,14 @@ def command(
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output
 
-    check_output(output, force, folder=True, inputs=(cohort, pheno, covar, features))
+    check_output(output, force, folder=True, inputs=(cohort, pheno, covar, features, reference))
     options.set_threads(threads)
     import genoattn
 
+    is_table = sequence_column is not None or mutation_column is not None
     data = options.read_cohort(
         cohort,
-        pheno,
+        options.table_of_phenotypes(cohort, pheno, is_table),
         trait,
         covar,
         region=region,
@@ -104,7 +104,14 @@ def command(
         haploid=haploid,
         transform=transform,
         trait_type=trait_type,
+        sequence_column=sequence_column,
+        mutation_column=mutation_column,
         reference=reference,
+        wild_type=wild_type,
+        variance_column=variance_column,
+        se_column=se_column,
+        replicate_columns=options.split_names(replicate_columns),
+        strict=strict,
         alphabet=alphabet,
         features=features,
         info=feature_info.split(",") if feature_info else (),

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genoattn.errors import InputError
+
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort as CohortData
 
@@ -62,7 +64,10 @@ class HaploidName(StrEnum):
     as_is = "as-is"
 
 
-COHORT_HELP = "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix or .bed, or aligned FASTA (.fasta, .fa, also .gz)."
+COHORT_HELP = (
+    "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix or .bed, or aligned FASTA (.fasta, .fa, also .gz); "
+    "or a table of variants, with --sequence-column or --mutation-column."
+)
 
 Cohort = Annotated[Path, typer.Argument(metavar="COHORT", help=COHORT_HELP, show_default=False)]
 Pheno = Annotated[
@@ -70,6 +75,76 @@ Pheno = Annotated[
     typer.Option(
         "--pheno", metavar="TABLE", help="Phenotypes: TSV or CSV with an IID column.", show_default=False
     ),
+]
+PhenoOrOwn = Annotated[
+    Path | None,
+    typer.Option(
+        "--pheno",
+        metavar="TABLE",
+        help="Phenotypes: TSV or CSV with an IID column. (default: COHORT, where it is a table)",
+        show_default=False,
+    ),
+]
+SequenceColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--sequence-column",
+        metavar="NAME",
+        help="COHORT is a table with aligned sequences here.",
+        show_default=False,
+    ),
+]
+MutationColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--mutation-column",
+        metavar="NAME",
+        help="COHORT is a table with mutations (A24G:T30S, p.Ala24Gly, WT) of --reference here.",
+        show_default=False,
+    ),
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        metavar="FASTA",
+        help="Wild type of a table of variants. (of a FASTA: a record, as --wild-type)",
+        show_default=False,
+    ),
+]
+WildType = Annotated[
+    str | None,
+    typer.Option(
+        "--wild-type",
+        metavar="NAME",
+        help="Sequence that the reference gauge compares with. (default: --reference, else the first)",
+        show_default=False,
+    ),
+]
+VarianceColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--variance-column",
+        metavar="NAME",
+        help="Phenotype table's variances of the measurements, which weight them.",
+        show_default=False,
+    ),
+]
+SeColumn = Annotated[
+    str | None,
+    typer.Option("--se-column", metavar="NAME", help="Their standard errors instead.", show_default=False),
+]
+ReplicateColumns = Annotated[
+    str | None,
+    typer.Option(
+        "--replicate-columns",
+        metavar="NAME,..",
+        help="Replicates, whose mean is the trait and whose spread its variance.",
+        show_default=False,
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse a sequence with different values instead of averaging.")
 ]
 Folder = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
@@ -125,6 +200,18 @@ def start_logging(verbose: bool, quiet: bool) -> None:
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+
+
+def table_of_phenotypes(cohort: Path, pheno: Path | None, is_table: bool) -> Path:
+    """The table given, or the cohort itself where it is a table of variants."""
+    if pheno is None and not is_table:
+        raise InputError("Missing option '--pheno'; give the table of phenotypes")
+    return cohort if pheno is None else pheno
+
+
+def split_names(names: str | None) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(name.strip() for name in names.split(",")) if names else ()
 
 
 def read_cohort(cohort: Path, *tables: Any, **how: Any) -> CohortData:

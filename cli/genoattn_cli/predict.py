@@ -24,6 +24,10 @@ def command(
     covar: options.Covar = None,
     region: options.Region = None,
     haploid: options.Haploid = options.HaploidName.double,
+    sequence_column: options.SequenceColumn = None,
+    mutation_column: options.MutationColumn = None,
+    reference: options.Reference = None,
+    alphabet: options.Alphabet = options.AlphabetName.auto,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -31,14 +35,15 @@ def command(
 ) -> None:
     """Predict the phenotype of new samples with a fitted model.
 
-    The cohort needs the sites of the model, matched by position and alleles or by ID, never by order;
-    --haploid is that of the fit. For a binary trait the table has the log-odds and the probability.
+    The cohort needs the sites of the model, matched by position and alleles or by ID, never by order; it may
+    also be a table of variants, as for fit. --haploid is that of the fit. For a binary trait the
+    table has the log-odds and the probability.
     """
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output, write_output
 
     if output is not None:
-        check_output(output, force, inputs=(cohort, covar))
+        check_output(output, force, inputs=(cohort, covar, reference))
     options.set_threads(threads)
     import genoattn
     from genoattn.store import load_model
@@ -48,6 +53,15 @@ def command(
         raise genoattn.InputError(f"{model}: the model has no covariates; leave --covar out")
     like = None if covar is None else fitted.covariates
     data = options.read_cohort(
-        cohort, covar=covar, region=region, haploid=haploid, filters=False, covariates_like=like
+        cohort,
+        covar=covar,
+        region=region,
+        haploid=haploid,
+        sequence_column=sequence_column,
+        mutation_column=mutation_column,
+        reference=reference,
+        alphabet=alphabet,
+        filters=False,
+        covariates_like=like,
     )
     write_output(fitted.prediction_table(data).to_csv(sep="\t", index=False).encode(), output, force)

@@ -12,16 +12,12 @@ from genoattn.errors import InputError
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort, Covariates
+    from genoattn.io.formats import FormatOptions
+    from genoattn.io.measurements import MeasurementColumns
+    from genoattn.io.tables import Table
+    from genoattn.io.variants import VariantColumns
 
 __all__ = ["read"]
-
-_VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
-_FASTA = tuple(stem + gz for stem in (".fasta", ".fa", ".fas", ".faa") for gz in ("", ".gz"))
-_SUPPORTED = f"{', '.join((*_VCF, *_FASTA))}, PLINK .bed or its prefix"
-_CONVERT = {
-    ".vcz": "VCF Zarr is not readable in this version; convert it with: vcztools view FILE.vcz > FILE.vcf",
-    ".pgen": "PLINK 2 files are not readable in this version; convert with: plink2 --pfile PREFIX --make-bed",
-}
 
 
 def read(
@@ -35,7 +31,14 @@ def read(
     max_missing: float = 0.1,
     transform: Literal["none", "log", "rank"] = "none",
     trait_type: Literal["auto", "quantitative", "binary"] = "auto",
-    reference: str | None = None,
+    sequence_column: str | None = None,
+    mutation_column: str | None = None,
+    reference: str | PathLike[str] | None = None,
+    wild_type: str | None = None,
+    variance_column: str | None = None,
+    se_column: str | None = None,
+    replicate_columns: Sequence[str] = (),
+    strict: bool = False,
     alphabet: Literal["auto", "dna", "protein"] = "auto",
     features: str | PathLike[str] | None = None,
     info: Sequence[str] = (),
@@ -48,12 +51,13 @@ def read(
     Parameters
     ----------
     path
-        VCF or BCF, FASTA of aligned sequences, or a PLINK 1 ``.bed`` or its prefix, told apart by suffix.
-        PLINK counts copies of A1.
+        VCF or BCF, FASTA of aligned sequences, or a PLINK 1 ``.bed`` or its prefix, told apart by suffix;
+        or, with ``sequence_column`` or ``mutation_column``, a table of variants. PLINK counts copies of A1.
     pheno
-        Table of phenotypes with an ``IID`` or ``sample`` column; None (prediction) for no phenotype.
+        Table of phenotypes with an ``IID`` or ``sample`` column; None (prediction) for no phenotype. For a
+        table of variants it may be that table itself.
     trait
-        Its column to use; needed if there are several.
+        Its column to use; needed if there are several. Of a table of variants where there is no ``pheno``.
     covar
         Table of covariates, all of whose columns are used: numbers as they are, words as dummies.
     region
@@ -66,8 +70,27 @@ def read(
         Of a quantitative trait: ``log`` (natural) or ``rank`` (to normal quantiles, Blom).
     trait_type
         ``auto`` takes values in {0, 1} or {1, 2} (2 the case) as binary.
-    reference, alphabet
-        Of an alignment: the record to compare with (the first if None), and its letters.
+    sequence_column
+        Column of a table of variants that holds their sequences, aligned. Without an ``IID`` or ``sample``
+        column the sequence is the ID.
+    mutation_column
+        Column of a table of variants that holds mutation strings (``A24G:T30S``, ``p.Ala24Gly``, ``24A>G``;
+        ``WT``, ``_wt`` or ``=`` for the wild type), counted from 1 in the sequence of ``reference``.
+    reference
+        FASTA of one record, the wild type of a table of variants; of an alignment as ``wild_type``.
+    wild_type
+        Name of the sequence (record, ID) whose residues are state 0 of every site, what the reference gauge
+        compares with. If None the sequence of ``reference``, else the first one.
+    variance_column, se_column
+        Columns of the phenotype table: variance or standard error of each measurement. Samples without it are
+        dropped; under ``log`` it is carried over by the delta method.
+    replicate_columns
+        Columns of the phenotype table instead of a trait, whose mean is the trait; for the variance of that
+        mean see :func:`genoattn.io.replicates.replicate_means`.
+    strict
+        Refuse a sequence that occurs more than once with different values, instead of averaging them.
+    alphabet
+        Letters of sequences.
     features
         Table of features of the sites (gene, region, consequence), with a column ``site``: ID, chrom:pos or
         alignment column.
@@ -91,29 +114,74 @@ def read(
     InputError
         A mistake in the input: where, what was found, what to do.
     """
-    _check_options(
-        pheno, trait, maf, max_missing, transform, trait_type, alphabet, haploid, covar, covariates_like
-    )
-    genotypes, read_what = _read_genotypes(Path(path), region, reference, alphabet, tuple(info), haploid)
-    cohort = _match(genotypes, pheno, trait, covar, transform, trait_type, covariates_like)
+    from genoattn.io.choices import check_choices, check_covariates, variant_columns
+    from genoattn.io.duplicates import merge_duplicates
+    from genoattn.io.formats import FormatOptions
+    from genoattn.io.measurements import MeasurementColumns
+
+    path = Path(path)
+    check_choices(maf, max_missing, transform, trait_type, alphabet, haploid)
+    variants = variant_columns(path, sequence_column, mutation_column, reference, wild_type, alphabet)
+    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet)
+    columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
+    genotypes, read_what, own_table = _read_samples(path, variants, formats)
+    table = _phenotype_table(path, pheno, own_table, columns)
+    check_covariates(covar, covariates_like, table is not None)
+    cohort = _match(genotypes, table, columns, covar, transform, trait_type, covariates_like)
+    cohort = merge_duplicates(cohort, path, strict)
     if features is not None:
         from genoattn.io.features import match_features
 
         cohort = match_features(cohort, Path(features))
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+    if variants is not None:
+        named["reference"] = variants.reference
     cohort = replace(cohort, source={role: str(name) for role, name in named.items() if name is not None})
 
     from genoattn.io.filters import filter_sites, with_log
 
     if filters:
-        return filter_sites(cohort, read_what, maf, max_missing, Path(path))
+        return filter_sites(cohort, read_what, maf, max_missing, path)
     return with_log(cohort, f"read {read_what}, kept all (filters off)")
+
+
+def _read_samples(
+    path: Path, variants: VariantColumns | None, formats: FormatOptions
+) -> tuple[Cohort, str, Table | None]:
+    """The cohort of the file, what was read in words, and of a table of variants its other columns."""
+    if variants is None:
+        from genoattn.io.formats import read_genotypes
+
+        return *read_genotypes(path, formats), None
+    if formats.region is not None or formats.info:
+        raise InputError(f"{path}: a table of variants has no regions and no INFO entries; leave them out")
+    from genoattn.io.variants import read_variants
+
+    return read_variants(path, variants)
+
+
+def _phenotype_table(
+    path: Path, pheno: str | PathLike[str] | None, own: Table | None, columns: MeasurementColumns
+) -> Table | None:
+    """The table that has the phenotypes; None where none were asked for."""
+    itself = columns.any if pheno is None else Path(pheno) == path
+    if own is not None and itself:
+        return own
+    if pheno is not None:
+        from genoattn.io.tables import read_table
+
+        return read_table(Path(pheno))
+    if columns.trait is not None:
+        raise InputError(f"trait '{columns.trait}' without a table; give the phenotypes too")
+    if columns.any:
+        raise InputError("columns of measurements without a table; give the phenotypes too")
+    return None
 
 
 def _match(
     cohort: Cohort,
-    pheno: str | PathLike[str] | None,
-    trait: str | None,
+    table: Table | None,
+    columns: MeasurementColumns,
     covar: str | PathLike[str] | None,
     transform: Literal["none", "log", "rank"],
     trait_type: Literal["auto", "quantitative", "binary"],
@@ -121,75 +189,7 @@ def _match(
 ) -> Cohort:
     from genoattn.io.matching import match_covariates, match_phenotype
 
-    table = None if covar is None else Path(covar)
-    if pheno is not None:
-        return match_phenotype(cohort, Path(pheno), trait, transform, trait_type, table)
-    return cohort if table is None else match_covariates(cohort, table, covariates_like)
-
-
-def _read_genotypes(
-    path: Path,
-    region: str | None,
-    reference: str | None,
-    alphabet: Literal["auto", "dna", "protein"],
-    info: tuple[str, ...],
-    haploid: Literal["as-is", "double"],
-) -> tuple[Cohort, str]:
-    """The cohort of the genotype file alone, and what was read in words."""
-    name = path.name.lower()
-    if info and not name.endswith(_VCF):
-        raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
-    if name.endswith(_FASTA):
-        if region is not None:
-            raise InputError(f"{path}: an alignment has no regions; leave the region {region} out")
-        from genoattn.io.fasta import read_fasta
-
-        return read_fasta(path, reference, alphabet)
-    if reference is not None or alphabet != "auto":
-        raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
-    if name.endswith(_VCF):
-        from genoattn.io.vcf import read_vcf
-
-        return read_vcf(path, region, info, haploid)
-    bed = path if name.endswith(".bed") else Path(f"{path}.bed")
-    if name.endswith(".bed") or bed.exists():
-        from genoattn.io.plink import read_plink
-
-        return read_plink(bed, region, haploid)
-    if path.suffix in _CONVERT:
-        raise InputError(f"{path}: {_CONVERT[path.suffix]}")
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check the path")
-    raise InputError(f"{path}: unknown suffix '{path.suffix}'; readable are {_SUPPORTED}")
-
-
-def _check_options(
-    pheno: object,
-    trait: str | None,
-    maf: float | None,
-    max_missing: float,
-    transform: str,
-    trait_type: str,
-    alphabet: str,
-    haploid: str,
-    covar: object,
-    covariates_like: Covariates | None,
-) -> None:
-    """Raise InputError for an option out of range, or one without the file it is about."""
-    if maf is not None and not 0 <= maf <= 0.5:
-        raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
-    if not 0 <= max_missing <= 1:
-        raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
-    choices = {
-        "transform": (transform, ("none", "log", "rank")),
-        "trait_type": (trait_type, ("auto", "quantitative", "binary")),
-        "alphabet": (alphabet, ("auto", "dna", "protein")),
-        "haploid": (haploid, ("as-is", "double")),
-    }
-    for option, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise InputError(f"{option} is '{value}'; choose one of {', '.join(allowed)}")
-    if pheno is None and trait is not None:
-        raise InputError(f"trait '{trait}' without a table; give the phenotypes too")
-    if covariates_like is not None and (pheno is not None or covar is None):
-        raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
+    covariates = None if covar is None else Path(covar)
+    if table is not None:
+        return match_phenotype(cohort, table, columns, transform, trait_type, covariates)
+    return cohort if covariates is None else match_covariates(cohort, covariates, covariates_like)

@@ -86,6 +86,11 @@ def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: floa
         )
     line = f"read {read}, kept {int(keep.sum())} ({reasons})"
     kept = cohort if keep.all() else cohort.select_sites(keep)
+    unseen = kept.sites.ids[counts[0, keep] == 0] if cohort.kind == "sequence" else []
+    if len(unseen):
+        some = ", ".join(unseen[:3])
+        line = f"{line}; no sample has the reference residue of {len(unseen)} sites ({some}): the reference "
+        line += "gauge takes the mean of the site there"
     return with_log(kept, line)
 
 

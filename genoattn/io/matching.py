@@ -18,8 +18,9 @@ from genoattn.io.covariates import (
     plan_covariates,
 )
 from genoattn.io.filters import with_log
-from genoattn.io.tables import Table, numeric_column, read_table
-from genoattn.io.traits import TraitType, Transform, build_phenotype, choose_trait
+from genoattn.io.measurements import MeasurementColumns, read_measurements
+from genoattn.io.tables import Table, read_table
+from genoattn.io.traits import TraitType, Transform, build_phenotype, with_variance
 
 
 class _Tally:
@@ -39,8 +40,8 @@ class _Tally:
 
 def match_phenotype(
     cohort: Cohort,
-    path: Path,
-    trait: str | None,
+    table: Table,
+    columns: MeasurementColumns,
     transform: Transform,
     trait_type: TraitType,
     covar: Path | None,
@@ -51,18 +52,26 @@ def match_phenotype(
     ----------
     cohort
         As read, without phenotype.
-    path, covar
-        Tables of phenotypes and covariates.
-    trait, transform, trait_type
+    table
+        Of phenotypes.
+    columns
+        Which of its columns hold the trait and the variances of its measurement.
+    transform, trait_type
         See ``genoattn.io.read``.
+    covar
+        Table of covariates.
     """
-    table = read_table(path)
-    name = choose_trait(table, trait)
+    measured = read_measurements(table, columns)
+    name, path = measured.name, table.path
     rows = _rows(cohort, table)
-    values = np.append(numeric_column(table, name, "trait"), np.nan)[rows]  # (sample,), NaN without a row
+    values = np.append(measured.values, np.nan)[rows]  # (sample,), NaN without a row
     tally = _Tally(cohort.n_samples)
     tally.drop(rows < 0, f"without a row in {path}")
     tally.drop(np.isnan(values), f"without a value of {name}")
+    variance = None
+    if measured.variance is not None:
+        variance = np.append(measured.variance, np.nan)[rows]
+        tally.drop(np.isnan(variance), "without a variance of the measurement")
     covariate_table = None if covar is None else read_table(covar)
     if covariate_table is not None:
         if name in covariate_table.columns:
@@ -71,11 +80,15 @@ def match_phenotype(
             )
         covariate_rows = _drop_without_covariates(cohort, covariate_table, tally)
     kept = _keep(cohort, tally)
-    phenotype, lines = build_phenotype(path, name, kept.samples, values[tally.keep], trait_type, transform)
+    values = values[tally.keep]
+    phenotype, lines = build_phenotype(path, name, kept.samples, values, trait_type, transform)
+    if variance is not None:
+        phenotype, line = with_variance(path, phenotype, values, variance[tally.keep])
+        lines.append(line)
     unused = len(table.ids) - int((rows >= 0).sum())
     if unused:
         lines.append(f"{unused} rows of {path} have no genotypes")
-    kept = with_log(replace(kept, phenotype=phenotype), *lines)
+    kept = with_log(replace(kept, phenotype=phenotype), *measured.log, *lines)
     if covariate_table is None:
         return kept
     return _with_new_covariates(kept, covariate_table, covariate_rows[tally.keep])

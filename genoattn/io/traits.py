@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +69,38 @@ def build_phenotype(
         values = _log(where, samples, values) if transform == "log" else rank_normal(values)
         log.append(f"trait {name}: transform {transform}")
     return Phenotype(name, values, transform=transform), log
+
+
+def with_variance(
+    path: Path, phenotype: Phenotype, values: np.ndarray, variance: np.ndarray
+) -> tuple[Phenotype, str]:
+    """A quantitative phenotype with the variances of its measurement, and what they say in words.
+
+    Parameters
+    ----------
+    path
+        The table, for messages.
+    phenotype
+        Transformed.
+    values, variance
+        Shape (n_samples,), as the table has them. Under a log transform a variance becomes
+        ``variance / value^2`` (delta method).
+    """
+    where = f"{path}: trait '{phenotype.name}'"
+    if phenotype.binary:
+        raise InputError(f"{where} is binary, which has no measurement variances; leave them out")
+    if phenotype.transform == "rank":
+        raise InputError(
+            f"{where}: ranks have no measurement variances; leave them out, or use transform none or log"
+        )
+    if phenotype.transform == "log":
+        variance = variance / values**2
+    ceiling = 1 - variance.mean() / phenotype.values.var()
+    line = (
+        f"trait {phenotype.name}: mean variance of the measurement {variance.mean():.4g}, which puts the "
+        f"ceiling of R2 at {ceiling:.3f}"
+    )
+    return replace(phenotype, variance=variance), line
 
 
 def rank_normal(values: np.ndarray) -> np.ndarray:

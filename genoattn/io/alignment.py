@@ -1,0 +1,187 @@
+"""Aligned sequences, wherever they were read from: every column is a site, its residues are the states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from genoattn.cohort import MISSING, Cohort, Sites
+from genoattn.errors import InputError
+
+Alphabet = Literal["auto", "dna", "protein"]
+Letters = Literal["dna", "protein"]
+
+GAP = "-"
+# RNA is read as nucleotides too: T and U are both letters of "dna".
+_LETTERS = {"dna": "ACGTUN-.", "protein": "ACDEFGHIKLMNPQRSTVWYOUX*-."}
+UNKNOWN = {"dna": "N", "protein": "X"}
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Sequences of one length under names.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    unit
+        What a sequence is called there: ``record`` of a FASTA, ``row`` of a table.
+    names
+        Of the sequences.
+    letters
+        Shape (n_sequences, n_columns), uint8: upper-case ASCII of each residue.
+    alphabet
+        Whose letters they are.
+    """
+
+    path: Path
+    unit: str
+    names: Sequence[str]
+    letters: np.ndarray
+    alphabet: Letters
+
+
+def align_texts(
+    path: Path, unit: str, names: Sequence[str], texts: Sequence[str], alphabet: Alphabet
+) -> Alignment:
+    """Upper-case sequences as an alignment; ``-`` and ``.`` are one letter, the gap.
+
+    Raises
+    ------
+    InputError
+        Sequences of different lengths, an empty one, or a letter that the alphabet has not.
+    """
+    _check_lengths(path, unit, names, texts)
+    letters = _matrix(texts)
+    kind = detect_alphabet(letters) if alphabet == "auto" else alphabet
+    _check_letters(path, unit, names, texts, letters, kind)
+    letters[letters == ord(".")] = ord(GAP)
+    return Alignment(path, unit, names, letters, kind)
+
+
+def alignment_cohort(alignment: Alignment, wild_type: np.ndarray, wild_name: str) -> Cohort:
+    """The cohort of an alignment, before any matching or filtering.
+
+    Parameters
+    ----------
+    alignment
+        The samples.
+    wild_type
+        Shape (n_columns,), uint8: the sequence whose residues are the reference.
+    wild_name
+        What it is called.
+
+    Returns
+    -------
+    The states of a column are the residues seen there, the reference residue first, seen or not, and the rest
+    sorted; where the reference is missing, the commonest residue (the first of the sorted on a tie) takes its
+    place.
+    """
+    letters = alignment.letters
+    calls = np.empty(letters.shape, dtype=np.int8)
+    states = []
+    for column in range(letters.shape[1]):
+        residues, calls[:, column] = _encode(
+            letters[:, column], int(wild_type[column]), UNKNOWN[alignment.alphabet]
+        )
+        states.append(residues)
+    n_sites = letters.shape[1]
+    ref = np.array([residues[0] for residues in states], dtype=object)
+    sites = Sites(
+        ids=np.array([f"{residue}{i}" for i, residue in enumerate(ref, start=1)], dtype=object),
+        chrom=np.array([""] * n_sites, dtype=object),
+        pos=np.arange(1, n_sites + 1),
+        ref=ref,
+        alt=np.array([""] * n_sites, dtype=object),
+        states=tuple(states),
+    )
+    log = (f"{alignment.alphabet} alignment, reference {wild_name}",)
+    return Cohort(np.array(alignment.names, dtype=object), sites, calls, kind="sequence", log=log)
+
+
+def row_of(alignment: Alignment, name: str | None, role: str) -> int:
+    """Where the sequence called ``name`` is; the first for None.
+
+    Parameters
+    ----------
+    alignment
+        The sequences.
+    name
+        Of one of them.
+    role
+        What it is wanted for, in words: ``reference``, ``wild type``.
+    """
+    if name is None:
+        return 0
+    names = list(alignment.names)
+    if name not in names:
+        some = ", ".join(names[:3])
+        raise InputError(
+            f"{alignment.path}: no {alignment.unit} named {name} for the {role}; the first are {some}"
+        )
+    return names.index(name)
+
+
+def detect_alphabet(letters: np.ndarray) -> Letters:
+    """``dna`` where no other letter than those of nucleotides occurs, else ``protein``."""
+    nucleotides = np.frombuffer(_LETTERS["dna"].encode(), dtype=np.uint8)
+    return "dna" if np.isin(letters, nucleotides).all() else "protein"
+
+
+def allowed_letters(alphabet: Letters) -> np.ndarray:
+    """Whether each ASCII code is a letter of the alphabet: shape (256,), bool."""
+    allowed = np.zeros(256, dtype=bool)
+    allowed[[ord(letter) for letter in _LETTERS[alphabet]]] = True
+    return allowed
+
+
+def _check_lengths(path: Path, unit: str, names: Sequence[str], texts: Sequence[str]) -> None:
+    n = len(texts[0])
+    if n == 0:
+        raise InputError(f"{path}: {unit} 1 ({names[0]}) has no sequence; add it or remove the {unit}")
+    for i, text in enumerate(texts, start=1):
+        if len(text) != n:
+            raise InputError(
+                f"{path}: {unit} {i} ({names[i - 1]}) has {len(text)} residues, {unit} 1 ({names[0]}) "
+                f"has {n}; align the sequences to one length"
+            )
+
+
+def _matrix(texts: Sequence[str]) -> np.ndarray:
+    """Shape (n_records, n_columns), uint8: the ASCII code of each residue, 63 (?) for what is not ASCII."""
+    flat = "".join(texts).encode("ascii", errors="replace")
+    return np.frombuffer(flat, dtype=np.uint8).reshape(len(texts), -1).copy()
+
+
+def _check_letters(
+    path: Path, unit: str, names: Sequence[str], texts: Sequence[str], letters: np.ndarray, kind: Letters
+) -> None:
+    wrong = ~allowed_letters(kind)[letters]
+    if wrong.any():
+        i, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"{path}: {unit} {i + 1} ({names[i]}), column {column + 1}: '{texts[i][column]}' is not a "
+            f"letter of the {kind} alphabet; write {UNKNOWN[kind]} if unknown, "
+            "or choose another alphabet"
+        )
+
+
+def _encode(column: np.ndarray, first: int, unknown: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """The states of one column, and each sample's index into them, shape (n_samples,), int8."""
+    counts = np.bincount(column, minlength=128)
+    counts[ord(unknown)] = 0
+    seen = [int(code) for code in np.flatnonzero(counts)]
+    if chr(first) == unknown:
+        if not seen:
+            # Nothing is known here; one state keeps the column usable in prediction.
+            return (unknown,), np.full(len(column), MISSING, dtype=np.int8)
+        first = int(np.argmax(counts))
+    order = [first, *(code for code in seen if code != first)]
+    index = np.full(128, MISSING, dtype=np.int8)
+    index[order] = np.arange(len(order))
+    return tuple(chr(code) for code in order), index[column]

@@ -1,0 +1,89 @@
+"""Which reader a file is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from genoattn.errors import InputError
+
+if TYPE_CHECKING:
+    from genoattn.cohort import Cohort
+    from genoattn.io.alignment import Alphabet
+
+_VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
+_FASTA = tuple(stem + gz for stem in (".fasta", ".fa", ".fas", ".faa") for gz in ("", ".gz"))
+_TABLE = tuple(stem + gz for stem in (".tsv", ".csv") for gz in ("", ".gz"))
+_SUPPORTED = f"{', '.join((*_VCF, *_FASTA))}, PLINK .bed or its prefix"
+_CONVERT = {
+    ".vcz": "VCF Zarr is not readable in this version; convert it with: vcztools view FILE.vcz > FILE.vcf",
+    ".pgen": "PLINK 2 files are not readable in this version; convert with: plink2 --pfile PREFIX --make-bed",
+}
+
+
+@dataclass(frozen=True)
+class FormatOptions:
+    """What only some formats know; the parameters of ``genoattn.io.read`` of these names."""
+
+    region: str | None
+    info: tuple[str, ...]
+    haploid: Literal["as-is", "double"]
+    reference: str | PathLike[str] | None
+    wild_type: str | None
+    alphabet: Alphabet
+
+
+def read_genotypes(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
+    """The cohort of a genotype file or an alignment alone, and what was read in words.
+
+    Raises
+    ------
+    InputError
+        An option that the format has not, or a file of no known format.
+    """
+    name = path.name.lower()
+    if options.info and not name.endswith(_VCF):
+        raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
+    if name.endswith(_FASTA):
+        return _read_alignment(path, options)
+    if options.reference is not None or options.alphabet != "auto":
+        raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
+    if options.wild_type is not None:
+        raise InputError(f"{path}: wild_type is for alignments; leave it out")
+    if name.endswith(_VCF):
+        from genoattn.io.vcf import read_vcf
+
+        return read_vcf(path, options.region, options.info, options.haploid)
+    bed = path if name.endswith(".bed") else Path(f"{path}.bed")
+    if name.endswith(".bed") or bed.exists():
+        from genoattn.io.plink import read_plink
+
+        return read_plink(bed, options.region, options.haploid)
+    if path.suffix in _CONVERT:
+        raise InputError(f"{path}: {_CONVERT[path.suffix]}")
+    if not path.exists():
+        raise InputError(f"{path}: no such file; check the path")
+    if name.endswith(_TABLE):
+        raise InputError(
+            f"{path}: a table, but not which of its columns holds the variants; "
+            "give sequence_column or mutation_column"
+        )
+    raise InputError(f"{path}: unknown suffix '{path.suffix}'; readable are {_SUPPORTED}")
+
+
+def _read_alignment(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
+    if options.region is not None:
+        raise InputError(f"{path}: an alignment has no regions; leave the region {options.region} out")
+    if options.reference is not None and options.wild_type is not None:
+        raise InputError(
+            f"{path}: reference {options.reference} and wild type {options.wild_type} are the same choice "
+            "for an alignment; give one of the two"
+        )
+    from genoattn.io.fasta import read_fasta
+
+    if options.wild_type is not None:
+        return read_fasta(path, options.wild_type, options.alphabet, "wild type")
+    reference = None if options.reference is None else str(options.reference)
+    return read_fasta(path, reference, options.alphabet)
