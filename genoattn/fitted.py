@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.special import expit
 
 from genoattn.align import align_calls, align_covariates
@@ -17,6 +16,8 @@ from genoattn.interactions.extract import TestedTerms, readout_factors, table_ro
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.model.extend import extend_readout, unseen_states
+from genoattn.model.likelihood import COUNTS, mean_response
+from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout
 
 
@@ -45,7 +46,9 @@ class FittedModel:
         return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels) if names else None
 
     def predict(self, cohort: Cohort) -> np.ndarray:
-        """Phenotype predicted by the network; log-odds for a binary trait.
+        """Phenotype predicted by the network: log-odds for a binary trait, logarithm of the mean for counts.
+
+        Where the model has a link, these are values of its curve; :meth:`latent` gives those before it.
 
         Parameters
         ----------
@@ -55,6 +58,13 @@ class FittedModel:
         Returns
         -------
         Shape (n_samples,), float64.
+        """
+        return respond(self.readout, self.latent(cohort))
+
+    def latent(self, cohort: Cohort) -> np.ndarray:
+        """Latent phenotype, the sum of all orders and covariates: what coefficients add up to.
+
+        Parameters and shape as for :meth:`predict`, which it equals where there is no link.
         """
         sites = self.manifest.sites
         readout = self.readout
@@ -66,9 +76,19 @@ class FittedModel:
         return predict_orders(readout, align_calls(cohort, sites), covariates).sum(axis=1)
 
     def prediction_table(self, cohort: Cohort) -> pd.DataFrame:
-        """One row a sample: ``IID``, ``prediction``, and ``probability`` where the prediction is log-odds."""
-        prediction = self.predict(cohort)
+        """One row a sample: ``IID``, ``prediction``, and what follows from it.
+
+        ``latent`` where the model has a link, ``probability`` where the prediction is log-odds, ``mean``
+        where it is the logarithm of expected counts.
+        """
+        latent = self.latent(cohort)
+        prediction = respond(self.readout, latent)
         frame = pd.DataFrame({"IID": cohort.samples, "prediction": prediction})
+        if self.readout.link is not None:
+            frame["latent"] = latent
+        likelihood = self.manifest.model.get("likelihood")
+        if likelihood in COUNTS:
+            frame["mean"] = mean_response(likelihood, prediction)
         if self.manifest.binary:
             frame["probability"] = expit(prediction)
         return frame
@@ -102,25 +122,3 @@ class FittedModel:
             n_tests=self.tested.family_sizes(expansion),
         )
         return InteractionTable(table_rows(expansion, manifest.sites, self.tested, highest), described)
-
-
-def predict_orders(
-    readout: Readout, calls: np.ndarray, covariates: np.ndarray, block: int = 4096
-) -> np.ndarray:
-    """The network's output by order: (n_samples, 1 + n_orders), orders 0, 1, ..
-
-    Parameters
-    ----------
-    calls, covariates
-        As the readout takes them, aligned to its sites and names.
-    block
-        Samples at a time, which bounds the memory.
-    """
-    parts = []
-    dtype = readout.bias.dtype
-    with torch.no_grad():
-        for start in range(0, len(calls), block):
-            chosen = slice(start, start + block)
-            out = readout(torch.tensor(calls[chosen]), torch.tensor(covariates[chosen], dtype=dtype))
-            parts.append(out.double().numpy())
-    return np.concatenate(parts)

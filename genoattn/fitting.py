@@ -15,18 +15,22 @@ import pandas as pd
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.features import token_features
-from genoattn.fitted import FittedModel, predict_orders
+from genoattn.fitted import FittedModel
 from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.extract import TestedTerms, readout_factors, run_tests, table_rows
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.variance import variance_components
-from genoattn.metrics import evaluate
+from genoattn.metrics import Metrics, evaluate
 from genoattn.model.config import TrainingData
+from genoattn.model.likelihood import COUNTS, LikelihoodKind, linear_response, mean_response
+from genoattn.model.link import LinkKind
+from genoattn.model.pair_columns import chromosome_numbers
+from genoattn.model.prediction import link_slope, predict_orders, respond
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
-from genoattn.model.train import train_readout
+from genoattn.model.train import TrainingAccount, train_readout
 from genoattn.provenance import input_records, package_versions
 from genoattn.result import FitResult
 from genoattn.settings import FitConfig, check_settings, settings_record, with_options
@@ -65,24 +69,33 @@ def fit(
     config = with_options(config or FitConfig(), options)
     check_settings(config)
     phenotype, covariates = _checked_traits(cohort)
-    data = TrainingData(cohort.calls, covariates, phenotype.values, phenotype.binary)
+    data = TrainingData(
+        cohort.calls,
+        covariates,
+        phenotype.values,
+        phenotype.binary,
+        phenotype.variance,
+        chromosome_numbers(cohort.sites),
+    )
     split = split_samples(data.phenotype, data.binary, config.validation, config.test, config.training.seed)
     encoding = config.encoding or default_encoding(cohort)
     vocabulary = build_vocabulary(cohort, encoding, split.training)
     by_feature = config.training.attention == "feature"
     features = token_features(cohort.sites, vocabulary) if by_feature else None
     readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
-    metrics = evaluate(predict_orders(readout, cohort.calls, covariates), data.phenotype, split, data.binary)
+    metrics = _metrics(readout, account, data, split)
     if account.start == "score" if config.refit is None else config.refit:
         everyone = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
         again = replace(config.training, max_epochs=account.best_epoch)
         readout, final = train_readout(vocabulary, data, everyone, again, features, progress)
-        account = replace(account, ranks=final.ranks)
+        account = replace(account, ranks=final.ranks, noise=final.noise)
     factors = readout_factors(readout, vocabulary)
     terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)
     _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
-    tested = run_tests(vocabulary, data.calls, data.phenotype, covariates, terms, data.binary)
+    linear, weights = linear_phenotype(readout, account, data)
+    binary = data.binary and linear is data.phenotype
+    tested = run_tests(vocabulary, data.calls, linear, covariates, terms, binary, weights=weights)
     expansion = Expansion(factors, config.gauge)
     manifest = _manifest(cohort, config, readout, expansion, tested, left_out, asdict(account))
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
@@ -104,7 +117,7 @@ def _manifest(
     assert phenotype is not None
     return Manifest(
         trait=phenotype.name,
-        units="log-odds" if phenotype.binary else _units(phenotype),
+        units=_units(phenotype, account["likelihood"], config.training.link),
         binary=phenotype.binary,
         transform=phenotype.transform,
         gauge=config.gauge,
@@ -150,9 +163,49 @@ def _checked_traits(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
     return phenotype, cohort.covariates.values
 
 
-def _units(phenotype: Phenotype) -> str:
+def _units(phenotype: Phenotype, likelihood: LikelihoodKind, link: LinkKind) -> str:
     suffix = {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[phenotype.transform]
-    return f"units of {phenotype.name}{suffix}"
+    units = f"units of {phenotype.name}{suffix}"
+    if likelihood == "bernoulli":
+        units = "log-odds"
+    elif likelihood in COUNTS:
+        units = f"natural log of the mean of {phenotype.name}"
+    return (
+        units if link == "none" else f"latent units before the link, with the mean and sd of {units} after it"
+    )
+
+
+def _metrics(readout: Readout, account: TrainingAccount, data: TrainingData, split: Split) -> Metrics:
+    """How well the linear predictor, or the mean of counts, does by part and by order."""
+
+    def response(latent: np.ndarray) -> np.ndarray:
+        eta = respond(readout, latent)
+        return mean_response(account.likelihood, eta) if account.likelihood in COUNTS else eta
+
+    by_order = predict_orders(readout, data.calls, data.covariates)
+    counts = account.likelihood in COUNTS
+    return evaluate(by_order, data.phenotype, split, data.binary, response, counts, data.variance)
+
+
+def linear_phenotype(
+    readout: Readout, account: TrainingAccount, data: TrainingData
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What the regressions of single terms regress: the phenotype, or its linearisation and weights.
+
+    Without a link, Gaussian phenotypes of equal variance and binary traits are tested as they are. Else the
+    phenotype is made linear on the latent scale around the fit (:func:`linear_response`): the tests then take
+    the fitted curve and dispersion for known. Known variances of a phenotype without a link are weights.
+    """
+    kind = account.likelihood
+    plain = kind == "bernoulli" or (kind == "gaussian" and data.variance is None)
+    if readout.link is None and plain:
+        return data.phenotype, None
+    latent = predict_orders(readout, data.calls, data.covariates).sum(axis=1)
+    if kind == "gaussian" and readout.link is None:
+        assert data.variance is not None
+        return data.phenotype, 1 / (data.variance + account.noise["unexplained_sd"] ** 2)
+    eta, slope = respond(readout, latent), link_slope(readout, latent)
+    return linear_response(kind, account.noise, latent, eta, slope, data.phenotype), None
 
 
 def _variance_frame(factors: Factors, data: TrainingData) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import torch
 from genoattn.errors import InputError
 from genoattn.interactions.expansion import GAUGES, Gauge
 from genoattn.model.config import TrainConfig
+from genoattn.model.link import LINKS
 from genoattn.tokens import Encoding
 
 
@@ -62,6 +63,7 @@ def check_settings(config: FitConfig) -> None:
     choices: dict[str, tuple[object, tuple[object, ...]]] = {
         "gauge": (config.gauge, GAUGES),
         "start": (training.start, ("auto", "score", "random")),
+        "link": (training.link, LINKS),
         "precision": (training.precision, (32, 64)),
         "device": (training.device, ("auto", "cpu", "cuda", "mps")),
     }

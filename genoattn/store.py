@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -63,9 +64,23 @@ def save_fit(
         _MANIFEST: table.manifest.to_json().encode(),
         _MODEL: _checkpoint(model),
     }
+    files |= _link_files(model)
     with whole_directory(directory, force) as work:
         for name, content in files.items():
             (work / name).write_bytes(content)
+
+
+def _link_files(model: FittedModel) -> dict[str, bytes]:
+    """The curve from the latent to the measured phenotype and back, over the training samples' range."""
+    link = model.readout.link
+    if link is None:
+        return {}
+    latent, predicted, slope = link.curve()
+    curve = pd.DataFrame({"latent": latent, "predicted": predicted, "slope": slope})
+    even = np.linspace(predicted[0], predicted[-1], len(predicted))
+    inverse = pd.DataFrame({"predicted": even, "latent": link.inverse(even, latent[0], latent[-1])})
+    tables = {"link.tsv": curve, "link_inverse.tsv": inverse}
+    return {k: t.to_csv(sep="\t", index=False, float_format="%.9g").encode() for k, t in tables.items()}
 
 
 def save_table(table: InteractionTable, path: str | Path | None, force: bool = True) -> None:
@@ -98,6 +113,7 @@ def _checkpoint(model: FittedModel) -> bytes:
             "n_covariates": len(readout.covariate),
             "tied": readout.tied,
             "full": readout.full,
+            "link": readout.link_kind,
             "levels": None if readout.features is None else dict(readout.features.levels),
             "dtype": str(readout.bias.dtype).removeprefix("torch."),
         },
@@ -148,6 +164,7 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
         settings["tied"],
         features,
         settings["full"],
+        settings["link"],
         getattr(torch, settings["dtype"]),
     )
     readout.load_state_dict({k.removeprefix("readout."): v for k, v in record["state_dict"].items()})

@@ -8,6 +8,7 @@ from torch import nn
 
 from genoattn.errors import InputError
 from genoattn.metrics import auc, evaluate, r2
+from genoattn.model.likelihood import Likelihood
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
 from genoattn.model.train import TrainConfig, TrainingData, train_readout
@@ -96,9 +97,9 @@ def test_loss_by_hand():
         readout.bias.fill_(1.0)
         readout.additive.fill_(2.0)  # mean 1, sd 1: phi = 1 - 2 and 1 + 2
     batch = (torch.tensor(calls), torch.zeros(2, 0), torch.tensor([0.0, 1.0]))
-    gaussian = PhenotypeModule(readout, False, Penalties(), 0.1).loss(batch)
+    gaussian = PhenotypeModule(readout, Likelihood("gaussian"), Penalties(), 0.1).loss(batch)
     assert gaussian.item() == pytest.approx(0.5 * ((-1) ** 2 + 2**2) / 2)
-    binary = PhenotypeModule(readout, True, Penalties(), 0.1).loss(batch)
+    binary = PhenotypeModule(readout, Likelihood("bernoulli"), Penalties(), 0.1).loss(batch)
     assert binary.item() == pytest.approx((np.log1p(np.exp(-1)) + np.log1p(np.exp(-3))) / 2)
 
 

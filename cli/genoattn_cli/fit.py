@@ -11,6 +11,21 @@ import typer
 from genoattn_cli import options
 
 
+class LinkName(StrEnum):
+    none = "none"
+    monotone = "monotone"
+    bounded = "bounded"
+
+
+class LikelihoodName(StrEnum):
+    auto = "auto"
+    gaussian = "gaussian"
+    student = "student"
+    bernoulli = "bernoulli"
+    poisson = "poisson"
+    negative_binomial = "negative-binomial"
+
+
 class AttentionName(StrEnum):
     hyper = "hyper"
     feature = "feature"
@@ -62,6 +77,17 @@ def command(
     replicate_columns: options.ReplicateColumns = None,
     strict: options.Strict = False,
     alphabet: options.Alphabet = options.AlphabetName.auto,
+    link: Annotated[
+        LinkName,
+        typer.Option(
+            "--link",
+            help="Curve from a latent phenotype to the measured: monotone has free ends, bounded not.",
+        ),
+    ] = LinkName.none,
+    likelihood: Annotated[
+        LikelihoodName,
+        typer.Option("--likelihood", help="auto: bernoulli for a binary trait, else gaussian."),
+    ] = LikelihoodName.auto,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Most factors an order.")] = 32,
     penalty: Annotated[
         float, typer.Option("--penalty", min=0, help="Multiple of the sparse penalty that noise calls for.")
@@ -123,6 +149,8 @@ def command(
         gauge=gauge.value,
         encoding=options.chosen_encoding(encoding),
         attention=attention.value,
+        link=link.value,
+        likelihood=likelihood.value,
         rank=rank,
         penalty=penalty,
         max_epochs=epochs,

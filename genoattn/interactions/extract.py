@@ -65,10 +65,11 @@ def run_tests(
     terms: Mapping[int, np.ndarray],
     binary: bool,
     progress: Callable[[int], object] | None = None,
+    weights: np.ndarray | None = None,
 ) -> TestedTerms:
     """Regress every term; see :func:`genoattn.interactions.regression.term_statistics`."""
     statistics = {
-        order: term_statistics(vocabulary, calls, phenotype, covariates, columns, binary, progress)
+        order: term_statistics(vocabulary, calls, phenotype, covariates, columns, binary, progress, weights)
         for order, columns in terms.items()
     }
     return TestedTerms(terms, statistics)

@@ -76,6 +76,7 @@ def term_statistics(
     terms: np.ndarray,
     binary: bool = False,
     progress: Callable[[int], object] | None = None,
+    weights: np.ndarray | None = None,
 ) -> TermStatistics:
     """Regression statistics of terms of one order.
 
@@ -95,19 +96,24 @@ def term_statistics(
         Logistic regression instead of least squares.
     progress
         Called with the number of terms done after each block.
+    weights
+        Shape (n_samples,), positive: weighted least squares, for phenotypes of known variances. Not for
+        logistic regression.
     """
     order = terms.shape[1]
     fixed = np.column_stack([np.ones(len(phenotype)), _standardised(covariates)])
+    assert weights is None or not binary
+    root = np.ones(len(phenotype)) if weights is None else np.sqrt(weights / weights.mean())
     width = fixed.shape[1] + 2**order
     block = max(1, int(_BLOCK_BYTES / (8 * len(phenotype) * width)))
     parts = []
     for start in range(0, len(terms), block):
         chosen = terms[start : start + block]
-        parts.append(_block_statistics(vocabulary, calls, phenotype, fixed, chosen, binary))
+        parts.append(_block_statistics(vocabulary, calls, phenotype, fixed, chosen, binary, root))
         if progress is not None:
             progress(len(chosen))
     if not parts:  # the statistics of no terms are those of a block of none
-        parts = [_block_statistics(vocabulary, calls, phenotype, fixed, terms, binary)]
+        parts = [_block_statistics(vocabulary, calls, phenotype, fixed, terms, binary, root)]
     return TermStatistics.join(parts)
 
 
@@ -124,6 +130,7 @@ def _block_statistics(
     fixed: np.ndarray,
     terms: np.ndarray,
     binary: bool,
+    root: np.ndarray,
 ) -> TermStatistics:
     order = terms.shape[1]
     n_terms = len(terms)
@@ -147,8 +154,11 @@ def _block_statistics(
     x = np.concatenate(design, axis=1)  # (term, predictor, sample), the term itself last
     y = np.where(complete, phenotype, 0.0)  # (term, sample)
     n = complete.sum(axis=1)
-    test = _logistic if binary else _least_squares
-    se, statistic, p_value, explained = test(x, y, complete, n)
+    if binary:
+        se, statistic, p_value, explained = _logistic(x, y, complete, n)
+    else:  # weighted least squares are least squares of everything times the roots of the weights
+        x *= root
+        se, statistic, p_value, explained = _least_squares(x, y * root, complete * root, n)
     if order == 0:  # the intercept explains no variance about the mean
         explained = np.full(n_terms, np.nan)
     frequency, rare = _frequency(vocabulary, raw, complete, terms)
@@ -170,17 +180,20 @@ def _scaled_inverse(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _least_squares(
-    x: np.ndarray, y: np.ndarray, complete: np.ndarray, n: np.ndarray
+    x: np.ndarray, y: np.ndarray, root: np.ndarray, n: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """se, t, p and added R2 of the last predictor of each regression."""
+    """se, t, p and added R2 of the last predictor of each regression.
+
+    ``root`` (term, sample) is the root of each sample's weight, 0 where it has none; x and y bear it.
+    """
     gram = x @ x.transpose(0, 2, 1)
     inverse, regular = _scaled_inverse(gram)
     beta = np.einsum("tpq,tq->tp", inverse, np.einsum("tpn,tn->tp", x, y))
     residual = y - np.einsum("tpn,tp->tn", x, beta)
     df = n - x.shape[1]
     rss = (residual**2).sum(axis=1)
-    mean = y.sum(axis=1) / np.maximum(n, 1)
-    tss = (((y - mean[:, None]) * complete) ** 2).sum(axis=1)
+    mean = (y * root).sum(axis=1) / np.maximum((root**2).sum(axis=1), 1e-300)
+    tss = ((y - mean[:, None] * root) ** 2).sum(axis=1)
     regular &= (df > 0) & (tss > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         se = np.sqrt(rss / df * inverse[:, -1, -1])

@@ -7,6 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from genoattn.model.likelihood import LikelihoodKind
+from genoattn.model.link import LinkKind
+
 AttentionKind = Literal["hyper", "feature", "linear"]
 ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear")
 StartKind = Literal["auto", "score", "random"]
@@ -28,14 +31,23 @@ class TrainConfig:
         ``score``: free sparse factors read off the scores of all pairs and triples, for weak effects among
         many sites; ``random``: tied dense factors, for landscapes of few sites and many samples; ``auto``
         chooses by the numbers of samples and parameters.
+    link
+        ``none``: the orders add up to the phenotype itself. ``monotone``: to a latent phenotype, which an
+        increasing curve takes to the measured one (global epistasis); ``bounded``: to one that levels off on
+        both sides.
+    likelihood
+        ``auto`` is ``bernoulli`` for a binary trait, else ``gaussian``, with known variances where the
+        phenotype has them; or ``student``, ``poisson``, ``negative-binomial``.
     rank
         Dense factors an order; at most so many sparse ones.
     max_epochs, patience
-        Longest training, and epochs without improvement of the validation loss before it stops.
+        Longest training, and epochs without improvement of the validation loss before it stops. Dense
+        factors are trained for a number of epochs set beforehand, while the learning rate falls to zero:
+        ``max_epochs`` is only its upper limit, and there is no need of patience.
     lr
         Learning rate; None for 0.003 with sparse and 0.01 with dense factors.
     batch_size
-        Samples in a batch; None for all of them up to 2,048 (sparse), 512 (dense).
+        Samples in a batch; None for all of them up to 2,048 (sparse), a 32nd from 64 to 1,024 (dense).
     penalty
         Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero.
     precision
@@ -49,6 +61,8 @@ class TrainConfig:
     order: int = 2
     attention: AttentionKind = "hyper"
     start: StartKind = "auto"
+    link: LinkKind = "none"
+    likelihood: LikelihoodKind = "auto"
     rank: int = 32
     max_epochs: int = 500
     patience: int = 40
@@ -62,9 +76,23 @@ class TrainConfig:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Arrays of a cohort: calls (n_samples, n_sites), covariates (n_samples, n_covariates), phenotype."""
+    """Arrays of a cohort.
+
+    Parameters
+    ----------
+    calls, covariates, phenotype
+        Shapes (n_samples, n_sites), (n_samples, n_covariates) and (n_samples,).
+    binary
+        Whether the phenotype is 0 or 1.
+    variance
+        Shape (n_samples,), the known variance of each value's measurement, in squared phenotype units.
+    chromosome
+        Shape (n_sites,), the number from 0 of each site's chromosome; None where there are none.
+    """
 
     calls: np.ndarray
     covariates: np.ndarray
     phenotype: np.ndarray
     binary: bool
+    variance: np.ndarray | None = None
+    chromosome: np.ndarray | None = None

@@ -66,7 +66,9 @@ def extend_readout(readout: Readout, vocabulary: Vocabulary, sites: Sites) -> tu
         )
     ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
     dtype = readout.bias.dtype
-    out = Readout(wide, ranks, len(readout.covariate), readout.tied, features, dtype=dtype)
+    out = Readout(
+        wide, ranks, len(readout.covariate), readout.tied, features, link=readout.link_kind, dtype=dtype
+    )
     old = readout.state_dict()
     kept = {name: value for name, value in out.state_dict().items() if name in dict(out.named_buffers())}
     additive = torch.zeros_like(out.additive)

@@ -40,6 +40,8 @@ class InitialReadout:
         C = 0.
     lr, batch_size
         That suit this start.
+    annealed
+        Whether the learning rate is to fall to zero over a number of epochs set beforehand.
     """
 
     readout: Readout
@@ -47,6 +49,7 @@ class InitialReadout:
     kind: str
     lr: float
     batch_size: int
+    annealed: bool = False
 
 
 def check_config(vocabulary: Vocabulary, config: TrainConfig) -> None:
@@ -182,7 +185,7 @@ def _sparse_readout(scene: _Scene, features: TokenFeatures | None) -> InitialRea
     vocabulary, config = scene.vocabulary, scene.config
     factors = _score_factors(scene)
     ranks = {order: len(values) for order, values in factors.items()}
-    readout = Readout(vocabulary, ranks, scene.data.covariates.shape[1], features=features)
+    readout = Readout(vocabulary, ranks, scene.data.covariates.shape[1], features=features, link=config.link)
     with torch.no_grad():
         for order, values in factors.items():
             values = values / scene.unit
@@ -211,9 +214,12 @@ def _score_factors(scene: _Scene) -> dict[int, np.ndarray]:
 def _dense_readout(scene: _Scene) -> InitialReadout:
     """Tied random factors."""
     ranks = dict.fromkeys(range(2, scene.config.order + 1), scene.config.rank)
-    readout = Readout(scene.vocabulary, ranks, scene.data.covariates.shape[1], tied=True)
+    readout = Readout(
+        scene.vocabulary, ranks, scene.data.covariates.shape[1], tied=True, link=scene.config.link
+    )
     _set_random(readout, scene.vocabulary, scene.config.seed)
-    return InitialReadout(readout, Penalties(factor_l2=1e-5), "random", 0.01, 512)
+    batch = min(max(scene.n_samples // 32, 64), 1024)
+    return InitialReadout(readout, Penalties(factor_l2=1e-5), "random", 0.01, batch, annealed=True)
 
 
 def _feature_readout(scene: _Scene, features: TokenFeatures | None) -> InitialReadout:
@@ -221,7 +227,10 @@ def _feature_readout(scene: _Scene, features: TokenFeatures | None) -> InitialRe
     assert features is not None
     rank = min(scene.config.rank, max(1, scene.n_samples // (4 * sum(features.sizes))))
     ranks = dict.fromkeys(range(2, scene.config.order + 1), rank)
-    readout = Readout(scene.vocabulary, ranks, scene.data.covariates.shape[1], tied=True, features=features)
+    n_covariates = scene.data.covariates.shape[1]
+    readout = Readout(
+        scene.vocabulary, ranks, n_covariates, tied=True, features=features, link=scene.config.link
+    )
     _set_random(readout, scene.vocabulary, scene.config.seed)
     penalties = Penalties(additive=scene.start.ridge * scene.slope, factor_l2=1e-5)
     return InitialReadout(readout, penalties, "random", 0.01, 512)
@@ -231,7 +240,9 @@ def _full_readout(scene: _Scene) -> InitialReadout:
     """Full attention: the ridge solution of all pairs while samples are few, else C = 0."""
     vocabulary, order = scene.vocabulary, scene.config.order
     ranks = {2: vocabulary.n_columns} if order == 2 else {}
-    readout = Readout(vocabulary, ranks, scene.data.covariates.shape[1], full=order == 2)
+    readout = Readout(
+        vocabulary, ranks, scene.data.covariates.shape[1], full=order == 2, link=scene.config.link
+    )
     additive = scene.start.ridge * scene.slope
     if order == 2 and scene.n_samples <= _KERNEL_SAMPLES:
         centred = scene.columns * (1.0 if vocabulary.is_dosage else scene.unit)

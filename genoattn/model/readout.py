@@ -24,6 +24,7 @@ from genoattn.attention.pooled import newton
 from genoattn.cohort import MISSING
 from genoattn.features import TokenFeatures
 from genoattn.model.factors import FeatureEffects, FeatureFactors, PairFactors, TokenFactors
+from genoattn.model.link import LinkKind, make_link
 from genoattn.tokens import Vocabulary
 
 
@@ -46,6 +47,8 @@ class Readout(nn.Module):
     full
         A coefficient for every pair (linear self-attention with one-hot embeddings); order 2 only, with as
         many ranks as columns.
+    link
+        The curve from the sum of the orders to the linear predictor of the phenotype.
     dtype
         Of parameters and buffers; torch's default if None.
     """
@@ -64,6 +67,7 @@ class Readout(nn.Module):
         tied: bool = False,
         features: TokenFeatures | None = None,
         full: bool = False,
+        link: LinkKind = "none",
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
@@ -94,6 +98,8 @@ class Readout(nn.Module):
             self.factors[str(order)] = self._factors(ranks[order], slots, vocabulary, features, full)
             # The scale of a free rank is in its factors; a tied one needs a sign of its own.
             self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
+        self.link_kind = link
+        self.link = make_link(link)
         self.to(dtype)
 
     @staticmethod
@@ -156,6 +162,10 @@ class Readout(nn.Module):
         parts = [self.bias + covariates @ self.covariate, design @ self.centred(self.additive_values())]
         parts += [self._interaction(order, design) for order in self.orders]
         return torch.stack(parts, dim=-1)
+
+    def respond(self, latent: Tensor) -> Tensor:
+        """Linear predictor of the phenotype at a latent phenotype, the sum of the orders; any shape."""
+        return latent if self.link is None else self.link(latent)
 
     def _interaction(self, order: int, design: Tensor) -> Tensor:
         if self.full:

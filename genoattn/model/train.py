@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,6 +16,8 @@ from genoattn.errors import InputError
 from genoattn.features import TokenFeatures
 from genoattn.model.config import TrainConfig, TrainingData
 from genoattn.model.initial import check_config, initial_readout
+from genoattn.model.likelihood import COUNTS, Likelihood, LikelihoodKind, chosen_likelihood
+from genoattn.model.prediction import predict_orders
 from genoattn.model.progress import EpochProgress
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split
@@ -23,16 +25,30 @@ from genoattn.model.training import BestWeights, CohortData, PhenotypeModule
 from genoattn.tokens import Vocabulary
 
 _ONE_THREAD = 2**20
+_STEPS = 2500
+_LEAST_EPOCHS = 30
 
 
 @dataclass(frozen=True)
 class TrainingAccount:
-    """How a training went: start, ranks by order, best epoch (counted from 1), validation loss there."""
+    """How a training went.
+
+    Parameters
+    ----------
+    start, ranks
+        Kind of start, and ranks by order.
+    best_epoch, validation_loss
+        Epoch (counted from 1) of the least validation loss, and that loss.
+    likelihood, noise
+        Kind of likelihood, and what it learned beside the predictor, by name.
+    """
 
     start: str
     ranks: dict[int, int]
     best_epoch: int
     validation_loss: float
+    likelihood: LikelihoodKind = "gaussian"
+    noise: dict[str, float] = field(default_factory=dict)
 
 
 def train_readout(
@@ -54,27 +70,57 @@ def train_readout(
         Where the order exceeds the number of sites, or the attention does not go with the order or the size.
     """
     check_config(vocabulary, config)
+    kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     n_values = min(len(split.training), 2048) * vocabulary.n_columns
     with _settings(config, n_values):
         covariates, c_mean, c_scale = _standardise(data.covariates, split.training)
-        shift, scale = (0.0, 1.0) if data.binary else _location(data.phenotype[split.training])
-        y = (data.phenotype - shift) / scale
         training = split.training
-        chosen = TrainingData(data.calls[training], covariates[training], y[training], data.binary)
+        shift, scale = _location(data.phenotype[training]) if kind in ("gaussian", "student") else (0.0, 1.0)
+        y = (data.phenotype - shift) / scale
+        variance = None if data.variance is None or kind != "gaussian" else data.variance / scale**2
+        on_eta = np.log(y + 0.5) if kind in COUNTS else y  # what the additive start regresses
+        chosen = TrainingData(
+            data.calls[training],
+            covariates[training],
+            on_eta[training],
+            data.binary,
+            chromosome=data.chromosome,
+        )
         start = initial_readout(vocabulary, chosen, config, features)
         readout = start.readout
-        module = PhenotypeModule(readout, data.binary, start.penalties, config.lr or start.lr)
+        if readout.link is not None and kind in COUNTS:
+            readout.link.rescale(*_location(chosen.phenotype))
+        likelihood = Likelihood(kind, variance is not None)
+        lr = config.lr or start.lr
+        module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
         batch = min(config.batch_size or start.batch_size, len(training))
-        source = CohortData(data.calls, covariates, y, training, split.validation, batch, config.seed)
-        best = BestWeights(config.patience)
-        _run(_trainer(config, best, progress, bool(len(split.validation))), module, source)
+        source = CohortData(
+            data.calls, covariates, y, training, split.validation, batch, config.seed, variance
+        )
+        best = BestWeights(config.max_epochs if start.annealed else config.patience)
+        n_epochs = _n_epochs(config, start.annealed, len(training), batch)
+        _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
         if len(split.validation) and best.best_epoch < 0:
             raise InputError(
                 "training diverged: the validation loss was never finite; lower the learning rate"
             )
         _to_phenotype_units(readout, shift, scale, c_mean, c_scale)
+        likelihood.rescale(scale)
+    readout = readout.cpu().eval()
+    if readout.link is not None:
+        latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
+        _rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
     ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
-    return readout.cpu().eval(), TrainingAccount(start.kind, ranks, best.best_epoch + 1, best.best)
+    account = TrainingAccount(start.kind, ranks, best.best_epoch + 1, best.best, kind, likelihood.record())
+    return readout, account
+
+
+def _n_epochs(config: TrainConfig, annealed: bool, n_samples: int, batch_size: int) -> int:
+    """Epochs of a training whose length is set beforehand: enough steps, and enough passes over the data."""
+    if not annealed:
+        return config.max_epochs
+    steps = -(-n_samples // batch_size)
+    return min(config.max_epochs, max(_LEAST_EPOCHS, -(-_STEPS // steps)))
 
 
 def _standardise(values: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,10 +137,19 @@ def _to_phenotype_units(
     readout: Readout, shift: float, scale: float, covariate_mean: np.ndarray, covariate_scale: np.ndarray
 ) -> None:
     """Fold the standardisation of phenotype and covariates into the parameters."""
+    _rescale_latent(readout, shift, scale)
+    if readout.link is not None:
+        readout.link.rescale(shift, scale)
     with torch.no_grad():
-        readout.covariate.mul_(scale).div_(torch.as_tensor(covariate_scale).to(readout.covariate))
-        offset = readout.covariate @ torch.as_tensor(covariate_mean).to(readout.covariate)
-        readout.bias.mul_(scale).add_(shift - offset)
+        readout.covariate.div_(torch.as_tensor(covariate_scale).to(readout.covariate))
+        readout.bias.sub_(readout.covariate @ torch.as_tensor(covariate_mean).to(readout.covariate))
+
+
+def _rescale_latent(readout: Readout, shift: float, scale: float) -> None:
+    """Make the sum of the orders ``shift + scale`` times what it is."""
+    with torch.no_grad():
+        readout.bias.mul_(scale).add_(shift)
+        readout.covariate.mul_(scale)
         readout.additive.mul_(scale)
         if readout.additive_features is not None:
             for effect in readout.additive_features.parameters():
@@ -113,13 +168,15 @@ def _run(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData) -> No
         raise KeyboardInterrupt
 
 
-def _trainer(config: TrainConfig, best: BestWeights, progress: bool, validate: bool) -> pl.Trainer:
+def _trainer(
+    config: TrainConfig, best: BestWeights, progress: bool, validate: bool, n_epochs: int
+) -> pl.Trainer:
     callbacks: list[pl.Callback] = [best] if validate else []
     if progress:
         callbacks.append(EpochProgress("training" if validate else "training again on all samples"))
     accelerator = "gpu" if config.device.startswith("cuda") else config.device
     return pl.Trainer(
-        max_epochs=config.max_epochs,
+        max_epochs=n_epochs,
         accelerator=accelerator,
         devices=1,
         callbacks=callbacks,

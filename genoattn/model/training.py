@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import cos, pi
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from genoattn.model.likelihood import Likelihood
 from genoattn.model.readout import Readout
 
 
@@ -97,28 +99,37 @@ class PhenotypeModule(pl.LightningModule):
     ----------
     readout
         The model.
-    binary
-        Bernoulli likelihood with a logit link instead of Gaussian with unit variance.
+    likelihood
+        Of the phenotype.
     penalties
         See :class:`Penalties`.
     lr
         Learning rate.
+    annealed
+        Whether the learning rate rises over the first tenth of the steps and falls to zero as a cosine, so
+        that training ends at its best (Loshchilov & Hutter 2017).
     """
 
-    def __init__(self, readout: Readout, binary: bool, penalties: Penalties, lr: float) -> None:
+    def __init__(
+        self,
+        readout: Readout,
+        likelihood: Likelihood,
+        penalties: Penalties,
+        lr: float,
+        annealed: bool = False,
+    ) -> None:
         super().__init__()
-        self.readout, self.binary, self.penalties, self.lr = readout, binary, penalties, lr
+        self.readout, self.likelihood, self.penalties = readout, likelihood, penalties
+        self.lr, self.annealed = lr, annealed
 
     def forward(self, calls: Tensor, covariates: Tensor) -> Tensor:
-        return self.readout(calls, covariates).sum(dim=-1)
+        """Linear predictor, (sample,)."""
+        return self.readout.respond(self.readout(calls, covariates).sum(dim=-1))
 
-    def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """Mean negative log-likelihood, up to a constant."""
-        calls, covariates, phenotype = batch
-        phi = self(calls, covariates)
-        if self.binary:
-            return nn.functional.binary_cross_entropy_with_logits(phi, phenotype)
-        return 0.5 * nn.functional.mse_loss(phi, phenotype)
+    def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+        """Mean negative log-likelihood of (calls, covariates, phenotype[, variance]), up to a constant."""
+        calls, covariates, phenotype, *variance = batch
+        return self.likelihood(self(calls, covariates), phenotype, *variance)
 
     def training_step(self, batch: Any, _: int) -> Tensor:
         return self.loss(batch)
@@ -126,15 +137,25 @@ class PhenotypeModule(pl.LightningModule):
     def validation_step(self, batch: Any, _: int) -> None:
         self.log("val_loss", self.loss(batch), prog_bar=True, batch_size=len(batch[0]))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> Any:
+        optimizer = ProximalAdam(self._groups(), lr=self.lr)
+        if not self.annealed:
+            return optimizer
+        n_steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: annealing(step, n_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Parameters by their penalty."""
         r = self.readout
         sparse: list[nn.Parameter] = []
         if self.penalties.factor > 0:
             sparse = [p for order in r.orders for p in r.factor_module(order).sparse_parameters()]
         others = [p for p in r.factors.parameters() if not any(p is q for q in sparse)]
         feature_effects = [] if r.additive_features is None else list(r.additive_features.parameters())
+        shapes = [] if r.link is None else [p for p in r.link.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
-            {"params": [r.bias, r.covariate, *feature_effects]},
+            {"params": [r.bias, r.covariate, *feature_effects, *shapes, *self.likelihood.parameters()]},
             {"params": [r.additive], "l2": self.penalties.additive},
             {
                 "params": sparse,
@@ -144,7 +165,13 @@ class PhenotypeModule(pl.LightningModule):
             {"params": others, "l2": self.penalties.factor_l2},
             {"params": [w for w in r.weights.values() if w.requires_grad]},
         ]
-        return ProximalAdam([g for g in groups if g["params"]], lr=self.lr)
+        return [g for g in groups if g["params"]]
+
+
+def annealing(step: int, n_steps: int) -> float:
+    """Share of the learning rate at a step: up in a straight line for a tenth, then down as half a cosine."""
+    rise = min(1.0, (step + 1) / (0.1 * n_steps))
+    return rise * 0.5 * (1 + cos(pi * min(step / n_steps, 1.0)))
 
 
 def _penalty_weights(factor: Tensor, support: float) -> Tensor:
@@ -159,7 +186,7 @@ def _penalty_weights(factor: Tensor, support: float) -> Tensor:
 
 
 class Batches:
-    """Calls, covariates and phenotype in memory, served in batches without copying them sample by sample."""
+    """Calls, covariates, phenotype and its variances in memory, served in batches, not copied one by one."""
 
     def __init__(
         self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator | None = None
@@ -197,6 +224,8 @@ class CohortData(pl.LightningDataModule):
         Samples in a training batch.
     seed
         Of the order of the batches.
+    variance
+        Shape (n_samples,), known variances of the phenotype, if any.
     """
 
     def __init__(
@@ -208,14 +237,12 @@ class CohortData(pl.LightningDataModule):
         validation: np.ndarray,
         batch_size: int,
         seed: int,
+        variance: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         dtype = torch.get_default_dtype()
-        self.tensors = (
-            torch.tensor(calls),
-            torch.tensor(covariates, dtype=dtype),
-            torch.tensor(phenotype, dtype=dtype),
-        )
+        numbers = [covariates, phenotype] if variance is None else [covariates, phenotype, variance]
+        self.tensors = (torch.tensor(calls), *(torch.tensor(a, dtype=dtype) for a in numbers))
         self.training, self.validation = torch.tensor(training), torch.tensor(validation)
         self.batch_size, self.seed = batch_size, seed
 

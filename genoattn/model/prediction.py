@@ -1,0 +1,46 @@
+"""What a readout says of samples, in blocks that bound the memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from genoattn.model.readout import Readout
+
+
+def predict_orders(
+    readout: Readout, calls: np.ndarray, covariates: np.ndarray, block: int = 4096
+) -> np.ndarray:
+    """The network's output by order: (n_samples, 1 + n_orders), orders 0, 1, ..
+
+    Parameters
+    ----------
+    calls, covariates
+        As the readout takes them, aligned to its sites and names.
+    block
+        Samples at a time, which bounds the memory.
+    """
+    parts = []
+    dtype, device = readout.bias.dtype, readout.bias.device
+    with torch.no_grad():
+        for start in range(0, len(calls), block):
+            chosen = slice(start, start + block)
+            numbers = torch.tensor(covariates[chosen], dtype=dtype, device=device)
+            parts.append(readout(torch.tensor(calls[chosen], device=device), numbers).double().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def respond(readout: Readout, latent: np.ndarray) -> np.ndarray:
+    """Linear predictor at latent phenotypes of any shape, float64."""
+    if readout.link is None:
+        return latent
+    with torch.no_grad():
+        return readout.link(torch.as_tensor(latent, dtype=readout.bias.dtype)).double().numpy()
+
+
+def link_slope(readout: Readout, latent: np.ndarray) -> np.ndarray:
+    """Derivative of the link at latent phenotypes of any shape, float64; 1 without a link."""
+    if readout.link is None:
+        return np.ones_like(latent)
+    with torch.no_grad():
+        return readout.link.slope(torch.as_tensor(latent, dtype=readout.bias.dtype)).double().numpy()

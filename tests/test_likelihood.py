@@ -1,0 +1,188 @@
+"""Likelihoods against scipy's densities, working responses against statsmodels' generalised linear models."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+import torch
+from scipy import stats
+from small_cohorts import sequence_sites
+
+import genoattn
+from genoattn.cohort import Cohort, Phenotype
+from genoattn.errors import InputError
+from genoattn.model.likelihood import Likelihood, chosen_likelihood, linear_response, mean_response
+
+ETA = np.array([-1.5, 0.2, 1.1, 2.0])
+
+
+def loss_of(module, eta, y, variance=None):
+    args = [torch.tensor(a) for a in (eta, y)] + ([] if variance is None else [torch.tensor(variance)])
+    with torch.no_grad():
+        return float(module(*args))
+
+
+def negative_log_density(kind, module, eta, y, variance):
+    scale = float(module.log_scale.detach().exp())
+    if kind == "student":
+        freedom = module.record()["degrees_of_freedom"]
+        return -stats.t.logpdf(y, freedom, eta, scale).mean()
+    if kind == "bernoulli":
+        return -stats.bernoulli.logpmf(y.astype(int), 1 / (1 + np.exp(-eta))).mean()
+    if kind == "poisson":
+        return -stats.poisson.logpmf(y, np.exp(eta)).mean()
+    if kind == "negative-binomial":
+        size = 1 / scale
+        return -stats.nbinom.logpmf(y, size, size / (size + np.exp(eta))).mean()
+    spread = np.ones(4) if variance is None else np.sqrt(variance + scale**2)
+    return -stats.norm.logpdf(y, eta, spread).mean()
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        ("gaussian", False),
+        ("gaussian", True),
+        ("student", False),
+        ("bernoulli", False),
+        ("poisson", False),
+        ("negative-binomial", False),
+    ],
+)
+def test_loss_is_the_density_up_to_a_constant(kind, known):
+    rng = np.random.default_rng(0)
+    y = {"bernoulli": [0.0, 1, 1, 0], "poisson": [0.0, 2, 3, 9]}.get(kind, [0.0, 1, 2, 8])
+    y, variance = np.array(y), rng.uniform(0.1, 2, 4) if known else None
+    differences = []
+    for log_scale, shape, shift in [(-1.0, 3.0, 0.0), (0.5, 1.0, 0.7), (-2.0, -1.0, -0.4)]:
+        module = Likelihood(kind, known).double()
+        with torch.no_grad():
+            module.log_scale.fill_(log_scale)
+            module.shape.fill_(shape)
+        found = loss_of(module, ETA + shift, y, variance)
+        differences.append(found - negative_log_density(kind, module, ETA + shift, y, variance))
+    np.testing.assert_allclose(differences, differences[0], atol=1e-10)  # a constant of the data alone
+
+
+def test_rescaling_follows_the_units():
+    module = Likelihood("student").double()
+    y = np.array([0.3, -1.0, 2.0, 0.1])
+    before = loss_of(module, ETA, y)
+    module.rescale(10.0)
+    assert loss_of(module, 10 * ETA, 10 * y) == pytest.approx(before + np.log(10))
+
+
+@pytest.mark.parametrize("kind", ["poisson", "bernoulli"])
+def test_linear_response_at_the_maximum_gives_back_the_glm(kind):
+    # With the weights of the generalised linear model, least squares of z return its estimates.
+    rng = np.random.default_rng(1)
+    x = np.column_stack([np.ones(300), rng.normal(size=(300, 2))])
+    eta = x @ np.array([0.5, 0.4, -0.3])
+    if kind == "bernoulli":
+        y, family = (rng.random(300) < 1 / (1 + np.exp(-eta))).astype(float), sm.families.Binomial()
+    else:
+        y, family = rng.poisson(np.exp(eta)).astype(float), sm.families.Poisson()
+    fitted = sm.GLM(y, x, family).fit(tol=1e-12)
+    eta = x @ fitted.params
+    z = linear_response(kind, {}, eta, eta, np.ones(300), y)
+    mean = mean_response(kind, eta)
+    w = mean * (1 - mean) if kind == "bernoulli" else mean
+    found = np.linalg.solve(x.T @ (w[:, None] * x), x.T @ (w * z))
+    np.testing.assert_allclose(found, fitted.params, rtol=1e-9)
+
+
+def test_linear_response_by_hand():
+    # g(phi) = 3 phi, so y = 7 at phi = 2: 2 + (7 - 6) / 3. Where g is flat, a tenth of the mean slope: 0.15.
+    arrays = [np.array(a) for a in ([2.0, 2.0], [6.0, 6.0], [3.0, 0.0], [7.0, 7.0])]
+    z = linear_response("gaussian", {}, *arrays)
+    np.testing.assert_allclose(z, [2 + 1 / 3, 2 + 1 / 0.15])
+
+
+def test_student_residuals_fall_back_with_distance():
+    record = {"degrees_of_freedom": 3.0, "scale": 2.0}
+    zero = np.zeros(2)
+    z = linear_response("student", record, zero, zero, np.ones(2), np.array([0.2, 20.0]))
+    np.testing.assert_allclose(z, [0.2 * 4 / 3.01, 20 * 4 / 103])  # (nu + 1) / (nu + z^2), z = 0.1 and 10
+
+
+def test_mean_response():
+    np.testing.assert_allclose(mean_response("poisson", np.array([0.0, 1.0])), [1, np.e])
+    np.testing.assert_allclose(mean_response("bernoulli", np.array([0.0])), [0.5])
+    np.testing.assert_array_equal(mean_response("student", ETA), ETA)
+
+
+def test_auto_follows_the_trait():
+    assert chosen_likelihood("auto", np.array([0.0, 1]), True) == "bernoulli"
+    assert chosen_likelihood("auto", np.array([0.0, 1]), False) == "gaussian"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "binary", "message"),
+    [
+        ("cauchy", [1.0], False, "likelihood 'cauchy' is unknown; choose one of auto, gaussian"),
+        ("poisson", [1.0, 2.5, -3], False, "but 2 values are none, the first 2.5; use gaussian"),
+        ("gaussian", [0.0, 1.0], True, "likelihood gaussian, but the trait is binary; use bernoulli"),
+        ("bernoulli", [0.0, 2.0], False, "likelihood bernoulli needs a binary trait"),
+    ],
+)  # fmt: skip
+def test_likelihoods_that_cannot_be(kind, values, binary, message):
+    with pytest.raises(InputError, match=message):
+        chosen_likelihood(kind, np.array(values), binary)
+
+
+def landscape(n_samples=1200, seed=0):
+    rng = np.random.default_rng(seed)
+    calls = rng.integers(0, 3, (n_samples, 5)).astype(np.int8)
+    x = calls - 1.0
+    return rng, calls, 0.8 * x[:, 0] - 0.5 * x[:, 1] + 0.6 * x[:, 2] * x[:, 3]
+
+
+def cohort_of(calls, y, **how):
+    samples = [f"i{k}" for k in range(len(y))]
+    return Cohort(samples, sequence_sites(5), calls, "sequence", Phenotype("y", np.asarray(y, float), **how))
+
+
+def test_counts_are_modelled_on_the_log_scale():
+    rng, calls, latent = landscape()
+    size = 5.0
+    mean = np.exp(2 + latent)
+    cohort = cohort_of(calls, rng.negative_binomial(size, size / (size + mean)))
+    result = genoattn.fit(
+        cohort, order=2, start="random", rank=4, likelihood="negative-binomial", device="cpu"
+    )
+    assert np.corrcoef(result.predict(cohort), 2 + latent)[0, 1] > 0.98
+    assert result.manifest.model["noise"]["dispersion"] == pytest.approx(0.2, abs=0.1)
+    assert result.metrics.name == "d2"
+    assert result.metrics.test > 0.6
+    assert result.manifest.units == "natural log of the mean of y"
+    frame = result.model.prediction_table(cohort)
+    np.testing.assert_allclose(frame["mean"], np.exp(frame["prediction"]))
+
+
+def test_outliers_do_not_move_a_student_fit():
+    rng, calls, latent = landscape()
+    y = latent + rng.normal(0, 0.1, len(latent))
+    y[rng.permutation(len(y))[:60]] += 50
+    cohort = cohort_of(calls, y)
+    error = {}
+    for likelihood in ("gaussian", "student"):
+        fitted = genoattn.fit(cohort, order=2, start="random", rank=4, likelihood=likelihood, device="cpu")
+        predicted = fitted.predict(cohort)
+        error[likelihood] = np.std(predicted - latent)
+    assert error["student"] < 0.1
+    assert error["gaussian"] > 5 * error["student"]
+
+
+def test_known_variances_are_weights():
+    rng, calls, latent = landscape()
+    variance = np.where(rng.random(len(latent)) < 0.7, 9.0, 0.01)
+    cohort = cohort_of(calls, latent + rng.normal(0, np.sqrt(variance)), variance=variance)
+    known = genoattn.fit(cohort, order=2, start="random", rank=4, device="cpu", seed=1)
+    blind = genoattn.fit(cohort_of(calls, cohort.phenotype.values), order=2, start="random", rank=4,
+                         device="cpu", seed=1)  # fmt: skip
+    errors = [np.std(r.predict(cohort) - latent) for r in (known, blind)]
+    assert errors[0] < 0.5 * errors[1]
+    assert known.metrics.ceiling == pytest.approx(0, abs=0.5)
+    assert "noise ceiling of the test samples" in known.metrics.summary()
+    assert blind.metrics.ceiling is None
+    pair = known.table.top(1).iloc[0]
+    assert pair["p_value"] < blind.table.top(1).iloc[0]["p_value"]
