@@ -44,31 +44,26 @@ KEY = ["set", "train", "method", "split"]
 
 @dataclass(frozen=True)
 class Landscape:
-    """A measured landscape: files of the data folder, trait, and column of variances or standard errors."""
+    """A measured landscape: files of the data folder, trait, and column of variances."""
 
     name: str
     fasta: str
     table: str
     trait: str
     variance: str | None = None
-    se: str | None = None
 
     def read(self, folder: Path) -> Cohort:
-        return genoattn.read(
-            folder / self.fasta,
-            folder / self.table,
-            self.trait,
-            variance_column=self.variance,
-            se_column=self.se,
-        )
+        files = folder / self.fasta, folder / self.table
+        return genoattn.read(*files, self.trait, variance_column=self.variance)
 
 
+# The score_sd of his3 is 0 in a third of the rows, which says that it is not known there.
 LANDSCAPES = (
     Landscape("cr6261", "cr6261_h1.fasta.gz", "cr6261_h1.tsv", "neg_log10_kd"),
     Landscape("trna", "trna.fasta.gz", "trna.tsv", "fitness", "fitness_var"),
     Landscape("poelwijk", "poelwijk_eqfp611.fasta.gz", "poelwijk_eqfp611.tsv", "brightness"),
     Landscape("fyn", "fyn_sh3_core.fasta.gz", "fyn_sh3_core.tsv.gz", "fitness", "fitness_var"),
-    Landscape("his3", "his3_s12.fasta.gz", "his3_s12.tsv.gz", "score", se="score_sd"),
+    Landscape("his3", "his3_s12.fasta.gz", "his3_s12.tsv.gz", "score"),
     Landscape("gb1", "gb1_four_sites.fasta.gz", "gb1_four_sites.tsv.gz", "log_fitness", "log_fitness_var"),
 )
 

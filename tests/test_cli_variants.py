@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -97,3 +98,34 @@ def test_measurement_options(cli, files):
     bad = cli("fit", t, "-o", files / "b", *QUICK)
     assert bad.err == "genoattn fit: error: Missing option '--pheno'; give the table of phenotypes\n"
     assert not (files / "b").exists()
+
+
+def test_suggest(cli, files):
+    assert cli("fit", files / "t.tsv", "--sequence-column", "seq", "-o", files / "m", *QUICK).status == 0
+    done = cli("suggest", files / "m", "--mutations", "3", "--top", "7")
+    assert done.status == 0
+    assert " combinations of mutations of the wild type (predicted " in done.err
+    assert done.err.endswith("by enumeration (exact)\n")
+    rows = pd.read_csv(io.StringIO(done.out), sep="\t")
+    assert len(rows) == 7
+    assert rows["measured"].isna().all()
+    assert rows["prediction"].is_monotonic_decreasing
+    # The same from mutation strings of what was measured, and predict agrees with every one of them.
+    how = ("--measured", files / "t.tsv", "--mutation-column", "mut", "--reference", files / "wt.fa")
+    out = files / "s.tsv"
+    assert cli("suggest", files / "m", "--mutations", "3", "--top", "7", *how, "-o", out, "--quiet").err == ""
+    again = pd.read_csv(out, sep="\t")
+    assert again["mutations"].tolist() == rows["mutations"].tolist()
+    measured = set(pd.read_csv(files / "t.tsv", sep="\t")["mut"])
+    assert again["measured"].tolist() == ["yes" if m in measured else "no" for m in again["mutations"]]
+    how = ("--mutation-column", "mutations", "--reference", files / "wt.fa", "--quiet")
+    predicted = pd.read_csv(io.StringIO(cli("predict", files / "m", out, *how).out), sep="\t")
+    np.testing.assert_allclose(predicted["prediction"], again["prediction"], atol=1e-4)
+    least = cli("suggest", files / "m", "--minimise", "--top", "3", "--quiet").out
+    assert pd.read_csv(io.StringIO(least), sep="\t")["prediction"].is_monotonic_increasing
+    bad = cli("suggest", files / "m", "--from", "v3")
+    assert bad.err == "genoattn suggest: error: start v3: give the measured variants that it is one of\n"
+    bad = cli("suggest", files / "m", "--mutations", "9")
+    assert "9 mutations, but the model has 5 sites; ask for 1 to 5" in bad.err
+    bad = cli("suggest", files / "m", "-o", out)
+    assert "already exists" in bad.err

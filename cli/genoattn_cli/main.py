@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from genoattn.errors import InputError, OutputError
-from genoattn_cli import export, fit, predict, scan, simulate
+from genoattn_cli import export, fit, predict, scan, simulate, suggest
 
 # typer brings its own copy of click in some versions: its base class of errors is found by descent.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("fit")(fit.command)
 app.command("scan")(scan.command)
 app.command("predict")(predict.command)
+app.command("suggest")(suggest.command)
 app.command("export")(export.command)
 app.command("simulate")(simulate.command)
 

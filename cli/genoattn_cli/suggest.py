@@ -1,0 +1,100 @@
+"""genoattn suggest DIR --mutations 3 -o suggestions.tsv"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genoattn_cli import options
+
+_WILD_TYPE = "wild-type"
+
+
+def command(
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+    ],
+    mutations: Annotated[
+        int, typer.Option("--mutations", min=1, help="Most mutations of a combination.")
+    ] = 2,
+    top: Annotated[int, typer.Option("--top", min=1, help="Combinations to list.")] = 20,
+    start: Annotated[
+        str,
+        typer.Option("--from", metavar="NAME", help="Sequence of --measured to mutate, or the wild type."),
+    ] = _WILD_TYPE,
+    minimise: Annotated[bool, typer.Option("--minimise", help="Look for the smallest phenotype.")] = False,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            "--measured",
+            metavar="COHORT",
+            help="Variants that were measured: FASTA, or a table as for fit.",
+            show_default=False,
+        ),
+    ] = None,
+    sequence_column: options.SequenceColumn = None,
+    mutation_column: options.MutationColumn = None,
+    reference: options.Reference = None,
+    alphabet: options.Alphabet = options.AlphabetName.auto,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=1, help="Most combinations to enumerate. (default: 2 million)", show_default=False
+        ),
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option("--width", min=1, help="Of the beam. (default: 1000)", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
+        ),
+    ] = None,
+    force: options.Force = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    threads: options.Threads = None,
+) -> None:
+    """Suggest the best combinations of mutations under a fitted model.
+
+    The table says of each what the model predicts, how much of that single mutations, pairs, .. add to the
+    starting sequence, whether it was measured, and how it was found: by enumeration or branch and bound,
+    which are exact, or by a beam where there are too many combinations for both.
+    """
+    options.start_logging(verbose, quiet)
+    from genoattn.writing import check_output, write_output
+
+    if output is not None:
+        check_output(output, force, inputs=(measured, reference))
+    options.set_threads(threads)
+    import logging
+
+    import genoattn
+    from genoattn.store import load_model
+
+    fitted = load_model(model)
+    variants = None
+    if measured is not None:
+        variants = options.read_cohort(
+            measured,
+            sequence_column=sequence_column,
+            mutation_column=mutation_column,
+            reference=reference,
+            alphabet=alphabet,
+            filters=False,
+        )
+    sizes = {name: value for name, value in (("limit", limit), ("width", width)) if value is not None}
+    found = genoattn.suggest(
+        fitted,
+        mutations,
+        top,
+        start=None if start == _WILD_TYPE else start,
+        measured=variants,
+        minimise=minimise,
+        **sizes,
+    )
+    logging.getLogger("genoattn").info(found.summary())
+    write_output(found.to_tsv(), output, force)
