@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.variance import variance_components
 from genoattn.metrics import Metrics, evaluate
+from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainingData
 from genoattn.model.likelihood import COUNTS, LikelihoodKind, linear_response, mean_response
 from genoattn.model.link import LinkKind
@@ -30,7 +31,7 @@ from genoattn.model.pair_columns import chromosome_numbers
 from genoattn.model.prediction import link_slope, predict_orders, respond
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
-from genoattn.model.train import TrainingAccount, train_readout
+from genoattn.model.train import train_readout
 from genoattn.provenance import input_records, package_versions
 from genoattn.result import FitResult
 from genoattn.settings import FitConfig, check_settings, settings_record, with_options
@@ -84,20 +85,25 @@ def fit(
     features = token_features(cohort.sites, vocabulary) if by_feature else None
     readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
     metrics = _metrics(readout, account, data, split)
-    if account.start == "score" if config.refit is None else config.refit:
+    if account.start in ("score", "kernel") if config.refit is None else config.refit:
         everyone = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
         again = replace(config.training, max_epochs=account.best_epoch)
         readout, final = train_readout(vocabulary, data, everyone, again, features, progress)
-        account = replace(account, ranks=final.ranks, noise=final.noise)
+        account = replace(account, ranks=final.ranks, noise=final.noise, posterior=final.posterior)
     factors = readout_factors(readout, vocabulary)
     terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)
+    discovery = _discovery(cohort, config, account, data)
+    if discovery is not None:
+        terms[2] = np.unique(np.concatenate([terms[2], discovery.leads()]), axis=0)
     _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
     linear, weights = linear_phenotype(readout, account, data)
     binary = data.binary and linear is data.phenotype
     tested = run_tests(vocabulary, data.calls, linear, covariates, terms, binary, weights=weights)
+    if discovery is not None:
+        tested = replace(tested, claims={2: discovery.claims(terms[2])})
     expansion = Expansion(factors, config.gauge)
-    manifest = _manifest(cohort, config, readout, expansion, tested, left_out, asdict(account))
+    manifest = _manifest(cohort, config, readout, expansion, tested, left_out, account.record())
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
     model = FittedModel(readout, tested, manifest)
     return FitResult(model, table, metrics, _variance_frame(factors, data))

@@ -9,7 +9,7 @@ import torch
 
 from genoattn.errors import InputError
 from genoattn.interactions.expansion import GAUGES, Gauge
-from genoattn.model.config import TrainConfig
+from genoattn.model.config import STARTS, TrainConfig
 from genoattn.model.link import LINKS
 from genoattn.tokens import Encoding
 
@@ -30,10 +30,15 @@ class FitConfig:
         Shares of the samples that stop the training and that measure it.
     refit
         Whether the exported model is trained once more on all samples, for the number of epochs that
-        served the training samples best; None to do so where samples are scarce (a ``score`` start). The
+        served the training samples best; None to do so where samples are scarce (a ``score`` start) or
+        training is in closed form (``kernel``). The
         metrics are those of the model that never saw the test samples, either way.
     max_terms
         Most interaction terms reported for an order, the largest coefficients first.
+    alpha
+        False discovery rate at which a cohort's pairs are claimed.
+    ensemble
+        Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
     """
 
     training: TrainConfig = field(default_factory=TrainConfig)
@@ -43,6 +48,8 @@ class FitConfig:
     test: float = 0.15
     refit: bool | None = None
     max_terms: int = 50_000
+    alpha: float = 0.05
+    ensemble: int = 0
 
 
 def with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
@@ -62,7 +69,7 @@ def check_settings(config: FitConfig) -> None:
     training = config.training
     choices: dict[str, tuple[object, tuple[object, ...]]] = {
         "gauge": (config.gauge, GAUGES),
-        "start": (training.start, ("auto", "score", "random")),
+        "start": (training.start, STARTS),
         "link": (training.link, LINKS),
         "precision": (training.precision, (32, 64)),
         "device": (training.device, ("auto", "cpu", "cuda", "mps")),

@@ -345,7 +345,7 @@ def test_unknown_setting():
     ("options", "message"),
     [
         ({"gauge": "hadamard"}, "gauge 'hadamard' is unknown; choose one of reference, zero-sum, frequency"),
-        ({"start": "warm"}, "start 'warm' is unknown; choose one of auto, score, random"),
+        ({"start": "warm"}, "start 'warm' is unknown; choose one of auto, score, kernel, random"),
         ({"precision": 16}, "precision 16 is unknown; choose one of 32, 64"),
         ({"device": "cuda:1"}, "device 'cuda:1' is unknown; choose one of auto, cpu, cuda, mps"),
         ({"rank": 0}, "rank is 0; it must be 1 or more, and finite"),

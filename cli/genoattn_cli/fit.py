@@ -11,6 +11,13 @@ import typer
 from genoattn_cli import options
 
 
+class StartName(StrEnum):
+    auto = "auto"
+    score = "score"
+    kernel = "kernel"
+    random = "random"
+
+
 class LinkName(StrEnum):
     none = "none"
     monotone = "monotone"
@@ -88,9 +95,14 @@ def command(
         LikelihoodName,
         typer.Option("--likelihood", help="auto: bernoulli for a binary trait, else gaussian."),
     ] = LikelihoodName.auto,
+    start: Annotated[
+        StartName,
+        typer.Option("--start", help="kernel: closed form, few sites; random: dense factors; score: sparse."),
+    ] = StartName.auto,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Most factors an order.")] = 32,
     penalty: Annotated[
-        float, typer.Option("--penalty", min=0, help="Multiple of the sparse penalty that noise calls for.")
+        float,
+        typer.Option("--penalty", min=0, help="Multiple of the penalty that noise calls for; 0 for none."),
     ] = 1.0,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Longest training.")] = 500,
     max_terms: Annotated[
@@ -149,6 +161,7 @@ def command(
         gauge=gauge.value,
         encoding=options.chosen_encoding(encoding),
         attention=attention.value,
+        start=start.value,
         link=link.value,
         likelihood=likelihood.value,
         rank=rank,

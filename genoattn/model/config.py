@@ -12,7 +12,8 @@ from genoattn.model.link import LinkKind
 
 AttentionKind = Literal["hyper", "feature", "linear"]
 ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear")
-StartKind = Literal["auto", "score", "random"]
+StartKind = Literal["auto", "score", "kernel", "random"]
+STARTS: tuple[StartKind, ...] = ("auto", "score", "kernel", "random")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class TrainConfig:
         every pair; order 2.
     start
         ``score``: free sparse factors read off the scores of all pairs and triples, for weak effects among
-        many sites; ``random``: tied dense factors, for landscapes of few sites and many samples; ``auto``
-        chooses by the numbers of samples and parameters.
+        many sites; ``kernel``: all products of a landscape of few sites, in closed form with a variance
+        for each order; ``random``: tied dense factors, for landscapes of more sites, states or samples;
+        ``auto`` chooses by the numbers of samples and parameters.
     link
         ``none``: the orders add up to the phenotype itself. ``monotone``: to a latent phenotype, which an
         increasing curve takes to the measured one (global epistasis); ``bounded``: to one that levels off on
@@ -49,7 +51,8 @@ class TrainConfig:
     batch_size
         Samples in a batch; None for all of them up to 2,048 (sparse), a 32nd from 64 to 1,024 (dense).
     penalty
-        Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero.
+        Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero; of the ridge
+        penalties of a ``kernel`` start, where 0 is least squares.
     precision
         32 or 64 bits.
     device

@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,9 +13,11 @@ import torch
 
 from genoattn.errors import InputError
 from genoattn.features import TokenFeatures
+from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainConfig, TrainingData
 from genoattn.model.initial import check_config, initial_readout
-from genoattn.model.likelihood import COUNTS, Likelihood, LikelihoodKind, chosen_likelihood
+from genoattn.model.kernel import kernel_readout, takes_kernel
+from genoattn.model.likelihood import COUNTS, Likelihood, chosen_likelihood
 from genoattn.model.prediction import predict_orders
 from genoattn.model.progress import EpochProgress
 from genoattn.model.readout import Readout
@@ -27,28 +28,6 @@ from genoattn.tokens import Vocabulary
 _ONE_THREAD = 2**20
 _STEPS = 2500
 _LEAST_EPOCHS = 30
-
-
-@dataclass(frozen=True)
-class TrainingAccount:
-    """How a training went.
-
-    Parameters
-    ----------
-    start, ranks
-        Kind of start, and ranks by order.
-    best_epoch, validation_loss
-        Epoch (counted from 1) of the least validation loss, and that loss.
-    likelihood, noise
-        Kind of likelihood, and what it learned beside the predictor, by name.
-    """
-
-    start: str
-    ranks: dict[int, int]
-    best_epoch: int
-    validation_loss: float
-    likelihood: LikelihoodKind = "gaussian"
-    noise: dict[str, float] = field(default_factory=dict)
 
 
 def train_readout(
@@ -63,6 +42,7 @@ def train_readout(
 
     With validation samples, training stops when their loss stops improving, and the best weights are put
     back; without any it goes on for ``config.max_epochs``.
+    Landscapes of few sites have a closed form (``kernel`` start), which is not trained.
 
     Raises
     ------
@@ -71,6 +51,8 @@ def train_readout(
     """
     check_config(vocabulary, config)
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
+    if takes_kernel(vocabulary, config, kind, len(split.training)):
+        return kernel_readout(vocabulary, data, split, config)
     n_values = min(len(split.training), 2048) * vocabulary.n_columns
     with _settings(config, n_values):
         covariates, c_mean, c_scale = _standardise(data.covariates, split.training)
