@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Sites
+from genoattn.interactions.cells import cell_statistics, fits_in_cells
 from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.multiplicity import q_values
 from genoattn.interactions.regression import TermStatistics, term_statistics
@@ -68,10 +69,13 @@ def run_tests(
     weights: np.ndarray | None = None,
 ) -> TestedTerms:
     """Regress every term; see :func:`genoattn.interactions.regression.term_statistics`."""
-    statistics = {
-        order: term_statistics(vocabulary, calls, phenotype, covariates, columns, binary, progress, weights)
-        for order, columns in terms.items()
-    }
+
+    def statistics_of(columns: np.ndarray) -> TermStatistics:
+        if not binary and fits_in_cells(vocabulary, calls, covariates, columns):
+            return cell_statistics(vocabulary, calls, phenotype, columns, weights)
+        return term_statistics(vocabulary, calls, phenotype, covariates, columns, binary, progress, weights)
+
+    statistics = {order: statistics_of(columns) for order, columns in terms.items()}
     return TestedTerms(terms, statistics)
 
 

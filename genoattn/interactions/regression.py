@@ -19,7 +19,7 @@ from genoattn.tokens import Vocabulary
 
 _BLOCK_BYTES = 64e6
 _SINGULAR = 1e-9  # smallest eigenvalue of the correlation matrix of a testable regression
-_RARE_SAMPLES = 10
+RARE_SAMPLES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,12 +265,12 @@ def _frequency(
     n = np.maximum(complete.sum(axis=1), 1)
     if not vocabulary.is_dosage:
         carriers = (raw.prod(axis=2).T * complete).sum(axis=1)
-        return carriers / n, carriers < _RARE_SAMPLES
+        return carriers / n, carriers < RARE_SAMPLES
     ploidy = (vocabulary.n_states[vocabulary.site[terms]] - 1).astype(np.float64)
     frequency = ((raw / ploidy).prod(axis=2).T * complete).sum(axis=1) / n
     minor = np.where(vocabulary.mean[terms] > ploidy / 2, ploidy - raw, raw)
     carriers = ((minor > 0).all(axis=2).T & complete).sum(axis=1)
-    return frequency, carriers < _RARE_SAMPLES
+    return frequency, carriers < RARE_SAMPLES
 
 
 def _r2(column: np.ndarray, complete: np.ndarray) -> np.ndarray:
