@@ -13,8 +13,17 @@ import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
 from genoattn.scan.regression.exact import regress_pairs
-from genoattn.scan.screening.products import BFloat16, Float32
+from genoattn.scan.screening.products import BFloat16, Float32, has_matrix_units
 from genoattn.scan.screening.screen import Screen
+from genoattn.scan.screening.whole_screen import WholeScreen
+
+PRECISIONS = ["float32", "bfloat16"] + ["int8"] * has_matrix_units()
+
+
+def screen_of(precision, design, critical):
+    if precision == "int8":
+        return WholeScreen(design, critical)
+    return Screen(design, Float32() if precision == "float32" else BFloat16(), critical)
 
 
 def cohort_of(calls, trait, covariates, binary=False):
@@ -56,7 +65,7 @@ def test_every_pair_equals_statsmodels(missing, n_covariates):
     linked=st.sampled_from([0.0, 0.5, 0.95, 1.0]),
     main=st.sampled_from([0.0, 1.0, 10.0]),
     threshold=st.sampled_from([1e-2, 1e-3, 1e-4]),
-    precision=st.sampled_from(["float32", "bfloat16"]),
+    precision=st.sampled_from(PRECISIONS),
 )
 def test_nothing_that_passes_is_discarded(
     seed, n_samples, n_covariates, missing, linked, main, threshold, precision
@@ -67,9 +76,7 @@ def test_nothing_that_passes_is_discarded(
     trait = main * calls[:, 5] + 0.5 * product + covariates.sum(axis=1) + rng.standard_t(3, n_samples)
     design = make_design(np.ascontiguousarray(calls.T), trait, covariates)
     usable = np.flatnonzero(design.columns.varies)
-    screen = Screen(
-        design, Float32() if precision == "float32" else BFloat16(), critical_value(design, threshold)
-    )
+    screen = screen_of(precision, design, critical_value(design, threshold))
     a, b = screen.candidates(screen.left(usable), screen.right(usable))
     candidates = {(usable[i], usable[j]) for i, j in zip(a, b, strict=True)}
     pairs = np.array(list(combinations(usable, 2)), dtype=np.intp).reshape(-1, 2)
@@ -79,7 +86,7 @@ def test_nothing_that_passes_is_discarded(
     assert {(j, i) for i, j in needed} <= candidates  # either way round
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("missing", [0.0, 0.005])
 def test_screen_discards_nearly_all(precision, missing):
     rng = np.random.default_rng(0)
@@ -87,7 +94,7 @@ def test_screen_discards_nearly_all(precision, missing):
     calls[rng.random(calls.shape) < missing] = -1
     trait = rng.normal(size=1000)
     design = make_design(np.ascontiguousarray(calls.T), trait, np.zeros((1000, 0)))
-    screen = Screen(design, Float32() if precision == "float32" else BFloat16(), critical_value(design, 1e-4))
+    screen = screen_of(precision, design, critical_value(design, 1e-4))
     every = np.arange(200)
     a, b = screen.candidates(screen.left(every), screen.right(every))
     assert (a != b).sum() < (40 if missing == 0 else 200)  # of 39,800

@@ -22,7 +22,7 @@ from genoattn.scan.regression.tails import normal_p_value, t_p_value
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.scope import Scope, make_scope
-from genoattn.scan.screening.products import Float32, Products, choose_products, n_operands
+from genoattn.scan.screening.products import Int8, Products, choose_products, n_operands
 from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
@@ -152,8 +152,7 @@ def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engin
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes)
     scope = prepared.scope.restrict(design.columns.varies)
-    n_products = n_operands(design, split=False)[0]
-    products = choose_products(config.precision, 2.0 * scope.n_pairs() * design.n_samples * n_products)
+    products = choose_products(config.precision, design)
     settings = _settings(design, scope, config, products)
     tester = partial(logistic_pairs, threshold=config.threshold) if design.binary else regress_pairs
     return Engine(design, cohort.phenotype.values, scope, products, settings, tester)
@@ -208,13 +207,13 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
     return make_scope(cohort.sites, vocabulary.site, chosen[0], chosen[1], config.min_distance, config.max_r2)
 
 
-def _settings(design: Design, scope: Scope, config: ScanConfig, products: Products) -> Settings:
+def _settings(design: Design, scope: Scope, config: ScanConfig, products: Products | Int8) -> Settings:
     """Tiles that fit in the memory, beside the calls as the cohort and the scan hold them."""
     threads = config.n_threads
     # The calls of the cohort and of the scan, and their bits.
     room = max(config.memory - 2.4 * design.codes.nbytes - 3e8, 5e7)
     bytes_each = design.n_samples * products.dtype.itemsize
-    operands = max(n_operands(design, split=not isinstance(products, Float32)))
+    operands = max(n_operands(design, products))
     width = int(room / 2 / ((threads + 1) * (operands + 1) * bytes_each))
     # No narrower than pays, no wider than gives every thread a few tiles.
     spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1

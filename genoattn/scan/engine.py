@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -17,8 +18,9 @@ from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_t
 from genoattn.scan.regression.exact import PairTests, regress_pairs
 from genoattn.scan.regression.genotypic import check_genotypic, genotypic_tile
 from genoattn.scan.scope import Scope
-from genoattn.scan.screening.products import Products, one_thread_each
-from genoattn.scan.screening.screen import Screen, Side
+from genoattn.scan.screening.products import Int8, Products, one_thread_each
+from genoattn.scan.screening.screen import Screen
+from genoattn.scan.screening.whole_screen import WholeScreen
 
 Tester = Callable[[Design, np.ndarray, np.ndarray], PairTests]
 _DENSE = 0.01  # share of candidates above which a whole tile costs less than its candidates one by one
@@ -95,7 +97,7 @@ class Engine:
         design: Design,
         trait: np.ndarray,
         scope: Scope,
-        products: Products,
+        products: Products | Int8,
         settings: Settings,
         tester: Tester = regress_pairs,
     ) -> None:
@@ -107,7 +109,11 @@ class Engine:
         screened = settings.threshold < _SCREENED and not settings.genotypic
         critical = critical_value(design, settings.threshold)
         margin = score_margin(design, settings.threshold) if design.binary and screened else None
-        self.screen = Screen(design, products, critical, margin) if screened else None
+        self.screen: WholeScreen | Screen | None = None
+        if screened and isinstance(products, Int8):
+            self.screen = WholeScreen(design, critical, margin)
+        elif screened:
+            self.screen = Screen(design, products, critical, margin)  # type: ignore[arg-type]
         self._sides = _SideCache(settings.cached_sides)
 
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
@@ -221,7 +227,7 @@ class _SideCache:
         self._size, self._lock = size, Lock()
         self._futures: OrderedDict[tuple, Future] = OrderedDict()
 
-    def get(self, key: tuple, make: Callable[[], Side]) -> Side:
+    def get(self, key: tuple, make: Callable[[], Any]) -> Any:
         with self._lock:
             future = self._futures.get(key)
             mine = future is None

@@ -39,7 +39,7 @@ class ScanConfig:
     threads
         Tiles at a time; None for all processors.
     precision
-        Of the screen: ``float32``, ``bfloat16``, or ``auto``. The result is the same.
+        Of the screen: ``float32``, ``bfloat16``, ``int8``, or ``auto``. The result is the same.
     permutations
         How often the trait is permuted for a genome-wide threshold; 0 for none.
     seed
@@ -56,7 +56,7 @@ class ScanConfig:
     encoding: Encoding | None = None
     memory: float = 2e9
     threads: int | None = None
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     permutations: int = 0
     seed: int = 0
 

@@ -134,7 +134,7 @@ def load_products(scratch, score, fixed, i, start, first, stop):  # type: ignore
 
 @njit(inline="always")
 def _quick(scratch, left, i, limits):  # type: ignore[no-untyped-def]
-    """A bound looser than :func:`_full` and quicker: (x + e)^2 <= (1 + s) x^2 + (1 + 1/s) e^2."""
+    """A bound looser than :func:`full_bound` and quicker: (x + e)^2 <= (1 + s) x^2 + (1 + 1/s) e^2."""
     ga, trait, margin = left.main[i], left.trait[i], left.margin[i]
     for c in range(COLUMNS):
         r, pa, pb = scratch[R + c], scratch[PA + c], scratch[PB + c]
@@ -161,7 +161,7 @@ def _quick(scratch, left, i, limits):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _full(scratch, left, i, c, limits):  # type: ignore[no-untyped-def]
+def full_bound(scratch, left, i, c, limits):  # type: ignore[no-untyped-def]
     """Whether the pair of row i and the block's column c may pass."""
     r, pa, pb, r_error = scratch[R + c], scratch[PA + c], scratch[PB + c], scratch[R_ERROR + c]
     ga, gb, score = left.main[i], scratch[MAIN + c], scratch[SCORE + c]
@@ -195,7 +195,7 @@ def decide(scratch, left, i, start, first, stop, gaps, limits, keep):  # type: i
     """Set ``keep[i, j]`` for the columns of a block, from ``first`` on, whose pair with row i may pass."""
     if gaps:
         for c in range(COLUMNS):
-            scratch[KEEP + c] = 1.0 if _full(scratch, left, i, c, limits) else 0.0
+            scratch[KEEP + c] = 1.0 if full_bound(scratch, left, i, c, limits) else 0.0
     else:
         _quick(scratch, left, i, limits)
     n_possible = 0.0
@@ -204,4 +204,4 @@ def decide(scratch, left, i, start, first, stop, gaps, limits, keep):  # type: i
     if n_possible > 0.0:
         for j in range(first, stop):
             if scratch[KEEP + j - start] > 0.0:
-                keep[i, j] = gaps or _full(scratch, left, i, j - start, limits)
+                keep[i, j] = gaps or full_bound(scratch, left, i, j - start, limits)

@@ -1,8 +1,8 @@
 """Matrix products of a screen, in whichever precision this machine multiplies fastest.
 
 A screen only has to bound a statistic, so that its products may be rounded as long as the bound knows by
-how much. Two kinds: float32 by the BLAS under numpy, and bfloat16 with float32 sums by torch, eight times as
-fast where the processor has matrix units (AMX).
+how much. Three kinds: bytes by the processor's matrix units where it has them (whole_screen.py), by far the
+fastest; float32 by the BLAS under numpy; and bfloat16 with float32 sums by torch.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design
+from genoattn.scan.screening.tiles import has_matrix_units
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+LARGEST_CODE = 11
 # Samples summed in one product; the rounding of longer sums is that of their parts.
 _CHUNK = 32768
-# Floating-point operations from which loading torch, about a second, pays.
-_LARGE = 3e11
 
 
 class Products(Protocol):
@@ -123,41 +123,49 @@ def summing_error(n_samples: int) -> float:
     return (min(n_samples, _CHUNK) + parts) * 2.0**-24
 
 
-def has_matrix_units() -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware (x86 AMX); asks Linux only."""
-    try:
-        with open("/proc/cpuinfo") as handle:
-            return any("amx_bf16" in line for line in handle if line.startswith("flags"))
-    except OSError:
-        return False
+class Int8:
+    """Bytes by the matrix units, whose operands and products are the screen's own (whole_screen.py)."""
+
+    name = "int8"
+    dtype = np.dtype(np.int8)
 
 
-def choose_products(precision: str, operations: float) -> Products:
-    """The precision asked for; ``auto`` takes bfloat16 for large scans on processors made for it.
+def choose_products(precision: str, design: Design) -> Products | Int8:
+    """The precision asked for; ``auto`` takes bytes on processors with matrix units for them.
 
     Raises
     ------
     InputError
-        Where the precision is unknown.
+        Where the precision is unknown, or the machine has no matrix units for it.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
-    if precision == "auto":
-        precision = "bfloat16" if operations > _LARGE and has_matrix_units() else "float32"
+    if precision in ("auto", "int8"):
+        if whole_numbers_serve(design) and has_matrix_units():
+            return Int8()
+        if precision == "int8":
+            raise InputError(
+                "precision 'int8': no matrix units for bytes on this machine, or codes above "
+                f"{LARGEST_CODE}; choose 'auto' or 'float32'"
+            )
     return BFloat16() if precision == "bfloat16" else Float32()
 
 
-def n_operands(design: Design, split: bool) -> tuple[int, int]:
-    """Operands that the screen makes of a column among the rows of a tile, and among its columns.
+def whole_numbers_serve(design: Design) -> bool:
+    """Whether squares of codes are bytes, and samples few enough for sums of 32 bits."""
+    return int(design.codes.max(initial=0)) <= LARGEST_CODE and design.n_samples < 2**31 // 127**2
 
-    Those of the rows are as many as its matrix products. ``split``: the trait enters in two parts.
-    """
-    counted = design.n_fixed + split
-    return (counted + 4, 4 + split) if design.binary else (counted, 1)
+
+def n_operands(design: Design, products: Products | Int8) -> tuple[int, int]:
+    """Operands that the screen keeps of a column among the rows of a tile, and among its columns."""
+    if isinstance(products, Int8):
+        return (1, 3)
+    counted = design.n_fixed + (not isinstance(products, Float32))
+    return (counted + 4, 5) if design.binary else (counted, 1)
 
 
 @contextmanager
-def one_thread_each(products: Products) -> Iterator[None]:
+def one_thread_each(products: Products | Int8) -> Iterator[None]:
     """Products on one thread each, while the scan runs one tile a thread; put back afterwards."""
     from threadpoolctl import threadpool_limits
 

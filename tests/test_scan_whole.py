@@ -1,0 +1,138 @@
+"""Products of whole numbers by matrix units against integer arithmetic, and the screen made of them."""
+
+import numpy as np
+import pytest
+from numba import njit
+from oracles_logistic import weighted_score
+from oracles_scan import scan_cohort_data
+from scipy.special import ndtri
+
+import genoattn
+from genoattn.scan.design import make_design
+from genoattn.scan.engine import critical_value
+from genoattn.scan.logistic.pair_tests import binary_design, score_margin
+from genoattn.scan.screening.products import choose_products, has_matrix_units, whole_numbers_serve
+from genoattn.scan.screening.tiles import (
+    Rows,
+    aligned,
+    begin_tiles,
+    column_sums,
+    configuration,
+    end_tiles,
+    fill_columns,
+    multiply,
+    room_for_rows,
+)
+from genoattn.scan.screening.whole_screen import WholeScreen
+from genoattn.scan.screening.whole_vectors import Vectors, rounded, rounded_down
+
+needs_units = pytest.mark.skipif(not has_matrix_units(), reason="no matrix units for bytes")
+
+
+@njit
+def products_of(rows, columns, products, top, stop, shape):
+    sums, room = np.zeros((len(products), 32, stop), np.int32), room_for_rows(rows)
+    begin_tiles(shape.ctypes.data)
+    multiply(rows, columns, products, top, 0, stop, room, sums)
+    end_tiles()
+    return sums
+
+
+def power_of(codes, centre, power):
+    return np.where(codes >= 0, (codes - centre[:, None]).astype(int) ** power, 0)
+
+
+@needs_units
+@pytest.mark.parametrize("n_samples", [40, 640, 1337])
+def test_products_are_exact(n_samples):
+    rng = np.random.default_rng(n_samples)
+    codes, others = (rng.integers(-1, 3, (n, n_samples)).astype(np.int8) for n in (45, 70))
+    middle, other_middle = (rng.integers(0, 3, n).astype(np.int8) for n in (45, 70))
+    vectors = rng.integers(-31, 32, (4, n_samples)).astype(np.int8)
+    rows = Rows(codes, middle, np.array([1, 2, 0, 1]), vectors)
+    columns = aligned((3, 6, -(-n_samples // 64), 16, 16, 4))
+    fill_columns(others, other_middle, np.array([1, 2, 0]), columns)
+    products = np.array([[0, 0], [1, 1], [2, 2], [3, 1], [2, 0]])
+    powers = [(1, 1), (2, 2), (0, 0), (1, 2), (0, 1)]
+    for top in (0, 32):
+        found = products_of(rows, columns, products, top, 96, configuration())
+        part = slice(top, min(top + 32, 45))
+        for (operand, _), (of_row, of_column), sums in zip(products, powers, found, strict=True):
+            left = power_of(codes[part], middle[part], of_row) * vectors[operand]
+            right = power_of(others, other_middle, of_column)
+            np.testing.assert_array_equal(sums[: len(left), :70], left @ right.T)
+    ones = Rows(np.ones((1, n_samples), np.int8), np.zeros(1, np.int8), np.ones(4, np.int64), vectors)
+    sums = column_sums(ones, columns, np.array([[k, 1] for k in range(4)]), configuration())
+    np.testing.assert_array_equal(sums[:, :70], vectors @ power_of(others, other_middle, 2).T)
+
+
+def test_rounded_vectors():
+    rng = np.random.default_rng(1)
+    vector, weight = rng.standard_t(3, 500), rng.random(500) ** 3
+    once, twice = rounded(vector, 63, 1), rounded(vector, 63, 2)
+    for parts, room in ((once, 0.5 / 63), (twice, 0.25 / 63**2)):
+        assert np.abs(parts.digits).max() <= 63
+        np.testing.assert_allclose(parts.steps @ parts.digits + parts.rest, vector, rtol=1e-12)
+        assert np.abs(parts.rest).max() <= 1.001 * room * np.abs(vector).max()
+    assert len(rounded(np.array([1.0, -2.0, 2.0]), 2, 2).digits) == 1
+    down = rounded_down(weight, 31)
+    assert down.digits.min() >= 0
+    assert down.digits.max() <= 31
+    assert 0 < down.rest.max() < weight.max() / 31**2 * 1.001
+    np.testing.assert_allclose(down.steps @ down.digits + down.rest, weight, rtol=1e-12)
+    same = rounded_down(np.full(9, 0.21), 31)
+    assert len(same.digits) == 1
+    assert not same.rest.any()
+
+
+@needs_units
+@pytest.mark.parametrize("missing", [0.0, 0.02])
+@pytest.mark.parametrize("strength", [0.0, 1.5])
+def test_binary_pairs_within_the_margin_are_kept(missing, strength):
+    rng = np.random.default_rng(int(10 * strength))
+    calls, covariates = scan_cohort_data(rng, 700, 90, missing, 0.5, 2)
+    x = np.maximum(calls, 0)
+    log_odds = -1 + strength * covariates[:, 0] + 0.8 * x[:, 3] + 0.7 * (x[:, 7] - 1) * (x[:, 44] - 1)
+    case = (rng.random(700) < 1 / (1 + np.exp(-log_odds))).astype(float)
+    design = binary_design(np.ascontiguousarray(calls.T), case, covariates)
+    usable = np.flatnonzero(design.columns.varies)
+    margin = score_margin(design, 1e-2)
+    screen = WholeScreen(design, critical_value(design, 1e-2), margin)
+    keep = np.zeros((90, 90), dtype=bool)
+    a, b = screen.candidates(screen.left(usable), screen.right(usable))
+    keep[usable[a], usable[b]] = True
+    i, j = np.triu_indices(90, 1)
+    some = design.columns.varies[i] & design.columns.varies[j]
+    pairs = np.stack([i[some], j[some]], axis=1)
+    z, total = weighted_score(design, pairs), margin[pairs].sum(axis=1)
+    critical = -ndtri(5e-3)
+    wanted = ~(np.abs(z) < critical * (1 - total))
+    assert wanted.sum() > 10
+    assert keep[pairs[wanted, 0], pairs[wanted, 1]].all()
+    assert keep[pairs[wanted, 1], pairs[wanted, 0]].all()
+    found = keep[pairs[:, 0], pairs[:, 1]]
+    assert found.sum() < 1.4 * wanted.sum() + 10
+
+
+def test_plans_know_every_sum():
+    rng = np.random.default_rng(4)
+    calls, covariates = scan_cohort_data(rng, 60, 5, 0.2, 0.0, 2)
+    vectors = Vectors(make_design(calls.T.copy(), rng.normal(size=60), covariates), 1.0, 1.0)
+    whole, gaps = vectors.plan(False, False), vectors.plan(True, False)
+    assert len(whole.products) == 4 + 2 + 2  # genotypes, two digits of the trait, two effects
+    assert len(gaps.products) == 9 + 4 * 2 + 4 * 2
+    assert len(set(gaps.place)) == 17
+
+
+def test_precisions_that_do_not_serve():
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 13, (3, 40)).astype(np.int8)
+    design = make_design(codes, rng.normal(size=40), np.zeros((40, 0)))
+    assert not whole_numbers_serve(design)
+    assert choose_products("auto", design).name == "float32"
+    with pytest.raises(
+        genoattn.InputError, match="no matrix units for bytes on this machine, or codes above 11"
+    ):
+        choose_products("int8", design)
+    with pytest.raises(genoattn.InputError, match="precision 'half' is unknown; choose one of auto, float32"):
+        choose_products("half", design)
