@@ -82,7 +82,11 @@ def methods(options: argparse.Namespace) -> list[Method]:
     """Everything that is to be compared, in the order of the table."""
     here, peer = sys.executable, options.mavenn_python or sys.executable
     own = json.loads(options.genoattn_options)
-    out = [Method(f"genoattn {k}", "genoattn", {"order": k, **own}, here) for k in options.orders]
+    out = [
+        Method(f"genoattn {k}{label}", "genoattn", {"order": k, "link": link, **own}, here)
+        for link, label in (("none", ""), ("monotone", ", link"))
+        for k in options.orders
+    ]
     out += [Method(f"ridge {k}", "ridge", {"order": k}, here) for k in options.orders]
     out += [
         Method(f"MAVE-NN {kind}", "mavenn", {"gpmap": kind, "epochs": options.mavenn_epochs}, peer)
@@ -260,9 +264,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--boosting", action="store_true", help="sklearn's gradient boosting too")
     parser.add_argument("--mavenn-python", help="a Python that has mavenn (default: this one)")
     parser.add_argument("--mavenn-epochs", type=int, default=100, help="at most; stops after 10 without gain")
-    parser.add_argument(
-        "--genoattn-options", default='{"link": "monotone"}', help="options of genoattn.fit, as JSON"
-    )
+    parser.add_argument("--genoattn-options", default="{}", help="options of genoattn.fit, as JSON")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--again", action="store_true", help="run also what the table has")
     parser.add_argument("--output", type=Path, default=HERE / "results")

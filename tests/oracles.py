@@ -208,3 +208,18 @@ def lasso(x, y, penalty, sweeps=2000):
             rho = x[:, k] @ rest / n
             beta[k] = np.sign(rho) * max(abs(rho) - penalty, 0.0) / (x[:, k] @ x[:, k] / n)
     return beta
+
+
+def walsh(landscape):
+    """Walsh coefficients of a complete binary landscape, {sites: value}, by their definition.
+
+    ``landscape`` has one axis of length 2 a site; the value of a set S is the mean of y(x) times the product
+    over S of 1 - 2 x.
+    """
+    n = landscape.ndim
+    points = list(product((0, 1), repeat=n))
+    return {
+        sites: sum(landscape[x] * prod(1 - 2 * x[s] for s in sites) for x in points) / 2**n
+        for size in range(n + 1)
+        for sites in combinations(range(n), size)
+    }

@@ -92,6 +92,8 @@ def test_bare_command_shows_its_help(cli):
         ("fit", "COHORT --pheno --trait --covar --order --gauge --output"),
         ("fit", "--seed --threads --device --force --quiet --verbose"),
         ("predict", "DIR COHORT --output --covar --region --force --quiet --verbose"),
+        ("fit", "--sequence-column --mutation-column --reference --wild-type --variance-column --strict"),
+        ("suggest", "DIR --mutations --top --from --minimise --measured --sequence-column --output"),
         ("export", "DIR --gauge --order --top --output --force reference zero-sum frequency"),
         ("simulate", "--output --samples --sites --architecture --order --seed --force hub"),
     ],
