@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import oracles
 import pytest
+import statsmodels.api as sm
 import torch
 from scipy.linalg import hadamard
 
 import genoattn
 from genoattn.interactions.expansion import GAUGES, Expansion
 from genoattn.interactions.extract import readout_factors
+from genoattn.model.config import TrainConfig, TrainingData
+from genoattn.model.kernel import kernel_readout
+from genoattn.model.split import Split
 from genoattn.tokens import build_vocabulary
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -124,6 +128,27 @@ def test_cr6261_pairs_are_the_published_ones():
     residual = cohort.phenotype.values - result.predict(cohort)
     assert 1 - residual.var() / cohort.phenotype.values.var() == pytest.approx(0.91514, abs=1e-5)
     assert float(rss[0]) == pytest.approx(float((residual**2).sum()), rel=1e-6)
+
+
+@needs_shared
+@pytest.mark.validation
+def test_cr6261_standard_errors_are_those_of_the_joint_regression():
+    """Without a penalty the posterior of the products is the sampling distribution of least squares."""
+    cohort = cr6261()
+    n = cohort.n_samples
+    data = TrainingData(cohort.calls, np.zeros((n, 0)), cohort.phenotype.values, False)
+    everyone = Split(np.arange(n), np.arange(0), np.arange(0))
+    config = TrainConfig(order=2, start="kernel", penalty=0)
+    _, account = kernel_readout(build_vocabulary(cohort, "sequence"), data, everyone, config)
+    x = cohort.calls.astype(float)
+    names = [s for size in range(3) for s in combinations(range(11), size)]
+    joint = sm.OLS(data.phenotype, np.column_stack([x[:, list(s)].prod(axis=1) for s in names])).fit()
+    for order in (1, 2):
+        kept = [k for k, s in enumerate(names) if len(s) == order]
+        columns = np.array([[2 * site + 1 for site in names[k]] for k in kept])
+        mean, se = account.posterior.moments(columns, "reference")
+        np.testing.assert_allclose(mean, joint.params[kept], atol=1e-10)
+        np.testing.assert_allclose(se, joint.bse[kept], rtol=1e-10)
 
 
 @needs_shared
