@@ -15,6 +15,7 @@ _HOME = {
     "scan_traits": "genoattn.scan.traits",
     "scan_triples": "genoattn.scan.triples.api",
     "fit": "genoattn.fitting",
+    "discover": "genoattn.inference.discovery",
     "suggest": "genoattn.design.suggest",
     "FitConfig": "genoattn.settings",
     "FitResult": "genoattn.result",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +17,20 @@ from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.features import token_features
 from genoattn.fitted import FittedModel
+from genoattn.inference.discovery import Discovery, can_discover, discover
 from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.extract import TestedTerms, readout_factors, run_tests, table_rows
+from genoattn.interactions.intervals import coefficient_intervals
+from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.variance import variance_components
+from genoattn.ladder import climb
 from genoattn.metrics import Metrics, evaluate
 from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainingData
+from genoattn.model.ensemble import train_ensemble
 from genoattn.model.likelihood import COUNTS, LikelihoodKind, linear_response, mean_response
 from genoattn.model.link import LinkKind
 from genoattn.model.pair_columns import chromosome_numbers
@@ -58,7 +64,8 @@ def fit(
     Returns
     -------
     The model, its table and its metrics. p-values test each reported term on all samples, the ones that
-    chose it included; the q-values' family is every term of the order, so that choice is paid for. They do
+    chose it included; the q-values' family is every term of the order, so that choice is paid for. Those of
+    pairs of genotypes are of the signals of :func:`genoattn.inference.discovery.discover`. They do
     not correct for several traits, for relatedness beyond the covariates, or for imperfectly tagged
     additive effects between linked sites.
 
@@ -83,17 +90,29 @@ def fit(
     vocabulary = build_vocabulary(cohort, encoding, split.training)
     by_feature = config.training.attention == "feature"
     features = token_features(cohort.sites, vocabulary) if by_feature else None
+    ladder = None
+    if config.auto_order:
+        ladder = climb(
+            vocabulary, data, split, config.training,
+            n_members=config.ensemble, features=features, progress=progress,
+        )  # fmt: skip
+        start = (
+            "random" if ladder.link != "none" and config.training.start == "kernel" else config.training.start
+        )
+        training = replace(config.training, order=ladder.order, link=ladder.link, start=start)
+        config = replace(config, training=training)
     readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
     metrics = _metrics(readout, account, data, split)
+    final_split, final_training = split, config.training
     if account.start in ("score", "kernel") if config.refit is None else config.refit:
-        everyone = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
+        final_split = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
-        again = replace(config.training, max_epochs=account.best_epoch)
-        readout, final = train_readout(vocabulary, data, everyone, again, features, progress)
+        final_training = replace(config.training, max_epochs=account.best_epoch)
+        readout, final = train_readout(vocabulary, data, final_split, final_training, features, progress)
         account = replace(account, ranks=final.ranks, noise=final.noise, posterior=final.posterior)
     factors = readout_factors(readout, vocabulary)
     terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)
-    discovery = _discovery(cohort, config, account, data)
+    discovery = _discovery(cohort, config, account)
     if discovery is not None:
         terms[2] = np.unique(np.concatenate([terms[2], discovery.leads()]), axis=0)
     _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
@@ -106,7 +125,42 @@ def fit(
     manifest = _manifest(cohort, config, readout, expansion, tested, left_out, account.record())
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
     model = FittedModel(readout, tested, manifest)
-    return FitResult(model, table, metrics, _variance_frame(factors, data))
+
+    def retrain() -> list[Readout]:
+        _log.info("training %d models on bootstrap samples", config.ensemble)
+        return train_ensemble(vocabulary, data, final_split, final_training, config.ensemble, features)
+
+    intervals = _intervals(cohort, expansion, tested, account, retrain if config.ensemble else None)
+    return FitResult(model, table, metrics, _variance_frame(factors, data), discovery, intervals, ladder)
+
+
+def _discovery(cohort: Cohort, config: FitConfig, account: TrainingAccount) -> Discovery | None:
+    """Signals among the pairs of a cohort of genotypes; None where pairs are not what was sought."""
+    training = config.training
+    sparse = account.start == "score" and training.order >= 2
+    if not sparse or (config.encoding or "dosage") != "dosage" or not can_discover(cohort):
+        return None
+    return discover(
+        cohort, alpha=config.alpha, seed=training.seed, max_rank=training.rank, halves=config.ensemble
+    )
+
+
+def _intervals(
+    cohort: Cohort,
+    expansion: Expansion,
+    tested: TestedTerms,
+    account: TrainingAccount,
+    retrain: Callable[[], list[Readout]] | None,
+) -> pd.DataFrame | None:
+    """Intervals of the coefficients of a landscape, by their posterior or by an ensemble."""
+    source: Posterior | list[Factors]
+    if account.posterior is not None:
+        source = account.posterior
+    elif retrain is not None and cohort.kind == "sequence":
+        source = [readout_factors(member, expansion.vocabulary) for member in retrain()]
+    else:
+        return None
+    return coefficient_intervals(expansion, cohort.sites, tested.terms, source)
 
 
 def _manifest(

@@ -10,10 +10,12 @@ import pandas as pd
 
 from genoattn.cohort import Cohort
 from genoattn.fitted import FittedModel
+from genoattn.inference.discovery import Discovery
 from genoattn.interactions.expansion import Gauge
 from genoattn.interactions.extract import TestedTerms
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
+from genoattn.ladder import Ladder
 from genoattn.metrics import Metrics
 from genoattn.model.readout import Readout
 from genoattn.store import save_fit
@@ -33,12 +35,21 @@ class FitResult:
         R2 or AUC by part of the samples and by order.
     variance
         Variance components by order.
+    discovery
+        Signals and ranked pairs of a cohort of genotypes; None for a landscape.
+    intervals
+        Of the coefficients of a landscape; see :func:`genoattn.interactions.intervals.coefficient_intervals`.
+    ladder
+        The models that ``order="auto"`` compared.
     """
 
     model: FittedModel
     table: InteractionTable
     metrics: Metrics
     variance: pd.DataFrame
+    discovery: Discovery | None = None
+    intervals: pd.DataFrame | None = None
+    ladder: Ladder | None = None
 
     @property
     def readout(self) -> Readout:
@@ -65,11 +76,20 @@ class FitResult:
 
     def summary(self, n: int = 10) -> str:
         """Metrics, and the first n rows of each order."""
-        return "\n".join([self.metrics.summary(), "", self.table.summary(n)])
+        parts = [] if self.ladder is None else [self.ladder.summary(), ""]
+        parts += [self.metrics.summary(), "", self.table.summary(n)]
+        if self.discovery is not None:
+            parts += ["", self.discovery.summary(n)]
+        return "\n".join(parts)
 
     def __repr__(self) -> str:
         return self.summary()
 
     def save(self, directory: str | Path, force: bool = False) -> None:
         """Write the output folder of ``genoattn fit``, whole or not at all."""
-        save_fit(self.model, self.table, self.metrics, self.variance, directory, force)
+        extra = {} if self.discovery is None else dict(self.discovery.files())
+        if self.intervals is not None:
+            extra["intervals.tsv"] = self.intervals
+        if self.ladder is not None:
+            extra["orders.tsv"] = self.ladder.frame
+        save_fit(self.model, self.table, self.metrics, self.variance, directory, force, extra)

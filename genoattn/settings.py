@@ -31,14 +31,17 @@ class FitConfig:
     refit
         Whether the exported model is trained once more on all samples, for the number of epochs that
         served the training samples best; None to do so where samples are scarce (a ``score`` start) or
-        training is in closed form (``kernel``). The
-        metrics are those of the model that never saw the test samples, either way.
+        training is in closed form (``kernel``). The metrics are those of the model that never saw the test
+        samples, either way.
     max_terms
         Most interaction terms reported for an order, the largest coefficients first.
     alpha
         False discovery rate at which a cohort's pairs are claimed.
     ensemble
-        Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
+        Of a cohort, random halves of the samples that tell how stable the choice of pairs is; of a landscape,
+        models on bootstrap samples that give every coefficient an interval; 0 for none.
+    auto_order
+        Whether to choose the order, and between a link and none, by a ladder of models (``order="auto"``).
     """
 
     training: TrainConfig = field(default_factory=TrainConfig)
@@ -50,10 +53,13 @@ class FitConfig:
     max_terms: int = 50_000
     alpha: float = 0.05
     ensemble: int = 0
+    auto_order: bool = False
 
 
 def with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
-    """Settings given by name, put where they belong."""
+    """Settings given by name, put where they belong; ``order="auto"`` sets ``auto_order``."""
+    if options.get("order") == "auto":
+        options = {**{k: v for k, v in options.items() if k != "order"}, "auto_order": True}
     training = {k: v for k, v in options.items() if k in TrainConfig.__dataclass_fields__}
     own = {k: v for k, v in options.items() if k in FitConfig.__dataclass_fields__}
     unknown = set(options) - set(training) - set(own)
@@ -80,11 +86,17 @@ def check_settings(config: FitConfig) -> None:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(training.device, True):
         raise InputError(f"device {training.device!r} is not available here; use cpu or auto")
+    if not 0 < config.alpha < 1:
+        raise InputError(f"alpha is {config.alpha}; it must lie between 0 and 1")
     least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
     for name, bound in least.items():
         value = getattr(config if name == "max_terms" else training, name)
         if not bound <= value < float("inf"):
             raise InputError(f"{name} is {value}; it must be {bound} or more, and finite")
+    if config.ensemble < 0 or config.ensemble == 1:
+        raise InputError(f"ensemble is {config.ensemble}; it must be 0, or 2 and more")
+    if config.auto_order and not config.test > 0:
+        raise InputError("order auto compares models on test samples, but their share is 0; give some")
     if not 0 <= training.seed < 2**32:
         raise InputError(f"seed is {training.seed}; it must be from 0 to {2**32 - 1}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from genoattn.errors import InputError
 from genoattn.features import token_features
 from genoattn.fitted import FittedModel
-from genoattn.interactions.extract import TestedTerms
+from genoattn.interactions.extract import Claims, TestedTerms
 from genoattn.interactions.regression import TermStatistics
 from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.interactions.table import InteractionTable
@@ -45,8 +46,9 @@ def save_fit(
     variance: pd.DataFrame,
     directory: str | Path,
     force: bool = False,
+    extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
-    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model.
+    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model, and what else is given by name.
 
     Raises
     ------
@@ -65,6 +67,8 @@ def save_fit(
         _MODEL: _checkpoint(model),
     }
     files |= _link_files(model)
+    for name, frame in (extra or {}).items():
+        files[name] = frame.to_csv(sep="\t", index=False, float_format="%.6g").encode()
     with whole_directory(directory, force) as work:
         for name, content in files.items():
             (work / name).write_bytes(content)
@@ -123,6 +127,10 @@ def _checkpoint(model: FittedModel) -> bytes:
             order: {f.name: torch.as_tensor(getattr(s, f.name)) for f in fields(TermStatistics)}
             for order, s in tested.statistics.items()
         },
+        "claims": {
+            order: {f.name: torch.as_tensor(getattr(c, f.name)) for f in fields(Claims)}
+            for order, c in tested.claims.items()
+        },
     }
     buffer = io.BytesIO()
     torch.save(record, buffer)
@@ -177,4 +185,8 @@ def _tested(record: dict[str, Any]) -> TestedTerms:
         order: TermStatistics(**{name: array.numpy() for name, array in arrays.items()})
         for order, arrays in record["statistics"].items()
     }
-    return TestedTerms(terms, statistics)
+    claims = {
+        order: Claims(**{name: array.numpy() for name, array in arrays.items()})
+        for order, arrays in record["claims"].items()
+    }
+    return TestedTerms(terms, statistics, claims)

@@ -22,6 +22,8 @@ FILES = [
     "manifest.json",
     "metrics.json",
     "model.ckpt",
+    "ranking.tsv",
+    "signals.tsv",
     "variance_components.tsv",
 ]
 

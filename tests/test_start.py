@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from genoattn.model.isolated_start import isolated_factors
-from genoattn.model.pair_start import pair_factors
+from genoattn.model.pair_columns import PairColumns, visible_segments
+from genoattn.model.pair_path import PairProblem, found_factors
 from genoattn.model.start import additive_start, fit_scale
 
 
@@ -72,9 +73,17 @@ def planted(seed, pairs, triples=(), n_samples=1500, n_columns=40):
 
 
 def found_pairs(columns, y, max_rank=10):
-    none = np.zeros((len(y), 0))
-    _, residual = additive_start(columns, y, none)
-    return pair_factors(columns, y, residual, none, np.arange(columns.shape[1]), max_rank)
+    return scaled_factors(columns, y, np.arange(columns.shape[1]), max_rank)
+
+
+def scaled_factors(columns, y, site, max_rank):
+    start, residual = additive_start(columns, y, np.zeros((len(y), 0)))
+    segment = np.zeros(columns.shape[1], dtype=int)
+    pairs = PairColumns(columns, site, segment, visible_segments(segment))
+    problem = PairProblem(pairs, y, np.zeros((len(y), 0)), start.ridge, max_rank)
+    shapes, surplus = found_factors(problem, residual)
+    assert (surplus >= 0).all()
+    return fit_scale(columns, residual, list(shapes), 2)
 
 
 def pooled(factors):
@@ -111,13 +120,11 @@ def test_hub_is_found_as_one_factor():
 
 def test_pairs_of_one_site_are_not_coupled():
     columns, y = planted(3, [(5, 17, 0.5)])
-    none = np.zeros((len(y), 0))
     site = np.arange(40)
     site[17] = 5
     site = np.sort(site)
     columns = columns[:, np.argsort(np.r_[np.arange(17), 5.5, np.arange(18, 40)], kind="stable")]
-    _, residual = additive_start(columns, y, none)
-    factors = pair_factors(columns, y, residual, none, site, 10)
+    factors = scaled_factors(columns, y, site, 10)
     assert pooled(factors)[5, 6] == 0
 
 

@@ -48,7 +48,10 @@ def command(
         typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
     ] = None,
     covar: options.Covar = None,
-    order: Annotated[int, typer.Option("--order", min=1, help="Largest order of interaction.")] = 2,
+    order: Annotated[
+        str,
+        typer.Option("--order", help="Largest order of interaction; auto compares 1, 2, .. on test samples."),
+    ] = "2",
     gauge: Annotated[
         options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")
     ] = options.GaugeName.frequency,
@@ -108,6 +111,14 @@ def command(
     max_terms: Annotated[
         int, typer.Option("--max-terms", min=1, help="Most terms reported for an order.")
     ] = 50_000,
+    alpha: Annotated[
+        float,
+        typer.Option("--alpha", help="False discovery rate of the signals of a cohort."),
+    ] = 0.05,
+    ensemble: Annotated[
+        int,
+        typer.Option("--ensemble", min=0, help="Halves of the samples that show how stable pairs are."),
+    ] = 0,
     top: Annotated[int, typer.Option("--top", min=0, help="Rows of each order to print.")] = 10,
     force: options.Force = False,
     verbose: options.Verbose = False,
@@ -121,7 +132,9 @@ def command(
     Writes interactions.tsv and .parquet, variance_components.tsv, metrics.json, manifest.json and
     model.ckpt to DIR, and prints a summary. p-values are those of one unpenalised regression a term;
     q-values count all terms of the order that could have been reported. They do not correct for several
-    traits or for relatedness that the covariates leave.
+    traits or for relatedness that the covariates leave. For a cohort of genotypes q-values of pairs are those
+    of signals, in signals.tsv: clusters of linked pairs that hold up beside population structure and the
+    additive genome; ranking.tsv has all pairs worth a look, stability.tsv what --ensemble finds.
     """
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output
@@ -157,7 +170,7 @@ def command(
     result = genoattn.fit(
         data,
         progress=not quiet,
-        order=order,
+        order=_order(order),
         gauge=gauge.value,
         encoding=options.chosen_encoding(encoding),
         attention=attention.value,
@@ -168,9 +181,22 @@ def command(
         penalty=penalty,
         max_epochs=epochs,
         max_terms=max_terms,
+        alpha=alpha,
+        ensemble=ensemble,
         seed=seed,
         device=device,
     )
     result.save(output, force)
     typer.echo(result.summary(top))
     typer.echo(f"\nwritten to {output}")
+
+
+def _order(text: str) -> int | str:
+    """A number from 1 up, or auto."""
+    if text == "auto":
+        return text
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise typer.BadParameter(
+            f"{text!r} is no order; give a number from 1 up, or auto", param_hint="--order"
+        )
+    return int(text)

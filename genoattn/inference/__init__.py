@@ -1,0 +1,1 @@
+"""What of a fit can be claimed: error rates, linkage, phantoms, stability."""

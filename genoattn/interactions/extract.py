@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,22 @@ def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
 
 
 @dataclass(frozen=True, eq=False)
+class Claims:
+    """What inference says of the terms of an order, in place of their own p-values.
+
+    Parameters
+    ----------
+    q_value
+        Shape (n_terms,), of the signal that a term belongs to; 1 where it belongs to none.
+    phantom
+        Shape (n_terms,), whether that signal vanishes beside the additive variation around its sites.
+    """
+
+    q_value: np.ndarray
+    phantom: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class TestedTerms:
     """Terms of a model with their statistics, which no gauge changes.
 
@@ -48,10 +64,13 @@ class TestedTerms:
         For each order shape (n_terms, order), column indices.
     statistics
         For each order.
+    claims
+        For the orders that inference has looked at.
     """
 
     terms: Mapping[int, np.ndarray]
     statistics: Mapping[int, TermStatistics]
+    claims: Mapping[int, Claims] = field(default_factory=dict)
 
     def family_sizes(self, expansion: Expansion) -> dict[int, int]:
         """For each order the number of terms that could have been reported in the gauge."""
@@ -83,11 +102,12 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     """Rows of the interaction table in one gauge, sorted by p-value, then |coefficient|.
 
     q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that
-    are not in the table count as p = 1. In the reference gauge rows of the reference state are left out:
+    are not in the table count as p = 1. Where inference has made claims, they are those of its signals.
+    In the reference gauge rows of the reference state are left out:
     their coefficient is zero by definition.
     """
     parts = [
-        _order_rows(expansion, sites, *_listed(expansion, tested, order))
+        _order_rows(expansion, sites, *_listed(expansion, tested, order), tested.claims.get(order))
         for order in sorted(tested.terms)
         if order <= max_order
     ]
@@ -108,7 +128,11 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
 
 
 def _order_rows(
-    expansion: Expansion, sites: Sites, columns: np.ndarray, statistics: TermStatistics
+    expansion: Expansion,
+    sites: Sites,
+    columns: np.ndarray,
+    statistics: TermStatistics,
+    claims: Claims | None,
 ) -> pd.DataFrame:
     v = expansion.vocabulary
     order = columns.shape[1]
@@ -126,12 +150,14 @@ def _order_rows(
         statistics.se,
         statistics.statistic,
         statistics.p_value,
-        q_values(statistics.p_value, count_terms(v, order, expansion.gauge)),
+        q_values(statistics.p_value, count_terms(v, order, expansion.gauge))
+        if claims is None
+        else claims.q_value,
         statistics.n_samples,
         statistics.frequency,
         statistics.variance_explained,
         statistics.r2_ld,
-        _flags(v, sites, columns, statistics),
+        _flags(v, sites, columns, statistics, claims),
     )
     return pd.DataFrame({**rows, **dict(zip(VALUE_COLUMNS, values, strict=True))})
 
@@ -146,9 +172,13 @@ def _listed(expansion: Expansion, tested: TestedTerms, order: int) -> tuple[np.n
 
 
 def _flags(
-    vocabulary: Vocabulary, sites: Sites, columns: np.ndarray, statistics: TermStatistics
+    vocabulary: Vocabulary,
+    sites: Sites,
+    columns: np.ndarray,
+    statistics: TermStatistics,
+    claims: Claims | None,
 ) -> np.ndarray:
-    """``linked`` (r2 of two sites at least 0.1, or one record's alleles), else ``rare``, else empty."""
+    """``linked`` (r2 of two sites at least 0.1, or one record's alleles), ``phantom``, ``rare``, or empty."""
     site = vocabulary.site[columns]
     linked = np.nan_to_num(statistics.r2_ld) >= LINKED_R2
     if any(sites.alt):  # alleles of one record exclude each other; columns of an alignment have no chromosome
@@ -157,4 +187,8 @@ def _flags(
                 linked |= (sites.chrom[site[:, a]] == sites.chrom[site[:, b]]) & (
                     sites.pos[site[:, a]] == sites.pos[site[:, b]]
                 )
-    return np.where(linked, "linked", np.where(statistics.rare, "rare", "")).astype(object)
+    flags = np.where(statistics.rare, "rare", "").astype(object)
+    if claims is not None:
+        flags[claims.phantom] = "phantom"
+    flags[linked] = "linked"
+    return flags

@@ -14,9 +14,10 @@ from genoattn.features import TokenFeatures
 from genoattn.model.config import ATTENTIONS, TrainConfig, TrainingData
 from genoattn.model.factors import FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.isolated_start import isolated_factors
-from genoattn.model.pair_start import pair_factors
+from genoattn.model.pair_columns import PairColumns, visible_segments
+from genoattn.model.pair_path import PairProblem, believed_factors
 from genoattn.model.readout import Readout
-from genoattn.model.start import Start, additive_start, all_pairs_start
+from genoattn.model.start import Start, additive_start, all_pairs_start, fit_scale
 from genoattn.model.training import Penalties
 from genoattn.tokens import Vocabulary
 
@@ -199,15 +200,27 @@ def _sparse_readout(scene: _Scene, features: TokenFeatures | None) -> InitialRea
 
 def _score_factors(scene: _Scene) -> dict[int, np.ndarray]:
     """Sparse factors of every order from 2 up, per standardised column."""
-    columns, residual, data = scene.columns, scene.residual, scene.data
+    columns, residual = scene.columns, scene.residual
     site, config = scene.vocabulary.site, scene.config
     factors: dict[int, np.ndarray] = {}
     if config.order >= 2:
-        factors[2] = pair_factors(columns, data.phenotype, residual, data.covariates, site, config.rank)
+        factors[2] = _pair_factors(scene)
     for order in range(3, config.order + 1):
         factors[order], n = isolated_factors(columns, residual, site, order, config.rank)
         if n < len(site):
             _log.info("order %d: scored terms of the %d of %d columns with strong pairs", order, n, len(site))
+    return factors
+
+
+def _pair_factors(scene: _Scene) -> np.ndarray:
+    """Factors of pairs that predict samples they were not found in, scaled to the residual."""
+    data, config, site = scene.data, scene.config, scene.vocabulary.site
+    segment = np.zeros(len(site), dtype=np.int64) if data.chromosome is None else data.chromosome[site]
+    pairs = PairColumns(scene.columns, site, segment, visible_segments(segment))
+    problem = PairProblem(pairs, data.phenotype, data.covariates, scene.start.ridge, config.rank)
+    shapes, slope = believed_factors(problem, scene.residual, config.seed)
+    factors = fit_scale(scene.columns, scene.residual, list(shapes), 2)
+    factors[:, 0] *= slope
     return factors
 
 

@@ -58,28 +58,53 @@ def additive_start(
     -------
     A start without factors, and the residuals, shape (n_samples,).
     """
-    n = len(phenotype)
-    fixed = np.column_stack([np.ones(n), covariates])
-    q, _ = np.linalg.qr(fixed)
-    y = phenotype - q @ (q.T @ phenotype)
-    a = columns - q @ (q.T @ columns)
-    value, vector = np.linalg.eigh(a @ a.T if a.shape[1] > n else a.T @ a)
-    keep = value > 1e-9 * max(value[-1], 1e-300)
-    value, vector = value[keep], vector[:, keep]
-    left = vector if a.shape[1] > n else a @ (vector / np.sqrt(value))
-    projected = left.T @ y
-    outside = float(y @ y - projected @ projected)
-    penalties = np.geomspace(1e-3, 1e3, 61) * n
-    shrink = penalties[:, None] / (value + penalties[:, None])
-    gcv = ((shrink * projected) ** 2).sum(axis=1) + max(outside, 0.0)
-    freedom = n - q.shape[1] - (1 - shrink).sum(axis=1)
-    penalty = penalties[np.argmin(gcv / freedom**2)]
-    additive = a.T @ (left @ (projected / (value + penalty))) if len(value) else np.zeros(a.shape[1])
-    residual = y - a @ additive
+    fixed = np.column_stack([np.ones(len(phenotype)), covariates])
+    ridge = RidgeRegression(columns, fixed)
+    penalty, additive, residual = ridge.fit(phenotype)
     fixed_effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=None)[0]
-    degrees = max(n - q.shape[1] - float((value / (value + penalty)).sum()), 1.0)
-    noise = float(np.sqrt(residual @ residual / degrees))
-    return Start(float(fixed_effect[0]), fixed_effect[1:], additive, float(penalty / n), noise, {}), residual
+    noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
+    strength = float(penalty / len(phenotype))
+    return Start(float(fixed_effect[0]), fixed_effect[1:], additive, strength, noise, {}), residual
+
+
+class RidgeRegression:
+    """Ridge regression of any phenotype on one set of columns, fixed effects unpenalised.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    fixed
+        Shape (n_samples, n_fixed), with an intercept.
+    """
+
+    def __init__(self, columns: np.ndarray, fixed: np.ndarray) -> None:
+        n = len(columns)
+        self._q, _ = np.linalg.qr(fixed)
+        self._a = a = columns - self._q @ (self._q.T @ columns)
+        value, vector = np.linalg.eigh(a @ a.T if a.shape[1] > n else a.T @ a)
+        keep = value > 1e-9 * max(value[-1], 1e-300)
+        self._value, vector = value[keep], vector[:, keep]
+        self._left = vector if a.shape[1] > n else a @ (vector / np.sqrt(self._value))
+
+    def fit(self, phenotype: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Penalty by generalised cross-validation, coefficients (n_columns,) and residuals (n_samples,)."""
+        n, q, value = len(phenotype), self._q, self._value
+        y = phenotype - q @ (q.T @ phenotype)
+        projected = self._left.T @ y
+        outside = float(y @ y - projected @ projected)
+        penalties = np.geomspace(1e-3, 1e3, 61) * n
+        shrink = penalties[:, None] / (value + penalties[:, None])
+        gcv = ((shrink * projected) ** 2).sum(axis=1) + max(outside, 0.0)
+        freedom = n - q.shape[1] - (1 - shrink).sum(axis=1)
+        penalty = float(penalties[np.argmin(gcv / freedom**2)])
+        effect = self._a.T @ (self._left @ (projected / (value + penalty)))
+        return penalty, effect, y - self._a @ effect
+
+    def degrees(self, penalty: float) -> float:
+        """Residual degrees of freedom, 1 at least."""
+        used = float((self._value / (self._value + penalty)).sum())
+        return max(len(self._a) - self._q.shape[1] - used, 1.0)
 
 
 def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:

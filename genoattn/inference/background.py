@@ -1,0 +1,122 @@
+"""What must be out of a phenotype before interactions are tested: structure, and the additive genome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.linalg import svds
+from scipy.stats import norm, rankdata
+
+from genoattn.model.start import RidgeRegression
+
+_PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
+_WINDOW = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Residuals of a phenotype, and the fixed effects to test beside.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    covariates
+        Shape (n_samples, n_covariates): those of the cohort and its principal components.
+    phenotype
+        Shape (n_samples,), less what intercept and the cohort's covariates explain.
+    residuals
+        Shape (n_samples, n_versions): what ridge regression on all columns leaves of the phenotype, and
+        of its rank-normalised values. A pair must stand out in each.
+    """
+
+    columns: np.ndarray
+    covariates: np.ndarray
+    phenotype: np.ndarray
+    residuals: np.ndarray
+
+    @property
+    def basis(self) -> np.ndarray:
+        """Orthonormal basis of intercept and covariates: shape (n_samples, 1 + n_covariates)."""
+        return np.linalg.qr(np.column_stack([np.ones(len(self.columns)), self.covariates]))[0]
+
+
+def remove_background(
+    columns: np.ndarray,
+    phenotype: np.ndarray,
+    covariates: np.ndarray,
+    chromosome: np.ndarray,
+    binary: bool,
+    n_components: int = 4,
+) -> Background:
+    """Principal components and the additive genome, taken out of a phenotype.
+
+    Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
+    sites significant in a plain scan. The components take out the first; for the second a pair has to be
+    seen in the phenotype and in its normal scores as well, which undo any monotone curve.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    phenotype
+        Shape (n_samples,).
+    covariates
+        Shape (n_samples, n_covariates).
+    chromosome
+        Shape (n_columns,), from 0.
+    binary
+        Whether the phenotype is 0 or 1, and has no ranks.
+    n_components
+        Principal components of the pruned columns.
+    """
+    fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
+    every = np.column_stack([np.ones(len(phenotype)), fixed])
+    ridge = RidgeRegression(columns, every)
+    versions = [phenotype] if binary else [phenotype, normal_scores(phenotype)]
+    own = np.column_stack([np.ones(len(phenotype)), covariates])
+    left = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
+    return Background(columns, fixed, left, np.column_stack([ridge.fit(y)[2] for y in versions]))
+
+
+def normal_scores(values: np.ndarray) -> np.ndarray:
+    """Ranks turned into quantiles of the normal distribution (Blom 1958): shape (n_samples,)."""
+    return norm.ppf((rankdata(values) - 0.375) / (len(values) + 0.25))
+
+
+def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_components: int) -> np.ndarray:
+    """Leading left singular vectors of columns pruned of linkage, of unit variance.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    chromosome
+        Shape (n_columns,).
+    n_components
+        At most so many; fewer where there are too few columns.
+
+    Returns
+    -------
+    Shape (n_samples, n_components).
+    """
+    pruned = columns[:, unlinked_columns(columns, chromosome)]
+    k = min(n_components, min(pruned.shape) - 1)
+    if k < 1:
+        return np.zeros((len(columns), 0))
+    start = np.ones(min(pruned.shape))
+    left = svds(pruned, k=k, v0=start, return_singular_vectors="u")[0]
+    left = left - left.mean(axis=0)
+    return left / np.maximum(left.std(axis=0), 1e-300)
+
+
+def unlinked_columns(columns: np.ndarray, chromosome: np.ndarray) -> np.ndarray:
+    """Ascending indices of columns whose r2 with the 50 kept before them is below 0.2."""
+    kept: list[int] = []
+    for j in range(columns.shape[1]):
+        near = [k for k in kept[-_WINDOW:] if chromosome[k] == chromosome[j]]
+        r2 = (columns[:, near].T @ columns[:, j] / len(columns)) ** 2
+        if not near or r2.max() < _PRUNED:
+            kept.append(j)
+    return np.array(kept, dtype=np.int64)

@@ -1,0 +1,302 @@
+"""Discovery in a cohort: pairs ranked, signals claimed, phantoms flagged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from genoattn.cohort import Cohort, Sites
+from genoattn.errors import InputError
+from genoattn.inference.background import Background, remove_background
+from genoattn.inference.phantom import survival
+from genoattn.inference.ranking import rank_pairs
+from genoattn.inference.signals import Candidates, Signal, find_signals
+from genoattn.inference.stability import half_sample_stability
+from genoattn.inference.tested import LINKED_R2, SiteMap
+from genoattn.inference.weights import PairWeights, cross_fitted_weights
+from genoattn.interactions.extract import Claims
+from genoattn.model.pair_columns import PairColumns, visible_segments
+from genoattn.model.pair_start import find_seeds, pair_factors
+from genoattn.scan.regression.pairs import score_matrix
+from genoattn.tokens import build_vocabulary
+
+PHANTOM = 0.6  # share of its t that a signal must keep beside the local additive variation
+_LEAST = 2.0  # |t| of a candidate
+_LISTED = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Discovery:
+    """What a cohort says about its pairs of sites.
+
+    Parameters
+    ----------
+    signals
+        One row a signal, by ascending p-value over weight: see :func:`signal_frame`.
+    ranking
+        One row a pair, the likeliest to interact first: ``site_1``, ``site_2`` and ``probability``.
+    found
+        The signals in terms of columns.
+    n_tests
+        Pairs tested.
+    alpha
+        The false discovery rate at which signals are claimed.
+    stability
+        How often halves of the samples choose each pair, if asked for.
+    """
+
+    signals: pd.DataFrame
+    ranking: pd.DataFrame
+    found: tuple[Signal, ...]
+    n_tests: int
+    alpha: float
+    stability: pd.DataFrame | None = None
+
+    @property
+    def claimed(self) -> pd.DataFrame:
+        """The signals with q at most ``alpha`` that are no phantoms."""
+        s = self.signals
+        return s[(s["q_value"] <= self.alpha) & (s["flag"] != "phantom")]
+
+    def claims(self, terms: np.ndarray) -> Claims:
+        """What the signals say of pairs of columns (n_terms, 2), ascending."""
+        value: dict[tuple[int, int], tuple[float, bool]] = {}
+        for signal, flag in zip(reversed(self.found), reversed(self.signals["flag"].tolist()), strict=True):
+            for i, j in signal.members.tolist():
+                value[i, j] = signal.q_value, flag == "phantom"
+        rows = [value.get((i, j), (1.0, False)) for i, j in terms.tolist()]
+        return Claims(np.array([q for q, _ in rows], dtype=float), np.array([f for _, f in rows], dtype=bool))
+
+    def files(self) -> dict[str, pd.DataFrame]:
+        """The tables of an output folder, by file name."""
+        tables = {"signals.tsv": self.signals, "ranking.tsv": self.ranking}
+        return tables if self.stability is None else {**tables, "stability.tsv": self.stability}
+
+    def leads(self) -> np.ndarray:
+        """Lead pairs of the signals that pass, as columns: shape (n_signals, 2)."""
+        passing = [s.lead for s in self.found if s.q_value <= self.alpha]
+        return np.array(passing, dtype=np.int64).reshape(-1, 2)
+
+    def summary(self, n: int = 10) -> str:
+        """A readable account: signals claimed, and the first rows."""
+        s = self.signals
+        passing = s[s["q_value"] <= self.alpha]
+        phantoms = int((passing["flag"] == "phantom").sum())
+        lines = [
+            f"Signals at a false discovery rate of {self.alpha:g}, of {self.n_tests:,} pairs tested: "
+            f"{len(passing) - phantoms}" + (f", and {phantoms} phantoms" if phantoms else "")
+        ]
+        if len(passing) and n:
+            shown = passing.head(n)[
+                ["site_1", "site_2", "t", "p_value", "q_value", "n_pairs", "n_credible", "flag"]
+            ]
+            text = shown.to_string(
+                index=False,
+                formatters={
+                    "t": "{:.2f}".format,
+                    "p_value": "{:.2g}".format,
+                    "q_value": "{:.2g}".format,
+                },
+            )
+            lines += ["", text]
+        return "\n".join(lines)
+
+
+def discover(
+    cohort: Cohort,
+    *,
+    alpha: float = 0.05,
+    seed: int = 0,
+    max_rank: int = 32,
+    weighted: bool = True,
+    halves: int = 0,
+) -> Discovery:
+    """Rank all pairs of sites of a cohort of genotypes, and claim those that pass a false discovery rate.
+
+    The guarantee, and what it assumes, is that of :func:`genoattn.inference.signals.find_signals`; that of
+    the weights, of :func:`genoattn.inference.weights.cross_fitted_weights`. Pairs of a chromosome less than
+    1 Mb apart are not tested.
+
+    Parameters
+    ----------
+    cohort
+        Genotypes with a phenotype.
+    alpha
+        False discovery rate.
+    seed
+        Of the folds of the weights, and of the halves.
+    max_rank
+        Most factors.
+    weighted
+        Whether structure seen in other chromosomes lowers the bar of a pair.
+    halves
+        Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
+
+    Raises
+    ------
+    InputError
+        Where there is no phenotype, or the sites have no chromosomes.
+    """
+    phenotype = cohort.phenotype
+    if phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    if not can_discover(cohort):
+        raise InputError(
+            "discovery needs genotypes of two sites or more on different chromosomes, or 1 Mb apart; "
+            "fit an alignment instead"
+        )
+    vocabulary = build_vocabulary(cohort, "dosage")
+    scale = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
+    columns = vocabulary.columns(cohort.calls) / scale
+    covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
+    return discover_pairs(
+        cohort.sites,
+        vocabulary.site,
+        columns,
+        scale,
+        phenotype.values,
+        covariates,
+        phenotype.binary,
+        seed=seed,
+        alpha=alpha,
+        max_rank=max_rank,
+        weighted=weighted,
+        halves=halves,
+    )
+
+
+def can_discover(cohort: Cohort) -> bool:
+    """Whether any pair of a cohort's sites is tested: genotypes, far enough apart."""
+    far = cohort.kind == "genotype" and cohort.n_sites >= 2
+    return far and SiteMap.of(cohort.sites, np.arange(cohort.n_sites)).n_far() > 0
+
+
+def discover_pairs(
+    sites: Sites,
+    site: np.ndarray,
+    columns: np.ndarray,
+    scale: np.ndarray,
+    phenotype: np.ndarray,
+    covariates: np.ndarray,
+    binary: bool,
+    seed: int = 0,
+    alpha: float = 0.05,
+    max_rank: int = 32,
+    weighted: bool = True,
+    halves: int = 0,
+) -> Discovery:
+    """:func:`discover` on arrays.
+
+    Parameters
+    ----------
+    sites
+        Where they lie; with chromosomes.
+    site
+        Shape (n_columns,), the site of each column.
+    columns
+        Shape (n_samples, n_columns), standardised.
+    scale
+        Shape (n_columns,), the standard deviation of each column's dosage.
+    phenotype
+        Shape (n_samples,).
+    covariates
+        Shape (n_samples, n_covariates).
+    binary
+        Whether the phenotype is 0 or 1.
+    seed
+        Of the folds of the weights.
+    alpha
+        False discovery rate.
+    max_rank
+        Most factors.
+    weighted
+        Whether structure seen in other chromosomes lowers the bar of a pair.
+    halves
+        Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
+    """
+    where = SiteMap.of(sites, site)
+    background = remove_background(columns, phenotype, covariates, where.chromosome, binary)
+    score = score_matrix(columns, background.residuals, background.covariates, site, _LEAST)
+    pair, t = _far_pairs(score, columns, where)
+    n_tests = max(where.n_far(), 1)
+    pairs = PairColumns(columns, site, where.chromosome, visible_segments(where.chromosome))
+    kept = sparse.coo_array((t, (pair[:, 0], pair[:, 1])), shape=score.shape).tocsr()
+    seeds = find_seeds(kept, n_tests)
+    residual = background.residuals[:, -1]
+    weights: PairWeights | None = None
+    if weighted and where.n_chromosomes >= 3:
+        weights = cross_fitted_weights(pairs, seeds, residual, where, max_rank, seed)
+    signals = find_signals(background, Candidates(pair, t, n_tests), weights, where, alpha)
+    factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
+    ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], seeds.pair, seeds.strength, n_tests)
+    stability = None
+    if halves:
+        stable = half_sample_stability(pairs, phenotype, background.covariates, halves, seed, max_rank)
+        stability = stable.frame(sites, site, scale)
+    return Discovery(
+        signal_frame(signals, background, where, sites, site, alpha),
+        _ranking_frame(ranked[:_LISTED], odds[:_LISTED], sites, site),
+        tuple(signals),
+        n_tests,
+        alpha,
+        stability,
+    )
+
+
+def _far_pairs(score: sparse.csr_array, columns: np.ndarray, where: SiteMap) -> tuple[np.ndarray, np.ndarray]:
+    """Scored pairs that are tested: on different chromosomes, or 1 Mb apart and not in linkage."""
+    upper = sparse.triu(score, 1).tocoo()
+    first, second = (c.astype(np.int64) for c in upper.coords)
+    keep = where.are_far(first, second)
+    same = np.flatnonzero(keep & (where.chromosome[first] == where.chromosome[second]))
+    for start in range(0, len(same), 4096):
+        k = same[start : start + 4096]
+        r2 = (np.einsum("sp,sp->p", columns[:, first[k]], columns[:, second[k]]) / len(columns)) ** 2
+        keep[k] = r2 < LINKED_R2
+    return np.stack([first[keep], second[keep]], axis=1), upper.data[keep]
+
+
+def signal_frame(
+    signals: list[Signal],
+    background: Background,
+    where: SiteMap,
+    sites: Sites,
+    site: np.ndarray,
+    alpha: float,
+) -> pd.DataFrame:
+    """Signals as a table.
+
+    Returns
+    -------
+    ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; its ``t``,
+    ``p_value``, ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set with
+    posteriors, and how many it holds; ``survival``, the share of t left beside the additive variation around
+    both sites; and ``flag``, ``phantom`` where that is less than 0.6.
+    """
+    rows = []
+    for s in signals:
+        left = survival(background, s.lead, where) if s.q_value <= alpha else np.nan
+        row: dict[str, object] = {}
+        for k, column in enumerate(s.lead, 1):
+            at = site[column]
+            row |= {f"site_{k}": sites.ids[at], f"chrom_{k}": sites.chrom[at], f"pos_{k}": int(sites.pos[at])}
+        named = [
+            f"{sites.ids[site[i]]} x {sites.ids[site[j]]} ({p:.2f})"
+            for (i, j), p in zip(s.credible, s.posterior, strict=True)
+        ]
+        row |= {"t": s.t, "p_value": s.p_value, "weight": s.weight, "q_value": s.q_value}
+        row |= {"n_pairs": len(s.members), "n_credible": len(s.credible), "credible": "; ".join(named)}
+        rows.append(row | {"survival": left, "flag": "phantom" if left < PHANTOM else ""})
+    names = [f"{n}_{k}" for k in (1, 2) for n in ("site", "chrom", "pos")]
+    names += ["t", "p_value", "weight", "q_value", "n_pairs", "n_credible", "credible", "survival", "flag"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _ranking_frame(pair: np.ndarray, odds: np.ndarray, sites: Sites, site: np.ndarray) -> pd.DataFrame:
+    probability = np.array([1 / (1 + exp(-min(max(o, -700.0), 700.0))) for o in odds])
+    ids = sites.ids[site[pair]]
+    return pd.DataFrame({"site_1": ids[:, 0], "site_2": ids[:, 1], "probability": probability})

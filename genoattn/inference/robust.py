@@ -1,0 +1,80 @@
+"""Tests of a few products that hold where the noise is uneven."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import t as t_distribution
+
+
+def robust_p_value(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray) -> float:
+    """The largest p-value of a predictor over versions of a phenotype and over two standard errors.
+
+    One standard error is that of least squares, the other the HC3 sandwich (MacKinnon & White 1985), which
+    holds where the variance depends on the genotype.
+
+    Parameters
+    ----------
+    predictor
+        Shape (n_samples,).
+    beside
+        Shape (n_samples, n_others), the intercept among them; redundant columns do no harm.
+    versions
+        Shape (n_samples, n_versions).
+
+    Returns
+    -------
+    The two-sided p-value; 1 where the versions disagree in sign, or the predictor adds nothing to the others.
+    """
+    basis = orthonormal_basis(beside)
+    pure = predictor - basis @ (basis.T @ predictor)
+    length = float(np.linalg.norm(pure))
+    df = len(predictor) - basis.shape[1] - 1
+    if df < 1 or length < 1e-6 * max(float(np.linalg.norm(predictor)), 1e-300):
+        return 1.0
+    pure /= length
+    leverage = np.minimum((basis**2).sum(axis=1) + pure**2, 0.99)
+    smallest, signs = np.inf, set()
+    for y in versions.T:
+        left = y - basis @ (basis.T @ y)
+        estimate = float(pure @ left)
+        left = left - pure * estimate
+        plain = np.sqrt(left @ left / df)
+        sandwich = np.sqrt(((pure * left / (1 - leverage)) ** 2).sum())
+        smallest = min(smallest, abs(estimate) / max(plain, sandwich, 1e-300))
+        signs.add(np.sign(estimate))
+    return 1.0 if len(signs) > 1 else float(2 * t_distribution.sf(smallest, df))
+
+
+def orthonormal_basis(columns: np.ndarray) -> np.ndarray:
+    """Orthonormal basis of the span of columns (n_samples, n_columns), redundant ones among them or not."""
+    length = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+    u, size, _ = np.linalg.svd(columns / length, full_matrices=False)
+    out: np.ndarray = u[:, size > 1e-8 * max(float(size[0]), 1e-300)]
+    return out
+
+
+def pair_t(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """t of the product of each pair against ``rest``, beside both columns and a mean: shape (n_pairs,)."""
+    n = len(rest)
+    y = rest - rest.mean()
+    out = np.zeros(len(pairs))
+    for start in range(0, len(pairs), 1024):
+        chosen = pairs[start : start + 1024]
+        a, b = columns[:, chosen[:, 0]], columns[:, chosen[:, 1]]
+        a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+        aa, ab = (a * a).sum(axis=0), (a * b).sum(axis=0)
+        other = b - a * (ab / aa)
+        oo = np.maximum((other**2).sum(axis=0), 1e-9 * n)
+        product = a * b
+        product -= product.mean(axis=0)
+        product -= a * ((a * product).sum(axis=0) / aa)
+        product -= other * ((other * product).sum(axis=0) / oo)
+        norm2 = (product**2).sum(axis=0)
+        inner = product.T @ y
+        explained = (a.T @ y) ** 2 / aa + (other.T @ y) ** 2 / oo
+        usable = norm2 > 1e-9 * n
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = y @ y - explained - inner**2 / norm2
+            t = inner / np.sqrt(norm2 * left / (n - 4))
+        out[start : start + 1024] = np.where(usable, t, 0.0)
+    return out

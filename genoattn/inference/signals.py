@@ -1,0 +1,211 @@
+"""Signals: clusters of linked pairs that pass one error rate, each with a lead pair and a credible set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t as t_distribution
+
+from genoattn.inference.background import Background
+from genoattn.inference.robust import pair_t, robust_p_value
+from genoattn.inference.tested import LINKED_R2, SiteMap
+from genoattn.inference.weights import PairWeights
+
+_MOST = 200  # leads looked for; thresholds are those of so many discoveries at most
+_CREDIBLE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A lead pair and the pairs linked to it.
+
+    Parameters
+    ----------
+    lead
+        Column indices, ascending: the likeliest pair.
+    t
+        Of the lead, in the phenotype less the cohort's covariates, beside both columns.
+    p_value
+        Of the pair of the cluster that was tested, in what the additive genome leaves of the phenotype:
+        robust, and beside the signals found before it.
+    weight
+        Of the hypothesis.
+    members
+        Shape (n_members, 2): the candidates linked to the tested pair at both sites, itself among them.
+    credible
+        Shape (n_credible, 2): the fewest members that hold 95 % of the posterior, the likeliest first.
+    posterior
+        Shape (n_credible,).
+    q_value
+        Of the signal among the signals.
+    """
+
+    lead: tuple[int, int]
+    t: float
+    p_value: float
+    weight: float
+    members: np.ndarray
+    credible: np.ndarray
+    posterior: np.ndarray
+    q_value: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pairs of columns with their scores, both in the residual and in its normal scores.
+
+    Parameters
+    ----------
+    pair
+        Shape (n_pairs, 2), ascending column indices, far apart.
+    t
+        Shape (n_pairs,).
+    n_tests
+        Pairs tested in all.
+    """
+
+    pair: np.ndarray
+    t: np.ndarray
+    n_tests: int
+
+
+def find_signals(
+    background: Background,
+    candidates: Candidates,
+    weights: PairWeights | None,
+    where: SiteMap,
+    alpha: float = 0.05,
+) -> list[Signal]:
+    """Signals by ascending weighted p-value, with q-values of the weighted Benjamini-Hochberg procedure.
+
+    Candidates are taken by ascending weighted p-value. One that is linked (r2 of 0.1 or more at both sites)
+    to a lead joins it. Another is tested once more beside the leads before it, and beside their sites where
+    these lie on its own chromosomes, and leads a signal of its own if it still passes: what imperfect linkage
+    carries over from a strong pair is no second signal. The q-value of the k-th lead is its weighted p-value
+    times the number of *all* tests over k, made monotone. Counting a cluster once while paying for every pair
+    is what keeps the rate of false clusters; under the null, and where tests are positively dependent, as
+    those of linked pairs are, the expected share of false signals among those with q at most ``alpha`` is at
+    most ``alpha``. It assumes that samples are exchangeable given covariates and components, and that
+    additive effects between the markers are caught by them.
+
+    Parameters
+    ----------
+    background
+        Residuals and fixed effects.
+    candidates
+        Pairs with their scores.
+    weights
+        Of the hypotheses, mean one; None for one throughout.
+    where
+        Of the columns.
+    alpha
+        Rate for which candidates are looked at; signals with larger q-values are returned too.
+    """
+    basis, versions = background.basis, background.residuals
+    df = len(versions) - basis.shape[1] - 3
+    weight = np.ones(len(candidates.pair)) if weights is None else weights.at(*candidates.pair.T)
+    plain = 2 * t_distribution.sf(np.abs(candidates.t), df) if df > 0 else np.ones(len(weight))
+    limit = min(alpha * _MOST / candidates.n_tests, 1.0)
+    looked_at = np.flatnonzero(plain / np.maximum(weight, 1e-300) <= limit)
+    p = np.array([_robust(background, basis, candidates.pair[k], ()) for k in looked_at])
+    weighted = np.maximum(p, plain[looked_at]) / weight[looked_at]
+    leads: list[Signal] = []
+    given: list[tuple[int, int]] = []
+    for k in np.argsort(weighted, kind="stable"):
+        if weighted[k] > limit or len(leads) == _MOST:
+            break
+        index = looked_at[k]
+        pair = candidates.pair[index]
+        if any(_is_linked(background.columns, where, pair, tested) for tested in given):
+            continue
+        again = weighted[k]
+        if given:
+            again = max(again, _robust(background, basis, pair, tuple(given), where) / weight[index])
+        if again <= limit:
+            given.append((int(pair[0]), int(pair[1])))
+            p_value = min(again * weight[index], 1.0)
+            leads.append(_signal(given[-1], background, candidates, p_value, weight[index], where))
+    return _with_q_values(leads, candidates.n_tests)
+
+
+def _robust(
+    background: Background,
+    basis: np.ndarray,
+    pair: np.ndarray,
+    given: tuple[tuple[int, int], ...],
+    where: SiteMap | None = None,
+) -> float:
+    """Robust p-value of a pair beside its main effects and the pairs ``given``."""
+    x = background.columns
+    beside = [basis, x[:, pair]]
+    for lead in given:
+        beside.append((x[:, lead[0]] * x[:, lead[1]])[:, None])
+        if where is not None and _share_chromosomes(where, pair, lead):
+            beside.append(x[:, list(lead)])
+    return robust_p_value(x[:, pair[0]] * x[:, pair[1]], np.column_stack(beside), background.residuals)
+
+
+def _share_chromosomes(where: SiteMap, pair: np.ndarray, lead: tuple[int, int]) -> bool:
+    c = where.chromosome
+    return sorted((c[pair[0]], c[pair[1]])) == sorted((c[lead[0]], c[lead[1]]))
+
+
+def _is_linked(columns: np.ndarray, where: SiteMap, pair: np.ndarray, lead: tuple[int, int]) -> bool:
+    """Whether a pair is linked to a lead at both sites, either way round."""
+    n, c = len(columns), where.chromosome
+    for a, b in (lead, lead[::-1]):
+        if c[pair[0]] == c[a] and c[pair[1]] == c[b]:
+            r2 = [(columns[:, u] @ columns[:, v] / n) ** 2 for u, v in ((pair[0], a), (pair[1], b))]
+            if min(r2) >= LINKED_R2:
+                return True
+    return False
+
+
+def _signal(
+    tested: tuple[int, int],
+    background: Background,
+    candidates: Candidates,
+    p_value: float,
+    weight: float,
+    where: SiteMap,
+) -> Signal:
+    """The candidates linked to a tested pair as one signal, led by the likeliest of them.
+
+    Which pair of a cluster it is, is asked of the phenotype itself: ridge regression smears the main effects
+    of an interaction over linked columns, and with them some of the interaction.
+    """
+    columns, n, c = background.columns, len(background.columns), where.chromosome
+    r2 = [(columns.T @ columns[:, k] / n) ** 2 * (c == c[k]) for k in tested]
+    i, j = candidates.pair.T
+    linked = ((r2[0][i] >= LINKED_R2) & (r2[1][j] >= LINKED_R2)) | (
+        (r2[0][j] >= LINKED_R2) & (r2[1][i] >= LINKED_R2)
+    )
+    linked |= (i == tested[0]) & (j == tested[1])
+    members = candidates.pair[linked]
+    t = pair_t(columns, members, background.phenotype)
+    order = np.argsort(-np.abs(t), kind="stable")
+    posterior = np.exp((t[order] ** 2 - t[order[0]] ** 2) / 2)
+    posterior /= posterior.sum()
+    number = int(np.searchsorted(np.cumsum(posterior), _CREDIBLE)) + 1
+    first, second = members[order[0]].tolist()
+    return Signal(
+        (first, second),
+        float(t[order[0]]),
+        float(p_value),
+        float(weight),
+        members,
+        members[order[:number]],
+        posterior[:number],
+    )
+
+
+def _with_q_values(leads: list[Signal], n_tests: int) -> list[Signal]:
+    """The leads by ascending weighted p-value, with q-values among them."""
+    leads = sorted(leads, key=lambda s: s.p_value / s.weight)
+    smallest, out = 1.0, []
+    for k in range(len(leads), 0, -1):
+        signal = leads[k - 1]
+        smallest = min(smallest, signal.p_value / signal.weight * n_tests / k)
+        out.append(replace(signal, q_value=smallest))
+    return out[::-1]
