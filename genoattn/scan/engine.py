@@ -10,13 +10,13 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from genoattn.scan.design import Design
 from genoattn.scan.logistic.pair_tests import score_margin
 from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_tile
 from genoattn.scan.regression.exact import PairTests, regress_pairs
 from genoattn.scan.regression.genotypic import check_genotypic, genotypic_tile
+from genoattn.scan.regression.tails import normal_critical, t_critical
 from genoattn.scan.scope import Scope
 from genoattn.scan.screening.products import Int8, Products, one_thread_each
 from genoattn.scan.screening.screen import Screen
@@ -212,11 +212,11 @@ class Engine:
 def critical_value(design: Design, p_value: float) -> float:
     """Smallest |z| (binary), or smallest |correlation| beside all else, with at most this two-sided p."""
     if design.binary:
-        return float(-ndtri(p_value / 2))
+        return normal_critical(p_value)
     df = design.n_samples - design.n_fixed - 3
     if df <= 0:
         return 0.0
-    t = -stdtrit(df, p_value / 2)
+    t = t_critical(p_value, df)
     return float(t / np.sqrt(df + t**2)) * (1 - 1e-9)
 
 

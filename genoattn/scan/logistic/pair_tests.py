@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design, fixed_basis
 from genoattn.scan.regression.exact import PairTests
+from genoattn.scan.regression.tails import normal_critical, normal_p_value
 
 if TYPE_CHECKING:
     from genoattn.scan.logistic.rows import Subjects
@@ -84,7 +84,7 @@ def logistic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray, thresho
 
     subjects = subjects_of(design, trait)
     pays = subjects.fixed.shape[1] == design.n_samples > _COARSE_FROM * _COARSE_GROUPS
-    critical = float(-ndtri(threshold / 2)) if pays else 0.0
+    critical = normal_critical(threshold) if pays else 0.0
     coarse = coarse_subjects(design, trait, subjects)
     out = test_pairs(subjects, coarse, critical, np.ascontiguousarray(pairs, dtype=np.int64)).T
     beta, se, ratio, n, cases, r2 = out
@@ -93,7 +93,7 @@ def logistic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray, thresho
         null = -2 * n * (rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
         explained = ratio / null
     statistic = np.sign(beta) * np.sqrt(ratio)
-    return PairTests(beta, se, statistic, 2 * ndtr(-np.abs(statistic)), n.astype(np.int64), r2, explained)
+    return PairTests(beta, se, statistic, normal_p_value(statistic), n.astype(np.int64), r2, explained)
 
 
 def score_margin(design: Design, threshold: float) -> np.ndarray:
@@ -122,7 +122,7 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
     """
     mu_spread = np.sqrt(np.maximum(1 - 4 * design.weight, 0))  # |1 - 2 mu|, as w = mu (1 - mu)
     kappa = float(design.weight @ mu_spread / design.total)
-    critical = float(-ndtri(threshold / 2))
+    critical = normal_critical(threshold)
     curved = (0.12 + 0.15 * kappa) * max(1.0, critical / 3.5)
     main = np.abs(design.columns.with_trait) * design.trait_norm / np.sqrt(design.total)
     return 0.5 * curved + (0.5 + kappa) * main

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from genoattn.scan.design import Design
 from genoattn.scan.regression.elimination import (
@@ -32,6 +31,7 @@ from genoattn.scan.regression.genotype_sums import (
     genotype_sums,
     multiplied_sums,
 )
+from genoattn.scan.regression.tails import t_critical
 
 _ROWS = 256  # of a tile at a time, whose arrays stay in the cache
 _OPERAND_BYTES = 96e6  # of the columns of a tile at a time
@@ -231,7 +231,7 @@ def column_r2(design: Design, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
 
 def _share(threshold: float, df: int) -> float:
     """Smallest squared partial correlation that may have at most this p-value."""
-    t2 = stdtrit(df, threshold / 2) ** 2
+    t2 = t_critical(threshold, df) ** 2
     return float(t2 / (df + t2)) * (1 - 1e-9)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.special import stdtr
 
 from genoattn.scan.design import Design
+from genoattn.scan.regression.tails import t_p_value
 
 _BLOCK_BYTES = 32e6
 # Squared length, relative to its own, of what other predictors leave of one that can still be tested.
@@ -65,11 +65,6 @@ class PairTests:
     @property
     def testable(self) -> np.ndarray:
         return np.isfinite(self.p_value)
-
-
-def t_p_value(t: np.ndarray, df: np.ndarray | float) -> np.ndarray:
-    """Two-sided p of t; accurate far into the tail."""
-    return 2 * stdtr(df, -np.abs(t))
 
 
 def regress_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:

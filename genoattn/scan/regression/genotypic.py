@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design
@@ -74,6 +73,8 @@ def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> Pai
     a pair cannot be tested, and ``explained`` what the products add to R2 (binary: to McFadden's).
     ``coefficient`` and ``se`` are those of the product of dosages in the additive test, for the direction.
     """
+    from scipy.special import chdtrc, fdtrc  # a tenth of a second, which other scans need not wait for
+
     pairs = np.ascontiguousarray(pairs, dtype=np.int64).reshape(-1, 2)
     if design.binary:
         statistic, df, null, n = likelihood_ratios(design, trait, pairs)
@@ -209,6 +210,8 @@ def _count_tables(left: _Side, right: _Side, out: np.ndarray) -> None:
 
 def _critical(design: Design, threshold: float) -> np.ndarray:
     """Smallest ``share`` that may pass, by the degrees of freedom of both sites and of the products."""
+    from scipy.special import chdtri, fdtri
+
     out = np.zeros((N_MAIN + 1, N_PRODUCTS + 1))
     for main in range(N_MAIN + 1):
         for df in range(1, N_PRODUCTS + 1):

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from genoattn.scan.regression.dense import Block
 
 _ROWS = 128  # of a tile at a time, whose arrays stay in the cache
@@ -146,6 +147,8 @@ def score_matrix(
     -------
     Symmetric, shape (n_columns, n_columns), holding the t that is nearest to zero among the phenotypes.
     """
+    from scipy import sparse
+
     from genoattn.scan.regression.elimination import agreed
 
     rows, cols, values = [], [], []

@@ -11,9 +11,9 @@ import threading
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from genoattn.scan.design import Design
+from genoattn.scan.regression.tails import normal_critical, t_critical
 from genoattn.scan.screening.bits import pack_planes
 from genoattn.scan.screening.products import Float32, summing_error
 from genoattn.scan.triples.kernel import screen_rows
@@ -55,7 +55,7 @@ def critical_square(design: Design, p_value: float) -> float:
     df = design.n_samples - design.n_fixed - N_LOWER - 1
     if df <= 0:
         return 0.0
-    t = stdtrit(df, p_value / 2)
+    t = t_critical(p_value, df)
     return float(t**2 / (df + t**2))
 
 
@@ -213,7 +213,7 @@ class ScoreScreen:
 
     def __init__(self, design: Design, scope: TripleScope, p_value: float) -> None:
         self.scope = scope
-        self._critical = np.float32(ndtri(p_value / 2) ** 2)
+        self._critical = np.float32(normal_critical(p_value) ** 2)
         values = design.values(scope.columns).astype(np.float32)
         self._values, self._squares = _Products(scope, values), _Products(scope, np.square(values))
         self._y = design.trait * (np.sqrt(design.total) / design.trait_norm)
