@@ -1,0 +1,108 @@
+"""Intervals of coefficients: their arithmetic, what is written, and what they cover."""
+
+from itertools import combinations
+
+import numpy as np
+import oracles
+import pandas as pd
+import pytest
+from scipy import stats
+from test_ladder import landscape
+
+import genoattn
+from genoattn.interactions.expansion import Expansion, Factors
+from genoattn.interactions.extract import readout_factors
+from genoattn.interactions.intervals import coefficient_intervals
+from genoattn.model.config import TrainConfig, TrainingData
+from genoattn.model.ensemble import train_ensemble
+from genoattn.model.split import Split
+from genoattn.model.train import train_readout
+from genoattn.tokens import build_vocabulary
+
+
+def test_spread_of_members_by_hand():
+    calls = np.array([[0, 0], [1, 1], [0, 1], [1, 0]], dtype=np.int8)
+    cohort = oracles.make_cohort(calls, (2, 2), "sequence")
+    v = build_vocabulary(cohort, "sequence")
+
+    def model(effect):
+        return Factors(v, 0.0, np.array([-effect, effect, 0, 0]), {}, {})
+
+    members = [model(e) for e in (1.0, 2.0, 3.0)]
+    found = coefficient_intervals(
+        Expansion(model(5.0), "zero-sum"), cohort.sites, {1: np.array([[1]])}, members
+    )
+    row = found.iloc[0]
+    assert (row["order"], row["site_1"], row["state_1"]) == (1, "s0", "C")
+    assert row["coefficient"] == pytest.approx(5)
+    assert row["sd"] == pytest.approx(1)  # of 1, 2, 3
+    assert row["upper"] - 5 == pytest.approx(stats.t.ppf(0.95, 2))
+    assert 5 - row["lower"] == pytest.approx(2.919986)
+
+
+@pytest.mark.parametrize("start", ["kernel", "random"])
+def test_fit_writes_an_interval_for_every_term(start, tmp_path):
+    cohort = landscape(2, 250)
+    result = genoattn.fit(
+        cohort, order=2, start=start, rank=4, max_epochs=30, device="cpu", ensemble=2, gauge="zero-sum"
+    )
+    result.save(tmp_path / "out")
+    written = pd.read_csv(tmp_path / "out" / "intervals.tsv", sep="\t", keep_default_na=False)
+    rows = result.table.frame[result.table.frame["order"] >= 1]
+    assert len(written) == len(rows)
+    keys = ["site_1", "state_1", "site_2", "state_2"]
+    both = written.merge(rows, on=keys, suffixes=("", "_table"))
+    assert len(both) == len(rows)
+    np.testing.assert_allclose(
+        both["coefficient"].astype(float), both["coefficient_table"], rtol=1e-4, atol=1e-8
+    )
+    assert (written["lower"] < written["upper"]).all()
+
+
+def test_no_ensemble_no_intervals_for_dense_factors():
+    result = genoattn.fit(landscape(1, 100), start="random", rank=2, max_epochs=2, device="cpu")
+    assert result.intervals is None
+
+
+def dense_landscape(seed, n_samples, noise):
+    """Random effects of every order up to 3, four states at six sites."""
+    rng = np.random.default_rng(seed)
+    n_sites, states = 6, 4
+    grid = np.zeros((states,) * n_sites)
+    for order, share in ((1, 0.5), (2, 0.35), (3, 0.15)):
+        sets = list(combinations(range(n_sites), order))
+        for chosen in sets:
+            effect = rng.normal(size=(states,) * order)
+            for axis in range(order):
+                effect = effect - effect.mean(axis=axis, keepdims=True)
+            effect *= np.sqrt(share / len(sets)) / effect.std()
+            grid = grid + effect.reshape([states if k in chosen else 1 for k in range(n_sites)])
+    everyone = oracles.all_calls((states,) * n_sites)
+    index = rng.permutation(len(everyone))[:n_samples]
+    return rng, grid, everyone[index], grid.reshape(-1)[index] + rng.normal(0, np.sqrt(noise), n_samples)
+
+
+@pytest.mark.validation
+def test_ensemble_intervals_of_dense_factors_cover_the_truth():
+    covered = []
+    for seed in (0, 1):
+        rng, grid, calls, y = dense_landscape(seed, 2000, 0.1)
+        v = build_vocabulary(oracles.make_cohort(calls, (4,) * 6, "sequence"), "sequence")
+        data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
+        split = Split(np.arange(250, 2000), np.arange(250), np.zeros(0, dtype=np.int64))
+        config = TrainConfig(order=3, start="random", device="cpu")
+        main = readout_factors(train_readout(v, data, split, config)[0], v)
+        members = [readout_factors(r, v) for r in train_ensemble(v, data, split, config, 6)]
+        half = [np.full(4, 0.25)] * 6
+        for order in (2, 3):
+            columns = np.array(
+                [c for c in combinations(range(24), order) if len(set(v.site[list(c)])) == order]
+            )
+            columns = columns[rng.permutation(len(columns))[:150]]
+            found = coefficient_intervals(
+                Expansion(main, "zero-sum"), oracles.make_cohort(calls, (4,) * 6, "sequence").sites,
+                {order: columns}, members,
+            )  # fmt: skip
+            truth = [oracles.project(grid, half, tuple(v.site[c]), tuple(v.state[c])) for c in columns]
+            covered += ((found["lower"] < truth) & (truth < found["upper"])).tolist()
+    assert 0.85 < np.mean(covered) < 0.95
