@@ -337,7 +337,7 @@ def test_without_test_samples_or_with_a_refit():
 
 def test_unknown_setting():
     with pytest.raises(
-        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, attention, batch_size, "
+        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, attention, auto_order, "
     ):
         genoattn.fit(planted(30, 5), ordre=3)
 

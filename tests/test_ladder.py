@@ -54,7 +54,7 @@ def test_the_order_that_made_the_data_is_chosen(chosen):
 
 
 def test_chosen_row_is_the_fit(chosen):
-    order, cohort, result = chosen
+    _, _, result = chosen
     row = result.ladder.frame[result.ladder.frame["chosen"]].iloc[0]
     # R2 about the training mean, over the test samples; metrics take the test samples' own mean.
     assert row["test_score"] == pytest.approx(result.metrics.test, abs=0.01)

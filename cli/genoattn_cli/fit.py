@@ -39,6 +39,15 @@ class AttentionName(StrEnum):
     linear = "linear"
 
 
+def _order(text: str) -> int | str:
+    """A number from 1 up, or auto."""
+    if text == "auto":
+        return text
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise typer.BadParameter(f"{text!r} is no order; give a number from 1 up, or auto")
+    return int(text)
+
+
 def command(
     cohort: options.Cohort,
     output: options.Folder,
@@ -50,7 +59,11 @@ def command(
     covar: options.Covar = None,
     order: Annotated[
         str,
-        typer.Option("--order", help="Largest order of interaction; auto compares 1, 2, .. on test samples."),
+        typer.Option(
+            "--order",
+            callback=_order,
+            help="Largest order of interaction; auto compares 1, 2, .. by test samples.",
+        ),
     ] = "2",
     gauge: Annotated[
         options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")
@@ -170,7 +183,7 @@ def command(
     result = genoattn.fit(
         data,
         progress=not quiet,
-        order=_order(order),
+        order=order,
         gauge=gauge.value,
         encoding=options.chosen_encoding(encoding),
         attention=attention.value,
@@ -189,14 +202,3 @@ def command(
     result.save(output, force)
     typer.echo(result.summary(top))
     typer.echo(f"\nwritten to {output}")
-
-
-def _order(text: str) -> int | str:
-    """A number from 1 up, or auto."""
-    if text == "auto":
-        return text
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise typer.BadParameter(
-            f"{text!r} is no order; give a number from 1 up, or auto", param_hint="--order"
-        )
-    return int(text)
