@@ -232,7 +232,8 @@ def discover_pairs(
         weights = cross_fitted_weights(pairs, seeds, residual, where, max_rank, seed)
     signals = find_signals(background, Candidates(pair, t, n_tests), weights, where, alpha)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
-    ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], seeds.pair, seeds.strength, n_tests)
+    pair, strength = seeds.pair[:_LISTED], seeds.strength[:_LISTED]  # the others would rank last anyway
+    ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], pair, strength, n_tests)
     stability = None
     if halves:
         stable = half_sample_stability(pairs, phenotype, background.covariates, halves, seed, max_rank)

@@ -102,7 +102,7 @@ def cross_fitted_weights(
     crossing = np.diff(where.chromosome[seeds.pair], axis=1).ravel() != 0
     seeds = replace(seeds, pair=seeds.pair[crossing], strength=seeds.strength[crossing])
     for k in range(n_folds):
-        seen = PairColumns(pairs.columns, pairs.site, pairs.segment, (fold != k) & (fold >= 0))
+        seen = pairs.seen_as((fold != k) & (fold >= 0))
         factors, _ = pair_factors(seen, seeds, residual, max_rank)
         held = fold == k
         own, hubs = _support(seen, factors, held)

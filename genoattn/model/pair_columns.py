@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from genoattn.cohort import Sites
@@ -46,6 +48,20 @@ class PairColumns:
         self.columns, self.site, self.segment, self.visible = columns, site, segment, visible
         self.members = [_as_slice(np.flatnonzero(segment == k)) for k in range(len(visible))]
         self._linked: dict[int, np.ndarray] = {}
+        self._squares: np.ndarray | None = None
+
+    def seen_as(self, visible: np.ndarray) -> PairColumns:
+        """The same columns with other pairs of segments visible; what was worked out of them is shared."""
+        out = copy.copy(self)
+        out.visible, out._squares = visible, self.squares
+        return out
+
+    @property
+    def squares(self) -> np.ndarray:
+        """Squared columns, kept once they are asked for: shape (n_samples, n_columns)."""
+        if self._squares is None:
+            self._squares = self.columns**2
+        return self._squares
 
     @property
     def n_samples(self) -> int:
@@ -116,9 +132,8 @@ class PairColumns:
         inner, norm2 = np.zeros(self.n_columns), np.zeros(self.n_columns)
         for k, inside in enumerate(self.members):
             if carriers[:, k].any():
-                part = self.columns[:, inside]
-                inner[inside] = part.T @ (carriers[:, k] * target)
-                norm2[inside] = np.einsum("sc,sc,s->c", part, part, carriers[:, k] ** 2, optimize=True)
+                inner[inside] = self.columns[:, inside].T @ (carriers[:, k] * target)
+                norm2[inside] = self.squares[:, inside].T @ carriers[:, k] ** 2
         return inner, norm2
 
     def features(self, carriers: np.ndarray, index: np.ndarray) -> np.ndarray:
