@@ -96,10 +96,7 @@ def fit(
             vocabulary, data, split, config.training,
             n_members=config.ensemble, features=features, progress=progress,
         )  # fmt: skip
-        start = (
-            "random" if ladder.link != "none" and config.training.start == "kernel" else config.training.start
-        )
-        training = replace(config.training, order=ladder.order, link=ladder.link, start=start)
+        training = replace(config.training, order=ladder.order, link=ladder.link)
         config = replace(config, training=training)
     readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
     metrics = _metrics(readout, account, data, split)

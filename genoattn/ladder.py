@@ -1,8 +1,8 @@
 """Which order do the data call for: models of every order on one split, with a link and without.
 
 A curve between a latent and the measured phenotype looks like interactions of every order to a model without
-one; so each order is fitted both ways, and the smallest order that predicts as well as the best is chosen,
-without a link where that does as well.
+one; so each order is fitted both ways, and the smallest order that is not significantly worse than the best
+(0.05, divided by the number of comparisons) is chosen, without a link where that does as well.
 """
 
 from __future__ import annotations
@@ -108,8 +108,7 @@ def climb(
     rungs: list[_Rung] = []
     for order in range(1, min(highest, vocabulary.n_sites) + 1):
         for link in links:
-            start = "random" if link != "none" and config.start == "kernel" else config.start
-            settings = replace(config, order=order, link=link, start=start)
+            settings = replace(config, order=order, link=link)
             readout, account = train_readout(vocabulary, data, split, settings, features, progress)
             rungs.append(_rung(readout, account.start, settings, data, split, kind))
             score = 1 - rungs[-1].loss.mean() / null.mean()
@@ -117,15 +116,13 @@ def climb(
         if order > 1 and not _improves(rungs, order):
             break
     p_worse = _compare(rungs)
-    chosen = min(
-        (k for k in range(len(rungs)) if p_worse[k] >= _ALPHA),
-        key=lambda k: (rungs[k].order, rungs[k].link != "none"),
-    )
+    level = _ALPHA / max(len(rungs) - 1, 1)  # of the comparisons with the best, as many as there are others
+    equals = [k for k in range(len(rungs)) if p_worse[k] >= level]
+    chosen = min(equals, key=lambda k: (rungs[k].order, rungs[k].link != "none"))
     frame = _frame(rungs, p_worse, null, chosen, config.seed)
     best = rungs[chosen]
     if n_members >= 2:
-        start = "random" if best.link != "none" and config.start == "kernel" else config.start
-        settings = replace(config, order=best.order, link=best.link, start=start)
+        settings = replace(config, order=best.order, link=best.link)
         members = train_ensemble(vocabulary, data, split, settings, n_members, features)
         _add_share_intervals(frame, chosen, [_shares(m, data, split.test) for m in members])
     return Ladder(frame, best.order, best.link)

@@ -13,7 +13,7 @@ from genoattn.interactions.expansion import GAUGES, Expansion
 from genoattn.interactions.extract import readout_factors
 from genoattn.metrics import r2
 from genoattn.model.config import TrainConfig, TrainingData
-from genoattn.model.prediction import predict_orders
+from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.products import count_products, fit_products, make_products, tied_ranks
 from genoattn.model.split import Split
 from genoattn.model.train import train_readout
@@ -167,7 +167,7 @@ def test_posterior_mean_is_the_table_in_every_gauge(gauge, kind):
 
 
 def test_posterior_deviation_is_that_of_its_draws():
-    v, _, _, account, _ = trained()
+    _, _, _, account, _ = trained()
     posterior = account.posterior
     columns = np.array([[0, 3], [1, 5]])
     _, spread = posterior.moments(columns, "reference")
@@ -193,7 +193,7 @@ def simulated(seed, n_sites=9, noise=0.05, variances=(0.5, 0.3, 0.15, 0.05)):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_random_landscape_is_predicted_as_well_as_by_the_process_that_knows_it(seed):
     noise, variances = 0.05, (0.5, 0.3, 0.15, 0.05)
-    calls, truth, y = simulated(seed)
+    calls, _, y = simulated(seed)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
     train, test = order[:300], order[300:]
@@ -257,15 +257,16 @@ def train_with(**options):
 
 def test_kernel_is_the_automatic_choice_for_a_small_landscape_only():
     assert train_with(max_epochs=2)[1].start == "kernel"
-    assert train_with(max_epochs=2, link="monotone")[1].start != "kernel"
+    assert train_with(max_epochs=2, link="monotone")[1].start == "kernel"
+    assert train_with(max_epochs=2, likelihood="student")[1].start != "kernel"
     assert train_with(max_epochs=2, start="random")[1].start == "random"
 
 
 def test_kernel_refuses_what_has_no_closed_form():
     with pytest.raises(
-        InputError, match="start kernel is for hyper attention, a gaussian likelihood and no link"
+        InputError, match="start kernel is for hyper attention and a gaussian likelihood; use"
     ):
-        train_with(start="kernel", link="bounded")
+        train_with(start="kernel", likelihood="student")
     rng, calls, v = landscape(n_states=(10,) * 5)
     data = TrainingData(calls, np.zeros((150, 0)), rng.normal(size=150), False)
     split = Split(np.arange(100), np.arange(100, 150), NONE)
@@ -286,3 +287,44 @@ def test_collinear_products_have_no_least_squares():
     data = TrainingData(calls, np.zeros((150, 0)), rng.normal(size=150), False)
     with pytest.raises(InputError, match="the products of the sites are collinear in these samples; allow"):
         train_readout(v, data, Split(np.arange(150), NONE, NONE), TrainConfig(start="kernel", penalty=0))
+
+
+@pytest.mark.parametrize("link", ["monotone", "bounded"])
+def test_closed_form_behind_a_curve(link):
+    calls, truth, _ = simulated(2, variances=(0.6, 0.3))
+    rng = np.random.default_rng(2)
+    y = np.tanh(1.5 * truth / truth.std()) + rng.normal(0, 0.05, len(truth))
+    train = np.sort(rng.permutation(len(y))[:350])
+    test = np.setdiff1d(np.arange(len(y)), train)
+    v = build_vocabulary(oracles.make_cohort(calls, (2,) * 9, "sequence"), "sequence", train)
+    data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
+    score = {}
+    for kind in ("none", link):
+        config = TrainConfig(order=2, start="kernel", link=kind)
+        readout, account = train_readout(v, data, Split(train, test[:50], test[50:]), config)
+        latent = predict_orders(readout, calls, data.covariates).sum(axis=1)
+        predicted = respond(readout, latent)
+        score[kind] = r2(y[test], predicted[test])
+    assert score[link] > 0.985
+    assert score["none"] < 0.93
+    assert np.corrcoef(latent, truth)[0, 1] > 0.99
+    assert latent[train].mean() == pytest.approx(predicted[train].mean(), abs=1e-9)
+    assert latent[train].std(ddof=1) == pytest.approx(predicted[train].std(ddof=1), rel=1e-9)
+    held = ((predicted - y)[test[:50]] / y[train].std()) ** 2
+    assert account.validation_loss == pytest.approx(0.5 * held.mean())
+    columns = np.array([[2 * s + 1, 2 * t + 1] for s, t in combinations(range(9), 2)])
+    expected = Expansion(readout_factors(readout, v), "zero-sum").coefficients(columns)
+    np.testing.assert_allclose(account.posterior.moments(columns, "zero-sum")[0], expected, atol=1e-9)
+
+
+def test_a_straight_landscape_needs_no_curve():
+    calls, _, y = simulated(3, noise=0.1, variances=(0.6, 0.3))
+    v = build_vocabulary(oracles.make_cohort(calls, (2,) * 9, "sequence"), "sequence")
+    data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
+    split = Split(np.arange(0, 512, 2), NONE, np.arange(1, 512, 2))
+    config = TrainConfig(order=2, start="kernel", link="monotone")
+    readout, _ = train_readout(v, data, split, config)
+    assert readout.link is not None
+    _, _, slope = readout.link.curve(50)
+    assert slope.min() > 0.5
+    assert slope.max() < 1.6

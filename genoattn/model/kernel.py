@@ -10,7 +10,8 @@ from genoattn.interactions.posterior import Posterior
 from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainConfig, TrainingData
 from genoattn.model.likelihood import LikelihoodKind
-from genoattn.model.prediction import predict_orders
+from genoattn.model.linked_products import fit_linked_products
+from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.products import (
     MOST_PRODUCTS,
     ProductFit,
@@ -20,7 +21,7 @@ from genoattn.model.products import (
     make_products,
     tied_ranks,
 )
-from genoattn.model.readout import Readout
+from genoattn.model.readout import Readout, rescale_latent
 from genoattn.model.split import Split
 from genoattn.tokens import Vocabulary
 
@@ -40,14 +41,13 @@ def takes_kernel(
     if config.start not in ("kernel", "auto"):
         return False
     number = count_products(vocabulary, config.order)
-    plain = config.attention == "hyper" and config.link == "none" and likelihood == "gaussian"
+    plain = config.attention == "hyper" and likelihood == "gaussian"
+    rounds = 1 if config.link == "none" else 10
     if config.start == "auto":
-        small = number <= MOST_PRODUCTS and n_samples * float(number) ** 2 <= _MOST_WORK
+        small = number <= MOST_PRODUCTS and rounds * n_samples * float(number) ** 2 <= _MOST_WORK
         return vocabulary.encoding == "sequence" and plain and small
     if not plain:
-        raise InputError(
-            "start kernel is for hyper attention, a gaussian likelihood and no link; use start random"
-        )
+        raise InputError("start kernel is for hyper attention and a gaussian likelihood; use start random")
     if number > MOST_PRODUCTS:
         raise InputError(
             f"start kernel with {number:,} products up to order {config.order}, more than {MOST_PRODUCTS:,}; "
@@ -82,25 +82,40 @@ def kernel_readout(
     columns = np.where(vocabulary.variance > 0, vocabulary.columns(data.calls[training]) / unit, 0.0)
     covariates = data.covariates[training]
     variance = None if data.variance is None else data.variance[training] / scale**2
-    fit = fit_products(
-        products, columns @ products.contrasts, (y - shift) / scale, covariates, variance, config.penalty
-    )
+    inputs = (products, columns @ products.contrasts, (y - shift) / scale, covariates)
+    link = None
+    if config.link == "none":
+        fit = fit_products(*inputs, variance, config.penalty)
+    else:
+        linked = fit_linked_products(*inputs, config.link == "bounded", variance, config.penalty)
+        fit, link = linked.products, linked.link
     readout = _readout(vocabulary, products, fit, config)
-    with torch.no_grad():
-        readout.bias.fill_(shift + scale * fit.intercept)
-        readout.covariate.copy_(torch.as_tensor(scale * fit.covariates))
-        readout.additive.mul_(scale)
-        for weight in readout.weights.values():
-            weight.mul_(scale)
+    if link is not None and readout.link is not None:
+        readout.link.load_state_dict(link.state_dict())
+        readout.link.rescale(shift, scale)
+    rescale_latent(readout, shift, scale)
+    if readout.link is not None:
+        latent = predict_orders(readout, data.calls[training], covariates).sum(axis=1)
+        again = readout.link.calibrate(torch.as_tensor(latent))
+        rescale_latent(readout, *again)
+        unit_of_latent = scale * again[1]
+    else:
+        unit_of_latent = scale
     loss = float("inf")
     if len(split.validation):
         held = split.validation
-        predicted = predict_orders(readout, data.calls[held], data.covariates[held]).sum(axis=1)
+        predicted = respond(
+            readout, predict_orders(readout, data.calls[held], data.covariates[held]).sum(axis=1)
+        )
         loss = float(0.5 * (((predicted - data.phenotype[held]) / scale) ** 2).mean())
     ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
     per_unit = products.contrasts / unit[:, None]
     posterior = Posterior(
-        vocabulary, per_unit, products.members, scale * fit.coefficients, scale**2 * fit.covariance
+        vocabulary,
+        per_unit,
+        products.members,
+        unit_of_latent * fit.coefficients,
+        unit_of_latent**2 * fit.covariance,
     )
     name = "residual_sd" if variance is None else "unexplained_sd"
     noise = {name: scale * float(np.sqrt(fit.noise))}
@@ -113,8 +128,12 @@ def _readout(vocabulary: Vocabulary, products: Products, fit: ProductFit, config
     order_of = products.order_of
     made = {order: tied_ranks(products, fit.coefficients, order, rng) for order in range(2, config.order + 1)}
     ranks = {order: len(weights) for order, (_, weights) in made.items()}
-    readout = Readout(vocabulary, ranks, len(fit.covariates), tied=True, dtype=torch.float64)
+    readout = Readout(
+        vocabulary, ranks, len(fit.covariates), tied=True, link=config.link, dtype=torch.float64
+    )
     with torch.no_grad():
+        readout.bias.fill_(fit.intercept)
+        readout.covariate.copy_(torch.as_tensor(fit.covariates))
         readout.additive.copy_(torch.as_tensor(products.contrasts @ _first_order(products, fit, order_of)))
         for order, (factors, weights) in made.items():
             (target,) = readout.factor_module(order).sparse_parameters()

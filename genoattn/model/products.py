@@ -134,6 +134,8 @@ def fit_products(
     covariates: np.ndarray,
     variance: np.ndarray | None = None,
     penalty: float = 1.0,
+    weight: np.ndarray | None = None,
+    near: ProductFit | None = None,
 ) -> ProductFit:
     """Posterior mean of the coefficients under the variances that make the data most likely.
 
@@ -152,10 +154,15 @@ def fit_products(
         weigh by the inverse of the sum.
     penalty
         Multiple of the precision of the priors; 0 for least squares.
+    weight
+        Shape (n_samples,), positive: the weight of each sample, in place of known variances.
+    near
+        A fit whose variances are a good start of the search.
     """
     fixed = np.column_stack([np.ones(len(phenotype)), covariates])
-    moments = _moments(products, entity, phenotype, fixed, np.ones(len(phenotype)))
-    fit = _fit_moments(products, moments, fixed.shape[1], penalty)
+    weight = np.ones(len(phenotype)) if weight is None else weight / weight.mean()
+    moments = _moments(products, entity, phenotype, fixed, weight)
+    fit = _fit_moments(products, moments, fixed.shape[1], penalty, near)
     if variance is None:
         return fit
     # What the residuals vary beyond the known variances is the noise that all samples have.
@@ -163,7 +170,18 @@ def fit_products(
     weight = 1 / (variance + extra)
     weight /= weight.mean()
     moments = _moments(products, entity, phenotype, fixed, weight)
-    return replace(_fit_moments(products, moments, fixed.shape[1], penalty), noise=extra)
+    return replace(_fit_moments(products, moments, fixed.shape[1], penalty, fit), noise=extra)
+
+
+def predict_products(
+    products: Products, entity: np.ndarray, covariates: np.ndarray, fit: ProductFit
+) -> np.ndarray:
+    """Phenotype of samples with centred contrasts (n_samples, n_contrasts): (n_samples,)."""
+    parts = [
+        products.values(entity[start : start + _ROWS]) @ fit.coefficients
+        for start in range(0, len(entity), _ROWS)
+    ]
+    return fit.intercept + covariates @ fit.covariates + np.concatenate(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +209,9 @@ def _moments(
     return _Moments(gram, by_phenotype, float(weight @ phenotype**2), len(phenotype))
 
 
-def _fit_moments(products: Products, moments: _Moments, n_fixed: int, penalty: float) -> ProductFit:
+def _fit_moments(
+    products: Products, moments: _Moments, n_fixed: int, penalty: float, near: ProductFit | None
+) -> ProductFit:
     order_of = products.order_of
     n_orders = len(products.members)
     if penalty == 0:
@@ -200,6 +220,8 @@ def _fit_moments(products: Products, moments: _Moments, n_fixed: int, penalty: f
     total = max(moments.phenotype / moments.n_samples, 1e-300)
     variances = np.array([0.5 * total / max(len(i), 1) / n_orders for i in at])
     noise = 0.5 * total
+    if near is not None:
+        variances, noise = near.variances, max(near.noise, _SMALLEST * total)
     probes = np.random.default_rng(0).choice([-1.0, 1.0], (len(moments.gram), _PROBES))
     for _ in range(_ITERATIONS):
         theta, diagonal = _posterior_traces(moments, at, variances / penalty, noise, probes)

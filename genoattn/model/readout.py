@@ -193,3 +193,16 @@ class Readout(nn.Module):
         same_site = self.site[:, None] == self.site[None, :]
         pair = pair.masked_fill(same_site, 0.0) * self.weights["2"][:, None]
         return ((design @ pair) * design).sum(dim=1)
+
+
+def rescale_latent(readout: Readout, shift: float, scale: float) -> None:
+    """Make the sum of the orders ``shift + scale`` times what it is."""
+    with torch.no_grad():
+        readout.bias.mul_(scale).add_(shift)
+        readout.covariate.mul_(scale)
+        readout.additive.mul_(scale)
+        if readout.additive_features is not None:
+            for effect in readout.additive_features.parameters():
+                effect.mul_(scale)
+        for weight in readout.weights.values():
+            weight.mul_(scale)

@@ -20,7 +20,7 @@ from genoattn.model.kernel import kernel_readout, takes_kernel
 from genoattn.model.likelihood import COUNTS, Likelihood, chosen_likelihood
 from genoattn.model.prediction import predict_orders
 from genoattn.model.progress import EpochProgress
-from genoattn.model.readout import Readout
+from genoattn.model.readout import Readout, rescale_latent
 from genoattn.model.split import Split
 from genoattn.model.training import BestWeights, CohortData, PhenotypeModule
 from genoattn.tokens import Vocabulary
@@ -93,7 +93,7 @@ def train_readout(
     readout = readout.cpu().eval()
     if readout.link is not None:
         latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
-        _rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
+        rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
     ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
     account = TrainingAccount(start.kind, ranks, best.best_epoch + 1, best.best, kind, likelihood.record())
     return readout, account
@@ -128,25 +128,12 @@ def _to_phenotype_units(
     readout: Readout, shift: float, scale: float, covariate_mean: np.ndarray, covariate_scale: np.ndarray
 ) -> None:
     """Fold the standardisation of phenotype and covariates into the parameters."""
-    _rescale_latent(readout, shift, scale)
+    rescale_latent(readout, shift, scale)
     if readout.link is not None:
         readout.link.rescale(shift, scale)
     with torch.no_grad():
         readout.covariate.div_(torch.as_tensor(covariate_scale).to(readout.covariate))
         readout.bias.sub_(readout.covariate @ torch.as_tensor(covariate_mean).to(readout.covariate))
-
-
-def _rescale_latent(readout: Readout, shift: float, scale: float) -> None:
-    """Make the sum of the orders ``shift + scale`` times what it is."""
-    with torch.no_grad():
-        readout.bias.mul_(scale).add_(shift)
-        readout.covariate.mul_(scale)
-        readout.additive.mul_(scale)
-        if readout.additive_features is not None:
-            for effect in readout.additive_features.parameters():
-                effect.mul_(scale)
-        for weight in readout.weights.values():
-            weight.mul_(scale)
 
 
 def _run(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData) -> None:
