@@ -13,6 +13,7 @@ from oracles_scan import design_matrix, scan_cohort_data, term_regression
 from scipy.special import ndtri
 
 import genoattn
+from genoattn.scan.logistic.coarse import coarse_root, make_grid
 from genoattn.scan.logistic.likelihood import test_pairs as run_kernel
 from genoattn.scan.logistic.pair_tests import (
     binary_design,
@@ -216,9 +217,8 @@ def test_stages_lose_nothing_that_passes(n_samples, ratio, maf, main):
         np.testing.assert_array_equal(staged.p_value <= threshold, passing[tested])
         chosen = passing[tested]
         for name in ("statistic", "coefficient", "se"):
-            np.testing.assert_array_equal(
-                getattr(staged, name)[chosen], getattr(exhaustive, name)[tested][chosen]
-            )
+            ours, whole = getattr(staged, name)[chosen], getattr(exhaustive, name)[tested][chosen]
+            np.testing.assert_allclose(ours, whole, rtol=1e-7)
 
 
 @pytest.mark.parametrize(("ratio", "maf", "heavy"), [(4, 0.05, False), (20, 0.02, True)])
@@ -285,3 +285,16 @@ def test_covariates_that_separate_are_refused():
     codes, covariate = rng.integers(0, 3, (3, 60)).astype(np.int8), rng.normal(size=(60, 1))
     with pytest.raises(genoattn.InputError, match="the covariates separate cases from controls"):
         binary_design(codes, (covariate[:, 0] > 0).astype(float), covariate)
+
+
+def test_grid_of_groups_is_the_coarse_test():
+    codes, case, covariates = uneven_cohort(51, 2500, 4, 0.1, 0.4)
+    design = binary_design(codes, case, covariates)
+    pairs = all_pairs(len(codes))
+    coarse = coarse_subjects(design, case, subjects_of(design, case))
+    expected = np.sqrt(run_kernel(coarse, coarse, 0.0, pairs)[:, 2])
+    grid = make_grid(coarse)
+    roots = np.array([coarse_root(coarse, i, j, grid)[0] for i, j in pairs])
+    told = np.isfinite(roots) & (expected > 1)
+    assert told.mean() > 0.2
+    np.testing.assert_allclose(roots[told], expected[told], rtol=2e-3)

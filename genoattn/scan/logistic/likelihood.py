@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from genoattn.scan.logistic.coarse import Grid, coarse_root, make_grid
 from genoattn.scan.logistic.information import Rows, Work, accumulate, evaluate, total_of
 from genoattn.scan.logistic.newton import climb, factorise, invert
 from genoattn.scan.logistic.rows import Memory, Subjects, gather, make_memory
@@ -15,7 +16,8 @@ from genoattn.scan.logistic.rows import Memory, Subjects, gather, make_memory
 _SINGULAR = 1e-9  # least inverse of the trace of the inverse of the predictors' correlations
 _FACTORISED = 1e-12  # least pivot of the information
 _LARGEST = 25.0  # log-odds beyond which cases and controls count as separated
-_COARSE = 1e5  # slack of a test that only has to tell what is far from passing
+_ROUGH = 1e5  # slack of a test that only has to tell what does not pass: an accuracy of 1e-5
+_NEARLY = 1e-3  # share of the critical root within which that cannot tell
 
 
 class Test(NamedTuple):
@@ -162,8 +164,20 @@ def _ratio(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _test(subjects: Subjects, i: int, j: int, slack: float, largest: np.ndarray, memory: Memory) -> Test:
-    """The test of one pair of columns."""
+def _start(subjects: Subjects, near: np.ndarray, beta: np.ndarray) -> None:
+    """The coefficients to begin with."""
+    p = len(beta)
+    beta[: p - 3] = subjects.start
+    beta[p - 3 :] = 0.0
+    for k in range(3):
+        beta[p - 4 + k] += near[k]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _test(
+    subjects: Subjects, i: int, j: int, near: np.ndarray, slack: float, largest: np.ndarray, memory: Memory
+) -> Test:
+    """The test of one pair of columns; ``near`` is added to the first coefficients of 1, a and b."""
     rows, work = gather(subjects, i, j, memory)
     n, n_cases, r2 = total_of(rows.samples), total_of(rows.cases), _squared_correlation(rows)
     none = Test(np.nan, np.nan, np.nan, n, n_cases, r2)
@@ -173,7 +187,7 @@ def _test(subjects: Subjects, i: int, j: int, slack: float, largest: np.ndarray,
     for t in range(4):
         largest[p - 4 + t] = np.abs(rows.value[:, t]).max()
     beta = np.zeros(p)
-    beta[: p - 3] = subjects.start
+    _start(subjects, near, beta)
     begun = evaluate(rows, beta, work)
     if not _clearly_independent(rows, largest, work):
         if not _independent(rows, work):
@@ -181,8 +195,7 @@ def _test(subjects: Subjects, i: int, j: int, slack: float, largest: np.ndarray,
         begun = np.nan
     ratio = np.nan
     for firth in range(_separated(memory, rows.value), 2):
-        beta[: p - 3] = subjects.start
-        beta[p - 3 :] = 0.0
+        _start(subjects, near, beta)
         ratio = _ratio(rows, beta, firth == 1, largest, np.nan if firth else begun, slack, work)
         if not math.isnan(ratio):
             se = 1.0 / (work.factor[p - 1, p - 1] * work.scale[p - 1])
@@ -200,6 +213,13 @@ def _largest(subjects: Subjects) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _coarse_test(coarse: Subjects, i: int, j: int, grid: Grid) -> Test:
+    """The test of a pair on the grid of cells by groups, without r2; its ratio is NaN without a maximum."""
+    root, se = coarse_root(coarse, i, j, grid)
+    return Test(grid.beta[-1], se, root * root, grid.samples.sum(), grid.cases.sum(), np.nan)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _far_from(critical: float, test: Test) -> bool:
     """Whether a test on coarse groups shows that the exact root is below a critical value.
 
@@ -214,24 +234,28 @@ def _far_from(critical: float, test: Test) -> bool:
 def test_pairs(subjects: Subjects, coarse: Subjects, critical: float, pairs: np.ndarray) -> np.ndarray:
     """The tests of pairs: a row each, of the fields of :class:`Test`.
 
-    Where ``critical`` is above 0, pairs whose root of the likelihood ratio on coarse groups of samples is far
-    below it keep that for their test.
+    Where ``critical`` is above 0, a pair whose root of the likelihood ratio on coarse groups of samples is
+    far below it keeps that for its test, r2 left out; and one whose root on the samples themselves is below
+    it by more than the accuracy of a climb that stops early keeps that.
     """
-    memory, rough = make_memory(subjects), make_memory(coarse)
+    memory, rough, grid = make_memory(subjects), make_memory(coarse), make_grid(coarse)
     largest, largest_rough = _largest(subjects), _largest(coarse)
-    out = np.empty((len(pairs), 6))
+    out, near = np.empty((len(pairs), 6)), np.zeros(3)
     for k in range(len(pairs)):
-        for exact in range(0 if critical > 0.0 else 1, 2):
-            test = _test(
-                subjects if exact else coarse,
-                pairs[k, 0],
-                pairs[k, 1],
-                1.0 if exact else _COARSE,
-                largest if exact else largest_rough,
-                memory if exact else rough,
-            )
-            out[k, 0], out[k, 1], out[k, 2] = test.coefficient, test.se, test.ratio
-            out[k, 3], out[k, 4], out[k, 5] = test.n_samples, test.n_cases, test.r2
-            if _far_from(critical, test):
-                break
+        i, j = pairs[k, 0], pairs[k, 1]
+        near[:] = 0.0
+        staged = critical > 0.0 and subjects.varies[i] and subjects.varies[j]
+        if staged:
+            test = _coarse_test(coarse, i, j, grid)
+            if math.isnan(test.ratio):
+                test = _test(coarse, i, j, near, _ROUGH, largest_rough, rough)
+            else:
+                near[:] = grid.null
+            if not _far_from(critical, test):
+                test = _test(subjects, i, j, near, _ROUGH, largest, memory)
+                staged = math.sqrt(test.ratio) < critical * (1.0 - _NEARLY)
+        if not staged:
+            test = _test(subjects, i, j, near, 1.0, largest, memory)
+        out[k, 0], out[k, 1], out[k, 2] = test.coefficient, test.se, test.ratio
+        out[k, 3], out[k, 4], out[k, 5] = test.n_samples, test.n_cases, test.r2
     return out

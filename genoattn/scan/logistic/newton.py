@@ -16,6 +16,7 @@ _REGULAR = 1e-12  # of the information in correlation form, the least pivot
 _LOG_LIKELIHOOD = 1e-10  # accuracy of a maximum
 _PREDICTOR = 3e-7  # accuracy of the log-odds where the information is taken
 _PREDICTOR_FIRTH = 1e-8  # whose steps shrink by a factor only
+_SLACK_FIRTH = 1e3  # at most
 _LONGEST = 2.0  # step of Firth's method, concave near its maximum alone
 
 
@@ -183,9 +184,9 @@ def climb(
             reach += abs(step[j]) * largest[j]
             longest = max(longest, abs(step[j]))
         if firth:
-            settled = reach <= slack * _PREDICTOR_FIRTH
-        elif whole:
-            settled = reach <= slack * _PREDICTOR
+            settled = reach <= min(slack, _SLACK_FIRTH) * _PREDICTOR_FIRTH
+        elif whole and slack == 1.0:
+            settled = reach <= _PREDICTOR
         else:  # the third-order term of the log-likelihood is at most gain * reach / 6
             settled = gain * reach <= slack * _LOG_LIKELIHOOD
         if settled:
