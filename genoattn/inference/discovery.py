@@ -12,7 +12,7 @@ from scipy import sparse
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
 from genoattn.inference.background import Background, remove_background
-from genoattn.inference.phantom import survival
+from genoattn.inference.phantom import PHANTOM, survival
 from genoattn.inference.ranking import rank_pairs
 from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
@@ -24,7 +24,6 @@ from genoattn.model.pair_start import find_seeds, pair_factors
 from genoattn.scan.regression.pairs import score_matrix
 from genoattn.tokens import build_vocabulary
 
-PHANTOM = 0.6  # share of its t that a signal must keep beside the local additive variation
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
 
@@ -276,7 +275,7 @@ def signal_frame(
     ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; its ``t``,
     ``p_value``, ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set with
     posteriors, and how many it holds; ``survival``, the share of t left beside the additive variation around
-    both sites; and ``flag``, ``phantom`` where that is less than 0.6.
+    both sites; and ``flag``, ``phantom`` where that is less than 0.7, or the sites are within 1 Mb.
     """
     rows = []
     for s in signals:

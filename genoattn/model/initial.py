@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, sqrt
 
 import numpy as np
@@ -17,7 +17,7 @@ from genoattn.model.isolated_start import isolated_factors
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_path import PairProblem, believed_factors
 from genoattn.model.readout import Readout
-from genoattn.model.start import Start, additive_start, all_pairs_start, fit_scale
+from genoattn.model.start import Start, additive_start, all_pairs_start, fit_scale, joint_start, scaled
 from genoattn.model.training import Penalties
 from genoattn.tokens import Vocabulary
 
@@ -98,7 +98,8 @@ def initial_readout(
     elif config.attention == "feature" and (not vocabulary.is_dosage or _is_dense(scene)):
         made = _feature_readout(scene, features)
     else:
-        made = _sparse_readout(scene, features)
+        scene, factors = _score_factors(scene)
+        made = _sparse_readout(scene, factors, features)
     readout, start, slope = made.readout, scene.start, scene.slope
     with torch.no_grad():
         mean = float(data.phenotype.mean())
@@ -181,10 +182,11 @@ def _n_free_pairs(vocabulary: Vocabulary) -> float:
     return float(free.sum() ** 2 - (free**2).sum()) / 2
 
 
-def _sparse_readout(scene: _Scene, features: TokenFeatures | None) -> InitialReadout:
-    """Free sparse factors, read off the scores of pairs and of longer terms."""
+def _sparse_readout(
+    scene: _Scene, factors: dict[int, np.ndarray], features: TokenFeatures | None
+) -> InitialReadout:
+    """Free sparse factors of every order, per standardised column."""
     vocabulary, config = scene.vocabulary, scene.config
-    factors = _score_factors(scene)
     ranks = {order: len(values) for order, values in factors.items()}
     readout = Readout(vocabulary, ranks, scene.data.covariates.shape[1], features=features, link=config.link)
     with torch.no_grad():
@@ -198,30 +200,30 @@ def _sparse_readout(scene: _Scene, features: TokenFeatures | None) -> InitialRea
     return InitialReadout(readout, penalties, "score", 0.003, 2048)
 
 
-def _score_factors(scene: _Scene) -> dict[int, np.ndarray]:
-    """Sparse factors of every order from 2 up, per standardised column."""
-    columns, residual = scene.columns, scene.residual
-    site, config = scene.vocabulary.site, scene.config
+def _score_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray]]:
+    """Sparse factors of every order from 2 up, read off the scores; and the additive effects beside pairs."""
+    columns, site, config = scene.columns, scene.vocabulary.site, scene.config
     factors: dict[int, np.ndarray] = {}
     if config.order >= 2:
-        factors[2] = _pair_factors(scene)
+        scene, factors[2] = _pair_factors(scene)
     for order in range(3, config.order + 1):
-        factors[order], n = isolated_factors(columns, residual, site, order, config.rank)
+        factors[order], n = isolated_factors(columns, scene.residual, site, order, config.rank)
         if n < len(site):
             _log.info("order %d: scored terms of the %d of %d columns with strong pairs", order, n, len(site))
-    return factors
+    return scene, factors
 
 
-def _pair_factors(scene: _Scene) -> np.ndarray:
-    """Factors of pairs that predict samples they were not found in, scaled to the residual."""
+def _pair_factors(scene: _Scene) -> tuple[_Scene, np.ndarray]:
+    """Factors of pairs that predict samples they were not found in; and the additive effects beside them."""
     data, config, site = scene.data, scene.config, scene.vocabulary.site
     segment = np.zeros(len(site), dtype=np.int64) if data.chromosome is None else data.chromosome[site]
     pairs = PairColumns(scene.columns, site, segment, visible_segments(segment))
     problem = PairProblem(pairs, data.phenotype, data.covariates, scene.start.ridge, config.rank)
     shapes, slope = believed_factors(problem, scene.residual, config.seed)
-    factors = fit_scale(scene.columns, scene.residual, list(shapes), 2)
-    factors[:, 0] *= slope
-    return factors
+    if not len(shapes):
+        return scene, fit_scale(scene.columns, scene.residual, [], 2)
+    start, residual, strength = joint_start(scene.columns, data.phenotype, data.covariates, shapes, slope)
+    return replace(scene, start=start, residual=residual), scaled(shapes, strength)
 
 
 def _dense_readout(scene: _Scene) -> InitialReadout:

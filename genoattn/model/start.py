@@ -156,8 +156,44 @@ def fit_scale(columns: np.ndarray, residual: np.ndarray, shapes: list[np.ndarray
     y = residual - residual.mean()
     gram = centred.T @ centred
     strength = np.linalg.solve(gram + 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram)), centred.T @ y)
-    out = np.stack(shapes)
-    size = np.abs(strength) ** (1 / order)
-    out *= size[:, None, None]
+    return scaled(np.stack(shapes), strength)
+
+
+def scaled(shapes: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """Factors (n_ranks, order, n_columns) times a strength each, shared evenly by their slots."""
+    out = shapes * (np.abs(strength) ** (1 / shapes.shape[1]))[:, None, None]
     out[:, 0] *= np.sign(strength)[:, None]
     return out
+
+
+def joint_start(
+    columns: np.ndarray, phenotype: np.ndarray, covariates: np.ndarray, shapes: np.ndarray, slope: float
+) -> tuple[Start, np.ndarray, np.ndarray]:
+    """:func:`additive_start` beside pair factors, whose products bear no penalty either.
+
+    What the factors explain is no noise to the additive effects, whose penalty is chosen anew.
+
+    Parameters
+    ----------
+    columns, phenotype, covariates
+        As there.
+    shapes
+        Shape (n_ranks, 2, n_columns), factors.
+    slope
+        How much of their least-squares strength the factors keep.
+
+    Returns
+    -------
+    The start; the residuals of everything, shape (n_samples,); and the strength of each factor.
+    """
+    products = np.stack([(columns @ a) * (columns @ b) for a, b in shapes], axis=1)
+    fixed = np.column_stack([np.ones(len(phenotype)), covariates])
+    ridge = RidgeRegression(columns, np.column_stack([fixed, products]))
+    _, additive, _ = ridge.fit(phenotype)
+    left = phenotype - columns @ additive
+    strength = (
+        slope * np.linalg.lstsq(np.column_stack([fixed, products]), left, rcond=1e-8)[0][fixed.shape[1] :]
+    )
+    beside = phenotype - products @ strength
+    start, residual = additive_start(columns, beside, covariates)
+    return start, residual, strength
