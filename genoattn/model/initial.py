@@ -14,10 +14,11 @@ from genoattn.features import TokenFeatures
 from genoattn.model.config import ATTENTIONS, TrainConfig, TrainingData
 from genoattn.model.factors import FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.isolated_start import isolated_factors
+from genoattn.model.modulation import modulated_start
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_path import PairProblem, believed_factors
 from genoattn.model.readout import Readout
-from genoattn.model.start import Start, additive_start, all_pairs_start, fit_scale, joint_start, scaled
+from genoattn.model.start import Start, additive_start, all_pairs_start, joint_start, scaled
 from genoattn.model.training import Penalties
 from genoattn.tokens import Vocabulary
 
@@ -43,6 +44,8 @@ class InitialReadout:
         That suit this start.
     annealed
         Whether the learning rate is to fall to zero over a number of epochs set beforehand.
+    solved
+        Whether this is the optimum already: ridge regression without factors, or beside fixed ones.
     """
 
     readout: Readout
@@ -51,6 +54,7 @@ class InitialReadout:
     lr: float
     batch_size: int
     annealed: bool = False
+    solved: bool = False
 
 
 def check_config(vocabulary: Vocabulary, config: TrainConfig) -> None:
@@ -98,8 +102,8 @@ def initial_readout(
     elif config.attention == "feature" and (not vocabulary.is_dosage or _is_dense(scene)):
         made = _feature_readout(scene, features)
     else:
-        scene, factors = _score_factors(scene)
-        made = _sparse_readout(scene, factors, features)
+        scene, factors, solved = _score_factors(scene)
+        made = replace(_sparse_readout(scene, factors, features), solved=solved)
     readout, start, slope = made.readout, scene.start, scene.slope
     with torch.no_grad():
         mean = float(data.phenotype.mean())
@@ -200,41 +204,60 @@ def _sparse_readout(
     return InitialReadout(readout, penalties, "score", 0.003, 2048)
 
 
-def _score_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray]]:
-    """Sparse factors of every order from 2 up, read off the scores; and the additive effects beside pairs."""
+def _score_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
+    """Sparse factors of every order from 2 up, read off the scores; the additive effects beside those of
+    pairs; and whether these are the optimum."""
     columns, site, config = scene.columns, scene.vocabulary.site, scene.config
     factors: dict[int, np.ndarray] = {}
+    solved = False
     if config.order >= 2:
-        scene, factors[2] = _pair_factors(scene)
+        scene, factors, solved = _pair_factors(scene)
     for order in range(3, config.order + 1):
-        factors[order], n = isolated_factors(columns, scene.residual, site, order, config.rank)
+        found, n = isolated_factors(columns, scene.residual, site, order, config.rank)
+        solved = solved and not len(found)
+        factors[order] = np.concatenate([*([factors[order]] if order in factors else []), found])
         if n < len(site):
             _log.info("order %d: scored terms of the %d of %d columns with strong pairs", order, n, len(site))
-    return scene, factors
+    return scene, factors, config.link == "none" and (solved or not any(map(len, factors.values())))
 
 
-def _pair_factors(scene: _Scene) -> tuple[_Scene, np.ndarray]:
-    """Factors of pairs that predict samples they were not found in; and the additive effects beside them."""
+def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
+    """Factors of pairs that predict samples they were not found in; and the additive effects beside them.
+
+    One of the pairs may change the effects of all other sites: then with factors for that, and solved.
+    """
     data, config, site = scene.data, scene.config, scene.vocabulary.site
+    columns, y, covariates = scene.columns, data.phenotype, data.covariates
     segment = np.zeros(len(site), dtype=np.int64) if data.chromosome is None else data.chromosome[site]
-    pairs = PairColumns(scene.columns, site, segment, visible_segments(segment))
-    problem = PairProblem(pairs, data.phenotype, data.covariates, scene.start.ridge, config.rank)
+    pairs = PairColumns(columns, site, segment, visible_segments(segment))
+    problem = PairProblem(pairs, y, covariates, scene.start.ridge, config.rank)
     shapes, slope = believed_factors(problem, scene.residual, config.seed)
     if not len(shapes):
-        return scene, fit_scale(scene.columns, scene.residual, [], 2)
-    start, residual, strength = joint_start(scene.columns, data.phenotype, data.covariates, shapes, slope)
-    return replace(scene, start=start, residual=residual), scaled(shapes, strength)
+        return scene, {2: np.zeros((0, 2, len(site)))}, False
+    start, residual, strength = joint_start(columns, y, covariates, shapes, slope)
+    if not data.binary and config.link == "none":
+        changed = modulated_start(columns, y, covariates, shapes, strength, config.order)
+        if changed is not None:
+            pair = np.concatenate([scaled(shapes, changed.strength), changed.factors[2]])
+            scene = replace(scene, start=changed.start, residual=changed.residual)
+            return scene, {**changed.factors, 2: pair}, True
+    return replace(scene, start=start, residual=residual), {2: scaled(shapes, strength)}, False
 
 
 def _dense_readout(scene: _Scene) -> InitialReadout:
-    """Tied random factors."""
+    """Tied random factors.
+
+    Their entries have a normal prior of unit variance, as the mean loss of a standardised phenotype sees it:
+    one over the number of samples.
+    """
     ranks = dict.fromkeys(range(2, scene.config.order + 1), scene.config.rank)
     readout = Readout(
         scene.vocabulary, ranks, scene.data.covariates.shape[1], tied=True, link=scene.config.link
     )
     _set_random(readout, scene.vocabulary, scene.config.seed)
     batch = min(max(scene.n_samples // 32, 64), 1024)
-    return InitialReadout(readout, Penalties(factor_l2=1e-5), "random", 0.01, batch, annealed=True)
+    penalties = Penalties(factor_l2=scene.config.penalty / scene.n_samples)
+    return InitialReadout(readout, penalties, "random", 0.02, batch, annealed=True)
 
 
 def _feature_readout(scene: _Scene, features: TokenFeatures | None) -> InitialReadout:

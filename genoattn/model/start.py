@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_PENALTIES = np.geomspace(1e-3, 1e3, 61)  # of ridge regression, on the mean loss
+
 
 @dataclass(frozen=True, eq=False)
 class Start:
@@ -80,26 +82,53 @@ class RidgeRegression:
 
     def __init__(self, columns: np.ndarray, fixed: np.ndarray) -> None:
         n = len(columns)
-        self._q, _ = np.linalg.qr(fixed)
+        basis, size, _ = np.linalg.svd(
+            fixed / np.linalg.norm(fixed, axis=0).clip(1e-300), full_matrices=False
+        )
+        self._q = basis[:, size > 1e-7 * size[0]]  # without effects that others hold already
         self._a = a = columns - self._q @ (self._q.T @ columns)
         value, vector = np.linalg.eigh(a @ a.T if a.shape[1] > n else a.T @ a)
         keep = value > 1e-9 * max(value[-1], 1e-300)
         self._value, vector = value[keep], vector[:, keep]
         self._left = vector if a.shape[1] > n else a @ (vector / np.sqrt(self._value))
 
-    def fit(self, phenotype: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Penalty by generalised cross-validation, coefficients (n_columns,) and residuals (n_samples,)."""
-        n, q, value = len(phenotype), self._q, self._value
-        y = phenotype - q @ (q.T @ phenotype)
-        projected = self._left.T @ y
-        outside = float(y @ y - projected @ projected)
-        penalties = np.geomspace(1e-3, 1e3, 61) * n
-        shrink = penalties[:, None] / (value + penalties[:, None])
-        gcv = ((shrink * projected) ** 2).sum(axis=1) + max(outside, 0.0)
-        freedom = n - q.shape[1] - (1 - shrink).sum(axis=1)
-        penalty = float(penalties[np.argmin(gcv / freedom**2)])
+    def fit(
+        self, phenotype: np.ndarray, penalty: float | None = None
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Penalty, coefficients (n_columns,) and residuals (n_samples,).
+
+        The penalty is that of generalised cross-validation unless it is given.
+        """
+        y, projected, outside = self._project(phenotype)
+        value = self._value
+        if penalty is None:
+            penalties = _PENALTIES * len(y)
+            shrink = penalties[:, None] / (value + penalties[:, None])
+            gcv = ((shrink * projected) ** 2).sum(axis=1) + outside
+            freedom = len(y) - self._q.shape[1] - (1 - shrink).sum(axis=1)
+            penalty = float(penalties[np.argmin(gcv / freedom**2)])
         effect = self._a.T @ (self._left @ (projected / (value + penalty)))
         return penalty, effect, y - self._a @ effect
+
+    def likeliest_penalty(self, phenotype: np.ndarray) -> tuple[float, float]:
+        """The penalty of greatest restricted likelihood, and minus twice its logarithm, up to a constant.
+
+        The constant depends on the fixed effects alone (Patterson & Thompson 1971).
+        """
+        y, projected, outside = self._project(phenotype)
+        penalties = _PENALTIES * len(y)
+        ratio = 1 + self._value / penalties[:, None]
+        freedom = len(y) - self._q.shape[1]
+        variance = ((projected**2 / ratio).sum(axis=1) + outside) / freedom
+        deviance = freedom * np.log(variance) + np.log(ratio).sum(axis=1)
+        best = int(np.argmin(deviance))
+        return float(penalties[best]), float(deviance[best])
+
+    def _project(self, phenotype: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Phenotype beside the fixed effects, its components in the columns' span, and its square outside."""
+        y = phenotype - self._q @ (self._q.T @ phenotype)
+        projected = self._left.T @ y
+        return y, projected, max(float(y @ y - projected @ projected), 0.0)
 
     def degrees(self, penalty: float) -> float:
         """Residual degrees of freedom, 1 at least."""
@@ -169,9 +198,11 @@ def scaled(shapes: np.ndarray, strength: np.ndarray) -> np.ndarray:
 def joint_start(
     columns: np.ndarray, phenotype: np.ndarray, covariates: np.ndarray, shapes: np.ndarray, slope: float
 ) -> tuple[Start, np.ndarray, np.ndarray]:
-    """:func:`additive_start` beside pair factors, whose products bear no penalty either.
+    """:func:`additive_start` beside pair factors.
 
-    What the factors explain is no noise to the additive effects, whose penalty is chosen anew.
+    Neither their products nor the additive effects along them bear a penalty: an interaction whose main
+    effects are shrunk is taken for something else. What all these explain is no noise to the additive
+    effects of the other columns, whose penalty is chosen anew.
 
     Parameters
     ----------
@@ -186,14 +217,21 @@ def joint_start(
     -------
     The start; the residuals of everything, shape (n_samples,); and the strength of each factor.
     """
-    products = np.stack([(columns @ a) * (columns @ b) for a, b in shapes], axis=1)
-    fixed = np.column_stack([np.ones(len(phenotype)), covariates])
-    ridge = RidgeRegression(columns, np.column_stack([fixed, products]))
-    _, additive, _ = ridge.fit(phenotype)
-    left = phenotype - columns @ additive
-    strength = (
-        slope * np.linalg.lstsq(np.column_stack([fixed, products]), left, rcond=1e-8)[0][fixed.shape[1] :]
-    )
-    beside = phenotype - products @ strength
-    start, residual = additive_start(columns, beside, covariates)
+    plain = np.column_stack([np.ones(len(phenotype)), covariates])
+    along = shapes.reshape(-1, columns.shape[1])
+    values = columns @ along.T  # (sample, 2 * rank)
+    products = values[:, 0::2] * values[:, 1::2]
+    fixed = np.column_stack([plain, values, products])
+    left = phenotype - columns @ RidgeRegression(columns, fixed).fit(phenotype)[1]
+    strength = slope * np.linalg.lstsq(fixed, left, rcond=1e-8)[0][-len(shapes) :]
+    fixed = np.column_stack([plain, values])
+    ridge = RidgeRegression(columns, fixed)
+    penalty, additive, residual = ridge.fit(phenotype - products @ strength)
+    left = phenotype - products @ strength - columns @ additive
+    of_fixed = np.linalg.lstsq(fixed, left, rcond=1e-8)[0]
+    n_plain = plain.shape[1]
+    additive = additive + of_fixed[n_plain:] @ along
+    noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
+    strength_of_penalty = float(penalty / len(phenotype))
+    start = Start(float(of_fixed[0]), of_fixed[1:n_plain], additive, strength_of_penalty, noise, {})
     return start, residual, strength

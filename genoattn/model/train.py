@@ -15,7 +15,7 @@ from genoattn.errors import InputError
 from genoattn.features import TokenFeatures
 from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainConfig, TrainingData
-from genoattn.model.initial import InitialReadout, check_config, initial_readout
+from genoattn.model.initial import check_config, initial_readout
 from genoattn.model.kernel import kernel_readout, takes_kernel
 from genoattn.model.likelihood import COUNTS, Likelihood, chosen_likelihood
 from genoattn.model.prediction import predict_orders
@@ -74,7 +74,7 @@ def train_readout(
             readout.link.rescale(*_location(chosen.phenotype))
         likelihood = Likelihood(kind, variance is not None)
         lr, longest = config.lr or start.lr, config.max_epochs
-        if kind == "gaussian" and variance is None and _is_solved(start):
+        if kind == "gaussian" and variance is None and start.solved:
             lr, longest = 1e-30, 1  # steps would only follow the rounding errors of a gradient that is zero
         module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
         batch = min(config.batch_size or start.batch_size, len(training))
@@ -97,13 +97,6 @@ def train_readout(
     ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
     account = TrainingAccount(start.kind, ranks, best.best_epoch + 1, best.best, kind, likelihood.record())
     return readout, account
-
-
-def _is_solved(start: InitialReadout) -> bool:
-    """Whether nothing is left to train: ridge regression is the optimum of a sparse start without factors."""
-    readout = start.readout
-    without_factors = not any(len(weight) for weight in readout.weights.values())
-    return start.kind == "score" and without_factors and readout.link is None
 
 
 def _n_epochs(config: TrainConfig, annealed: bool, n_samples: int, batch_size: int) -> int:
