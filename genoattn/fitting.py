@@ -31,6 +31,7 @@ from genoattn.metrics import Metrics, evaluate
 from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainingData
 from genoattn.model.ensemble import train_ensemble
+from genoattn.model.families import find_families
 from genoattn.model.likelihood import COUNTS, LikelihoodKind, linear_response, mean_response
 from genoattn.model.link import LinkKind
 from genoattn.model.pair_columns import chromosome_numbers
@@ -84,8 +85,11 @@ def fit(
         phenotype.binary,
         phenotype.variance,
         chromosome_numbers(cohort.sites),
+        find_families(cohort.calls) if cohort.kind == "genotype" else None,
     )
-    split = split_samples(data.phenotype, data.binary, config.validation, config.test, config.training.seed)
+    split = split_samples(
+        data.phenotype, data.binary, config.validation, config.test, config.training.seed, data.families
+    )
     encoding = config.encoding or default_encoding(cohort)
     vocabulary = build_vocabulary(cohort, encoding, split.training)
     by_feature = config.training.attention == "feature"
@@ -101,7 +105,7 @@ def fit(
     readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
     metrics = _metrics(readout, account, data, split)
     final_split, final_training = split, config.training
-    if account.start in ("score", "kernel") if config.refit is None else config.refit:
+    if _is_refitted(cohort, account) if config.refit is None else config.refit:
         final_split = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
         final_training = replace(config.training, max_epochs=account.best_epoch)
@@ -129,6 +133,11 @@ def fit(
 
     intervals = _intervals(cohort, expansion, tested, account, retrain if config.ensemble else None)
     return FitResult(model, table, metrics, _variance_frame(factors, data), discovery, intervals, ladder)
+
+
+def _is_refitted(cohort: Cohort, account: TrainingAccount) -> bool:
+    """Whether a model is trained once more on all samples, where that is not said."""
+    return account.start in ("score", "kernel") or (account.start == "random" and cohort.kind == "sequence")
 
 
 def _discovery(cohort: Cohort, config: FitConfig, account: TrainingAccount) -> Discovery | None:

@@ -30,8 +30,8 @@ class FitConfig:
         Shares of the samples that stop the training and that measure it.
     refit
         Whether the exported model is trained once more on all samples, for the number of epochs that
-        served the training samples best; None to do so where samples are scarce (a ``score`` start) or
-        training is in closed form (``kernel``). The metrics are those of the model that never saw the test
+        served the training samples best; None to do so for all landscapes, and where samples are scarce (a
+        ``score`` start). The metrics are those of the model that never saw the test
         samples, either way.
     max_terms
         Most interaction terms reported for an order, the largest coefficients first.

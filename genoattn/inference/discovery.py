@@ -19,6 +19,7 @@ from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.tested import LINKED_R2, SiteMap
 from genoattn.inference.weights import PairWeights, cross_fitted_weights
 from genoattn.interactions.extract import Claims
+from genoattn.model.families import find_families
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_start import find_seeds, pair_factors
 from genoattn.scan.regression.pairs import score_matrix
@@ -165,6 +166,7 @@ def discover(
         max_rank=max_rank,
         weighted=weighted,
         halves=halves,
+        families=find_families(cohort.calls) if halves else None,
     )
 
 
@@ -187,6 +189,7 @@ def discover_pairs(
     max_rank: int = 32,
     weighted: bool = True,
     halves: int = 0,
+    families: np.ndarray | None = None,
 ) -> Discovery:
     """:func:`discover` on arrays.
 
@@ -216,6 +219,8 @@ def discover_pairs(
         Whether structure seen in other chromosomes lowers the bar of a pair.
     halves
         Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
+    families
+        Shape (n_samples,), who stay together in every half; None where nobody is related.
     """
     where = SiteMap.of(sites, site)
     background = remove_background(columns, phenotype, covariates, where.chromosome, binary)
@@ -235,7 +240,9 @@ def discover_pairs(
     ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], pair, strength, n_tests)
     stability = None
     if halves:
-        stable = half_sample_stability(pairs, phenotype, background.covariates, halves, seed, max_rank)
+        stable = half_sample_stability(
+            pairs, phenotype, background.covariates, halves, seed, max_rank, families
+        )
         stability = stable.frame(sites, site, scale)
     return Discovery(
         signal_frame(signals, background, where, sites, site, alpha),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from genoattn.cohort import Sites
 from genoattn.inference.robust import robust_p_value
+from genoattn.model.families import family_folds
 from genoattn.model.pair_columns import PairColumns
 from genoattn.model.pair_path import PairProblem, found_factors
 from genoattn.model.start import RidgeRegression, fit_scale
@@ -73,6 +74,7 @@ def half_sample_stability(
     n_halves: int,
     seed: int,
     max_rank: int = 32,
+    families: np.ndarray | None = None,
 ) -> Stability:
     """Find factors of pairs in random halves of the samples, and test them in the other halves.
 
@@ -96,13 +98,14 @@ def half_sample_stability(
         Of the draws.
     max_rank
         Most factors.
+    families
+        Shape (n_samples,), who stay together in every half; None where nobody is related.
     """
     rng = np.random.default_rng(seed)
     coefficients: list[dict[tuple[int, int], float]] = []
     p_values: list[dict[tuple[int, int], float]] = []
     for _ in range(n_halves):
-        chosen = np.zeros(len(phenotype), dtype=bool)
-        chosen[rng.permutation(len(phenotype))[: len(phenotype) // 2]] = True
+        chosen = family_folds(families, len(phenotype), 2, rng) == 1
         found = _choose(pairs, phenotype, covariates, chosen, max_rank)
         coefficients.append(found)
         p_values.append(

@@ -47,12 +47,12 @@ class TrainConfig:
         factors are trained for a number of epochs set beforehand, while the learning rate falls to zero:
         ``max_epochs`` is only its upper limit, and there is no need of patience.
     lr
-        Learning rate; None for 0.003 with sparse and 0.01 with dense factors.
+        Learning rate; None for 0.003 with sparse and 0.02 with dense factors.
     batch_size
         Samples in a batch; None for all of them up to 2,048 (sparse), a 32nd from 64 to 1,024 (dense).
     penalty
         Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero; of the ridge
-        penalties of a ``kernel`` start, where 0 is least squares.
+        penalties of a ``kernel`` start, where 0 is least squares; of the ridge penalty on dense factors.
     precision
         32 or 64 bits.
     device
@@ -91,6 +91,8 @@ class TrainingData:
         Shape (n_samples,), the known variance of each value's measurement, in squared phenotype units.
     chromosome
         Shape (n_sites,), the number from 0 of each site's chromosome; None where there are none.
+    families
+        Shape (n_samples,), the number from 0 of each sample's family; None where nobody is related.
     """
 
     calls: np.ndarray
@@ -99,3 +101,4 @@ class TrainingData:
     binary: bool
     variance: np.ndarray | None = None
     chromosome: np.ndarray | None = None
+    families: np.ndarray | None = None

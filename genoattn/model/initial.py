@@ -230,7 +230,7 @@ def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
     columns, y, covariates = scene.columns, data.phenotype, data.covariates
     segment = np.zeros(len(site), dtype=np.int64) if data.chromosome is None else data.chromosome[site]
     pairs = PairColumns(columns, site, segment, visible_segments(segment))
-    problem = PairProblem(pairs, y, covariates, scene.start.ridge, config.rank)
+    problem = PairProblem(pairs, y, covariates, scene.start.ridge, config.rank, data.families)
     shapes, slope = believed_factors(problem, scene.residual, config.seed)
     if not len(shapes):
         return scene, {2: np.zeros((0, 2, len(site)))}, False

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from genoattn.model.families import family_folds
 from genoattn.model.pair_columns import PairColumns
 from genoattn.model.pair_start import Seeds, find_seeds, pair_factors
 from genoattn.scan.regression.pairs import score_matrix
@@ -37,6 +38,8 @@ class PairProblem:
         Penalty of the additive model, as in :class:`genoattn.model.start.Start`.
     max_rank
         Most factors.
+    families
+        Shape (n_samples,), who stay together in every fold; None where nobody is related.
     """
 
     pairs: PairColumns
@@ -44,6 +47,7 @@ class PairProblem:
     covariates: np.ndarray
     ridge: float
     max_rank: int
+    families: np.ndarray | None = None
 
     def part(self, index: np.ndarray) -> PairProblem:
         """The problem of some of the samples."""
@@ -91,7 +95,7 @@ def believed_factors(problem: PairProblem, residual: np.ndarray, seed: int) -> t
         return shapes, 0.0
     n, n_columns = problem.pairs.n_samples, problem.pairs.n_columns
     folds = _FOLDS if n_columns * (n_columns - 1) // 2 <= _MANY_PAIRS else _FEW_FOLDS
-    fold = np.random.default_rng(seed).permutation(n) % folds
+    fold = family_folds(problem.families, n, folds, seed)
     held_out, predicted = np.zeros(n), np.zeros((len(_PATH), n))
     for k in range(folds):
         held_out[fold == k], predicted[:, fold == k] = _predict_fold(problem, fold != k)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genoattn.errors import InputError
+from genoattn.model.families import assign_families
 
 _MINIMUM = 20
 
@@ -20,8 +21,15 @@ class Split:
     test: np.ndarray
 
 
-def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: float, seed: int) -> Split:
-    """Random split; cases and controls in the same proportion everywhere.
+def split_samples(
+    phenotype: np.ndarray,
+    binary: bool,
+    validation: float,
+    test: float,
+    seed: int,
+    families: np.ndarray | None = None,
+) -> Split:
+    """Random split; cases and controls in the same proportion everywhere, or families whole.
 
     Parameters
     ----------
@@ -33,6 +41,8 @@ def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: 
         Share of the samples in each.
     seed
         Of the shuffle.
+    families
+        Shape (n_samples,), of :func:`genoattn.model.families.find_families`.
 
     Raises
     ------
@@ -67,4 +77,17 @@ def split_samples(phenotype: np.ndarray, binary: bool, validation: float, test: 
             strict=True,
         ):
             part.append(chosen)
+    if families is not None:
+        quota = np.array([sum(map(len, part)) for part in parts])
+        chosen_part = assign_families(families, quota, rng)
+        whole = Split(*(np.flatnonzero(chosen_part == k) for k in range(3)))
+        if _serves(whole, quota, phenotype, binary):
+            return whole
     return Split(*(np.sort(np.concatenate(part)) for part in parts))
+
+
+def _serves(split: Split, quota: np.ndarray, phenotype: np.ndarray, binary: bool) -> bool:
+    """Whether the parts of whole families are near the size they should have, and have both classes."""
+    parts = split.training, split.validation, split.test
+    near = all(0.5 * q <= len(part) <= 2 * q for part, q in zip(parts, quota, strict=True))
+    return near and not (binary and any(len(part) and np.ptp(phenotype[part]) == 0 for part in parts))

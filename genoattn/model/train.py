@@ -67,6 +67,7 @@ def train_readout(
             on_eta[training],
             data.binary,
             chromosome=data.chromosome,
+            families=None if data.families is None else data.families[training],
         )
         start = initial_readout(vocabulary, chosen, config, features)
         readout = start.readout
