@@ -335,6 +335,17 @@ def test_without_test_samples_or_with_a_refit():
     assert once.manifest.vocabulary.mean[0] != twice.manifest.vocabulary.mean[0]
 
 
+def test_landscapes_are_trained_again_on_all_samples_unless_told():
+    cohort = planted(80, 6, kind="sequence", seed=16)
+    options = {"start": "random", "rank": 2, "max_epochs": 10}
+    by_default, told = short_fit(cohort, **options), short_fit(cohort, refit=True, **options)
+    assert by_default.table.to_tsv() == told.table.to_tsv()
+    assert by_default.table.to_tsv() != short_fit(cohort, refit=False, **options).table.to_tsv()
+    of_genotypes = planted(80, 6, seed=16)
+    kept = short_fit(of_genotypes, **options).table.to_tsv()
+    assert kept == short_fit(of_genotypes, refit=False, **options).table.to_tsv()
+
+
 def test_unknown_setting():
     with pytest.raises(
         TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, attention, auto_order, "

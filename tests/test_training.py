@@ -174,6 +174,19 @@ def test_divergence_is_an_error():
         train_readout(v, data, split, config)
 
 
+def test_a_larger_penalty_makes_smaller_dense_factors():
+    v, data, split = training_data()
+
+    def size(penalty):
+        config = TrainConfig(order=3, start="random", penalty=penalty, max_epochs=300, precision=64)
+        readout, _ = train_readout(v, data, split, config)
+        return sum(float((readout.factor_values(order).detach() ** 2).sum()) for order in (2, 3))
+
+    none, some, much = size(0), size(1), size(100)
+    assert none > 1.05 * some
+    assert some > 2 * much
+
+
 def test_training_leaves_global_state_alone():
     v, data, split = training_data()
     torch.manual_seed(5)
