@@ -25,12 +25,8 @@ from discovery_cohorts import ARCHITECTURES, WEAK, Trial
 from threadpoolctl import threadpool_limits
 
 import genoattn
-from genoattn.inference.background import remove_background
-from genoattn.inference.discovery import PHANTOM
-from genoattn.inference.phantom import survival
-from genoattn.inference.tested import LINKED_R2, SiteMap
+from genoattn.inference.tested import LINKED_R2
 from genoattn.interactions.columns import TermColumns
-from genoattn.tokens import build_vocabulary
 
 ALPHA = 0.05
 
@@ -163,9 +159,19 @@ def phantom_rows(name: str, n_samples: int, n_sites: int, seeds: Iterable[int]) 
         if trial.terms:
             leads = leads[matches(trial, leads).any(axis=1) & ~same]
             same = np.zeros(len(leads), dtype=bool)
-        for pair, within, kept in zip(leads, same, survivals(trial.cohort, leads), strict=True):
+        ids = trial.cohort.sites.ids[leads]
+        checked = genoattn.phantom_check(trial.cohort, {"site_1": ids[:, 0], "site_2": ids[:, 1]})
+        for pair, within, row in zip(leads, same, checked.itertuples(), strict=True):
             distance = abs(int(np.diff(trial.cohort.sites.pos[pair])[0])) / 1e6 if within else np.nan
-            rows.append({"architecture": name, "seed": seed, "Mb_apart": distance, "survival": kept})
+            rows.append(
+                {
+                    "architecture": name,
+                    "seed": seed,
+                    "Mb_apart": distance,
+                    "survival": row.survival,
+                    "flagged": row.flag == "phantom",
+                }
+            )
     return rows
 
 
@@ -178,28 +184,17 @@ def cluster_leads(ranked: np.ndarray, linked: np.ndarray) -> np.ndarray:
     return np.array(leads, dtype=np.int64).reshape(-1, 2)
 
 
-def survivals(cohort: genoattn.Cohort, pairs: np.ndarray) -> list[float]:
-    """The share of its t that each pair keeps in the phantom check."""
-    if not len(pairs):
-        return []
-    assert cohort.phenotype is not None
-    vocabulary = build_vocabulary(cohort, "dosage")
-    columns = vocabulary.columns(cohort.calls) / np.sqrt(vocabulary.variance)
-    where = SiteMap.of(cohort.sites, vocabulary.site)
-    none = np.zeros((cohort.n_samples, 0))
-    background = remove_background(columns, cohort.phenotype.values, none, where.chromosome, False)
-    column = np.searchsorted(vocabulary.site, pairs)
-    return [survival(background, (int(i), int(j)), where) for i, j in column]
-
-
 def phantom_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Signals and the share flagged, by architecture and by where the two sites lie."""
     near = rows["Mb_apart"] < 1
     place = np.where(
         rows["Mb_apart"].isna(), "other chromosomes", np.where(near, "within 1 Mb", "beyond 1 Mb")
     )
-    flagged = rows.assign(sites=place, flagged=rows["survival"] < PHANTOM)
-    out = flagged.groupby(["architecture", "sites"], sort=False)["flagged"].agg(["size", "mean"])
+    out = (
+        rows.assign(sites=place)
+        .groupby(["architecture", "sites"], sort=False)["flagged"]
+        .agg(["size", "mean"])
+    )
     return out.rename(columns={"size": "signals", "mean": "flagged"}).reset_index()
 
 

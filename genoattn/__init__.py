@@ -16,6 +16,7 @@ _HOME = {
     "scan_triples": "genoattn.scan.triples.api",
     "fit": "genoattn.fitting",
     "discover": "genoattn.inference.discovery",
+    "phantom_check": "genoattn.inference.check",
     "suggest": "genoattn.design.suggest",
     "FitConfig": "genoattn.settings",
     "FitResult": "genoattn.result",

@@ -12,7 +12,7 @@ from scipy import sparse
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
 from genoattn.inference.background import Background, remove_background
-from genoattn.inference.phantom import PHANTOM, survival
+from genoattn.inference.phantom import is_phantom, survival
 from genoattn.inference.ranking import rank_pairs
 from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
@@ -297,7 +297,13 @@ def signal_frame(
         ]
         row |= {"t": s.t, "p_value": s.p_value, "weight": s.weight, "q_value": s.q_value}
         row |= {"n_pairs": len(s.members), "n_credible": len(s.credible), "credible": "; ".join(named)}
-        rows.append(row | {"survival": left, "flag": "phantom" if left < PHANTOM else ""})
+        rows.append(
+            row
+            | {
+                "survival": left,
+                "flag": "phantom" if s.q_value <= alpha and is_phantom(left, s.lead, where) else "",
+            }
+        )
     names = [f"{n}_{k}" for k in (1, 2) for n in ("site", "chrom", "pos")]
     names += ["t", "p_value", "weight", "q_value", "n_pairs", "n_credible", "credible", "survival", "flag"]
     return pd.DataFrame(rows, columns=names)
