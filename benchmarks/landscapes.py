@@ -1,14 +1,15 @@
 """Measured landscapes: how well each method predicts variants it has not seen, how fast, in what memory.
 
     python benchmarks/landscapes.py [--quick] [--data ../shared/data] [--mavenn-python PYTHON]
-        [--sets cr6261 ...] [--methods genoattn ridge ...] [--orders 1 2 3 4] [--boosting]
+        [--sets cr6261 ...] [--methods genoattn ridge ...] [--orders 1 2 3 4]
+        [--links none monotone] [--unweighted] [--boosting]
 
 Each method trains on 20, 50 or 80 % of a landscape and predicts the same 20 % of it, for three random splits.
 Every training is a process of its own; seconds are those of fitting and predicting, without imports; memory
 is the peak of the process, its libraries included. R2 is the coefficient of determination against the values
 as measured, all samples alike; the noise ceiling beside it is 1 - mean(variance) / var(y), where the file
-has variances. genoattn uses these variances, as does the Gaussian process; ridge, MAVE-NN and boosting have
-no such option here.
+has variances. genoattn uses these variances (except where it says ``unweighted``), as does the Gaussian
+process; ridge, MAVE-NN and boosting have no such option here.
 
 MAVE-NN needs tensorflow, which rarely goes with other environments: ``--mavenn-python`` names a Python that
 has ``mavenn`` (and scikit-learn, for ``--boosting``). What is not installed or too large is reported so.
@@ -82,9 +83,16 @@ def methods(options: argparse.Namespace) -> list[Method]:
     """Everything that is to be compared, in the order of the table."""
     here, peer = sys.executable, options.mavenn_python or sys.executable
     own = json.loads(options.genoattn_options)
+    noted = ", unweighted" if options.unweighted else ""
     out = [
-        Method(f"genoattn {k}{label}", "genoattn", {"order": k, "link": link, **own}, here)
+        Method(
+            f"genoattn {k}{label}{noted}",
+            "genoattn",
+            {"order": k, "link": link, "weighted": not options.unweighted, **own},
+            here,
+        )
         for link, label in (("none", ""), ("monotone", ", link"))
+        if link in options.links
         for k in options.orders
     ]
     out += [Method(f"ridge {k}", "ridge", {"order": k}, here) for k in options.orders]
@@ -259,6 +267,8 @@ def arguments() -> argparse.Namespace:
         "--methods", nargs="+", choices=["genoattn", "ridge", "mavenn", "gaussian process", "boosting"]
     )
     parser.add_argument("--orders", type=int, nargs="+")
+    parser.add_argument("--links", nargs="+", choices=["none", "monotone"], default=["none", "monotone"])
+    parser.add_argument("--unweighted", action="store_true", help="genoattn is not told the variances")
     parser.add_argument("--fractions", type=float, nargs="+")
     parser.add_argument("--splits", type=int)
     parser.add_argument("--boosting", action="store_true", help="sklearn's gradient boosting too")

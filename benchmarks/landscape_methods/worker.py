@@ -45,7 +45,8 @@ def run_genoattn(problem: Problem, settings: dict[str, Any]) -> Callable[[], np.
         names = np.arange(len(calls)).astype(str).astype(object)
         return Cohort(names, sites, calls.astype(np.int8), "sequence", phenotype)
 
-    train = cohort(problem.train, Phenotype("y", problem.y, variance=problem.variance))
+    weighted = settings.pop("weighted", True)
+    train = cohort(problem.train, Phenotype("y", problem.y, variance=problem.variance if weighted else None))
     test = cohort(problem.test, None)
     # The driver measures the test samples; none are needed inside, and no table of terms.
     options = {"test": 0.0, "max_terms": 1, "device": "cpu", **settings}
