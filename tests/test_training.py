@@ -83,9 +83,9 @@ def test_zero_with_small_gradient_stays_zero():
     assert beta[1] < 0
 
 
-def test_learning_rate_must_be_positive():
-    for lr in (0.0, float("nan")):
-        with pytest.raises(ValueError, match=f"lr: got {lr}, needs a positive number"):
+def test_learning_rate_must_not_be_negative():
+    for lr in (-0.1, float("nan")):
+        with pytest.raises(ValueError, match=f"lr: got {lr}, needs 0 or a positive number"):
             ProximalAdam([nn.Parameter(torch.zeros(1))], lr=lr)
 
 

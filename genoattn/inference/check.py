@@ -28,7 +28,7 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
     Returns
     -------
     One row a pair: ``site_1``, ``site_2``, ``survival`` (the share of its t that is left) and ``flag``:
-    ``phantom`` where that is less than 0.7, or where the sites are within 1 Mb of each other, so that an
+    ``phantom`` where that is less than 0.6, or where the sites are within 1 Mb of each other, so that an
     untyped additive variant between them would look the same.
 
     Raises

@@ -282,7 +282,7 @@ def signal_frame(
     ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; its ``t``,
     ``p_value``, ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set with
     posteriors, and how many it holds; ``survival``, the share of t left beside the additive variation around
-    both sites; and ``flag``, ``phantom`` where that is less than 0.7, or the sites are within 1 Mb.
+    both sites; and ``flag``, ``phantom`` where that is less than 0.6, or the sites are within 1 Mb.
     """
     rows = []
     for s in signals:

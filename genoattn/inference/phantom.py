@@ -10,7 +10,7 @@ from genoattn.inference.tested import SiteMap
 
 _EXPLAINED = 0.99  # of the local variance that the components hold
 _SHARE = 0.1  # of the samples: at most so many components
-PHANTOM = 0.7  # share of its t that a signal must keep
+PHANTOM = 0.6  # share of its t that a signal must keep
 
 
 def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> float:
@@ -31,23 +31,21 @@ def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> f
 
     Returns
     -------
-    Smallest ratio, over the versions of the phenotype, of the t beside the components and the additive
-    genome to the t beside the two sites alone; 0 where the sign turns or nothing of the product is left.
+    Smallest ratio, over the versions of the phenotype, of the t beside the components to the t beside the two
+    sites alone, in what the additive genome leaves; 0 where the sign turns or nothing of the product is left.
     """
     x = background.columns
     product = x[:, pair[0]] * x[:, pair[1]]
     basis = background.basis
     local = local_components(background, pair, where)
     alone = np.column_stack([basis, x[:, list(pair)]])
-    versions = np.column_stack([background.phenotype, background.residuals])
-    before = _t(product, alone, versions)
-    strongest = before[np.argmax(np.abs(before))]
+    before = _t(product, alone, background.residuals)
     after = _t(product, np.column_stack([alone, local]), background.residuals)
-    return float(np.min(after / strongest).clip(0.0)) if strongest else 0.0
+    return float(np.min(after / np.where(before == 0, np.inf, before)).clip(0.0))
 
 
 def is_phantom(kept: float, pair: tuple[int, int], where: SiteMap) -> bool:
-    """Whether a pair keeps less than 0.7 of its t, or its sites are within 1 Mb.
+    """Whether a pair keeps less than 0.6 of its t, or its sites are within 1 Mb.
 
     There no test helps: the product of two sites tags the haplotypes between them, and an additive variant
     that no marker tags looks the same as an interaction (Wood et al. 2014, Nature 514:E3).

@@ -76,7 +76,7 @@ def train_readout(
         likelihood = Likelihood(kind, variance is not None)
         lr, longest = config.lr or start.lr, config.max_epochs
         if kind == "gaussian" and variance is None and start.solved:
-            lr, longest = 1e-30, 1  # steps would only follow the rounding errors of a gradient that is zero
+            lr, longest = 0.0, 1  # steps would only follow the rounding errors of a gradient that is zero
         module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
         batch = min(config.batch_size or start.batch_size, len(training))
         source = CohortData(

@@ -35,8 +35,8 @@ class ProximalAdam(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
-        if not lr > 0:
-            raise ValueError(f"lr: got {lr}, needs a positive number")
+        if not lr >= 0:
+            raise ValueError(f"lr: got {lr}, needs 0 or a positive number")
         super().__init__(
             params, {"lr": lr, "betas": betas, "eps": 1e-8, "l1": 0.0, "l2": 0.0, "l1_weights": None}
         )
