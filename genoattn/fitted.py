@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from scipy.special import expit
 
 from genoattn.align import align_calls, align_covariates
@@ -13,6 +14,8 @@ from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
 from genoattn.interactions.expansion import GAUGES, Expansion, Gauge
 from genoattn.interactions.extract import TestedTerms, readout_factors, table_rows
+from genoattn.interactions.intervals import LEVEL
+from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.model.extend import extend_readout, unseen_states
@@ -33,11 +36,14 @@ class FittedModel:
         Its terms and their statistics, which no gauge changes.
     manifest
         What describes model and table.
+    posterior
+        Of the coefficients, where they have one (``kernel`` start); gives predictions an interval.
     """
 
     readout: Readout
     tested: TestedTerms
     manifest: Manifest
+    posterior: Posterior | None = None
 
     @property
     def covariates(self) -> Covariates | None:
@@ -79,13 +85,21 @@ class FittedModel:
         """One row a sample: ``IID``, ``prediction``, and what follows from it.
 
         ``latent`` where the model has a link, ``probability`` where the prediction is log-odds, ``mean``
-        where it is the logarithm of expected counts.
+        where it is the logarithm of expected counts. Where the coefficients have a posterior, ``lower`` and
+        ``upper`` hold the model's value with 90 % probability; a new measurement has its noise besides. A
+        link is taken for known, so that they are too narrow where it is flat.
         """
         latent = self.latent(cohort)
         prediction = respond(self.readout, latent)
         frame = pd.DataFrame({"IID": cohort.samples, "prediction": prediction})
         if self.readout.link is not None:
             frame["latent"] = latent
+        if self.posterior is not None:
+            calls = align_calls(cohort, self.manifest.sites)
+            reach = float(stats.norm.ppf(0.5 + LEVEL / 2)) * self.posterior.prediction_deviation(calls)
+            # The curve is monotone: it carries the ends of an interval with it.
+            frame["lower"] = respond(self.readout, latent - reach)
+            frame["upper"] = respond(self.readout, latent + reach)
         likelihood = self.manifest.model.get("likelihood")
         if likelihood in COUNTS:
             frame["mean"] = mean_response(likelihood, prediction)

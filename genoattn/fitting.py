@@ -125,7 +125,7 @@ def fit(
     expansion = Expansion(factors, config.gauge)
     manifest = _manifest(cohort, config, readout, expansion, tested, left_out, account.record())
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
-    model = FittedModel(readout, tested, manifest)
+    model = FittedModel(readout, tested, manifest, account.posterior)
 
     def retrain() -> list[Readout]:
         _log.info("training %d models on bootstrap samples", config.ensemble)

@@ -18,9 +18,11 @@ from genoattn.errors import InputError
 from genoattn.features import token_features
 from genoattn.fitted import FittedModel
 from genoattn.interactions.extract import Claims, TestedTerms
+from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.regression import TermStatistics
 from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.interactions.table import InteractionTable
+from genoattn.link_plot import draw_link
 from genoattn.metrics import Metrics
 from genoattn.model.readout import Readout
 from genoattn.writing import whole_directory, whole_file, write_output
@@ -84,7 +86,8 @@ def _link_files(model: FittedModel) -> dict[str, bytes]:
     even = np.linspace(predicted[0], predicted[-1], len(predicted))
     inverse = pd.DataFrame({"predicted": even, "latent": link.inverse(even, latent[0], latent[-1])})
     tables = {"link.tsv": curve, "link_inverse.tsv": inverse}
-    return {k: t.to_csv(sep="\t", index=False, float_format="%.9g").encode() for k, t in tables.items()}
+    files = {k: t.to_csv(sep="\t", index=False, float_format="%.9g").encode() for k, t in tables.items()}
+    return {**files, "link.png": draw_link(latent, predicted, units=model.manifest.trait)}
 
 
 def save_table(table: InteractionTable, path: str | Path | None, force: bool = True) -> None:
@@ -132,6 +135,8 @@ def _checkpoint(model: FittedModel) -> bytes:
             for order, c in tested.claims.items()
         },
     }
+    if model.posterior is not None:
+        record["posterior"] = _posterior_record(model.posterior)
     buffer = io.BytesIO()
     torch.save(record, buffer)
     return buffer.getvalue()
@@ -152,7 +157,9 @@ def load_model(directory: str | Path) -> FittedModel:
     try:
         manifest = manifest_from_json((directory / _MANIFEST).read_text(encoding="utf-8"))
         record = torch.load(directory / _MODEL, map_location="cpu", weights_only=True)
-        return FittedModel(_readout(record, manifest), _tested(record), manifest)
+        return FittedModel(
+            _readout(record, manifest), _tested(record), manifest, _posterior(record, manifest)
+        )
     except _UNREADABLE as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
         raise InputError(
@@ -177,6 +184,27 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
     )
     readout.load_state_dict({k.removeprefix("readout."): v for k, v in record["state_dict"].items()})
     return readout.eval()
+
+
+def _posterior_record(posterior: Posterior) -> dict[str, Any]:
+    """All but the vocabulary, which the manifest has; a covariance in single precision is half as large."""
+    return {
+        "contrasts": torch.as_tensor(posterior.contrasts),
+        "members": [torch.as_tensor(members) for members in posterior.members],
+        "mean": torch.as_tensor(posterior.mean),
+        "covariance": torch.as_tensor(posterior.covariance).float(),
+    }
+
+
+def _posterior(record: dict[str, Any], manifest: Manifest) -> Posterior | None:
+    kept = record.get("posterior")
+    if kept is None:
+        return None
+    members = tuple(m.numpy() for m in kept["members"])
+    covariance = kept["covariance"].double().numpy()
+    return Posterior(
+        manifest.vocabulary, kept["contrasts"].numpy(), members, kept["mean"].numpy(), covariance
+    )
 
 
 def _tested(record: dict[str, Any]) -> TestedTerms:

@@ -17,6 +17,7 @@ from genoattn.model.config import TrainConfig, TrainingData
 from genoattn.model.ensemble import train_ensemble
 from genoattn.model.split import Split
 from genoattn.model.train import train_readout
+from genoattn.store import load_model
 from genoattn.tokens import build_vocabulary
 
 
@@ -59,9 +60,48 @@ def test_fit_writes_an_interval_for_every_term(start, tmp_path):
     assert (written["lower"] < written["upper"]).all()
 
 
+def test_deviation_of_a_prediction_from_the_definition():
+    cohort = landscape(2, 120)
+    posterior = genoattn.fit(cohort, order=3, start="kernel", device="cpu").model.posterior
+    calls, v = cohort.calls[:5], posterior.vocabulary
+    expected = []
+    for sample in calls:
+        indicator = (sample[v.site] == v.state) - v.mean
+        entity = [float(indicator @ posterior.contrasts[:, c]) for c in range(posterior.contrasts.shape[1])]
+        row = np.array([np.prod([entity[c] for c in m]) for ms in posterior.members for m in ms])
+        expected.append(np.sqrt(row @ posterior.covariance @ row))
+    np.testing.assert_allclose(posterior.prediction_deviation(calls), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("link", ["none", "monotone"])
+def test_intervals_of_predictions_cover_unseen_variants(link, tmp_path):
+    covered = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        calls = oracles.all_calls((2,) * 9)
+        signs = 1.0 - 2 * calls
+        pairs = np.array([signs[:, i] * signs[:, j] for i, j in combinations(range(9), 2)]).T
+        latent = signs @ rng.normal(size=9) / 3 + pairs @ rng.normal(size=36) / 8
+        truth = latent if link == "none" else np.tanh(latent)
+        drawn = rng.permutation(512)[:300]
+        y = truth + rng.normal(0, 0.15, 512)
+        cohort = oracles.make_cohort(calls, (2,) * 9, "sequence", y)
+        result = genoattn.fit(cohort.select_samples(drawn), order=2, link=link, device="cpu", test=0.0)
+        rest = np.setdiff1d(np.arange(512), drawn)
+        table = result.model.prediction_table(cohort.select_samples(rest))
+        assert (table["lower"] < table["prediction"]).all()
+        covered.append((table["lower"] <= truth[rest]) & (truth[rest] <= table["upper"]))
+    # Behind a link the curve is taken for known, so that intervals are short where it is flat.
+    assert (0.85 if link == "none" else 0.75) <= np.mean(covered) <= 0.95
+    result.save(tmp_path / "out")
+    again = load_model(tmp_path / "out").prediction_table(cohort.select_samples(rest))
+    np.testing.assert_allclose(again["upper"], table["upper"], rtol=0, atol=1e-5)
+
+
 def test_no_ensemble_no_intervals_for_dense_factors():
     result = genoattn.fit(landscape(1, 100), start="random", rank=2, max_epochs=2, device="cpu")
     assert result.intervals is None
+    assert list(result.model.prediction_table(landscape(1, 100)).columns) == ["IID", "prediction"]
 
 
 def dense_landscape(seed, n_samples, noise):

@@ -61,6 +61,30 @@ class Posterior:
             spread[start : start + _BLOCK] = np.sqrt(np.maximum(variance, 0.0))
         return mean, spread
 
+    def prediction_deviation(self, calls: np.ndarray) -> np.ndarray:
+        """Standard deviation of the latent phenotype of samples: that of a sum of products known so far.
+
+        The intercept and the effects of covariates are taken as known: they are estimated from all samples.
+
+        Parameters
+        ----------
+        calls
+            Shape (n_samples, n_sites), int8, -1 where missing.
+
+        Returns
+        -------
+        Shape (n_samples,), in units of the latent phenotype; measurement noise is not in it.
+        """
+        v = self.vocabulary
+        spread = np.zeros(len(calls))
+        for start in range(0, len(calls), _BLOCK):
+            columns = np.where(v.variance > 0, v.columns(calls[start : start + _BLOCK]), 0.0)
+            entity = columns @ self.contrasts  # (sample, contrast)
+            rows = np.concatenate([entity[:, members].prod(axis=2) for members in self.members], axis=1)
+            variance = ((rows @ self.covariance) * rows).sum(axis=1)
+            spread[start : start + _BLOCK] = np.sqrt(np.maximum(variance, 0.0))
+        return spread
+
     def _split(self, gauge: str) -> tuple[np.ndarray, np.ndarray]:
         """Deviation of each contrast at each column (n_columns, n_contrasts), and its mean (n_contrasts,)."""
         v = self.vocabulary
