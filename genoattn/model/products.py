@@ -203,9 +203,10 @@ def _moments(
     for start in range(0, len(phenotype), _ROWS):
         rows = slice(start, start + _ROWS)
         design = np.concatenate([fixed[rows], products.values(entity[rows])], axis=1)
-        weighted = design * weight[rows, None]
-        gram += weighted.T @ design
-        by_phenotype += weighted.T @ phenotype[rows]
+        root = np.sqrt(weight[rows])
+        design *= root[:, None]
+        gram += design.T @ design  # of one matrix with itself, for which numpy takes half the work
+        by_phenotype += design.T @ (root * phenotype[rows])
     return _Moments(gram, by_phenotype, float(weight @ phenotype**2), len(phenotype))
 
 
