@@ -238,7 +238,8 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     """R2 against the share of the landscape that was measured, a panel a set."""
     names = list(dict.fromkeys(table["set"]))
     figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
-    colours = dict(zip(dict.fromkeys(table["method"]), plt.get_cmap("tab20").colors, strict=False))
+    palette = plt.get_cmap("tab20")
+    colours = {method: palette(k % 20) for k, method in enumerate(dict.fromkeys(table["method"]))}
     for axis, name in zip(axes.flat, names, strict=False):
         part = table[(table["set"] == name) & (table["splits"] > 0)]
         for method, curve in part.groupby("method", sort=False):
