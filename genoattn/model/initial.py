@@ -18,6 +18,7 @@ from genoattn.model.modulation import modulated_start
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_path import PairProblem, believed_factors
 from genoattn.model.readout import Readout
+from genoattn.model.sharpening import sharpened
 from genoattn.model.start import Start, additive_start, all_pairs_start, joint_start, scaled
 from genoattn.model.training import Penalties
 from genoattn.tokens import Vocabulary
@@ -235,6 +236,10 @@ def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
     if not len(shapes):
         return scene, {2: np.zeros((0, 2, len(site)))}, False
     start, residual, strength = joint_start(columns, y, covariates, shapes, slope)
+    sharp = sharpened(columns, y, residual, shapes, strength)
+    if not np.array_equal(sharp, shapes):
+        shapes = sharp
+        start, residual, strength = joint_start(columns, y, covariates, shapes, slope)
     if not data.binary and config.link == "none":
         changed = modulated_start(columns, y, covariates, shapes, strength, config.order)
         if changed is not None:

@@ -13,10 +13,10 @@ from math import sqrt
 
 import numpy as np
 
+from genoattn.model.sharpening import LARGE
 from genoattn.model.start import RidgeRegression, Start
 
 _log = logging.getLogger(__name__)
-_LARGE = 0.05  # of the variance of the phenotype: a pair that may change the rest
 _RATIOS = (0.1, 0.3, 1.0)  # of the prior variances of v and w
 _SURE = 10.8  # likelihood ratio: chance passes it once in two thousand cohorts
 
@@ -69,7 +69,7 @@ def modulated_start(
     products = np.stack([(columns @ a) * (columns @ b) for a, b in shapes], axis=1)
     share = strength**2 * products.var(axis=0)
     chosen = int(np.argmax(share))
-    if share[chosen] < _LARGE * phenotype.var():
+    if share[chosen] < LARGE * phenotype.var():
         return None
     first, second = shapes[chosen]
     plain = np.column_stack([np.ones(len(phenotype)), covariates])
