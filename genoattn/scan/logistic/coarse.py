@@ -46,8 +46,12 @@ class Grid(NamedTuple):
         Shape (5, 5), lower triangles.
     beta, gradient, step
         Shape (5,).
-    null
-        Shape (3,), coefficients of 1, a and b without the product.
+    beta_null
+        Shape (5,), coefficients without the product.
+    cell, used
+        Shape (n_cells,) int64, which cells have samples, and (1,), how many do.
+    ratio
+        Shape (1,), twice the log-likelihood at ``beta`` less that at ``beta_null``.
     """
 
     key: np.ndarray
@@ -62,7 +66,10 @@ class Grid(NamedTuple):
     beta: np.ndarray
     gradient: np.ndarray
     step: np.ndarray
-    null: np.ndarray
+    beta_null: np.ndarray
+    cell: np.ndarray
+    used: np.ndarray
+    ratio: np.ndarray
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -84,7 +91,10 @@ def make_grid(subjects: Subjects) -> Grid:
         np.zeros(_N),
         np.zeros(_N),
         np.zeros(_N),
-        np.zeros(3),
+        np.zeros(_N),
+        np.zeros(n_cells, dtype=np.int64),
+        np.zeros(1, dtype=np.int64),
+        np.zeros(1),
     )
 
 
@@ -116,7 +126,9 @@ def _count(subjects: Subjects, i: int, j: int, grid: Grid) -> int:
             grid.value[used, 1] = first - subjects.mean[i] if first < last else 0.0
             grid.value[used, 2] = second - subjects.mean[j] if second < last else 0.0
             grid.value[used, 3] = grid.value[used, 1] * grid.value[used, 2]
+            grid.cell[used] = c
             used += 1
+    grid.used[0] = used
     return used
 
 
@@ -222,7 +234,7 @@ def coarse_root(subjects: Subjects, i: int, j: int, grid: Grid) -> tuple[float, 
     without, left = _maximum(grid, n_cells, _N - 1, _evaluate(grid, n_cells))
     if not without <= 0.0:
         return np.nan, np.nan
-    grid.null[:] = grid.beta[1:-1]
+    grid.beta_null[:] = grid.beta
     whole, more = _maximum(grid, n_cells, _N, without)
-    ratio = 2.0 * (whole - without) + more - left
-    return math.sqrt(max(ratio, 0.0)), 1.0 / grid.factor[_N - 1, _N - 1]
+    grid.ratio[0] = 2.0 * (whole - without)
+    return math.sqrt(max(grid.ratio[0] + more - left, 0.0)), 1.0 / grid.factor[_N - 1, _N - 1]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from genoattn.scan.logistic.adjusted import Adjuster, adjusted_root, make_adjuster
 from genoattn.scan.logistic.coarse import Grid, coarse_root, make_grid
 from genoattn.scan.logistic.information import Rows, Work, accumulate, evaluate, total_of
 from genoattn.scan.logistic.newton import climb, factorise, invert
@@ -220,25 +221,38 @@ def _coarse_test(coarse: Subjects, i: int, j: int, grid: Grid) -> Test:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _far_from(critical: float, test: Test) -> bool:
-    """Whether a test on coarse groups shows that the exact root is below a critical value.
-
-    Among 224,000 pairs of simulated cohorts the coarse root was too small by up to a tenth, by up to a
-    quarter where few carriers make the estimate uncertain; NaN is never far.
-    """
-    margin = 0.12 + 0.2 * min(test.se * test.se, 1.0)
+def _far_from(critical: float, test: Test, margin: float) -> bool:
+    """Whether a test on coarse groups tells that the exact root is below a critical value; NaN does not."""
+    margin += 0.2 * min(test.se * test.se, 1.0)
     return math.sqrt(test.ratio) < critical * (1.0 - margin)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def test_pairs(subjects: Subjects, coarse: Subjects, critical: float, pairs: np.ndarray) -> np.ndarray:
+def _amended(test: Test, subjects: Subjects, i: int, j: int, grid: Grid, adjuster: Adjuster) -> Test:
+    """A coarse test, just made, amended for the fixed effects themselves; its ratio may be NaN."""
+    root, se = adjusted_root(subjects, i, j, grid, adjuster)
+    return Test(test.coefficient, se, root * root, test.n_samples, test.n_cases, test.r2)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def test_pairs(
+    subjects: Subjects,
+    coarse: Subjects,
+    critical: float,
+    doubt: np.ndarray,
+    doubt_amended: float,
+    pairs: np.ndarray,
+) -> np.ndarray:
     """The tests of pairs: a row each, of the fields of :class:`Test`.
 
     Where ``critical`` is above 0, a pair whose root of the likelihood ratio on coarse groups of samples is
-    far below it keeps that for its test, r2 left out; and one whose root on the samples themselves is below
-    it by more than the accuracy of a climb that stops early keeps that.
+    far below it keeps that for its test, r2 left out, and so does one where it is that once amended; one
+    whose root on the samples themselves is below it by more than the accuracy of a climb that stops early
+    keeps that. ``doubt`` (n_columns,), the sum of two columns', and ``doubt_amended`` are the shares of the
+    critical value by which the root must be below; to the latter is added how far the root was amended.
     """
     memory, rough, grid = make_memory(subjects), make_memory(coarse), make_grid(coarse)
+    adjuster = make_adjuster(subjects if critical > 0.0 else coarse)
     largest, largest_rough = _largest(subjects), _largest(coarse)
     out, near = np.empty((len(pairs), 6)), np.zeros(3)
     for k in range(len(pairs)):
@@ -247,13 +261,21 @@ def test_pairs(subjects: Subjects, coarse: Subjects, critical: float, pairs: np.
         staged = critical > 0.0 and subjects.varies[i] and subjects.varies[j]
         if staged:
             test = _coarse_test(coarse, i, j, grid)
-            if math.isnan(test.ratio):
+            unknown = math.isnan(test.ratio)
+            if unknown:
                 test = _test(coarse, i, j, near, _ROUGH, largest_rough, rough)
             else:
-                near[:] = grid.null
-            if not _far_from(critical, test):
+                near[:] = grid.beta_null[1:-1]
+            told = _far_from(critical, test, doubt[i] + doubt[j])
+            if not told and not unknown:
+                before = math.sqrt(test.ratio)
+                test = _amended(test, subjects, i, j, grid, adjuster)
+                moved = abs(math.sqrt(test.ratio) - before) / critical
+                told = _far_from(critical, test, doubt_amended + moved)
+            if not told and not math.sqrt(test.ratio) >= critical:
                 test = _test(subjects, i, j, near, _ROUGH, largest, memory)
-                staged = math.sqrt(test.ratio) < critical * (1.0 - _NEARLY)
+                told = math.sqrt(test.ratio) < critical * (1.0 - _NEARLY)
+            staged = told
         if not staged:
             test = _test(subjects, i, j, near, 1.0, largest, memory)
         out[k, 0], out[k, 1], out[k, 2] = test.coefficient, test.se, test.ratio
