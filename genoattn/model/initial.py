@@ -236,7 +236,9 @@ def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
     if not len(shapes):
         return scene, {2: np.zeros((0, 2, len(site)))}, False
     start, residual, strength = joint_start(columns, y, covariates, shapes, slope)
-    sharp = sharpened(columns, y, residual, shapes, strength)
+    plain = np.column_stack([np.ones(len(y)), covariates])
+    left = y - plain @ np.linalg.lstsq(plain, y, rcond=None)[0]
+    sharp = sharpened(columns, left, shapes, strength)
     if not np.array_equal(sharp, shapes):
         shapes = sharp
         start, residual, strength = joint_start(columns, y, covariates, shapes, slope)

@@ -10,20 +10,20 @@ _MOST = 300  # alternatives at each of the two sites
 
 
 def sharpened(
-    columns: np.ndarray, phenotype: np.ndarray, residual: np.ndarray, shapes: np.ndarray, strength: np.ndarray
+    columns: np.ndarray, phenotype: np.ndarray, shapes: np.ndarray, strength: np.ndarray
 ) -> np.ndarray:
     """Strong factors of two linked groups of columns, each replaced by the likeliest pair of columns.
 
     Factors are found in what the additive model leaves, where the main effects of an interaction are smeared
-    over linked columns. Here both main effects and the product are given back to what is left of everything,
-    and the pair whose three terms explain most of it is taken.
+    over linked columns. Which pair it is, is asked of the phenotype itself: the pair whose main effects and
+    product explain most of it together.
 
     Parameters
     ----------
     columns
         Shape (n_samples, n_columns), standardised.
-    phenotype, residual
-        Shape (n_samples,), and what is left of it beside additive effects and factors.
+    phenotype
+        Shape (n_samples,), less what covariates explain.
     shapes, strength
         Factors, shape (n_ranks, 2, n_columns), and how strong each is.
 
@@ -34,16 +34,12 @@ def sharpened(
     """
     out = shapes.copy()
     for k, (first, second) in enumerate(shapes):
-        values = np.column_stack([columns @ first, columns @ second])
-        product = values[:, 0] * values[:, 1]
+        product = (columns @ first) * (columns @ second)
         one, other = (_alternatives(columns, side) for side in (first, second))
         weak = strength[k] ** 2 * product.var() < LARGE * phenotype.var()
         if weak or one is None or other is None:
             continue
-        own = np.column_stack([np.ones(len(values)), values, product])
-        effect = np.linalg.lstsq(own, phenotype, rcond=1e-8)[0]
-        left = residual + own @ effect
-        a, b = _likeliest_pair(columns, left - left.mean(), one, other)
+        a, b = _likeliest_pair(columns, phenotype - phenotype.mean(), one, other)
         out[k] = 0.0
         out[k, 0, a], out[k, 1, b] = 1.0, 1.0
     return out
