@@ -246,7 +246,7 @@ def plot(rows: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_xticks(place, names, rotation=35, ha="right")
         axis.set_ylim(0, 1.05)
     left.set(ylabel="average precision", title=f"Planted pairs, {title}")
-    left.legend()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=2)
     right.axhline(ALPHA, color="grey", linewidth=0.8, linestyle="--")
     right.set(ylabel="mean share of false claims", title="Claims at a false discovery rate of 5 %")
     figure.savefig(path, dpi=130)
