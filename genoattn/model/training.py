@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from genoattn.model.likelihood import Likelihood
 from genoattn.model.readout import Readout
 
+_NOISE_FREE = 0.02  # residual variance of a standardised phenotype
+
 
 class ProximalAdam(torch.optim.Optimizer):
     """Adam, then soft-thresholding in Adam's own metric, so that sparse parameters reach exact zeros.
@@ -38,7 +40,8 @@ class ProximalAdam(torch.optim.Optimizer):
         if not lr >= 0:
             raise ValueError(f"lr: got {lr}, needs 0 or a positive number")
         super().__init__(
-            params, {"lr": lr, "betas": betas, "eps": 1e-8, "l1": 0.0, "l2": 0.0, "l1_weights": None}
+            params,
+            {"lr": lr, "betas": betas, "eps": 1e-8, "l1": 0.0, "l2": 0.0, "l1_weights": None, "prior": False},
         )
 
     @torch.no_grad()
@@ -83,7 +86,7 @@ class Penalties:
     support
         Relative L1 of the entries that the start made non-zero.
     factor_l2
-        L2 on factor entries.
+        L2 on factor entries; less where less than 2 % of a Gaussian phenotype's variance is left.
     """
 
     additive: float = 0.0
@@ -132,7 +135,18 @@ class PhenotypeModule(pl.LightningModule):
         return self.likelihood(self(calls, covariates), phenotype, *variance)
 
     def training_step(self, batch: Any, _: int) -> Tensor:
-        return self.loss(batch)
+        loss = self.loss(batch)
+        if (
+            self.penalties.factor_l2
+            and self.likelihood.kind == "gaussian"
+            and not self.likelihood.known_variance
+        ):
+            # A prior yields to data without noise: it fades with what is left of the variance below 2 %.
+            fading = min(1.0, 2 * float(loss.detach()) / _NOISE_FREE)
+            for group in self.trainer.optimizers[0].param_groups:
+                if group["prior"]:
+                    group["l2"] = self.penalties.factor_l2 * fading
+        return loss
 
     def validation_step(self, batch: Any, _: int) -> None:
         self.log("val_loss", self.loss(batch), prog_bar=True, batch_size=len(batch[0]))
@@ -162,7 +176,7 @@ class PhenotypeModule(pl.LightningModule):
                 "l1": self.penalties.factor,
                 "l1_weights": [_penalty_weights(p.detach(), self.penalties.support) for p in sparse],
             },
-            {"params": others, "l2": self.penalties.factor_l2},
+            {"params": others, "l2": self.penalties.factor_l2, "prior": True},
             {"params": [w for w in r.weights.values() if w.requires_grad]},
         ]
         return [g for g in groups if g["params"]]
