@@ -101,12 +101,18 @@ class PairColumns:
         return len(np.unique(self.segment[(factor != 0).any(axis=0)])) == 1
 
     def linked_to(self, vector: np.ndarray) -> np.ndarray:
-        """Columns at the site of a non-zero one, or linked with it beyond the limit: (n_columns,), bool."""
+        """Columns at the site of a non-zero one, or of its segment and linked with it beyond the limit.
+
+        Shape (n_columns,), bool.
+        """
         out = np.zeros(self.n_columns, dtype=bool)
         for column in np.flatnonzero(vector).tolist():
             if column not in self._linked:  # growing asks for the same few columns again and again
-                r2 = (self.columns[:, column] @ self.columns / self.n_samples) ** 2
-                self._linked[column] = (r2 > LINKED) | (self.site == self.site[column])
+                own = self.members[self.segment[column]]
+                r2 = (self.columns[:, column] @ self.columns[:, own] / self.n_samples) ** 2
+                linked = self.site == self.site[column]
+                linked[own] |= r2 > LINKED
+                self._linked[column] = linked
             out |= self._linked[column]
         return out
 
