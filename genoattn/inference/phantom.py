@@ -10,6 +10,7 @@ from genoattn.inference.tested import SiteMap
 
 _EXPLAINED = 0.99  # of the local variance that the components hold
 _SHARE = 0.1  # of the samples: at most so many components
+_NOISE = 2.0  # |t| that chance has too
 PHANTOM = 0.6  # share of its t that a signal must keep
 
 
@@ -32,7 +33,8 @@ def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> f
     Returns
     -------
     Smallest ratio, over the versions of the phenotype, of the t beside the components to the t beside the two
-    sites alone, in what the additive genome leaves; 0 where the sign turns or nothing of the product is left.
+    sites alone, in what the additive genome leaves; 0 where the sign turns, or what is left is noise
+    (a t within 2).
     """
     x = background.columns
     product = x[:, pair[0]] * x[:, pair[1]]
@@ -41,6 +43,8 @@ def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> f
     alone = np.column_stack([basis, x[:, list(pair)]])
     before = _t(product, alone, background.residuals)
     after = _t(product, np.column_stack([alone, local]), background.residuals)
+    if np.min(np.abs(after)) < _NOISE:
+        return 0.0
     return float(np.min(after / np.where(before == 0, np.inf, before)).clip(0.0))
 
 
