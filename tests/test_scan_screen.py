@@ -13,11 +13,11 @@ import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
 from genoattn.scan.regression.exact import regress_pairs
-from genoattn.scan.screening.products import BFloat16, Float32, has_matrix_units
+from genoattn.scan.screening.products import BFloat16, Float32, has_byte_units
 from genoattn.scan.screening.screen import Screen
 from genoattn.scan.screening.whole_screen import WholeScreen
 
-PRECISIONS = ["float32", "bfloat16"] + ["int8"] * has_matrix_units()
+PRECISIONS = ["float32", "bfloat16"] + ["int8"] * has_byte_units()
 
 
 def screen_of(precision, design, critical):

@@ -1,4 +1,4 @@
-"""Products of whole numbers by matrix units against integer arithmetic, and the screen made of them."""
+"""Products of whole numbers by units for bytes against integer arithmetic, and the screen made of them."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
 from genoattn.scan.logistic.pair_tests import binary_design, score_margin
-from genoattn.scan.screening.products import choose_products, has_matrix_units, whole_numbers_serve
+from genoattn.scan.screening.products import choose_products, has_byte_units, whole_numbers_serve
 from genoattn.scan.screening.tiles import (
     Rows,
     aligned,
@@ -26,7 +26,7 @@ from genoattn.scan.screening.tiles import (
 from genoattn.scan.screening.whole_screen import WholeScreen
 from genoattn.scan.screening.whole_vectors import Vectors, rounded, rounded_down
 
-needs_units = pytest.mark.skipif(not has_matrix_units(), reason="no matrix units for bytes")
+needs_units = pytest.mark.skipif(not has_byte_units(), reason="no units for bytes")
 
 
 @njit
@@ -130,9 +130,7 @@ def test_precisions_that_do_not_serve():
     design = make_design(codes, rng.normal(size=40), np.zeros((40, 0)))
     assert not whole_numbers_serve(design)
     assert choose_products("auto", design).name == "float32"
-    with pytest.raises(
-        genoattn.InputError, match="no matrix units for bytes on this machine, or codes above 11"
-    ):
+    with pytest.raises(genoattn.InputError, match="no units for bytes on this machine, or codes above 11"):
         choose_products("int8", design)
     with pytest.raises(genoattn.InputError, match="precision 'half' is unknown; choose one of auto, float32"):
         choose_products("half", design)

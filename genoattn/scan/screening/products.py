@@ -1,7 +1,7 @@
 """Matrix products of a screen, in whichever precision this machine multiplies fastest.
 
 A screen only has to bound a statistic, so that its products may be rounded as long as the bound knows by
-how much. Three kinds: bytes by the processor's matrix units where it has them (whole_screen.py), by far the
+how much. Three kinds: bytes by the processor's units for them, where it has any (whole_screen.py), by far the
 fastest; float32 by the BLAS under numpy; and bfloat16 with float32 sums by torch.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design
-from genoattn.scan.screening.tiles import has_matrix_units
+from genoattn.scan.screening.tiles import has_byte_units
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 LARGEST_CODE = 11
@@ -124,28 +124,28 @@ def summing_error(n_samples: int) -> float:
 
 
 class Int8:
-    """Bytes by the matrix units, whose operands and products are the screen's own (whole_screen.py)."""
+    """Bytes by the processor's units for them, whose operands and products are the screen's own (whole_screen.py)."""
 
     name = "int8"
     dtype = np.dtype(np.int8)
 
 
 def choose_products(precision: str, design: Design) -> Products | Int8:
-    """The precision asked for; ``auto`` takes bytes on processors with matrix units for them.
+    """The precision asked for; ``auto`` takes bytes on processors with units for them.
 
     Raises
     ------
     InputError
-        Where the precision is unknown, or the machine has no matrix units for it.
+        Where the precision is unknown, or the machine has no units for it.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
     if precision in ("auto", "int8"):
-        if whole_numbers_serve(design) and has_matrix_units():
+        if whole_numbers_serve(design) and has_byte_units():
             return Int8()
         if precision == "int8":
             raise InputError(
-                "precision 'int8': no matrix units for bytes on this machine, or codes above "
+                "precision 'int8': no units for bytes on this machine, or codes above "
                 f"{LARGEST_CODE}; choose 'auto' or 'float32'"
             )
     return BFloat16() if precision == "bfloat16" else Float32()

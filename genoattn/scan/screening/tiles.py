@@ -1,6 +1,6 @@
-"""Products of whole numbers by the processor's matrix units (x86 AMX), inside compiled functions.
+"""Products of whole numbers by the processor's units for bytes, inside compiled functions.
 
-A unit holds eight tiles of sixteen rows of 64 bytes. It multiplies two tiles of signed bytes, adding to a
+Matrix units (x86 AMX) where there are any, else vector instructions (AVX-512 VNNI, dots.py). A matrix unit holds eight tiles of sixteen rows of 64 bytes. It multiplies two tiles of signed bytes, adding to a
 tile of sums of 32 bits: sixteen rows by sixteen columns by 64 samples in one instruction, exactly. The
 operands of columns lie in memory as the tiles are loaded, ``(operand, columns / 16, samples / 64, 16 fours of
 samples, 16 columns, 4 samples)``; those of rows are made where they are used, 32 rows by 512 samples at a
@@ -18,27 +18,38 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from genoattn.scan.screening.dots import ROWS, add_dots
+
 SIDE = 32  # rows, and columns, of a product at a time: two by two tiles
 DEPTH = 64  # samples in a tile
 WIDTH = 256  # columns whose sums are held at a time
 TILE = 1024  # bytes
 _CHUNK = 8  # tiles of samples at a time, whose operands stay in the caches
 _LINE = DEPTH * _CHUNK + 64  # bytes from row to row: not a power of two, which would share places of a cache
-# # tiles of samples at a time, whose operands stay in the first cache
 _REQUEST = (158, 0x1023, 18)  # arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) of Linux on x86-64
 _BYTE, _LONG = ir.IntType(8), ir.IntType(64)
 
 
-def has_matrix_units() -> bool:
-    """Whether this process may multiply bytes by matrix units; asks Linux on x86-64 only, for leave too."""
+def _processor_has(feature: str) -> bool:
+    """Whether Linux on x86-64 names this feature of its processor; False elsewhere."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return False
     try:
         with open("/proc/cpuinfo") as handle:
-            there = any("amx_int8" in line for line in handle if line.startswith("flags"))
+            return any(feature in line.split() for line in handle if line.startswith("flags"))
     except OSError:
         return False
-    return there and ctypes.CDLL(None).syscall(*_REQUEST) == 0
+
+
+# Which of the two the functions below are compiled to.
+_MATRICES = _processor_has("amx_int8")
+
+
+def has_byte_units() -> bool:
+    """Whether this process may multiply bytes by units for them; asks Linux for leave where it must."""
+    if _MATRICES:
+        return ctypes.CDLL(None).syscall(*_REQUEST) == 0
+    return _processor_has("avx512_vnni")
 
 
 def configuration() -> np.ndarray:
@@ -84,10 +95,11 @@ def _sums(builder, name, address, stride):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def begin_tiles(typing_context, address):  # type: ignore[no-untyped-def]
-    """Take the tiles, in the configuration at an address."""
+    """Take the tiles, in the configuration at an address; nothing without matrix units."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        _call(builder, "llvm.x86.ldtilecfg", [_place(builder, arguments[0])])
+        if _MATRICES:
+            _call(builder, "llvm.x86.ldtilecfg", [_place(builder, arguments[0])])
         return context.get_dummy_value()
 
     return types.void(types.uint64), generate
@@ -98,7 +110,8 @@ def end_tiles(typing_context):  # type: ignore[no-untyped-def]
     """Give the tiles back."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        _call(builder, "llvm.x86.tilerelease", [])
+        if _MATRICES:
+            _call(builder, "llvm.x86.tilerelease", [])
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -184,8 +197,55 @@ def room_for_rows(rows):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _tile_products(columns, products, start, stop, begin, end, room, sums):  # type: ignore[no-untyped-def]
+    """Products of 32 rows for some tiles of samples, by matrix units."""
+    block = np.uint64(columns.shape[2] * TILE)
+    lower = np.uint64(16 * _LINE)
+    stride = np.uint64(sums.shape[2] * 4)
+    for j in range(start, stop, SIDE):
+        for p in range(len(products)):
+            out = sums[p].ctypes.data + np.uint64(4 * (j - start))
+            if begin:
+                _load_sums(out, stride)
+            else:
+                _clear_sums()
+            upper = room[products[p, 0]].ctypes.data
+            left = columns[products[p, 1], j // 16, begin:].ctypes.data
+            for k in range(end - begin):
+                row, step = upper + np.uint64(k * DEPTH), left + np.uint64(k * TILE)
+                _add_products(row, row + lower, step, step + block)
+            _store_sums(out, stride)
+
+
+@njit(nogil=True, cache=True)
+def _vector_products(columns, products, start, stop, begin, end, room, sums):  # type: ignore[no-untyped-def]
+    """The same by vector instructions."""
+    block, line = np.uint64(columns.shape[2] * TILE), np.uint64(_LINE)
+    stride = np.uint64(sums.shape[2] * 4)
+    n_fours = np.uint64((end - begin) * (DEPTH // 4))
+    less = np.empty((len(room), SIDE), dtype=np.int32)
+    for p in range(len(room)):
+        for r in range(SIDE):
+            total = np.int32(0)
+            for i in range((end - begin) * DEPTH):
+                total += np.int32(room[p, r, i])
+            less[p, r] = -128 * total
+    for j in range(start, stop, SIDE):
+        for p in range(len(products)):
+            operand = products[p, 0]
+            left = columns[products[p, 1], j // 16, begin:].ctypes.data
+            for r in range(0, SIDE, ROWS):
+                out = sums[p, r].ctypes.data + np.uint64(4 * (j - start))
+                row, begins = room[operand, r].ctypes.data, less[operand, r:].ctypes.data
+                add_dots(row, line, left, block, n_fours, begins, out, stride, begin == 0)
+
+
+_products = _tile_products if _MATRICES else _vector_products
+
+
+@njit(nogil=True, cache=True)
 def multiply(rows, columns, products, top, start, stop, room, sums):  # type: ignore[no-untyped-def]
-    """Products of 32 rows with some columns; the tiles must have been taken.
+    """Products of 32 rows with some columns, by matrix units (whose tiles must have been taken) or vectors.
 
     Parameters
     ----------
@@ -205,25 +265,10 @@ def multiply(rows, columns, products, top, start, stop, room, sums):  # type: ig
         Shape (n_products, 32, at least stop - start) int32, filled.
     """
     depth = columns.shape[2]
-    block = np.uint64(depth * TILE)
-    lower = np.uint64(16 * _LINE)
-    stride = np.uint64(sums.shape[2] * 4)
     for begin in range(0, depth, _CHUNK):
         end = min(begin + _CHUNK, depth)
         _fill_rows(rows, top, begin * DEPTH, end * DEPTH, room)
-        for j in range(start, stop, SIDE):
-            for p in range(len(products)):
-                out = sums[p].ctypes.data + np.uint64(4 * (j - start))
-                if begin:
-                    _load_sums(out, stride)
-                else:
-                    _clear_sums()
-                upper = room[products[p, 0]].ctypes.data
-                left = columns[products[p, 1], j // 16, begin:].ctypes.data
-                for k in range(end - begin):
-                    row, step = upper + np.uint64(k * DEPTH), left + np.uint64(k * TILE)
-                    _add_products(row, row + lower, step, step + block)
-                _store_sums(out, stride)
+        _products(columns, products, start, stop, begin, end, room, sums)
 
 
 @njit(nogil=True, cache=True)

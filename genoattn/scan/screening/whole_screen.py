@@ -39,7 +39,7 @@ class WholeSide:
 
 
 class WholeScreen:
-    """Finds the pairs of a tile that may pass a threshold; the machine must have matrix units.
+    """Finds the pairs of a tile that may pass a threshold; the machine must have units for bytes.
 
     Parameters
     ----------

@@ -1,0 +1,93 @@
+"""Products of bytes by vector instructions (x86 AVX-512 VNNI), inside compiled functions.
+
+One instruction multiplies 64 unsigned bytes by 64 signed ones and adds fours of them to 16 sums of 32 bits.
+The operands of columns are those of the matrix units (tiles.py), whose lines hold four samples of sixteen
+columns. They are signed: with the sign bit turned over a byte is larger by 128, which a sum begins without.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+ROWS = 8  # rows at a time, by two vectors of columns: sixteen sums stay in the registers
+_LINE = 64  # bytes of a vector
+_WORD, _BYTE, _LONG = ir.IntType(32), ir.IntType(8), ir.IntType(64)
+_WORDS, _BYTES = ir.VectorType(_WORD, 16), ir.VectorType(_BYTE, 64)
+
+
+def _load(builder, kind, address):  # type: ignore[no-untyped-def]
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=4)
+
+
+def _past(builder, address, step, number):  # type: ignore[no-untyped-def]
+    """The address that lies a number of steps on."""
+    return builder.add(address, builder.mul(step, ir.Constant(_LONG, number)))
+
+
+def _filled(builder, value):  # type: ignore[no-untyped-def]
+    """A vector of one word."""
+    one = builder.insert_element(ir.Constant(_WORDS, ir.Undefined), value, ir.Constant(_WORD, 0))
+    lanes = ir.Constant(ir.VectorType(_WORD, 16), [0] * 16)
+    return builder.shuffle_vector(one, ir.Constant(_WORDS, ir.Undefined), lanes)
+
+
+def _dot(builder, sums, unsigned, signed):  # type: ignore[no-untyped-def]
+    name = "llvm.x86.avx512.vpdpbusd.512"
+    module = builder.module
+    dot = module.globals.get(name) or ir.Function(module, ir.FunctionType(_WORDS, [_WORDS] * 3), name)
+    return builder.call(dot, [sums, unsigned, signed])
+
+
+@intrinsic
+def add_dots(typing_context, rows, line, columns, block, n_fours, less, out, stride, fresh):  # type: ignore[no-untyped-def]
+    """Products of eight rows with 32 columns over some fours of samples, added to sums.
+
+    Parameters
+    ----------
+    rows, line
+        Address of the first row's bytes, and how far apart the rows are.
+    columns, block
+        Address of the first sixteen columns' lines, and how far those of the next sixteen lie.
+    n_fours
+        Fours of samples.
+    less
+        Address of eight int32, 128 times the sum of each row's bytes.
+    out, stride
+        Address of the sums, int32, and how far apart their rows are.
+    fresh
+        Whether the sums begin at 0.
+    """
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        rows, line, columns, block, n_fours, less, out, stride, fresh = arguments
+        places = [cgutils.alloca_once(builder, _WORDS) for _ in range(2 * ROWS)]
+        for r in range(ROWS):
+            begin = _filled(builder, _load(builder, _WORD, _past(builder, less, ir.Constant(_LONG, 4), r)))
+            for j in range(2):
+                builder.store(begin, places[2 * r + j])
+        four = ir.Constant(_LONG, 4)
+        top = ir.Constant(_BYTES, [-128] * 64)
+        with cgutils.for_range(builder, n_fours, intp=_LONG) as loop:
+            at = _past(builder, columns, loop.index, _LINE)
+            lines = []
+            for address in (at, builder.add(at, block)):
+                turned = builder.xor(_load(builder, _BYTES, address), top)
+                lines.append(builder.bitcast(turned, _WORDS))
+            at = builder.add(rows, builder.mul(loop.index, four))
+            for r in range(ROWS):
+                row = _filled(builder, _load(builder, _WORD, _past(builder, at, line, r)))
+                for j in range(2):
+                    place = places[2 * r + j]
+                    builder.store(_dot(builder, builder.load(place), lines[j], row), place)
+        for r in range(ROWS):
+            for j in range(2):
+                address = builder.add(_past(builder, out, stride, r), ir.Constant(_LONG, _LINE * j))
+                target = builder.inttoptr(address, _WORDS.as_pointer())
+                old = builder.select(fresh, ir.Constant(_WORDS, [0] * 16), builder.load(target, align=4))
+                builder.store(builder.add(builder.load(places[2 * r + j]), old), target, align=4)
+        return context.get_dummy_value()
+
+    return types.void(*[types.uint64] * 8, types.boolean), generate
