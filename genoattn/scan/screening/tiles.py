@@ -1,10 +1,11 @@
 """Products of whole numbers by the processor's units for bytes, inside compiled functions.
 
-Matrix units (x86 AMX) where there are any, else vector instructions (AVX-512 VNNI, dots.py). A matrix unit holds eight tiles of sixteen rows of 64 bytes. It multiplies two tiles of signed bytes, adding to a
-tile of sums of 32 bits: sixteen rows by sixteen columns by 64 samples in one instruction, exactly. The
-operands of columns lie in memory as the tiles are loaded, ``(operand, columns / 16, samples / 64, 16 fours of
-samples, 16 columns, 4 samples)``; those of rows are made where they are used, 32 rows by 512 samples at a
-time, which costs less than to fetch them.
+Matrix units (x86 AMX) where there are any, else vector instructions (AVX-512 VNNI, dots.py). A matrix unit
+holds eight tiles of sixteen rows of 64 bytes. It multiplies two tiles of signed bytes, adding to a tile of
+sums of 32 bits: sixteen rows by sixteen columns by 64 samples in one instruction, exactly. The operands of
+columns lie in memory as the tiles are loaded, ``(operand, columns / 16, samples / 64, 16 fours of samples, 16
+columns, 4 samples)``; those of rows are made where they are used, 32 rows by 512 samples at a time, which
+costs less than to fetch them.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ def has_byte_units() -> bool:
     if _MATRICES:
         return ctypes.CDLL(None).syscall(*_REQUEST) == 0
     return _processor_has("avx512_vnni")
+
+
+def counts_pay() -> bool:
+    """Whether set bits of genotypes are counted in less time than their bytes are multiplied."""
+    return not _MATRICES and _processor_has("avx512_vpopcntdq")
 
 
 def configuration() -> np.ndarray:
