@@ -11,6 +11,7 @@ import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
 from genoattn.scan.logistic.pair_tests import binary_design, score_margin
+from genoattn.scan.screening.bits import block_bits, genotype_sums, pack_planes
 from genoattn.scan.screening.products import choose_products, has_byte_units, whole_numbers_serve
 from genoattn.scan.screening.tiles import (
     Rows,
@@ -66,6 +67,24 @@ def test_products_are_exact(n_samples):
     np.testing.assert_array_equal(sums[:, :70], vectors @ power_of(others, other_middle, 2).T)
 
 
+@pytest.mark.parametrize("n_samples", [40, 1337])
+def test_sums_of_genotypes_are_counted(n_samples):
+    rng = np.random.default_rng(n_samples)
+    codes = rng.integers(0, 3, (70, n_samples)).astype(np.int8)
+    centre = rng.integers(0, 3, 70).astype(np.int8)
+    planes, chosen = pack_planes(codes), np.arange(70)
+    rows = block_bits(planes, chosen[:45], centre[:45], n_samples, 0)
+    columns = block_bits(planes, chosen, centre, n_samples, 32)
+    for top in (0, 32):
+        sums = np.zeros((4, 32, 96), np.int32)
+        genotype_sums(rows, columns, top, 0, 96, sums)
+        part = slice(top, min(top + 32, 45))
+        for found, (of_row, of_column) in zip(sums, [(1, 1), (1, 2), (2, 1), (2, 2)], strict=True):
+            left = power_of(codes[part], centre[part], of_row)
+            right = power_of(codes, centre, of_column)
+            np.testing.assert_array_equal(found[: len(left), :70], left @ right.T)
+
+
 def test_rounded_vectors():
     rng = np.random.default_rng(1)
     vector, weight = rng.standard_t(3, 500), rng.random(500) ** 3
@@ -118,7 +137,7 @@ def test_plans_know_every_sum():
     rng = np.random.default_rng(4)
     calls, covariates = scan_cohort_data(rng, 60, 5, 0.2, 0.0, 2)
     vectors = Vectors(make_design(calls.T.copy(), rng.normal(size=60), covariates), 1.0, 1.0)
-    whole, gaps = vectors.plan(False, False), vectors.plan(True, False)
+    whole, gaps = vectors.plan(False, False, False), vectors.plan(True, False, False)
     assert len(whole.products) == 4 + 2 + 2  # genotypes, two digits of the trait, two effects
     assert len(gaps.products) == 9 + 4 * 2 + 4 * 2
     assert len(set(gaps.place)) == 17

@@ -124,7 +124,7 @@ def summing_error(n_samples: int) -> float:
 
 
 class Int8:
-    """Bytes by the processor's units for them; operands and products are the screen's own (whole_screen.py)."""
+    """Bytes by the processor's units; operands and products are the screen's own (whole_screen.py)."""
 
     name = "int8"
     dtype = np.dtype(np.int8)

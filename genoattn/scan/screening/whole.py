@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from genoattn.scan.screening.bits import genotype_sums
 from genoattn.scan.screening.bound import (
     COLUMNS,
     DELTA,
@@ -86,12 +87,15 @@ class Columns(NamedTuple):
         Shape (n_fixed - 1, n_block) float32, sum of each rounded fixed effect times the codes.
     on_fixed
         Shape (n_fixed - 1, n_block) float32, the unit column's products with the fixed effects.
+    bits
+        :class:`~genoattn.scan.screening.bits.Bits`, of no columns where none are counted.
     """
 
     operands: Any
     fields: np.ndarray
     effects: np.ndarray
     on_fixed: np.ndarray
+    bits: Any
 
 
 class Plan(NamedTuple):
@@ -116,6 +120,8 @@ class Plan(NamedTuple):
         Whether sums over the samples called are among the products.
     impute
         Whether missing calls count as the mean, so that no sample is lost.
+    n_counted
+        How many of the products, the first ones, are counted from bits: those of genotypes alone, or none.
     """
 
     products: np.ndarray
@@ -127,6 +133,7 @@ class Plan(NamedTuple):
     fixed_error: np.float32
     gaps: bool
     impute: bool
+    n_counted: int
 
 
 # Places and columns are counted without a sign, and arrays handed on whole: where an index might be negative,
@@ -396,7 +403,10 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
         for top in range(0, n_rows, SIDE):
             first = max(start, (triangle + top) // COLUMNS * COLUMNS)
             if max(first, triangle + top) < stop:
-                multiply(a.operands, b.operands, plan.products, top, first, whole, room, sums)
+                if plan.n_counted:
+                    genotype_sums(a.bits, b.bits, top, first, whole, sums)
+                products, rest = plan.products[plan.n_counted :], sums[plan.n_counted :]
+                multiply(a.operands, b.operands, products, top, first, whole, room, rest)
                 _screen_block(
                     a, b, left, right, plan, limits, triangle, top, first, stop, sums, scratch, keep
                 )

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from genoattn.scan.design import Design
+from genoattn.scan.screening.bits import Bits, block_bits, no_bits, pack_planes
 from genoattn.scan.screening.bound import Bounds, Limits
 from genoattn.scan.screening.gaps import column_gaps
-from genoattn.scan.screening.tiles import DEPTH, SIDE, Rows, aligned, configuration, fill_columns
+from genoattn.scan.screening.tiles import (
+    DEPTH,
+    SIDE,
+    Rows,
+    aligned,
+    configuration,
+    counts_pay,
+    fill_columns,
+)
 from genoattn.scan.screening.whole import Columns, screen_whole
 from genoattn.scan.screening.whole_vectors import ColumnSums, Vectors
 
@@ -64,13 +73,16 @@ class WholeScreen:
         self._centre = np.round(design.columns.mean).astype(np.int8)
         self._configuration = configuration()
         missing = (False, True) if self.vectors.gaps else (False,)
-        self._plans = {gaps: self.vectors.plan(gaps, self.gaps is None) for gaps in missing}
+        counted = counts_pay() and not design.binary and int(design.codes.max(initial=0)) <= 2
+        self._planes = pack_planes(design.codes) if counted else None
+        self._plans = {gaps: self.vectors.plan(gaps, self.gaps is None, counted) for gaps in missing}
 
     def left(self, chosen: np.ndarray) -> WholeSide:
         """Operands of the rows of a tile."""
         side, vectors = self.right(chosen), self.vectors
         rows = Rows(self.design.codes[chosen], self._centre[chosen], vectors.powers, vectors.digits)
-        return WholeSide(side.columns._replace(operands=rows), side.bounds, side.missing)
+        columns = side.columns._replace(operands=rows, bits=self._bits(chosen, 0))
+        return WholeSide(columns, side.bounds, side.missing)
 
     def right(self, chosen: np.ndarray) -> WholeSide:
         """Operands of the columns of a tile."""
@@ -94,7 +106,13 @@ class WholeScreen:
         numbers = (sums.effects, np.ascontiguousarray(on_fixed.T))
         fields = self._fields(chosen, sums, bounds.leverage)
         as_floats = (x.astype(np.float32) for x in (fields, *numbers))
-        return WholeSide(Columns(operands, *as_floats), bounds, bool(columns.missing[chosen].any()))
+        of_columns = Columns(operands, *as_floats, self._bits(chosen, SIDE))  # type: ignore[call-arg]
+        return WholeSide(of_columns, bounds, bool(columns.missing[chosen].any()))
+
+    def _bits(self, chosen: np.ndarray, side: int) -> Bits:
+        if self._planes is None:
+            return no_bits(side)
+        return block_bits(self._planes, chosen, self._centre[chosen], self.design.n_samples, side)
 
     def _fields(self, chosen: np.ndarray, sums: ColumnSums, leverage: np.ndarray) -> np.ndarray:
         """What the screen has of each column, in the order of whole.py."""

@@ -157,8 +157,8 @@ class Vectors:
         lost = (self.lost_step * by_code[ends[-1]], self.lost_step * by_square[ends[-1]])
         return ColumnSums(parts[0], square, parts[1], np.array(parts[2:]).reshape(-1, n_columns), *lost)
 
-    def plan(self, gaps: bool, impute: bool) -> Plan:
-        """The products of a tile, with or without missing calls."""
+    def plan(self, gaps: bool, impute: bool, counted: bool) -> Plan:
+        """The products of a tile, with or without missing calls; without, genotypes may be counted."""
         out = []
         for k, operand in enumerate(self._operands):
             if operand.power == 0 and not gaps:
@@ -179,4 +179,5 @@ class Vectors:
             np.float32(self._fixed_error),
             gaps,
             impute,
+            sum(self._operands[row[0]].kind == 0 for row in out) if counted and not gaps else 0,
         )
