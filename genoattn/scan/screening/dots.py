@@ -54,7 +54,7 @@ def add_dots(typing_context, rows, line, columns, block, n_fours, less, out, str
     n_fours
         Fours of samples.
     less
-        Address of eight int32, 128 times the sum of each row's bytes.
+        Address of eight int32, -128 times the sum of each row's bytes, with which the sums begin.
     out, stride
         Address of the sums, int32, and how far apart their rows are.
     fresh
