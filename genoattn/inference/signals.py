@@ -14,7 +14,8 @@ from genoattn.inference.weights import PairWeights
 
 _MOST = 200  # leads looked for; thresholds are those of so many discoveries at most
 _CREDIBLE = 0.95
-_LONE = 0.8  # by which the number of leads is lessened in the thresholds
+_LONE = 0.05  # weight of a lone signal in the thresholds
+_STEP = (1 - _LONE) / sum(1 / k for k in range(2, _MOST + 1))  # and of every further one
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +85,16 @@ def find_signals(
     to a lead joins it. Another is tested once more beside the leads before it, and beside their sites where
     these lie on its own chromosomes, and leads a signal of its own if it still passes: what imperfect
     linkage carries over from a strong pair is no second signal. The q-value of the k-th lead is its
-    weighted p-value times the number of *all* tests over k - 0.8, made monotone. Counting a cluster once
-    while paying for every pair is what keeps the rate of false clusters; under the null, and where tests
-    are positively dependent, as those of linked pairs are, the expected share of false signals among those
-    with q at most ``alpha`` is at most ``alpha``. Taking 0.8 off k, a reshaping that keeps the guarantee
-    (Blanchard & Roquain 2008, Electron. J. Stat. 2:963), asks a lone signal to be five times as sure: where
-    there is no interaction at all every claim is false, and one cohort in a hundred makes one, not one in
-    twenty. It assumes that samples are exchangeable given covariates and components, and that additive
-    effects between the markers are caught by them.
+    weighted p-value times the number of *all* tests over beta(k), made monotone. Counting a cluster once
+    while paying for every pair is what keeps the rate of false clusters.
+
+    The expected share of false signals among those with q at most ``alpha`` is at most ``alpha`` however the
+    tests depend on each other, as linked pairs and the same samples make them: that is what a threshold of
+    beta(k), the sum of j nu(j) up to k for probabilities nu, has over Benjamini-Hochberg's k (Blanchard &
+    Roquain 2008, Electron. J. Stat. 2:963). Here nu(1) is 0.05 and nu(j) falls as 1 / j up to 200, so that
+    beta(k) is 0.05 + 0.195 (k - 1): a lone signal must be twenty times as sure as one test of many, for
+    where there is no interaction at all every claim is false. It assumes that samples are exchangeable given
+    covariates and components, and that additive effects between the markers are caught by them.
 
     Parameters
     ----------
@@ -204,12 +207,17 @@ def _signal(
     )
 
 
+def reshaped(k: int) -> float:
+    """What stands for the number of discoveries k in the thresholds, so that any dependence is allowed."""
+    return _LONE + _STEP * (min(k, _MOST) - 1)
+
+
 def _with_q_values(leads: list[Signal], n_tests: int) -> list[Signal]:
     """The leads by ascending weighted p-value, with q-values among them."""
     leads = sorted(leads, key=lambda s: s.p_value / s.weight)
     smallest, out = 1.0, []
     for k in range(len(leads), 0, -1):
         signal = leads[k - 1]
-        smallest = min(smallest, signal.p_value / signal.weight * n_tests / (k - _LONE))
+        smallest = min(smallest, signal.p_value / signal.weight * n_tests / reshaped(k))
         out.append(replace(signal, q_value=smallest))
     return out[::-1]
