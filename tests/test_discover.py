@@ -79,8 +79,7 @@ def test_thresholds_are_those_of_a_reshaped_procedure():
     shape = np.r_[0.05, 0.95 / np.arange(2, 201) / (1 / np.arange(2, 201)).sum()]  # sums to one
     beta = np.cumsum(np.arange(1, 201) * shape)
     by_definition = [
-        min([1.0, *(p[later] * 1000 / beta[later] for later in range(k, len(p)))])
-        for k in range(len(p))
+        min([1.0, *(p[later] * 1000 / beta[later] for later in range(k, len(p)))]) for k in range(len(p))
     ]
     np.testing.assert_allclose(found, by_definition)
     assert _with_q_values(signals[:1], 1000)[0].q_value == pytest.approx(2e-3)

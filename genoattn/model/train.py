@@ -41,7 +41,8 @@ def train_readout(
     """Start, train, and return a readout in phenotype units, with what happened.
 
     With validation samples, training stops when their loss stops improving, and the best weights are put
-    back; without any it goes on for ``config.max_epochs``.
+    back, those of a ``score`` start included; without any it goes on for ``config.max_epochs``, 0 to leave
+    that start as it is.
     Landscapes of few sites have a closed form (``kernel`` start), which is not trained.
 
     Raises
@@ -75,17 +76,19 @@ def train_readout(
             readout.link.rescale(*_location(chosen.phenotype))
         likelihood = Likelihood(kind, variance is not None)
         lr, longest = config.lr or start.lr, config.max_epochs
-        if kind == "gaussian" and variance is None and start.solved:
+        solved = kind == "gaussian" and variance is None and start.solved
+        if solved or longest == 0:
             lr, longest = 0.0, 1  # steps would only follow the rounding errors of a gradient that is zero
         module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
         batch = min(config.batch_size or start.batch_size, len(training))
         source = CohortData(
             data.calls, covariates, y, training, split.validation, batch, config.seed, variance
         )
-        best = BestWeights(config.max_epochs if start.annealed else config.patience)
+        patience = config.max_epochs if start.annealed else config.patience
+        best = BestWeights(patience, start=start.kind == "score" and lr > 0)
         n_epochs = min(_n_epochs(config, start.annealed, len(training), batch), longest)
         _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
-        if len(split.validation) and best.best_epoch < 0:
+        if len(split.validation) and not np.isfinite(best.best):
             raise InputError(
                 "training diverged: the validation loss was never finite; lower the learning rate"
             )

@@ -269,12 +269,34 @@ class CohortData(pl.LightningDataModule):
 
 
 class BestWeights(pl.Callback):
-    """Early stopping on the validation loss; the best weights are put back, and nothing touches the disk."""
+    """Early stopping on the validation loss; the best weights are put back, and nothing touches the disk.
 
-    def __init__(self, patience: int, min_delta: float = 1e-5) -> None:
-        self.patience, self.min_delta = patience, min_delta
+    Parameters
+    ----------
+    patience
+        Epochs without improvement before training stops.
+    min_delta
+        Smallest improvement.
+    start
+        Whether the weights that training began with are among those to choose from: a start in closed form
+        that steps make worse is then kept, and ``best_epoch`` is -1.
+    """
+
+    def __init__(self, patience: int, min_delta: float = 1e-5, start: bool = False) -> None:
+        self.patience, self.min_delta, self.start = patience, min_delta, start
         self.best, self.best_epoch, self.waited = float("inf"), -1, 0
         self._weights: dict[str, Tensor] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.start:
+            return
+        source: Any = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, PhenotypeModule)
+        with torch.no_grad():
+            batches = [tuple(t.to(pl_module.device) for t in batch) for batch in source.val_dataloader()]
+            losses = [float(pl_module.loss(batch)) * len(batch[0]) for batch in batches]
+        self.best = sum(losses) / sum(len(batch[0]) for batch in batches)
+        self._weights = copy.deepcopy(pl_module.state_dict())
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         value = float(trainer.callback_metrics["val_loss"])
