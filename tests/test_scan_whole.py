@@ -11,7 +11,8 @@ import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
 from genoattn.scan.logistic.pair_tests import binary_design, score_margin
-from genoattn.scan.screening.bits import block_bits, genotype_sums, pack_planes
+from genoattn.scan.screening.grouped import alike, grouped_sums
+from genoattn.scan.screening.grouped_vectors import GroupedVectors
 from genoattn.scan.screening.products import choose_products, has_byte_units, whole_numbers_serve
 from genoattn.scan.screening.tiles import (
     Rows,
@@ -19,6 +20,7 @@ from genoattn.scan.screening.tiles import (
     begin_tiles,
     column_sums,
     configuration,
+    counts_pay,
     end_tiles,
     fill_columns,
     multiply,
@@ -28,6 +30,7 @@ from genoattn.scan.screening.whole_screen import WholeScreen
 from genoattn.scan.screening.whole_vectors import Vectors, rounded, rounded_down
 
 needs_units = pytest.mark.skipif(not has_byte_units(), reason="no units for bytes")
+needs_counts = pytest.mark.skipif(not counts_pay(), reason="no units that count bits")
 
 
 @njit
@@ -67,20 +70,59 @@ def test_products_are_exact(n_samples):
     np.testing.assert_array_equal(sums[:, :70], vectors @ power_of(others, other_middle, 2).T)
 
 
+def test_alike_samples_are_grouped():
+    rng = np.random.default_rng(2)
+    for n in (5, 32, 1000, 2003):
+        features = rng.normal(size=(n, 2))
+        order = alike(features)
+        np.testing.assert_array_equal(np.sort(order), np.arange(n))
+    within = [features[order[k : k + 32]].var(axis=0).mean() for k in range(0, 2003, 32)]
+    assert np.mean(within) < 0.1
+    by_one = alike(features[:, :1])
+    np.testing.assert_array_equal(by_one, np.argsort(features[:, 0], kind="stable"))
+
+
+@needs_counts
 @pytest.mark.parametrize("n_samples", [40, 1337])
-def test_sums_of_genotypes_are_counted(n_samples):
+@pytest.mark.parametrize(("n_effects", "binary"), [(0, False), (0, True), (6, False), (3, True)])
+def test_sums_are_counted_in_groups(n_samples, n_effects, binary):
     rng = np.random.default_rng(n_samples)
     codes = rng.integers(0, 3, (70, n_samples)).astype(np.int8)
+    covariates = rng.normal(size=(n_samples, n_effects))
+    y = rng.normal(size=n_samples)
+    design = (
+        binary_design(codes, (y > 0.3).astype(float), covariates)
+        if binary
+        else make_design(codes, y, covariates)
+    )
     centre = rng.integers(0, 3, 70).astype(np.int8)
-    planes, chosen = pack_planes(codes), np.arange(70)
-    rows = block_bits(planes, chosen[:45], centre[:45], n_samples, 0)
-    columns = block_bits(planes, chosen, centre, n_samples, 32)
+    vectors = GroupedVectors(design, 7.0, 1.0)
+    plan = vectors.plan()
+    chosen = np.arange(70)
+    sides = [(chosen[:45], 0), (chosen, 32)]
+    rows, columns = (
+        vectors.grouped(k, centre[k], vectors.numbers(k, centre[k])[1], side) for k, side in sides
+    )
+    steps = plan.step[plan.n_bytes :]
+    group = np.empty(n_samples, int)
+    group[vectors.order] = np.arange(n_samples) // 32
+    numbers = plan.groups.vectors.view(np.int16)[:, group].astype(int)
+    weight = plan.groups.weight[group] if len(plan.groups.weight) else np.ones(n_samples, int)
+    assert (steps[0] * weight <= design.weight * (1 + 1e-6)).all()
+    totals = np.zeros((plan.groups.vectors.shape[1], 16), np.int32)
     for top in (0, 32):
-        sums = np.zeros((4, 32, 96), np.int32)
-        genotype_sums(rows, columns, top, 0, 96, sums)
+        sums = np.zeros((len(steps), 32, 96), np.int32)
+        grouped_sums(rows, columns, plan.groups, top, 0, 96, totals, sums)
         part = slice(top, min(top + 32, 45))
-        for found, (of_row, of_column) in zip(sums, [(1, 1), (1, 2), (2, 1), (2, 2)], strict=True):
-            left = power_of(codes[part], centre[part], of_row)
+        kinds = [
+            (weight, 1, 1),
+            (weight, 1, 2),
+            (weight, 2, 1),
+            (weight, 2, 2),
+            *((v, 1, 1) for v in numbers),
+        ]
+        for found, (vector, of_row, of_column) in zip(sums, kinds, strict=True):
+            left = power_of(codes[part], centre[part], of_row) * vector
             right = power_of(codes, centre, of_column)
             np.testing.assert_array_equal(found[: len(left), :70], left @ right.T)
 
@@ -137,7 +179,7 @@ def test_plans_know_every_sum():
     rng = np.random.default_rng(4)
     calls, covariates = scan_cohort_data(rng, 60, 5, 0.2, 0.0, 2)
     vectors = Vectors(make_design(calls.T.copy(), rng.normal(size=60), covariates), 1.0, 1.0)
-    whole, gaps = vectors.plan(False, False, False), vectors.plan(True, False, False)
+    whole, gaps = vectors.plan(False, False), vectors.plan(True, False)
     assert len(whole.products) == 4 + 2 + 2  # genotypes, two digits of the trait, two effects
     assert len(gaps.products) == 9 + 4 * 2 + 4 * 2
     assert len(set(gaps.place)) == 17

@@ -16,58 +16,51 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.screening.bits import genotype_sums
-from genoattn.scan.screening.bound import (
-    COLUMNS,
-    DELTA,
-    FIXED_ERROR,
-    FREE,
-    KEEP,
-    LENGTH,
-    MAIN,
-    MARGIN,
-    ON_BOTH,
-    P_ERROR2,
-    PA,
-    PB,
-    R_ERROR,
-    SCORE,
-    SHARE,
-    TRAIT,
-    R,
-    full_bound,
-    load_columns,
-)
+from genoattn.scan.screening.bound import COLUMNS, KEEP, ON_BOTH, SHARE, full_bound, load_columns
+from genoattn.scan.screening.grouped import Groups, grouped_sums
 from genoattn.scan.screening.tiles import SIDE, WIDTH, begin_tiles, end_tiles, lined, multiply, room_for_rows
-
-# Places in the scratch of sums over the samples called at both: of a^i b^j with the weights (three by three),
-# then of a^i b^j, i, j < 2, with the trait, then with one of the fixed effects.
-N_SUMS = 17
-_M00, _M01, _M02, _M10, _M11, _M12, _M20, _M21, _M22 = range(FREE, FREE + 9 * COLUMNS, COLUMNS)
-_T00, _T01, _T10, _T11 = range(FREE + 9 * COLUMNS, FREE + 13 * COLUMNS, COLUMNS)
-_F00, _F01, _F10, _F11 = range(FREE + 13 * COLUMNS, FREE + 17 * COLUMNS, COLUMNS)
-# What is known of a column, and its places in the scratch.
-N_FIELDS = 10
-MEAN, SCALE, STRETCH, REACH, TOTAL, SQUARE, TRAIT_SUM, LEVERAGE, LOOSE, LOOSE_LENGTH = range(N_FIELDS)
-_FIELDS = FREE + N_SUMS * COLUMNS
-_MB, _SB, _FB, _REACH_B, _TOTAL_B, _SQUARE_B, _TRAIT_B, _LEVERAGE_B, _LOOSE_B, _LOOSE_LENGTH_B = range(
-    _FIELDS, _FIELDS + N_FIELDS * COLUMNS, COLUMNS
+from genoattn.scan.screening.whole_pairs import (
+    END,
+    F00,
+    F01,
+    F10,
+    F11,
+    FIELDS,
+    M00,
+    M01,
+    M02,
+    M10,
+    M11,
+    M20,
+    M21,
+    MB,
+    MEAN,
+    N_FIELDS,
+    REACH,
+    SCALE,
+    SQUARE,
+    SQUARE_B,
+    STRETCH,
+    T00,
+    T01,
+    T10,
+    T11,
+    TOTAL,
+    TOTAL_B,
+    TRAIT_B,
+    TRAIT_SUM,
+    add_errors,
+    add_trait_error,
+    any_kept,
+    assemble,
+    lose,
+    quick,
+    refine,
 )
-_END = _FIELDS + N_FIELDS * COLUMNS
 
 _F, _U = np.float32, np.uint64
 _N = _U(COLUMNS)
-_ZERO, _HALF, _ONE, _TWO = _F(0), _F(0.5), _F(1), _F(2)
-_ROUNDING = _F(1e-5)  # of the numbers of a pair, in float32
-_ALIKE = _F(1e-5)  # 1 - |r| below which two columns may be one
-# (x + e)^2 <= (1 + s) x^2 + (1 + 1/s) e^2, with s of 1/50 and of 1/100, the latter shared by four errors.
-_TAKEN, _TAKEN_ERROR, _TOP, _TOP_ERROR = _F(1.02), _F(51), _F(1.01), _F(404)
-
-
-def place_of(kind: int, power: int, other: int) -> int:
-    """Place of the sum of ``a^power b^other`` with the weights (kind 0), the trait (1) or a fixed effect."""
-    first, powers = ((_M00, 3), (_T00, 2), (_F00, 2))[min(kind, 2)]
-    return first + (powers * power + other) * COLUMNS
+_ZERO, _ONE = _F(0), _F(1)
 
 
 class Columns(NamedTuple):
@@ -87,15 +80,18 @@ class Columns(NamedTuple):
         Shape (n_fixed - 1, n_block) float32, sum of each rounded fixed effect times the codes.
     on_fixed
         Shape (n_fixed - 1, n_block) float32, the unit column's products with the fixed effects.
-    bits
-        :class:`~genoattn.scan.screening.bits.Bits`, of no columns where none are counted.
+    grouped
+        :class:`~genoattn.scan.screening.grouped.Grouped`, of no columns where none are counted.
+    codes
+        Shape (n_block, n_samples), int8.
     """
 
     operands: Any
     fields: np.ndarray
     effects: np.ndarray
     on_fixed: np.ndarray
-    bits: Any
+    grouped: Any
+    codes: np.ndarray
 
 
 class Plan(NamedTuple):
@@ -104,7 +100,8 @@ class Plan(NamedTuple):
     Parameters
     ----------
     products
-        Shape (n_products, 2), which operand of the rows with which of the columns.
+        Shape (n_products, 2), which operand of the rows with which of the columns. Those from ``n_bytes`` on
+        are counted in groups of samples: genotypes alone, then the trait, then the fixed effects.
     place
         Shape (n_products,) uint64, place in the scratch of the sum it is a part of, see :func:`place_of`;
         those of the fixed effects come last, as many for each.
@@ -120,8 +117,13 @@ class Plan(NamedTuple):
         Whether sums over the samples called are among the products.
     impute
         Whether missing calls count as the mean, so that no sample is lost.
-    n_counted
-        How many of the products, the first ones, are counted from bits: those of genotypes alone, or none.
+    n_bytes
+        How many of the products, the first ones, are of bytes.
+    groups
+        :class:`~genoattn.scan.screening.grouped.Groups` of the counted ones.
+    weight, vectors
+        Shapes (n_samples,) and (1 + n_effects, n_samples): the weights, and the trait and fixed effects times
+        them, from which a pair of counted sums that still may pass is worked out exactly.
     """
 
     products: np.ndarray
@@ -133,7 +135,10 @@ class Plan(NamedTuple):
     fixed_error: np.float32
     gaps: bool
     impute: bool
-    n_counted: int
+    n_bytes: int
+    groups: Groups
+    weight: np.ndarray
+    vectors: np.ndarray
 
 
 # Places and columns are counted without a sign, and arrays handed on whole: where an index might be negative,
@@ -155,14 +160,14 @@ def _add(scratch, place, step, sums, p, r, begin):  # type: ignore[no-untyped-de
 def _collect(scratch, fields, i, sums, r, begin, gaps, place, step, n_common):  # type: ignore[no-untyped-def]
     """Sums of the genotypes and the trait of row i with a block's columns."""
     if gaps:
-        _fill(scratch, _U(_M00), _U(13 * COLUMNS), _ZERO)
+        _fill(scratch, _U(M00), _U(13 * COLUMNS), _ZERO)
     else:
-        _fill(scratch, _U(_M10), _N, fields[TOTAL, i])
-        _fill(scratch, _U(_M20), _N, fields[SQUARE, i])
-        _fill(scratch, _U(_T10), _N, fields[TRAIT_SUM, i])
-        _fill(scratch, _U(_M11), _U(2 * COLUMNS), _ZERO)
-        _fill(scratch, _U(_M21), _U(2 * COLUMNS), _ZERO)
-        _fill(scratch, _U(_T11), _N, _ZERO)
+        _fill(scratch, _U(M10), _N, fields[TOTAL, i])
+        _fill(scratch, _U(M20), _N, fields[SQUARE, i])
+        _fill(scratch, _U(T10), _N, fields[TRAIT_SUM, i])
+        _fill(scratch, _U(M11), _U(2 * COLUMNS), _ZERO)
+        _fill(scratch, _U(M21), _U(2 * COLUMNS), _ZERO)
+        _fill(scratch, _U(T11), _N, _ZERO)
     for p in range(n_common):
         _add(scratch, place[p], step[p], sums, p, r, begin)
 
@@ -171,7 +176,7 @@ def _collect(scratch, fields, i, sums, r, begin, gaps, place, step, n_common):  
 def _add_share(scratch, step, sums, p, r, begin, effects, k, ma, less):  # type: ignore[no-untyped-def]
     """Add the square of what a fixed effect has of the products, no call being missing."""
     for c in range(_N):
-        x = step * _F(sums[p, r, begin + c]) - ma * effects[k, c] - scratch[_U(_MB) + c] * less
+        x = step * _F(sums[p, r, begin + c]) - ma * effects[k, c] - scratch[_U(MB) + c] * less
         scratch[_U(SHARE) + c] += x * x
 
 
@@ -179,8 +184,8 @@ def _add_share(scratch, step, sums, p, r, begin, effects, k, ma, less):  # type:
 def _add_share_called(scratch, ma):  # type: ignore[no-untyped-def]
     """The same from the sums over the samples called."""
     for c in range(COLUMNS):
-        less = scratch[_F10 + c] - ma * scratch[_F00 + c]
-        x = scratch[_F11 + c] - ma * scratch[_F01 + c] - scratch[_MB + c] * less
+        less = scratch[F10 + c] - ma * scratch[F00 + c]
+        x = scratch[F11 + c] - ma * scratch[F01 + c] - scratch[MB + c] * less
         scratch[SHARE + c] += x * x
 
 
@@ -199,7 +204,7 @@ def _shares(  # type: ignore[no-untyped-def]
     _fill(scratch, _U(ON_BOTH), _N, _ZERO)
     for k in range(len(effects)):
         if gaps:
-            _fill(scratch, _U(_F00), _U(4 * COLUMNS), _ZERO)
+            _fill(scratch, _U(F00), _U(4 * COLUMNS), _ZERO)
             for p in range(n_common + 4 * k, n_common + 4 * k + 4):
                 _add(scratch, place[p], step[p], sums, p, r, begin)
             _add_share_called(scratch, ma)
@@ -210,129 +215,39 @@ def _shares(  # type: ignore[no-untyped-def]
         _add_both(scratch, on_row[k, i], on_fixed, k)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _assemble(scratch, fields, i, root):  # type: ignore[no-untyped-def]
-    """Inner products of row i with the block's columns."""
-    ma, sa, fa = fields[MEAN, i], fields[SCALE, i], fields[STRETCH, i]
-    for c in range(COLUMNS):
-        mb, sb, fb = scratch[_MB + c], scratch[_SB + c], scratch[_FB + c]
-        m11, m10, m01, m00 = scratch[_M11 + c], scratch[_M10 + c], scratch[_M01 + c], scratch[_M00 + c]
-        m12, m21, m20 = scratch[_M12 + c], scratch[_M21 + c], scratch[_M20 + c]
-        # Sums of products of the centred columns A = a - ma, B = b - mb.
-        b_of_a, b_of_1 = m11 - mb * m10, m01 - mb * m00
-        b_of_aa = m21 - mb * m20
-        bb_of_a = m12 - mb * (m11 + b_of_a)
-        bb_of_1 = scratch[_M02 + c] - mb * (m01 + b_of_1)
-        bb_of_aa = scratch[_M22 + c] - mb * (m21 + b_of_aa)
-        cross = (b_of_a - ma * b_of_1) * (sa * sb)
-        unit = sa * sb * root
-        scratch[PA + c] = (b_of_aa - ma * (_TWO * b_of_a - ma * b_of_1)) * (unit * sa * fa)
-        scratch[PB + c] = (bb_of_a - ma * bb_of_1) * (unit * sb * fb)
-        scratch[LENGTH + c] = (bb_of_aa - ma * (_TWO * bb_of_a - ma * bb_of_1)) * (unit * unit)
-        scratch[R + c] = (cross - scratch[ON_BOTH + c]) * (fa * fb)
-        t_of_b = scratch[_T01 + c] - mb * scratch[_T00 + c]
-        scratch[SCORE + c] = (scratch[_T11 + c] - mb * scratch[_T10 + c] - ma * t_of_b) * unit
-        scratch[SHARE + c] = scratch[SHARE + c] * (unit * unit)
-        scratch[ON_BOTH + c] = cross * cross
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _add_errors(scratch, fields, i, trait_error, fixed_error):  # type: ignore[no-untyped-def]
-    """Errors of the inner products; the intercept is added to the share."""
-    reach, loose, loose_length = fields[REACH, i], fields[LOOSE, i], fields[LOOSE_LENGTH, i]
-    for c in range(COLUMNS):
-        # What rounding took of the weights, by Cauchy's inequality in the weights taken.
-        gone, loose_b = loose_length * scratch[_LOOSE_LENGTH_B + c], scratch[_LOOSE_B + c]
-        length = scratch[LENGTH + c]
-        most = np.sqrt((length if length > _ZERO else _ZERO) + gone + _ROUNDING)
-        error, lost = fixed_error * most, loose * loose_b
-        # <P, at> differs from <P, a> by what P and a share in the fixed effects: at most |a_Q| |P_Q|.
-        both = _TWO * (reach + scratch[_REACH_B + c])
-        spread = both * (scratch[SHARE + c] + error * error)
-        taken = gone * (loose * loose + loose_b * loose_b)
-        scratch[R_ERROR + c] = _HALF * _ROUNDING + lost
-        scratch[TRAIT + c] = trait_error * most + _ROUNDING
-        scratch[P_ERROR2 + c] = _TWO * (spread + taken) + _ROUNDING * _ROUNDING
-        scratch[FIXED_ERROR + c] = error + lost + _ROUNDING
-        scratch[SHARE + c] += scratch[ON_BOTH + c]
-        scratch[LENGTH + c] = length - _ROUNDING
-
-
-@njit(inline="always")
-def _larger(x, y):  # type: ignore[no-untyped-def]
-    return x if x > y else y
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _quick(scratch, ga, margin, square, per_unit, relative):  # type: ignore[no-untyped-def]
-    """As :func:`~genoattn.scan.screening.bound.full_bound`, looser and quicker."""
-    for c in range(COLUMNS):
-        r, pa, pb, gb = scratch[R + c], scratch[PA + c], scratch[PB + c], scratch[MAIN + c]
-        r_error, spread = scratch[R_ERROR + c], scratch[P_ERROR2 + c]
-        room = _ONE - abs(r)
-        sure = _larger(room - r_error, _ALIKE)
-        inverse = _ONE / (sure * (_ONE + abs(r)))
-        spread *= _TWO * inverse
-        explained = _larger(pa * pa + pb * pb - _TWO * r * pa * pb, _ZERO) * inverse
-        fixed2 = scratch[FIXED_ERROR + c] * scratch[FIXED_ERROR + c]
-        taken = _TAKEN * (explained + scratch[SHARE + c]) + _TAKEN_ERROR * (spread + fixed2)
-        main = _larger(ga * ga + gb * gb - _TWO * r * ga * gb, _ZERO) * inverse
-        # The numerator by the weights p' G^-1 of the r at hand, whose own error is among the rounding.
-        through = (pa * (ga - r * gb) + pb * (gb - r * ga)) * inverse * (sure / room)
-        off, own, trait = scratch[SCORE + c] - through, relative * scratch[SCORE + c], scratch[TRAIT + c]
-        turn = _TWO * r_error * inverse
-        rounding = main * (spread + explained * turn * turn) + trait * trait + own * own
-        down = scratch[LENGTH + c] - taken
-        down *= _larger(_ONE - main * per_unit, _ZERO)
-        near = _larger(_ONE - margin - scratch[MARGIN + c], _ZERO)
-        possible = not (
-            _TOP * off * off + _TOP_ERROR * rounding < square * near * near * _larger(down, _ZERO)
-        )
-        scratch[KEEP + c] = _ONE if possible | (room < _F(1e-3)) else _ZERO
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})
-def _any_kept(scratch):  # type: ignore[no-untyped-def]
-    total = _ZERO
-    for c in range(COLUMNS):
-        total += scratch[KEEP + c]
-    return total > _ZERO
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _lose(scratch, fields, i):  # type: ignore[no-untyped-def]
-    """What the fixed effects and the columns have in samples that a pair of row i lacks: see gaps.py."""
-    ma, sa = fields[MEAN, i], fields[SCALE, i]
-    stretch_a, reach_a, leverage_a = fields[STRETCH, i], fields[REACH, i], fields[LEVERAGE, i]
-    for c in range(COLUMNS):
-        mb, sb, stretch_b = scratch[_MB + c], scratch[_SB + c], scratch[_FB + c]
-        m00 = scratch[_M00 + c]
-        # Of each column what lies outside the samples called at both, its own missing calls being 0.
-        own_a = scratch[_M20 + c] - ma * (_TWO * scratch[_M10 + c] - ma * m00)
-        own_b = scratch[_M02 + c] - mb * (_TWO * scratch[_M01 + c] - mb * m00)
-        lost_a, lost_b = _ONE + _ROUNDING - own_a * sa * sa, _ONE + _ROUNDING - own_b * sb * sb
-        # A residual column is at most its column and its part in the fixed effects: (x + y)^2.
-        lost_a = _F(1.5) * lost_a * stretch_a * stretch_a + _F(3) * reach_a * scratch[_LEVERAGE_B + c]
-        lost_b = _F(1.5) * lost_b * stretch_b * stretch_b + _F(3) * scratch[_REACH_B + c] * leverage_a
-        scratch[DELTA + c] = leverage_a + scratch[_LEVERAGE_B + c] + lost_a + lost_b + _ROUNDING
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
 def _load(scratch, b, right, plan, begin, end, effects, on_fixed):  # type: ignore[no-untyped-def]
     """What is known of the columns of a block."""
     load_columns(scratch, right, begin, end)
     for f in range(N_FIELDS):
-        place = _FIELDS + f * COLUMNS
+        place = FIELDS + f * COLUMNS
         scratch[place : place + end - begin] = b.fields[f, begin:end]
     for k in range(len(effects)):
         effects[k, : end - begin] = b.effects[k, begin:end]
         on_fixed[k, : end - begin] = b.on_fixed[k, begin:end]
     if not plan.gaps:
-        _fill(scratch, _U(_M00), _N, plan.totals[0])
-        _fill(scratch, _U(_T00), _N, plan.totals[1])
-        scratch[_M01 : _M01 + COLUMNS] = scratch[_TOTAL_B : _TOTAL_B + COLUMNS]
-        scratch[_M02 : _M02 + COLUMNS] = scratch[_SQUARE_B : _SQUARE_B + COLUMNS]
-        scratch[_T01 : _T01 + COLUMNS] = scratch[_TRAIT_B : _TRAIT_B + COLUMNS]
+        _fill(scratch, _U(M00), _N, plan.totals[0])
+        _fill(scratch, _U(T00), _N, plan.totals[1])
+        scratch[M01 : M01 + COLUMNS] = scratch[TOTAL_B : TOTAL_B + COLUMNS]
+        scratch[M02 : M02 + COLUMNS] = scratch[SQUARE_B : SQUARE_B + COLUMNS]
+        scratch[T01 : T01 + COLUMNS] = scratch[TRAIT_B : TRAIT_B + COLUMNS]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _refine(scratch, a, b, i, j, c, plan):  # type: ignore[no-untyped-def]
+    """The numbers of row i and column j, place c of the block, exactly."""
+    f, g = a.fields, b.fields
+    centres = (
+        np.float64(a.grouped.centre[i]) + np.float64(f[MEAN, i]),
+        np.float64(b.grouped.centre[j]) + np.float64(g[MEAN, j]),
+    )
+    of_a = np.float64(f[SCALE, i]), np.float64(f[STRETCH, i]), np.float64(f[REACH, i])
+    of_b = np.float64(g[SCALE, j]), np.float64(g[STRETCH, j]), np.float64(g[REACH, j])
+    on_both = 0.0
+    for k in range(len(a.on_fixed)):
+        on_both += a.on_fixed[k, i] * b.on_fixed[k, j]
+    root = np.float64(plan.root)
+    refine(scratch, c, a.codes[i], b.codes[j], centres, plan.weight, plan.vectors, of_a, of_b, root, on_both)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -342,7 +257,11 @@ def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, s
     n_common = len(plan.products) - n_effects * (4 if plan.gaps else 1)
     fields, of_row, on_row = a.fields, a.effects, a.on_fixed
     gaps, place, step, totals = plan.gaps, plan.place, plan.step, plan.totals
-    lose = gaps and not plan.impute
+    loses = gaps and not plan.impute
+    counted, loose = (
+        plan.n_bytes < len(plan.products),
+        len(plan.groups.weight) > 0 or plan.n_bytes == len(plan.products),
+    )
     square, relative = _F(limits.square), _F(limits.relative)
     per_unit = _ZERO if limits.binary else _F(1.0 / limits.unit**2)
     effects, on_fixed = np.zeros((2, n_effects, COLUMNS), dtype=np.float32)
@@ -359,14 +278,19 @@ def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, s
                 scratch, of_row, on_row, i, fields[MEAN, i], effects, on_fixed, sums, r, offset, gaps, place,
                 step, totals, n_common,
             )  # fmt: skip
-            _assemble(scratch, fields, i, plan.root)
-            _add_errors(scratch, fields, i, plan.trait_error, plan.fixed_error)
-            _quick(scratch, _F(left.main[i]), _F(left.margin[i]), square, per_unit, relative)
-            if lose:
-                _lose(scratch, fields, i)
-            if lose or _any_kept(scratch):
+            assemble(scratch, fields, i, plan.root)
+            if n_effects or loose:
+                add_errors(scratch, fields, i, plan.trait_error, plan.fixed_error)
+            else:
+                add_trait_error(scratch, plan.trait_error)
+            quick(scratch, _F(left.main[i]), _F(left.margin[i]), square, per_unit, relative)
+            if loses:
+                lose(scratch, fields, i)
+            if loses or any_kept(scratch):
                 for j in range(wanted, end):
-                    if lose or scratch[KEEP + j - begin] > 0:
+                    if loses or scratch[KEEP + j - begin] > 0:
+                        if counted:
+                            _refine(scratch, a, b, i, j, j - begin, plan)
                         keep[i, j] = full_bound(scratch, left, i, j - begin, limits)
 
 
@@ -392,10 +316,11 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
         Shape (n_rows, n_columns), bool, set where a pair may pass.
     """
     n_rows, n_columns = keep.shape
-    scratch = np.zeros(_END, dtype=np.float32)
+    scratch = np.zeros(END, dtype=np.float32)
     n_sums = len(plan.products) * SIDE * WIDTH
     sums = lined(4 * n_sums).view(np.int32).reshape(len(plan.products), SIDE, WIDTH)
-    room = room_for_rows(a.operands)
+    room, products = room_for_rows(a.operands), plan.products[: plan.n_bytes]
+    totals = lined(64 * plan.groups.vectors.shape[1]).view(np.int32).reshape(-1, 16)
     begin_tiles(configuration.ctypes.data)
     for start in range(0, n_columns, WIDTH):
         stop = min(start + WIDTH, n_columns)
@@ -403,10 +328,11 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
         for top in range(0, n_rows, SIDE):
             first = max(start, (triangle + top) // COLUMNS * COLUMNS)
             if max(first, triangle + top) < stop:
-                if plan.n_counted:
-                    genotype_sums(a.bits, b.bits, top, first, whole, sums)
-                products, rest = plan.products[plan.n_counted :], sums[plan.n_counted :]
-                multiply(a.operands, b.operands, products, top, first, whole, room, rest)
+                if plan.n_bytes:
+                    multiply(a.operands, b.operands, products, top, first, whole, room, sums)
+                if plan.n_bytes < len(plan.products):
+                    rest = sums[plan.n_bytes :]
+                    grouped_sums(a.grouped, b.grouped, plan.groups, top, first, whole, totals, rest)
                 _screen_block(
                     a, b, left, right, plan, limits, triangle, top, first, stop, sums, scratch, keep
                 )

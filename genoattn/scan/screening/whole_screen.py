@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from genoattn.scan.design import Design
-from genoattn.scan.screening.bits import Bits, block_bits, no_bits, pack_planes
 from genoattn.scan.screening.bound import Bounds, Limits
 from genoattn.scan.screening.gaps import column_gaps
+from genoattn.scan.screening.grouped import no_words
+from genoattn.scan.screening.grouped_vectors import GroupedVectors, takes_groups
 from genoattn.scan.screening.tiles import (
     DEPTH,
     SIDE,
@@ -69,29 +70,42 @@ class WholeScreen:
         self.unit = design.trait_norm if design.binary else self.root  # score of a correlation of 1
         threshold = critical if design.binary else critical * self.root
         self.limits = Limits(float(threshold) ** 2 * (1 - 1e-5), self.unit, _ROUNDING, design.binary)
-        self.vectors = Vectors(design, self.unit, self.root)
         self._centre = np.round(design.columns.mean).astype(np.int8)
         self._configuration = configuration()
-        missing = (False, True) if self.vectors.gaps else (False,)
-        counted = counts_pay() and not design.binary and int(design.codes.max(initial=0)) <= 2
-        self._planes = pack_planes(design.codes) if counted else None
-        self._plans = {gaps: self.vectors.plan(gaps, self.gaps is None, counted) for gaps in missing}
+        self.vectors: Vectors | GroupedVectors
+        if counts_pay() and takes_groups(design):
+            self.vectors = GroupedVectors(design, self.unit, self.root)
+            self._plans = {False: self.vectors.plan()}
+        else:
+            self.vectors = Vectors(design, self.unit, self.root)
+            missing = (False, True) if self.vectors.gaps else (False,)
+            self._plans = {gaps: self.vectors.plan(gaps, self.gaps is None) for gaps in missing}
 
     def left(self, chosen: np.ndarray) -> WholeSide:
         """Operands of the rows of a tile."""
-        side, vectors = self.right(chosen), self.vectors
-        rows = Rows(self.design.codes[chosen], self._centre[chosen], vectors.powers, vectors.digits)
-        columns = side.columns._replace(operands=rows, bits=self._bits(chosen, 0))
-        return WholeSide(columns, side.bounds, side.missing)
+        return self._side(chosen, 0)
 
     def right(self, chosen: np.ndarray) -> WholeSide:
         """Operands of the columns of a tile."""
-        d, columns = self.design, self.design.columns
-        powers = np.array([1, 2, 0] if self.vectors.gaps else [1, 2])
-        blocks, depth = -(-len(chosen) // SIDE) * (SIDE // 16), -(-d.n_samples // DEPTH)
-        operands = aligned((len(powers), blocks, depth, 16, 16, 4))
-        fill_columns(d.codes[chosen], self._centre[chosen], powers, operands)
-        sums = self.vectors.sums(operands, len(chosen))
+        return self._side(chosen, SIDE)
+
+    def _side(self, chosen: np.ndarray, side: int) -> WholeSide:
+        """Columns as the rows of a tile (``side`` 0), or as its columns, filled up to a multiple of it."""
+        d, columns, vectors = self.design, self.design.columns, self.vectors
+        codes, centre = d.codes[chosen], self._centre[chosen]
+        grouped = no_words(side)
+        operands: object = None
+        if isinstance(vectors, GroupedVectors):
+            sums, numbers = vectors.numbers(chosen, centre)
+            grouped = vectors.grouped(chosen, centre, numbers, side)
+        if side or isinstance(vectors, Vectors):
+            blocks, depth = -(-len(chosen) // SIDE) * (SIDE // 16), -(-d.n_samples // DEPTH)
+            operands = aligned((len(vectors.column_powers), blocks, depth, 16, 16, 4))
+            fill_columns(codes, centre, vectors.column_powers, operands)
+            if isinstance(vectors, Vectors):
+                sums = vectors.sums(operands, len(chosen))
+        if not side:
+            operands = Rows(codes, centre, vectors.powers, vectors.digits)
         none = np.zeros(len(chosen))
         bounds = Bounds(
             self.unit * columns.with_trait[chosen],
@@ -103,16 +117,14 @@ class WholeScreen:
             self.margin[chosen],
         )
         on_fixed = columns.on_fixed[chosen, 1:] / columns.norm[chosen, None]
-        numbers = (sums.effects, np.ascontiguousarray(on_fixed.T))
-        fields = self._fields(chosen, sums, bounds.leverage)
-        as_floats = (x.astype(np.float32) for x in (fields, *numbers))
-        of_columns = Columns(operands, *as_floats, self._bits(chosen, SIDE))  # type: ignore[call-arg]
+        numbers_of = (
+            self._fields(chosen, sums, bounds.leverage),
+            sums.effects,
+            np.ascontiguousarray(on_fixed.T),
+        )
+        as_floats = (x.astype(np.float32) for x in numbers_of)
+        of_columns = Columns(operands, *as_floats, grouped, codes)  # type: ignore[call-arg]
         return WholeSide(of_columns, bounds, bool(columns.missing[chosen].any()))
-
-    def _bits(self, chosen: np.ndarray, side: int) -> Bits:
-        if self._planes is None:
-            return no_bits(side)
-        return block_bits(self._planes, chosen, self._centre[chosen], self.design.n_samples, side)
 
     def _fields(self, chosen: np.ndarray, sums: ColumnSums, leverage: np.ndarray) -> np.ndarray:
         """What the screen has of each column, in the order of whole.py."""

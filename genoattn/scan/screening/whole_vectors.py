@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from genoattn.scan.design import Design
+from genoattn.scan.screening.grouped import no_groups
 from genoattn.scan.screening.tiles import Rows, column_sums, configuration
-from genoattn.scan.screening.whole import Plan, place_of
+from genoattn.scan.screening.whole import Plan
+from genoattn.scan.screening.whole_pairs import place_of
 
 _BYTE = 127
 _FEW = 1e-9  # of a step, in which a weight may exceed what it is rounded to
@@ -121,6 +123,7 @@ class Vectors:
         self._operands = self._list_operands()
         self.powers = np.array([o.power for o in self._operands])
         self.digits = np.array([o.digit for o in self._operands])
+        self.column_powers = np.array([1, 2, 0] if self.gaps else [1, 2])
         self._configuration = configuration()
         self.for_sums = self._rows_for_sums()
 
@@ -157,8 +160,8 @@ class Vectors:
         lost = (self.lost_step * by_code[ends[-1]], self.lost_step * by_square[ends[-1]])
         return ColumnSums(parts[0], square, parts[1], np.array(parts[2:]).reshape(-1, n_columns), *lost)
 
-    def plan(self, gaps: bool, impute: bool, counted: bool) -> Plan:
-        """The products of a tile, with or without missing calls; without, genotypes may be counted."""
+    def plan(self, gaps: bool, impute: bool) -> Plan:
+        """The products of a tile, with or without missing calls."""
         out = []
         for k, operand in enumerate(self._operands):
             if operand.power == 0 and not gaps:
@@ -179,5 +182,8 @@ class Vectors:
             np.float32(self._fixed_error),
             gaps,
             impute,
-            sum(self._operands[row[0]].kind == 0 for row in out) if counted and not gaps else 0,
+            len(out),
+            no_groups(),
+            np.zeros(0),
+            np.zeros((0, 0)),
         )

@@ -1,0 +1,316 @@
+"""Genotypes counted in groups of samples that a scan weighs alike, inside compiled functions.
+
+Samples are put in an order in which runs of 32, the words of the planes of bits (bits.py), have nearly the
+same weight, trait or fixed effects. The samples set in both planes of a pair are then counted word by word,
+and the counts of a word times one number hold what its samples add to a sum: sums with weights cost no more
+than plain ones, and those of a vector one instruction for two words.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from genoattn.scan.screening.bits import LANES, Planes
+
+GROUP = 32  # samples of a word
+_TOGETHER = 4  # vectors whose sums are held in registers at a time
+_WORD, _LONG = ir.IntType(32), ir.IntType(64)
+_LANES = ir.VectorType(_WORD, LANES)
+
+
+class Grouped(NamedTuple):
+    """Columns without missing calls, as the rows or as the columns of a tile; whole numbers throughout.
+
+    Parameters
+    ----------
+    words
+        int32, 32 samples each: of rows ``(n_rows, n_words, 2 planes)``, of columns ``(n_columns / 16,
+        n_words, 2 planes, 16 columns)``; ``n_words`` is even.
+    centre
+        Shape (n_block,) int32, what is taken off the codes.
+    total, square
+        Shape (n_block,) int32, weighted sums of the codes and of their squares.
+    sums
+        Shape (n_vectors, n_block) int32, sums of the vectors times the codes.
+    """
+
+    words: np.ndarray
+    centre: np.ndarray
+    total: np.ndarray
+    square: np.ndarray
+    sums: np.ndarray
+
+
+class Groups(NamedTuple):
+    """What the groups of samples count for; whole numbers throughout.
+
+    Parameters
+    ----------
+    weight
+        Shape (n_words,) int32, of 15 bits at most; of no words where all are 1.
+    vectors
+        Shape (n_vectors, n_words / 2) int32: two words' numbers of 16 bits each.
+    whole
+        Sum of the weights over all samples.
+    totals
+        Shape (n_vectors,) int32, sums of the vectors over all samples.
+    """
+
+    weight: np.ndarray
+    vectors: np.ndarray
+    whole: int
+    totals: np.ndarray
+
+
+def alike(features: np.ndarray) -> np.ndarray:
+    """An order of samples in which runs of 32 are alike: the leaves of a k-d tree.
+
+    Parameters
+    ----------
+    features
+        Shape (n_samples, n_features), scaled so that equal differences matter equally.
+
+    Returns
+    -------
+    Shape (n_samples,), indices. All groups but the last have 32 samples.
+    """
+    leaves: list[np.ndarray] = []
+    cells = [np.arange(len(features))]
+    while cells:
+        cell = cells.pop()
+        n_groups = -(-len(cell) // GROUP)
+        if n_groups <= 1:
+            leaves.append(cell)
+            continue
+        widest = int(np.argmax(features[cell].var(axis=0)))
+        cell = cell[np.argsort(features[cell, widest], kind="stable")]
+        middle = n_groups // 2 * GROUP
+        cells += [cell[middle:], cell[:middle]]  # the first half is taken next, so that the rest come last
+    return np.concatenate(leaves) if leaves else np.arange(0)
+
+
+def pack_words(planes: Planes, chosen: np.ndarray, n_samples: int, side: int) -> np.ndarray:
+    """Words of some columns as the rows of a tile (``side`` 0), or as its columns, filled up."""
+    n_words = 2 * -(-n_samples // (2 * GROUP))
+    one, two = (plane[chosen].view(np.int32)[:, :n_words] for plane in (planes.one, planes.two))
+    words = np.stack([one, two], axis=2)  # (row, word, plane)
+    if side:
+        words = np.pad(words, ((0, -len(chosen) % side), (0, 0), (0, 0)))
+        words = words.reshape(-1, LANES, *words.shape[1:]).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(words)
+
+
+def no_words(side: int) -> Grouped:
+    """No columns, in the shape of :class:`Grouped`."""
+    none = np.zeros(0, dtype=np.int32)
+    words = np.zeros((0, 0, 2, LANES) if side else (0, 0, 2), dtype=np.int32)
+    return Grouped(words, none, none, none, np.zeros((0, 0), dtype=np.int32))
+
+
+def no_groups() -> Groups:
+    """Groups of no samples."""
+    none = np.zeros(0, dtype=np.int32)
+    return Groups(none, np.zeros((0, 0), dtype=np.int32), 0, none)
+
+
+def _load(builder, kind, address, past=0):  # type: ignore[no-untyped-def]
+    at = builder.add(address, ir.Constant(_LONG, past))
+    return builder.load(builder.inttoptr(at, kind.as_pointer()), align=4)
+
+
+def _store(builder, value, address, past=0):  # type: ignore[no-untyped-def]
+    at = builder.add(address, ir.Constant(_LONG, past))
+    builder.store(value, builder.inttoptr(at, value.type.as_pointer()), align=4)
+
+
+def _filled(builder, word):  # type: ignore[no-untyped-def]
+    """A vector of one word."""
+    none = ir.Constant(_LANES, [0] * LANES)
+    return builder.shuffle_vector(builder.insert_element(none, word, ir.Constant(_WORD, 0)), none, none)
+
+
+def _declared(builder, name, arguments):  # type: ignore[no-untyped-def]
+    module = builder.module
+    function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_LANES, arguments), name)
+    return function
+
+
+def _dot(builder, sums, left, right):  # type: ignore[no-untyped-def]
+    """Sums and, for each lane, the product of the lower halves and that of the upper ones."""
+    halves = ir.VectorType(ir.IntType(16), 2 * LANES)
+    name = "llvm.x86.avx512.vpdpwssd.512"
+    return builder.call(
+        _declared(builder, name, [_LANES, halves, halves]),
+        [sums, builder.bitcast(left, halves), builder.bitcast(right, halves)],
+    )
+
+
+def _count_words(weighted):  # type: ignore[no-untyped-def]
+    """The counter of both planes of a row and of sixteen columns, with weights or without.
+
+    Of the addresses of a row's words, of the columns' words, of the weights, of the sums, how far these are
+    apart, of the totals, and the number of pairs of words: it fills four vectors of sums (planes one of
+    row and column, one and two, two and one, two) and for each pair of words a vector of their totals.
+    """
+
+    @intrinsic
+    def count(typing_context, row, columns, weight, out, apart, totals, n_pairs):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            row, columns, weight, out, apart, totals, n_pairs = arguments
+            none = ir.Constant(_LANES, [0] * LANES)
+            popcount = _declared(builder, "llvm.ctpop.v16i32", [_LANES])
+            places = [cgutils.alloca_once(builder, _LANES) for _ in range(4)]
+            for place in places:
+                builder.store(none, place)
+            with cgutils.for_range(builder, n_pairs, intp=_LONG) as loop:
+                of_row = builder.add(row, builder.mul(loop.index, ir.Constant(_LONG, 16)))
+                of_columns = builder.add(columns, builder.mul(loop.index, ir.Constant(_LONG, 16 * LANES)))
+                of_weight = builder.add(weight, builder.mul(loop.index, ir.Constant(_LONG, 8)))
+                halves = []
+                for w in range(2):
+                    planes = [_load(builder, _LANES, of_columns, 4 * LANES * (2 * w + k)) for k in range(2)]
+                    words = [_filled(builder, _load(builder, _WORD, of_row, 8 * w + 4 * k)) for k in range(2)]
+                    counts = [
+                        builder.call(popcount, [builder.and_(words[k // 2], planes[k % 2])]) for k in range(4)
+                    ]
+                    worth = _filled(builder, _load(builder, _WORD, of_weight, 4 * w)) if weighted else None
+                    for count, place in zip(counts, places, strict=True):
+                        old = builder.load(place)
+                        new = _dot(builder, old, count, worth) if weighted else builder.add(old, count)
+                        builder.store(new, place)
+                    pairs = [builder.add(counts[0], counts[1]), builder.add(counts[2], counts[3])]
+                    halves.append(builder.add(*pairs))
+                upper = builder.shl(halves[1], ir.Constant(_LANES, [16] * LANES))
+                to = builder.add(totals, builder.mul(loop.index, ir.Constant(_LONG, 4 * LANES)))
+                _store(builder, builder.or_(halves[0], upper), to)
+            for k, place in enumerate(places):
+                to = builder.add(out, builder.mul(apart, ir.Constant(_LONG, k)))
+                _store(builder, builder.load(place), to)
+            return context.get_dummy_value()
+
+        return types.void(*[types.uint64] * 7), generate
+
+    return count
+
+
+def _add_words(number):  # type: ignore[no-untyped-def]
+    """The sums of some vectors times the totals of sixteen columns.
+
+    Of the addresses of the totals, of the vectors, how far these are apart, of the sums, how far these are
+    apart, and the number of pairs of words.
+    """
+
+    @intrinsic
+    def add(typing_context, totals, vectors, line, out, apart, n_pairs):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            totals, vectors, line, out, apart, n_pairs = arguments
+            places = [cgutils.alloca_once(builder, _LANES) for _ in range(number)]
+            for place in places:
+                builder.store(ir.Constant(_LANES, [0] * LANES), place)
+            with cgutils.for_range(builder, n_pairs, intp=_LONG) as loop:
+                at = builder.add(totals, builder.mul(loop.index, ir.Constant(_LONG, 4 * LANES)))
+                counts = _load(builder, _LANES, at)
+                at = builder.add(vectors, builder.mul(loop.index, ir.Constant(_LONG, 4)))
+                for k, place in enumerate(places):
+                    of_vector = builder.add(at, builder.mul(line, ir.Constant(_LONG, k)))
+                    worth = _filled(builder, _load(builder, _WORD, of_vector))
+                    builder.store(_dot(builder, builder.load(place), counts, worth), place)
+            for k, place in enumerate(places):
+                to = builder.add(out, builder.mul(apart, ir.Constant(_LONG, k)))
+                _store(builder, builder.load(place), to)
+            return context.get_dummy_value()
+
+        return types.void(*[types.uint64] * 6), generate
+
+    return add
+
+
+_count_plain, _count_weighted = _count_words(False), _count_words(True)
+_add_one, _add_four = _add_words(1), _add_words(_TOGETHER)
+
+
+@njit(nogil=True, cache=True)
+def grouped_sums(rows, columns, groups, top, start, stop, totals, sums):  # type: ignore[no-untyped-def]
+    """Sums of products of centred codes, of 32 rows from ``top`` on with some columns.
+
+    Parameters
+    ----------
+    rows, columns
+        :class:`Grouped`.
+    groups
+        :class:`Groups`.
+    top
+        First row.
+    start, stop
+        Columns, multiples of 16.
+    totals
+        Room of shape (n_words / 2, 16) int32.
+    sums
+        Shape (4 + n_vectors, 32, at least stop - start) int32, filled with those of a b, a b^2, a^2 b and
+        a^2 b^2 with the weights, and of a b with each vector.
+    """
+    n_pairs, n_vectors = np.uint64(groups.vectors.shape[1]), len(groups.vectors)
+    apart, line, room = np.uint64(sums.strides[0]), np.uint64(groups.vectors.strides[0]), totals.ctypes.data
+    n_rows = min(sums.shape[1], len(rows.words) - top)
+    weight = groups.weight.ctypes.data
+    for j in range(start, stop, LANES):
+        of_columns = columns.words[j // LANES].ctypes.data
+        for r in range(n_rows):
+            past = np.uint64(4 * (j - start))
+            out, of_row = sums[0, r].ctypes.data + past, rows.words[top + r].ctypes.data
+            if len(groups.weight):
+                _count_weighted(of_row, of_columns, weight, out, apart, room, n_pairs)
+            else:
+                _count_plain(of_row, of_columns, weight, out, apart, room, n_pairs)
+            done = 0
+            while done + _TOGETHER <= n_vectors:
+                out = sums[4 + done, r].ctypes.data + past
+                _add_four(room, groups.vectors[done].ctypes.data, line, out, apart, n_pairs)
+                done += _TOGETHER
+            while done < n_vectors:
+                out = sums[4 + done, r].ctypes.data + past
+                _add_one(room, groups.vectors[done].ctypes.data, line, out, apart, n_pairs)
+                done += 1
+    for r in range(n_rows):
+        i = top + r
+        _centre_weighted(
+            rows.centre[i], rows.total[i], rows.square[i], columns.centre[start:stop],
+            columns.total[start:stop], columns.square[start:stop], np.int32(groups.whole), sums[0, r],
+            sums[1, r], sums[2, r], sums[3, r],
+        )  # fmt: skip
+        for v in range(n_vectors):
+            _centre_vector(
+                rows.centre[i], rows.sums[v, i], columns.centre[start:stop], columns.sums[v, start:stop],
+                groups.totals[v], sums[4 + v, r],
+            )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _centre_weighted(c, a, aa, centre, total, square, n, s11, s12, s21, s22):  # type: ignore[no-untyped-def]
+    """Counts of both planes, in place, to sums of products of codes less c and less each column's centre."""
+    two = np.int32(2)
+    for j in range(len(centre)):
+        d, b, bb = centre[j], total[j], square[j]
+        p, q, r, s = s11[j], s12[j], s21[j], s22[j]
+        ab, abb = p + q + r + s, p + r + np.int32(3) * (q + s)
+        aab, aabb = p + q + np.int32(3) * (r + s), p + np.int32(3) * (q + r) + np.int32(9) * s
+        # a (b - d)^2, a^2 (b - d)^2 and (b - d)^2
+        by_a, by_aa = abb - two * d * ab + d * d * a, aabb - two * d * aab + d * d * aa
+        alone = bb - two * d * b + d * d * n
+        s11[j] = ab - d * a - c * (b - n * d)
+        s12[j] = by_a - c * alone
+        s21[j] = aab - d * aa - two * c * (ab - d * a) + c * c * (b - n * d)
+        s22[j] = by_aa - two * c * by_a + c * c * alone
+
+
+@njit(nogil=True, cache=True)
+def _centre_vector(c, a, centre, b, n, s):  # type: ignore[no-untyped-def]
+    """The same of the sums of a vector times both codes."""
+    for j in range(len(centre)):
+        s[j] -= centre[j] * a + c * b[j] - c * centre[j] * n
