@@ -56,17 +56,17 @@ def test_products_are_exact(n_samples):
     rows = Rows(codes, middle, np.array([1, 2, 0, 1]), vectors)
     columns = aligned((3, 6, -(-n_samples // 64), 16, 16, 4))
     fill_columns(others, other_middle, np.array([1, 2, 0]), columns)
-    products = np.array([[0, 0], [1, 1], [2, 2], [3, 1], [2, 0]])
+    products = np.array([[0, 0, 0], [1, 1, 1], [2, 2, 2], [3, 1, 3], [2, 0, 4]])
     powers = [(1, 1), (2, 2), (0, 0), (1, 2), (0, 1)]
     for top in (0, 32):
         found = products_of(rows, columns, products, top, 96, configuration())
         part = slice(top, min(top + 32, 45))
-        for (operand, _), (of_row, of_column), sums in zip(products, powers, found, strict=True):
+        for (operand, _, _), (of_row, of_column), sums in zip(products, powers, found, strict=True):
             left = power_of(codes[part], middle[part], of_row) * vectors[operand]
             right = power_of(others, other_middle, of_column)
             np.testing.assert_array_equal(sums[: len(left), :70], left @ right.T)
     ones = Rows(np.ones((1, n_samples), np.int8), np.zeros(1, np.int8), np.ones(4, np.int64), vectors)
-    sums = column_sums(ones, columns, np.array([[k, 1] for k in range(4)]), configuration())
+    sums = column_sums(ones, columns, np.array([[k, 1, k] for k in range(4)]), configuration())
     np.testing.assert_array_equal(sums[:, :70], vectors @ power_of(others, other_middle, 2).T)
 
 
@@ -100,15 +100,19 @@ def test_sums_are_counted_in_groups(n_samples, n_effects, binary):
     plan = vectors.plan()
     chosen = np.arange(70)
     sides = [(chosen[:45], 0), (chosen, 32)]
-    rows, columns = (
-        vectors.grouped(k, centre[k], vectors.numbers(k, centre[k])[1], side) for k, side in sides
-    )
-    steps = plan.step[plan.n_bytes :]
+    (_, rows), (of_columns, columns) = (vectors.columns(codes[k], centre[k], side) for k, side in sides)
+    steps = plan.step[plan.first : plan.first + 5 + len(plan.groups.totals) - 1]
     group = np.empty(n_samples, int)
     group[vectors.order] = np.arange(n_samples) // 32
     numbers = plan.groups.vectors.view(np.int16)[:, group].astype(int)
     weight = plan.groups.weight[group] if len(plan.groups.weight) else np.ones(n_samples, int)
     assert (steps[0] * weight <= design.weight * (1 + 1e-6)).all()
+    centred = power_of(codes, centre, 1)
+    np.testing.assert_allclose(of_columns.total, float(steps[0]) * (centred @ weight), rtol=1e-6)
+    np.testing.assert_allclose(of_columns.square, float(steps[0]) * (centred**2 @ weight), rtol=1e-6)
+    sizes = np.abs(design.weight * design.basis[1:]) @ np.abs(centred).T
+    off = of_columns.effects - (design.weight * design.basis[1:]) @ centred.T
+    assert (np.abs(off) <= sizes + 1e-9).all()
     totals = np.zeros((plan.groups.vectors.shape[1], 16), np.int32)
     for top in (0, 32):
         sums = np.zeros((len(steps), 32, 96), np.int32)

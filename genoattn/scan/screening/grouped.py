@@ -16,7 +16,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from genoattn.scan.screening.bits import LANES, Planes
+from genoattn.scan.screening.bits import LANES, set_bits
 
 GROUP = 32  # samples of a word
 _TOGETHER = 4  # vectors whose sums are held in registers at a time
@@ -95,14 +95,86 @@ def alike(features: np.ndarray) -> np.ndarray:
     return np.concatenate(leaves) if leaves else np.arange(0)
 
 
-def pack_words(planes: Planes, chosen: np.ndarray, n_samples: int, side: int) -> np.ndarray:
-    """Words of some columns as the rows of a tile (``side`` 0), or as its columns, filled up."""
-    n_words = 2 * -(-n_samples // (2 * GROUP))
-    one, two = (plane[chosen].view(np.int32)[:, :n_words] for plane in (planes.one, planes.two))
-    words = np.stack([one, two], axis=2)  # (row, word, plane)
-    if side:
-        words = np.pad(words, ((0, -len(chosen) % side), (0, 0), (0, 0)))
-        words = words.reshape(-1, LANES, *words.shape[1:]).transpose(0, 2, 3, 1)
+@njit(nogil=True, cache=True)
+def pack_words(codes, order):  # type: ignore[no-untyped-def]
+    """Words of columns of codes 0, 1, 2 whose samples are taken in an order.
+
+    Parameters
+    ----------
+    codes
+        Shape (n_columns, n_samples), int8.
+    order
+        Shape (n_samples,), int64.
+
+    Returns
+    -------
+    Shape (n_columns, n_words, 2 planes) int32, codes of 1 or more and codes of 2; ``n_words`` is even.
+    """
+    n = len(order)
+    n_words = 2 * (-(-n // (2 * GROUP)))
+    out = np.zeros((len(codes), n_words, 2), dtype=np.int32)
+    for i in range(len(codes)):
+        row = codes[i]
+        for w in range(-(-n // GROUP)):
+            one = two = np.uint32(0)
+            begin = w * GROUP
+            for k in range(min(GROUP, n - begin)):
+                code = np.uint32(row[order[begin + k]])
+                one |= ((code | (code >> np.uint32(1))) & np.uint32(1)) << np.uint32(k)
+                two |= (code >> np.uint32(1)) << np.uint32(k)
+            out[i, w, 0], out[i, w, 1] = np.int32(one), np.int32(two)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def word_sums(words, vectors, square):  # type: ignore[no-untyped-def]
+    """Sums of columns, or of their squares, by vectors that are constant within words.
+
+    Parameters
+    ----------
+    words
+        From :func:`pack_words`.
+    vectors
+        Shape (n_vectors, n_words), float64.
+    square
+        Whether the codes are squared.
+
+    Returns
+    -------
+    Shape (n_vectors, n_columns), float64.
+    """
+    out = np.zeros((len(vectors), len(words)))
+    count = np.empty(words.shape[1])
+    more = np.uint64(3 if square else 1)
+    for i in range(len(words)):
+        for w in range(len(count)):
+            one, two = np.uint64(np.uint32(words[i, w, 0])), np.uint64(np.uint32(words[i, w, 1]))
+            count[w] = np.float64(set_bits(one) + more * set_bits(two))
+        for v in range(len(vectors)):
+            total = 0.0
+            for w in range(len(count)):
+                total += vectors[v, w] * count[w]
+            out[v, i] = total
+    return out
+
+
+@njit(nogil=True, cache=True)
+def digit_sums(codes, digits):  # type: ignore[no-untyped-def]
+    """Sums of columns times digits: int8 of shapes (n_columns, n_samples) and (n_digits, n_samples)."""
+    out = np.zeros((len(digits), len(codes)))
+    for i in range(len(codes)):
+        for d in range(len(digits)):
+            total = np.int32(0)
+            for s in range(codes.shape[1]):
+                total += np.int32(codes[i, s]) * np.int32(digits[d, s])
+            out[d, i] = total
+    return out
+
+
+def as_columns(words: np.ndarray, side: int) -> np.ndarray:
+    """Words of rows as those of the columns of a tile, filled up to a multiple of ``side``."""
+    words = np.pad(words, ((0, -len(words) % side), (0, 0), (0, 0)))
+    words = words.reshape(-1, LANES, *words.shape[1:]).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(words)
 
 

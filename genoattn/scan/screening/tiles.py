@@ -210,7 +210,7 @@ def _tile_products(columns, products, start, stop, begin, end, room, sums):  # t
     stride = np.uint64(sums.shape[2] * 4)
     for j in range(start, stop, SIDE):
         for p in range(len(products)):
-            out = sums[p].ctypes.data + np.uint64(4 * (j - start))
+            out = sums[products[p, 2]].ctypes.data + np.uint64(4 * (j - start))
             if begin:
                 _load_sums(out, stride)
             else:
@@ -241,7 +241,7 @@ def _vector_products(columns, products, start, stop, begin, end, room, sums):  #
             operand = products[p, 0]
             left = columns[products[p, 1], j // 16, begin:].ctypes.data
             for r in range(0, SIDE, ROWS):
-                out = sums[p, r].ctypes.data + np.uint64(4 * (j - start))
+                out = sums[products[p, 2], r].ctypes.data + np.uint64(4 * (j - start))
                 row, begins = room[operand, r].ctypes.data, less[operand, r:].ctypes.data
                 add_dots(row, line, left, block, n_fours, begins, out, stride, begin == 0)
 
@@ -260,7 +260,7 @@ def multiply(rows, columns, products, top, start, stop, room, sums):  # type: ig
     columns
         Operands as above, aligned.
     products
-        Shape (n_products, 2): which operand of the rows with which of the columns.
+        Shape (n_products, 3): which operand of the rows with which of the columns, and which of the sums.
     top
         First row.
     start, stop
@@ -268,7 +268,7 @@ def multiply(rows, columns, products, top, start, stop, room, sums):  # type: ig
     room
         From :func:`room_for_rows`.
     sums
-        Shape (n_products, 32, at least stop - start) int32, filled.
+        Shape (n_sums, 32, at least stop - start) int32, of which those of the products are filled.
     """
     depth = columns.shape[2]
     for begin in range(0, depth, _CHUNK):

@@ -100,13 +100,12 @@ class Plan(NamedTuple):
     Parameters
     ----------
     products
-        Shape (n_products, 2), which operand of the rows with which of the columns. Those from ``n_bytes`` on
-        are counted in groups of samples: genotypes alone, then the trait, then the fixed effects.
+        Shape (n_products, 3), which operand of the rows with which of the columns is which of the sums.
     place
-        Shape (n_products,) uint64, place in the scratch of the sum it is a part of, see :func:`place_of`;
+        Shape (n_sums,) uint64, place in the scratch of what each sum is a part of, see :func:`place_of`;
         those of the fixed effects come last, as many for each.
     step
-        Shape (n_products,) float32, what one means.
+        Shape (n_sums,) float32, what one means.
     totals
         Sums of the rounded weights, of the trait, and of each fixed effect over all samples, float32.
     root
@@ -117,8 +116,9 @@ class Plan(NamedTuple):
         Whether sums over the samples called are among the products.
     impute
         Whether missing calls count as the mean, so that no sample is lost.
-    n_bytes
-        How many of the products, the first ones, are of bytes.
+    first
+        The first of the sums that are counted in groups of samples: of genotypes, then of the trait, then of
+        fixed effects; their number where none are.
     groups
         :class:`~genoattn.scan.screening.grouped.Groups` of the counted ones.
     weight, vectors
@@ -135,7 +135,7 @@ class Plan(NamedTuple):
     fixed_error: np.float32
     gaps: bool
     impute: bool
-    n_bytes: int
+    first: int
     groups: Groups
     weight: np.ndarray
     vectors: np.ndarray
@@ -254,14 +254,12 @@ def _refine(scratch, a, b, i, j, c, plan):  # type: ignore[no-untyped-def]
 def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, sums, scratch, keep):  # type: ignore[no-untyped-def]
     """The pairs of 32 rows from ``top`` with the columns from ``first`` to ``last``, whose sums are made."""
     n_effects = len(a.effects)
-    n_common = len(plan.products) - n_effects * (4 if plan.gaps else 1)
+    n_common = len(plan.place) - n_effects * (4 if plan.gaps else 1)
     fields, of_row, on_row = a.fields, a.effects, a.on_fixed
     gaps, place, step, totals = plan.gaps, plan.place, plan.step, plan.totals
     loses = gaps and not plan.impute
-    counted, loose = (
-        plan.n_bytes < len(plan.products),
-        len(plan.groups.weight) > 0 or plan.n_bytes == len(plan.products),
-    )
+    counted = plan.first < len(plan.place)
+    loose = len(plan.groups.weight) > 0 or not counted
     square, relative = _F(limits.square), _F(limits.relative)
     per_unit = _ZERO if limits.binary else _F(1.0 / limits.unit**2)
     effects, on_fixed = np.zeros((2, n_effects, COLUMNS), dtype=np.float32)
@@ -317,9 +315,9 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
     """
     n_rows, n_columns = keep.shape
     scratch = np.zeros(END, dtype=np.float32)
-    n_sums = len(plan.products) * SIDE * WIDTH
-    sums = lined(4 * n_sums).view(np.int32).reshape(len(plan.products), SIDE, WIDTH)
-    room, products = room_for_rows(a.operands), plan.products[: plan.n_bytes]
+    n_sums, products = len(plan.place), plan.products
+    sums = lined(4 * n_sums * SIDE * WIDTH).view(np.int32).reshape(n_sums, SIDE, WIDTH)
+    room = room_for_rows(a.operands)
     totals = lined(64 * plan.groups.vectors.shape[1]).view(np.int32).reshape(-1, 16)
     begin_tiles(configuration.ctypes.data)
     for start in range(0, n_columns, WIDTH):
@@ -328,10 +326,10 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
         for top in range(0, n_rows, SIDE):
             first = max(start, (triangle + top) // COLUMNS * COLUMNS)
             if max(first, triangle + top) < stop:
-                if plan.n_bytes:
+                if len(products):
                     multiply(a.operands, b.operands, products, top, first, whole, room, sums)
-                if plan.n_bytes < len(plan.products):
-                    rest = sums[plan.n_bytes :]
+                if plan.first < n_sums:
+                    rest = sums[plan.first :]
                     grouped_sums(a.grouped, b.grouped, plan.groups, top, first, whole, totals, rest)
                 _screen_block(
                     a, b, left, right, plan, limits, triangle, top, first, stop, sums, scratch, keep

@@ -210,11 +210,15 @@ def refine(scratch, c, one, other, centres, weight, vectors, of_a, of_b, root, o
         length += v * x * y
         score += vectors[0, s] * x * y
     share = 0.0
-    for k in range(1, len(vectors)):
-        total = 0.0
+    if len(vectors) > 1:
+        product = np.empty(len(one))
         for s in range(len(one)):
-            total += vectors[k, s] * (one[s] - ma) * (other[s] - mb)
-        share += total * total
+            product[s] = (one[s] - ma) * (other[s] - mb)
+        for k in range(1, len(vectors)):
+            total = 0.0
+            for s in range(len(one)):
+                total += vectors[k, s] * product[s]
+            share += total * total
     (sa, fa, reach_a), (sb, fb, reach_b) = of_a, of_b
     unit = sa * sb * root
     cross *= sa * sb

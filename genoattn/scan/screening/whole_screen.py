@@ -96,8 +96,7 @@ class WholeScreen:
         grouped = no_words(side)
         operands: object = None
         if isinstance(vectors, GroupedVectors):
-            sums, numbers = vectors.numbers(chosen, centre)
-            grouped = vectors.grouped(chosen, centre, numbers, side)
+            sums, grouped = vectors.columns(codes, centre, side)
         if side or isinstance(vectors, Vectors):
             blocks, depth = -(-len(chosen) // SIDE) * (SIDE // 16), -(-d.n_samples // DEPTH)
             operands = aligned((len(vectors.column_powers), blocks, depth, 16, 16, 4))

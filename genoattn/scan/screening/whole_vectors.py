@@ -149,7 +149,9 @@ class Vectors:
     def sums(self, columns: np.ndarray, n_columns: int) -> ColumnSums:
         """Sums over the samples of the vectors times codes, or their squares, as operands have them."""
         every = np.arange(len(self.for_sums.vectors))
-        products = np.concatenate([np.stack([every, np.full_like(every, k)], axis=1) for k in (0, 1)])
+        products = np.concatenate(
+            [np.stack([every, 0 * every + k, every + k * len(every)], axis=1) for k in (0, 1)]
+        )
         sums = column_sums(self.for_sums, columns, products, self._configuration)[:, :n_columns]
         by_code, by_square = sums[: len(every)], sums[len(every) :]
         ends = np.cumsum([len(v.steps) for v in (self.weight, self.trait, *self.effects)])
@@ -162,7 +164,7 @@ class Vectors:
 
     def plan(self, gaps: bool, impute: bool) -> Plan:
         """The products of a tile, with or without missing calls."""
-        out = []
+        out: list[tuple[int, int, int, int, float]] = []
         for k, operand in enumerate(self._operands):
             if operand.power == 0 and not gaps:
                 continue
@@ -170,12 +172,12 @@ class Vectors:
             for other in others if gaps else others[1:]:
                 place = place_of(operand.kind, operand.power, other)
                 # The operands of columns are codes, squares, calls.
-                out.append((k, (2, 0, 1)[other], place, operand.step))
+                out.append((k, (2, 0, 1)[other], len(out), place, operand.step))
         totals = [v.total() for v in (self.weight, self.trait, *self.effects)]
         return Plan(
-            np.array([row[:2] for row in out], dtype=np.int64),
-            np.array([row[2] for row in out], dtype=np.uint64),
-            np.array([row[3] for row in out], dtype=np.float32),
+            np.array([row[:3] for row in out], dtype=np.int64),
+            np.array([row[3] for row in out], dtype=np.uint64),
+            np.array([row[4] for row in out], dtype=np.float32),
             np.array(totals, dtype=np.float32),
             np.float32(self.root),
             np.float32(self._trait_error),
