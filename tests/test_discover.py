@@ -76,13 +76,13 @@ def test_thresholds_are_those_of_a_reshaped_procedure():
     none = np.zeros((0, 2), dtype=np.int64)
     signals = [Signal((0, k), 5.0, v, 1.0, none, none, np.zeros(0)) for k, v in enumerate(p)]
     found = [s.q_value for s in _with_q_values(signals, 1000)]
-    shape = np.r_[0.05, 0.95 / np.arange(2, 201) / (1 / np.arange(2, 201)).sum()]  # sums to one
+    shape = np.r_[0.2, 0.8 / np.arange(2, 201) / (1 / np.arange(2, 201)).sum()]  # sums to one
     beta = np.cumsum(np.arange(1, 201) * shape)
     by_definition = [
         min([1.0, *(p[later] * 1000 / beta[later] for later in range(k, len(p)))]) for k in range(len(p))
     ]
     np.testing.assert_allclose(found, by_definition)
-    assert _with_q_values(signals[:1], 1000)[0].q_value == pytest.approx(2e-3)
+    assert _with_q_values(signals[:1], 1000)[0].q_value == pytest.approx(5e-4)
 
 
 def hidden_variant(seed=6, n=1500):

@@ -14,7 +14,7 @@ from genoattn.inference.weights import PairWeights
 
 _MOST = 200  # leads looked for; thresholds are those of so many discoveries at most
 _CREDIBLE = 0.95
-_LONE = 0.05  # weight of a lone signal in the thresholds
+_LONE = 0.2  # weight of a lone signal in the thresholds
 _STEP = (1 - _LONE) / sum(1 / k for k in range(2, _MOST + 1))  # and of every further one
 
 
@@ -91,10 +91,11 @@ def find_signals(
     The expected share of false signals among those with q at most ``alpha`` is at most ``alpha`` however the
     tests depend on each other, as linked pairs and the same samples make them: that is what a threshold of
     beta(k), the sum of j nu(j) up to k for probabilities nu, has over Benjamini-Hochberg's k (Blanchard &
-    Roquain 2008, Electron. J. Stat. 2:963). Here nu(1) is 0.05 and nu(j) falls as 1 / j up to 200, so that
-    beta(k) is 0.05 + 0.195 (k - 1): a lone signal must be twenty times as sure as one test of many, for
-    where there is no interaction at all every claim is false. It assumes that samples are exchangeable given
-    covariates and components, and that additive effects between the markers are caught by them.
+    Roquain 2008, Electron. J. Stat. 2:963). Here nu(1) is 0.2 and nu(j) falls as 1 / j up to 200, so that
+    beta(k) is 0.2 + 0.164 (k - 1). Where there is no interaction at all every claim is false: a lone signal
+    must be five times as sure as Benjamini-Hochberg's, and one cohort in a hundred makes one, not one in
+    twenty. It assumes that samples are exchangeable given covariates and components, and that additive
+    effects between the markers are caught by them.
 
     Parameters
     ----------
