@@ -60,7 +60,7 @@ def test_every_pair_equals_statsmodels(missing, n_covariates):
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_samples=st.integers(20, 400),
-    n_covariates=st.integers(0, 4),
+    n_covariates=st.integers(0, 10),
     missing=st.sampled_from([0.0, 0.0, 0.01, 0.1]),
     linked=st.sampled_from([0.0, 0.5, 0.95, 1.0]),
     main=st.sampled_from([0.0, 1.0, 10.0]),

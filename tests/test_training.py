@@ -1,5 +1,7 @@
 """The proximal optimiser against coordinate descent; splits, batches, early stopping and metrics."""
 
+from dataclasses import replace
+
 import numpy as np
 import oracles
 import pytest
@@ -172,6 +174,17 @@ def test_divergence_is_an_error():
     config = TrainConfig(order=3, start="random", lr=1e30, max_epochs=3)
     with pytest.raises(InputError, match="training diverged: the validation loss was never finite; lower"):
         train_readout(v, data, split, config)
+
+
+def test_a_start_that_steps_spoil_stays():
+    v, data, split = training_data(n_samples=400)
+    pair = (data.calls[:, 0] - 1.0) * (data.calls[:, 1] - 1.0)
+    data = replace(data, phenotype=data.phenotype + 3 * pair)
+    kept, account = train_readout(v, data, split, TrainConfig(start="score", lr=0.5, max_epochs=3))
+    start, none = train_readout(v, data, split, TrainConfig(start="score", max_epochs=0))
+    assert (account.start, account.best_epoch, none.best_epoch) == ("score", 0, 1)
+    torch.testing.assert_close(kept.state_dict(), start.state_dict(), rtol=0, atol=0)
+    assert account.validation_loss == pytest.approx(none.validation_loss, rel=1e-6)
 
 
 def test_a_larger_penalty_makes_smaller_dense_factors():

@@ -75,18 +75,18 @@ def train_readout(
         if readout.link is not None and kind in COUNTS:
             readout.link.rescale(*_location(chosen.phenotype))
         likelihood = Likelihood(kind, variance is not None)
-        lr, longest = config.lr or start.lr, config.max_epochs
+        # At an optimum steps would only follow the rounding errors of a gradient that is zero.
         solved = kind == "gaussian" and variance is None and start.solved
-        if solved or longest == 0:
-            lr, longest = 0.0, 1  # steps would only follow the rounding errors of a gradient that is zero
+        stays = solved or config.max_epochs == 0
+        lr = 0.0 if stays else config.lr or start.lr
         module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
         batch = min(config.batch_size or start.batch_size, len(training))
         source = CohortData(
             data.calls, covariates, y, training, split.validation, batch, config.seed, variance
         )
         patience = config.max_epochs if start.annealed else config.patience
-        best = BestWeights(patience, start=start.kind == "score" and lr > 0)
-        n_epochs = min(_n_epochs(config, start.annealed, len(training), batch), longest)
+        best = BestWeights(patience, start=start.kind == "score" and not stays)
+        n_epochs = 1 if stays else _n_epochs(config, start.annealed, len(training), batch)
         _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
         if len(split.validation) and not np.isfinite(best.best):
             raise InputError(

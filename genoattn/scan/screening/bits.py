@@ -18,7 +18,6 @@ from genoattn.cohort import MISSING
 
 _WORDS = 8  # words of a plane come in vectors of the processor
 _BLOCK = 1024
-LANES = 16  # columns whose bits are counted at a time, 32 samples of each
 
 
 @intrinsic

@@ -12,33 +12,15 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from genoattn.scan.screening.lanes import LONG, NOTHING, WORD, WORDS, filled, instruction, load, steps_past
+
 ROWS = 8  # rows at a time, by two vectors of columns: sixteen sums stay in the registers
 _LINE = 64  # bytes of a vector
-_WORD, _BYTE, _LONG = ir.IntType(32), ir.IntType(8), ir.IntType(64)
-_WORDS, _BYTES = ir.VectorType(_WORD, 16), ir.VectorType(_BYTE, 64)
-
-
-def _load(builder, kind, address):  # type: ignore[no-untyped-def]
-    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=4)
-
-
-def _past(builder, address, step, number):  # type: ignore[no-untyped-def]
-    """The address that lies a number of steps on."""
-    return builder.add(address, builder.mul(step, ir.Constant(_LONG, number)))
-
-
-def _filled(builder, value):  # type: ignore[no-untyped-def]
-    """A vector of one word."""
-    one = builder.insert_element(ir.Constant(_WORDS, ir.Undefined), value, ir.Constant(_WORD, 0))
-    lanes = ir.Constant(ir.VectorType(_WORD, 16), [0] * 16)
-    return builder.shuffle_vector(one, ir.Constant(_WORDS, ir.Undefined), lanes)
+_BYTES = ir.VectorType(ir.IntType(8), _LINE)
 
 
 def _dot(builder, sums, unsigned, signed):  # type: ignore[no-untyped-def]
-    name = "llvm.x86.avx512.vpdpbusd.512"
-    module = builder.module
-    dot = module.globals.get(name) or ir.Function(module, ir.FunctionType(_WORDS, [_WORDS] * 3), name)
-    return builder.call(dot, [sums, unsigned, signed])
+    return instruction(builder, "llvm.x86.avx512.vpdpbusd.512", [sums, unsigned, signed])
 
 
 @intrinsic
@@ -63,30 +45,30 @@ def add_dots(typing_context, rows, line, columns, block, n_fours, less, out, str
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         rows, line, columns, block, n_fours, less, out, stride, fresh = arguments
-        places = [cgutils.alloca_once(builder, _WORDS) for _ in range(2 * ROWS)]
+        places = [cgutils.alloca_once(builder, WORDS) for _ in range(2 * ROWS)]
         for r in range(ROWS):
-            begin = _filled(builder, _load(builder, _WORD, _past(builder, less, ir.Constant(_LONG, 4), r)))
+            begin = filled(builder, load(builder, WORD, steps_past(builder, less, ir.Constant(LONG, 4), r)))
             for j in range(2):
                 builder.store(begin, places[2 * r + j])
-        four = ir.Constant(_LONG, 4)
+        four = ir.Constant(LONG, 4)
         top = ir.Constant(_BYTES, [-128] * 64)
-        with cgutils.for_range(builder, n_fours, intp=_LONG) as loop:
-            at = _past(builder, columns, loop.index, _LINE)
+        with cgutils.for_range(builder, n_fours, intp=LONG) as loop:
+            at = steps_past(builder, columns, loop.index, _LINE)
             lines = []
             for address in (at, builder.add(at, block)):
-                turned = builder.xor(_load(builder, _BYTES, address), top)
-                lines.append(builder.bitcast(turned, _WORDS))
+                turned = builder.xor(load(builder, _BYTES, address), top)
+                lines.append(builder.bitcast(turned, WORDS))
             at = builder.add(rows, builder.mul(loop.index, four))
             for r in range(ROWS):
-                row = _filled(builder, _load(builder, _WORD, _past(builder, at, line, r)))
+                row = filled(builder, load(builder, WORD, steps_past(builder, at, line, r)))
                 for j in range(2):
                     place = places[2 * r + j]
                     builder.store(_dot(builder, builder.load(place), lines[j], row), place)
         for r in range(ROWS):
             for j in range(2):
-                address = builder.add(_past(builder, out, stride, r), ir.Constant(_LONG, _LINE * j))
-                target = builder.inttoptr(address, _WORDS.as_pointer())
-                old = builder.select(fresh, ir.Constant(_WORDS, [0] * 16), builder.load(target, align=4))
+                address = builder.add(steps_past(builder, out, stride, r), ir.Constant(LONG, _LINE * j))
+                target = builder.inttoptr(address, WORDS.as_pointer())
+                old = builder.select(fresh, NOTHING, builder.load(target, align=4))
                 builder.store(builder.add(builder.load(places[2 * r + j]), old), target, align=4)
         return context.get_dummy_value()
 

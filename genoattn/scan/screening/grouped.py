@@ -16,12 +16,23 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from genoattn.scan.screening.bits import LANES, set_bits
+from genoattn.scan.screening.bits import set_bits
+from genoattn.scan.screening.lanes import (
+    LANES,
+    LONG,
+    NOTHING,
+    WORD,
+    WORDS,
+    filled,
+    instruction,
+    load,
+    steps_past,
+    store,
+    store_apart,
+)
 
 GROUP = 32  # samples of a word
 _TOGETHER = 4  # vectors whose sums are held in registers at a time
-_WORD, _LONG = ir.IntType(32), ir.IntType(64)
-_LANES = ir.VectorType(_WORD, LANES)
 
 
 class Grouped(NamedTuple):
@@ -191,36 +202,11 @@ def no_groups() -> Groups:
     return Groups(none, np.zeros((0, 0), dtype=np.int32), 0, none)
 
 
-def _load(builder, kind, address, past=0):  # type: ignore[no-untyped-def]
-    at = builder.add(address, ir.Constant(_LONG, past))
-    return builder.load(builder.inttoptr(at, kind.as_pointer()), align=4)
-
-
-def _store(builder, value, address, past=0):  # type: ignore[no-untyped-def]
-    at = builder.add(address, ir.Constant(_LONG, past))
-    builder.store(value, builder.inttoptr(at, value.type.as_pointer()), align=4)
-
-
-def _filled(builder, word):  # type: ignore[no-untyped-def]
-    """A vector of one word."""
-    none = ir.Constant(_LANES, [0] * LANES)
-    return builder.shuffle_vector(builder.insert_element(none, word, ir.Constant(_WORD, 0)), none, none)
-
-
-def _declared(builder, name, arguments):  # type: ignore[no-untyped-def]
-    module = builder.module
-    function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_LANES, arguments), name)
-    return function
-
-
 def _dot(builder, sums, left, right):  # type: ignore[no-untyped-def]
     """Sums and, for each lane, the product of the lower halves and that of the upper ones."""
     halves = ir.VectorType(ir.IntType(16), 2 * LANES)
-    name = "llvm.x86.avx512.vpdpwssd.512"
-    return builder.call(
-        _declared(builder, name, [_LANES, halves, halves]),
-        [sums, builder.bitcast(left, halves), builder.bitcast(right, halves)],
-    )
+    parts = [builder.bitcast(x, halves) for x in (left, right)]
+    return instruction(builder, "llvm.x86.avx512.vpdpwssd.512", [sums, *parts])
 
 
 def _count_words(weighted):  # type: ignore[no-untyped-def]
@@ -235,35 +221,30 @@ def _count_words(weighted):  # type: ignore[no-untyped-def]
     def count(typing_context, row, columns, weight, out, apart, totals, n_pairs):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             row, columns, weight, out, apart, totals, n_pairs = arguments
-            none = ir.Constant(_LANES, [0] * LANES)
-            popcount = _declared(builder, "llvm.ctpop.v16i32", [_LANES])
-            places = [cgutils.alloca_once(builder, _LANES) for _ in range(4)]
+            places = [cgutils.alloca_once(builder, WORDS) for _ in range(4)]
             for place in places:
-                builder.store(none, place)
-            with cgutils.for_range(builder, n_pairs, intp=_LONG) as loop:
-                of_row = builder.add(row, builder.mul(loop.index, ir.Constant(_LONG, 16)))
-                of_columns = builder.add(columns, builder.mul(loop.index, ir.Constant(_LONG, 16 * LANES)))
-                of_weight = builder.add(weight, builder.mul(loop.index, ir.Constant(_LONG, 8)))
+                builder.store(NOTHING, place)
+            with cgutils.for_range(builder, n_pairs, intp=LONG) as loop:
+                of_row = builder.add(row, builder.mul(loop.index, ir.Constant(LONG, 16)))
+                of_columns = builder.add(columns, builder.mul(loop.index, ir.Constant(LONG, 16 * LANES)))
+                of_weight = builder.add(weight, builder.mul(loop.index, ir.Constant(LONG, 8)))
                 halves = []
                 for w in range(2):
-                    planes = [_load(builder, _LANES, of_columns, 4 * LANES * (2 * w + k)) for k in range(2)]
-                    words = [_filled(builder, _load(builder, _WORD, of_row, 8 * w + 4 * k)) for k in range(2)]
-                    counts = [
-                        builder.call(popcount, [builder.and_(words[k // 2], planes[k % 2])]) for k in range(4)
-                    ]
-                    worth = _filled(builder, _load(builder, _WORD, of_weight, 4 * w)) if weighted else None
+                    planes = [load(builder, WORDS, of_columns, 4 * LANES * (2 * w + k)) for k in range(2)]
+                    words = [filled(builder, load(builder, WORD, of_row, 8 * w + 4 * k)) for k in range(2)]
+                    both = [builder.and_(words[k // 2], planes[k % 2]) for k in range(4)]
+                    counts = [instruction(builder, "llvm.ctpop.v16i32", [x]) for x in both]
+                    worth = filled(builder, load(builder, WORD, of_weight, 4 * w)) if weighted else None
                     for count, place in zip(counts, places, strict=True):
                         old = builder.load(place)
                         new = _dot(builder, old, count, worth) if weighted else builder.add(old, count)
                         builder.store(new, place)
                     pairs = [builder.add(counts[0], counts[1]), builder.add(counts[2], counts[3])]
                     halves.append(builder.add(*pairs))
-                upper = builder.shl(halves[1], ir.Constant(_LANES, [16] * LANES))
-                to = builder.add(totals, builder.mul(loop.index, ir.Constant(_LONG, 4 * LANES)))
-                _store(builder, builder.or_(halves[0], upper), to)
-            for k, place in enumerate(places):
-                to = builder.add(out, builder.mul(apart, ir.Constant(_LONG, k)))
-                _store(builder, builder.load(place), to)
+                upper = builder.shl(halves[1], ir.Constant(WORDS, [16] * LANES))
+                to = builder.add(totals, builder.mul(loop.index, ir.Constant(LONG, 4 * LANES)))
+                store(builder, builder.or_(halves[0], upper), to)
+            store_apart(builder, places, out, apart)
             return context.get_dummy_value()
 
         return types.void(*[types.uint64] * 7), generate
@@ -282,20 +263,18 @@ def _add_words(number):  # type: ignore[no-untyped-def]
     def add(typing_context, totals, vectors, line, out, apart, n_pairs):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             totals, vectors, line, out, apart, n_pairs = arguments
-            places = [cgutils.alloca_once(builder, _LANES) for _ in range(number)]
+            places = [cgutils.alloca_once(builder, WORDS) for _ in range(number)]
             for place in places:
-                builder.store(ir.Constant(_LANES, [0] * LANES), place)
-            with cgutils.for_range(builder, n_pairs, intp=_LONG) as loop:
-                at = builder.add(totals, builder.mul(loop.index, ir.Constant(_LONG, 4 * LANES)))
-                counts = _load(builder, _LANES, at)
-                at = builder.add(vectors, builder.mul(loop.index, ir.Constant(_LONG, 4)))
+                builder.store(NOTHING, place)
+            with cgutils.for_range(builder, n_pairs, intp=LONG) as loop:
+                at = builder.add(totals, builder.mul(loop.index, ir.Constant(LONG, 4 * LANES)))
+                counts = load(builder, WORDS, at)
+                at = builder.add(vectors, builder.mul(loop.index, ir.Constant(LONG, 4)))
                 for k, place in enumerate(places):
-                    of_vector = builder.add(at, builder.mul(line, ir.Constant(_LONG, k)))
-                    worth = _filled(builder, _load(builder, _WORD, of_vector))
+                    of_vector = steps_past(builder, at, line, k)
+                    worth = filled(builder, load(builder, WORD, of_vector))
                     builder.store(_dot(builder, builder.load(place), counts, worth), place)
-            for k, place in enumerate(places):
-                to = builder.add(out, builder.mul(apart, ir.Constant(_LONG, k)))
-                _store(builder, builder.load(place), to)
+            store_apart(builder, places, out, apart)
             return context.get_dummy_value()
 
         return types.void(*[types.uint64] * 6), generate
