@@ -24,8 +24,8 @@ from genoattn.scan.screening.whole_vectors import ColumnSums, Rounded, rounded
 _LARGEST = 2**15 - 1
 _LEAST = 100  # of the levels of a number, for so many samples that sums would leave 32 bits
 _BYTE = 63  # largest digit of what groups leave of the trait, times codes up to 2
-_PRECISE = 1.2  # error of a score that bytes of what groups leave of the trait must make smaller
-_ALIKE = 0.67  # share of a product's length in the fixed effects, at most, that groups may leave unknown
+_PRECISE = 0.6  # error of a score that bytes of what groups leave of the trait must make smaller
+_ALIKE = 0.55  # share of a product's length in the fixed effects, at most, that groups may leave unknown
 _FEW = 1e-9  # of a step
 
 
