@@ -16,7 +16,7 @@ from genoattn.inference.background import (
     unlinked_columns,
 )
 from genoattn.inference.tested import SiteMap
-from genoattn.model.start import RidgeRegression
+from genoattn.model.ridge import RidgeRegression, Spectrum
 
 
 def test_normal_scores_by_hand():
@@ -111,7 +111,9 @@ def test_background_is_ridge_beside_covariates_and_components(binary):
     np.testing.assert_array_equal(background.covariates[:, :2], covariates)
     components = principal_components(columns, chromosome, 4)
     np.testing.assert_allclose(background.covariates[:, 2:], components)
-    ridge = RidgeRegression(columns, np.column_stack([np.ones(200), covariates, components]))
+    ridge = RidgeRegression(
+        Spectrum.of_columns(columns), np.column_stack([np.ones(200), covariates, components])
+    )
     versions = [y] if binary else [y, normal_scores(y)]
     assert background.residuals.shape == (200, len(versions))
     for k, version in enumerate(versions):

@@ -7,7 +7,8 @@ import pytest
 from inference_cohorts import standardised, unlinked_dosages
 
 from genoattn.model.modulation import modulated_start
-from genoattn.model.start import RidgeRegression, joint_start
+from genoattn.model.ridge import RidgeRegression, Spectrum
+from genoattn.model.start import joint_start
 
 
 def scene(seed, changed, n=500, p=60):
@@ -36,7 +37,7 @@ def test_restricted_likelihood_is_that_of_the_covariance():
 
     grid = np.geomspace(1e-3, 1e3, 61) * 30
     expected = np.array([deviance(g) for g in grid])
-    penalty, found = RidgeRegression(x, fixed).likeliest_penalty(y)
+    penalty, found = RidgeRegression(Spectrum.of_columns(x), fixed).likeliest_penalty(y)
     assert penalty == pytest.approx(grid[np.argmin(expected)])
     constant = np.linalg.slogdet(fixed.T @ fixed)[1]
     assert found == pytest.approx(expected.min() - constant, abs=1e-8)
@@ -45,13 +46,15 @@ def test_restricted_likelihood_is_that_of_the_covariance():
 def test_collinear_fixed_effects_change_nothing():
     rng = np.random.default_rng(2)
     x, y, fixed = rng.normal(size=(40, 5)), rng.normal(size=40), np.ones((40, 1))
-    once, twice = (RidgeRegression(x, np.repeat(fixed, k, axis=1)).fit(y)[1] for k in (1, 2))
+    once, twice = (
+        RidgeRegression(Spectrum.of_columns(x), np.repeat(fixed, k, axis=1)).fit(y)[1] for k in (1, 2)
+    )
     np.testing.assert_allclose(once, twice, atol=1e-12)
 
 
 def test_joint_start_is_least_squares_where_the_penalty_vanishes():
     x, y, shapes, _, _ = scene(3, 0.0, n=400, p=60)
-    start, residual, strength = joint_start(x, y, np.zeros((400, 0)), shapes, 1.0)
+    start, residual, strength = joint_start(x, Spectrum.of_columns(x), y, np.zeros((400, 0)), shapes, 1.0)
     product = x[:, 3] * x[:, 40]
     np.testing.assert_allclose(
         residual, y - start.intercept - x @ start.additive - strength * product, atol=1e-9
@@ -64,7 +67,7 @@ def test_joint_start_is_least_squares_where_the_penalty_vanishes():
 
 def test_change_of_all_effects_is_found():
     x, y, shapes, _, other = scene(4, 1.0)
-    made = modulated_start(x, y, np.zeros((500, 0)), shapes, np.array([0.5]), 3)
+    made = modulated_start(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.5]), 3)
     assert made is not None
     first, second, changed = made.factors[3][0]
     assert np.flatnonzero(first).tolist() == [3]
@@ -76,7 +79,7 @@ def test_change_of_all_effects_is_found():
         x @ changed
     )
     np.testing.assert_allclose(y - fitted, made.residual, atol=1e-8)
-    pairs_only = modulated_start(x, y, np.zeros((500, 0)), shapes, np.array([0.5]), 2)
+    pairs_only = modulated_start(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.5]), 2)
     assert pairs_only is None or list(pairs_only.factors) == [2]
 
 
@@ -84,10 +87,15 @@ def test_noise_changes_nothing():
     found = 0
     for seed in range(20):
         x, y, shapes, _, _ = scene(100 + seed, 0.0, n=200, p=50)
-        found += modulated_start(x, y, np.zeros((200, 0)), shapes, np.array([0.5]), 3) is not None
+        found += (
+            modulated_start(x, Spectrum.of_columns(x), y, np.zeros((200, 0)), shapes, np.array([0.5]), 3)
+            is not None
+        )
     assert found == 0
 
 
 def test_weak_pair_is_not_asked():
     x, y, shapes, _, _ = scene(5, 1.0)
-    assert modulated_start(x, y, np.zeros((500, 0)), shapes, np.array([0.05]), 3) is None
+    assert (
+        modulated_start(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.05]), 3) is None
+    )

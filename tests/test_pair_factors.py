@@ -11,8 +11,8 @@ from genoattn.inference.tested import SiteMap
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_growth import gain, gain_one_by_one, grow, net_gain, price
 from genoattn.model.pair_path import PairProblem, believed_factors, found_factors, without_linked
-from genoattn.model.pair_start import Seeds, find_seeds, pair_factors
-from genoattn.model.start import RidgeRegression
+from genoattn.model.pair_start import Seeds, _pair_scores, _Strengths, find_seeds, pair_factors
+from genoattn.model.ridge import RidgeRegression, Spectrum
 from genoattn.scan.regression.pairs import score_matrix
 
 
@@ -85,6 +85,29 @@ def test_seeds_are_the_scores_above_noise_strongest_first():
     np.testing.assert_array_equal(seeds.strength, [5.0, 3.0])
     assert seeds.n_tests == 3
     assert find_seeds(score, 17).n_tests == 17
+
+
+def test_strengths_worked_out_where_asked_for_are_those_of_all():
+    rng = np.random.default_rng(4)
+    x = standardised(unlinked_dosages(rng, 300, 60))
+    rest = rng.normal(size=300) + 0.4 * x[:, 2] * x[:, 30]
+    seeds = seeds_of(one_per_segment(x), rest)
+    order = rng.permutation(len(seeds.pair))
+    seeds = Seeds(seeds.pair[order], seeds.strength[order], seeds.n_tests)
+    strengths = _Strengths(x, seeds, rest)
+    t, left = seeds.strength.copy(), rest
+    for _ in range(5):
+        gone = np.abs(_pair_scores(x, seeds.pair, rest) - _pair_scores(x, seeds.pair, left))
+        expected = np.clip(t - gone, 0.0, None)
+        best, value = strengths.largest()
+        assert (best, value) == (np.argmax(expected), pytest.approx(expected.max()))
+        some = rng.choice(len(t), 10, replace=False)
+        np.testing.assert_allclose(strengths.at(some), expected[some], atol=1e-12)
+        strengths.take(best)
+        t[best] = 0.0
+        product = x[:, seeds.pair[best, 0]] * x[:, seeds.pair[best, 1]]
+        left = left - product * (product @ left) / (product @ product)
+        strengths.explain(left)
 
 
 def test_factors_of_planted_pairs_and_their_surplus():
@@ -209,7 +232,9 @@ def test_seeds_in_linkage_within_a_segment_are_dropped():
 
 def problem_of(columns, y, max_rank=8, covariates=None):
     covariates = np.zeros((len(y), 0)) if covariates is None else covariates
-    penalty, _, residual = RidgeRegression(columns, np.column_stack([np.ones(len(y)), covariates])).fit(y)
+    penalty, _, residual = RidgeRegression(
+        Spectrum.of_columns(columns), np.column_stack([np.ones(len(y)), covariates])
+    ).fit(y)
     pairs = one_per_segment(columns)
     return PairProblem(pairs, y, covariates, penalty / len(y), max_rank), residual
 

@@ -6,6 +6,7 @@ import pytest
 from genoattn.model.isolated_start import isolated_factors
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_path import PairProblem, found_factors
+from genoattn.model.ridge import Spectrum
 from genoattn.model.start import additive_start, fit_scale
 
 
@@ -38,7 +39,7 @@ def test_additive_start_is_ridge(n_columns, effect):
     columns = standardised_dosages(rng, 60, n_columns)
     covariates = np.column_stack([rng.normal(size=60), rng.normal(5, 2, 60)])
     y = 3 + covariates @ [0.5, -1] + effect * columns[:, :5].sum(axis=1) + rng.normal(size=60)
-    start, residual = additive_start(columns, y, covariates)
+    start, residual = additive_start(columns, Spectrum.of_columns(columns), y, covariates)
     beta, design, _ = ridge_coefficients(columns, y, covariates, start.ridge)
     assert start.intercept == pytest.approx(beta[0], rel=1e-8)
     np.testing.assert_allclose(start.covariates, beta[1:3], rtol=1e-8)
@@ -77,7 +78,7 @@ def found_pairs(columns, y, max_rank=10):
 
 
 def scaled_factors(columns, y, site, max_rank):
-    start, residual = additive_start(columns, y, np.zeros((len(y), 0)))
+    start, residual = additive_start(columns, Spectrum.of_columns(columns), y, np.zeros((len(y), 0)))
     segment = np.zeros(columns.shape[1], dtype=int)
     pairs = PairColumns(columns, site, segment, visible_segments(segment))
     problem = PairProblem(pairs, y, np.zeros((len(y), 0)), start.ridge, max_rank)

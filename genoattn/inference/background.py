@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse.linalg import svds
 from scipy.stats import norm, rankdata
 
-from genoattn.model.start import RidgeRegression
+from genoattn.model.ridge import RidgeRegression, Spectrum
 
 _PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
 _WINDOW = 50
@@ -73,7 +73,7 @@ def remove_background(
     """
     fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
     every = np.column_stack([np.ones(len(phenotype)), fixed])
-    ridge = RidgeRegression(columns, every)
+    ridge = RidgeRegression(Spectrum.of_columns(columns), every)
     versions = [phenotype] if binary else [phenotype, normal_scores(phenotype)]
     own = np.column_stack([np.ones(len(phenotype)), covariates])
     left = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]

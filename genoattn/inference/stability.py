@@ -12,7 +12,8 @@ from genoattn.inference.robust import robust_p_value
 from genoattn.model.families import family_folds
 from genoattn.model.pair_columns import PairColumns
 from genoattn.model.pair_path import PairProblem, found_factors
-from genoattn.model.start import RidgeRegression, fit_scale
+from genoattn.model.ridge import RidgeRegression, Spectrum
+from genoattn.model.start import fit_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ def _choose(
     """Coefficients of the pairs that the factors of some samples couple, per standardised column."""
     part = PairColumns(pairs.columns[chosen], pairs.site, pairs.segment, pairs.visible)
     fixed = np.column_stack([np.ones(int(chosen.sum())), covariates[chosen]])
-    residual = RidgeRegression(part.columns, fixed).fit(phenotype[chosen])[2]
+    residual = RidgeRegression(Spectrum.of_columns(part.columns), fixed).fit(phenotype[chosen])[2]
     problem = PairProblem(part, phenotype[chosen], covariates[chosen], 0.0, max_rank)
     shapes, _ = found_factors(problem, residual)
     out: dict[tuple[int, int], float] = {}

@@ -18,6 +18,7 @@ from genoattn.model.modulation import modulated_start
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_path import PairProblem, believed_factors
 from genoattn.model.readout import Readout
+from genoattn.model.ridge import Spectrum
 from genoattn.model.sharpening import sharpened
 from genoattn.model.start import Start, additive_start, all_pairs_start, joint_start, scaled
 from genoattn.model.training import Penalties
@@ -126,6 +127,8 @@ class _Scene:
         As given.
     columns
         Shape (n_samples, n_columns), standardised.
+    spectrum
+        Theirs.
     unit
         Shape (n_columns,): parameters of the readout are per indicator for states, per standard deviation
         for dosages.
@@ -141,6 +144,7 @@ class _Scene:
     data: TrainingData
     config: TrainConfig
     columns: np.ndarray
+    spectrum: Spectrum
     unit: np.ndarray
     start: Start
     residual: np.ndarray
@@ -160,10 +164,11 @@ def _look_at(vocabulary: Vocabulary, data: TrainingData, config: TrainConfig) ->
     columns = vocabulary.columns(data.calls)
     spread = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
     columns /= spread
-    start, residual = additive_start(columns, data.phenotype, data.covariates)
+    spectrum = Spectrum.of_columns(columns)
+    start, residual = additive_start(columns, spectrum, data.phenotype, data.covariates)
     slope = float(data.phenotype.var()) if data.binary else 1.0
     unit = np.ones_like(spread) if vocabulary.is_dosage else spread
-    return _Scene(vocabulary, data, config, columns, unit, start, residual, slope)
+    return _Scene(vocabulary, data, config, columns, spectrum, unit, start, residual, slope)
 
 
 def _is_dense(scene: _Scene) -> bool:
@@ -235,15 +240,15 @@ def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
     shapes, slope = believed_factors(problem, scene.residual, config.seed)
     if not len(shapes):
         return scene, {2: np.zeros((0, 2, len(site)))}, False
-    start, residual, strength = joint_start(columns, y, covariates, shapes, slope)
+    start, residual, strength = joint_start(columns, scene.spectrum, y, covariates, shapes, slope)
     plain = np.column_stack([np.ones(len(y)), covariates])
     left = y - plain @ np.linalg.lstsq(plain, y, rcond=None)[0]
     sharp = sharpened(columns, left, shapes, strength)
     if not np.array_equal(sharp, shapes):
         shapes = sharp
-        start, residual, strength = joint_start(columns, y, covariates, shapes, slope)
+        start, residual, strength = joint_start(columns, scene.spectrum, y, covariates, shapes, slope)
     if not data.binary and config.link == "none":
-        changed = modulated_start(columns, y, covariates, shapes, strength, config.order)
+        changed = modulated_start(columns, scene.spectrum, y, covariates, shapes, strength, config.order)
         if changed is not None:
             pair = np.concatenate([scaled(shapes, changed.strength), changed.factors[2]])
             scene = replace(scene, start=changed.start, residual=changed.residual)

@@ -13,11 +13,12 @@ from math import sqrt
 
 import numpy as np
 
+from genoattn.model.ridge import RidgeRegression, Spectrum, centred_kernel
 from genoattn.model.sharpening import LARGE
-from genoattn.model.start import RidgeRegression, Start
+from genoattn.model.start import Start
 
 _log = logging.getLogger(__name__)
-_RATIOS = (0.1, 0.3, 1.0)  # of the prior variances of v and w
+_RATIOS = (0.1, 0.3, 1.0)  # of the prior variances of v and w, ascending
 _SURE = 10.8  # likelihood ratio: chance passes it once in two thousand cohorts
 
 
@@ -45,6 +46,7 @@ class Modulated:
 
 def modulated_start(
     columns: np.ndarray,
+    spectrum: Spectrum,
     phenotype: np.ndarray,
     covariates: np.ndarray,
     shapes: np.ndarray,
@@ -55,7 +57,7 @@ def modulated_start(
 
     Parameters
     ----------
-    columns, phenotype, covariates
+    columns, spectrum, phenotype, covariates
         As in :func:`genoattn.model.start.additive_start`.
     shapes, strength
         Pair factors, shape (n_ranks, 2, n_columns), and how strong each is.
@@ -81,14 +83,13 @@ def modulated_start(
         beta[2] = 0.0
     beta /= max(float((parts @ beta).std()), 1e-300)
     z = parts @ beta
-    found = _likeliest(columns, z, fixed, phenotype)
+    found = _likeliest(columns, spectrum, z, fixed, phenotype)
     if found is None:
         return None
     ratio, penalty, ridge = found
     _log.info("a pair changes the effects of all sites: prior variance %g of theirs", ratio)
-    _, effect, residual = ridge.fit(phenotype, penalty)
-    additive, changed = np.split(effect, 2)
-    changed = changed * sqrt(ratio)
+    _, dual, residual = ridge.fit(phenotype, penalty)
+    additive, changed = columns.T @ dual, ratio * (columns.T @ (z * dual))
     left = phenotype - columns @ additive - z * (columns @ changed)
     of_fixed = np.linalg.lstsq(fixed, left, rcond=1e-8)[0]
     noise = sqrt(float(residual @ residual) / ridge.degrees(penalty))
@@ -101,18 +102,19 @@ def modulated_start(
     return Modulated(start, left - fixed @ of_fixed, of_fixed[-len(shapes) :], factors)
 
 
-def _widened(columns: np.ndarray, z: np.ndarray, ratio: float) -> np.ndarray:
-    return np.concatenate([columns, sqrt(ratio) * z[:, None] * columns], axis=1)
-
-
 def _likeliest(
-    columns: np.ndarray, z: np.ndarray, fixed: np.ndarray, phenotype: np.ndarray
+    columns: np.ndarray, spectrum: Spectrum, z: np.ndarray, fixed: np.ndarray, phenotype: np.ndarray
 ) -> tuple[float, float, RidgeRegression] | None:
     """Ratio, penalty and regression of greatest restricted likelihood; None where that of none is near it."""
-    best, least = None, RidgeRegression(columns, fixed).likeliest_penalty(phenotype)[1] - _SURE
+    unchanged = RidgeRegression(spectrum, fixed).likeliest_penalty(phenotype)[1]
+    best, least = None, unchanged - _SURE
+    kernel = centred_kernel(columns)
+    changed = z[:, None] * kernel * z
     for ratio in _RATIOS:
-        ridge = RidgeRegression(_widened(columns, z, ratio), fixed)
+        ridge = RidgeRegression(Spectrum.of_kernel(kernel + ratio * changed), fixed)
         penalty, deviance = ridge.likeliest_penalty(phenotype)
         if deviance < least:
             best, least = (ratio, penalty, ridge), deviance
+        if deviance > unchanged:
+            break  # a little change is worse than none, and more is worse still
     return best

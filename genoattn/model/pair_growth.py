@@ -9,6 +9,7 @@ import numpy as np
 from genoattn.model.pair_columns import PairColumns
 
 SOFT = 2.5  # |z| below which a score counts as noise
+_LOOSE = 0.74  # of the largest |z| of all columns by chance, which entries need at first: 2.5 of 300 columns
 _ENTRIES = 64
 _POOL = 400  # columns a selection looks at between two passes over all
 _PASSES = 3
@@ -19,6 +20,11 @@ _WEAKEST = 8  # entries of a side that pruning tries
 def price(pairs: PairColumns) -> float:
     """Squared z that one more entry must add: the largest of all columns by chance, 2 log(columns)."""
     return 2 * log(max(pairs.n_columns, 2))
+
+
+def _at_first(pairs: PairColumns) -> float:
+    """Squared z that an entry needs while a factor grows, so that few of many columns have it by chance."""
+    return max(SOFT**2, _LOOSE**2 * price(pairs))
 
 
 def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
@@ -37,7 +43,7 @@ def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
     for _ in range(_ROUNDS):
         before = factor != 0
         for side in (0, 1):
-            factor = _replace_side(pairs, rest, factor, side, SOFT**2)
+            factor = _replace_side(pairs, rest, factor, side, _at_first(pairs))
         if (before == (factor != 0)).all():
             break
     for side in (0, 1):

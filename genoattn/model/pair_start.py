@@ -13,6 +13,7 @@ from genoattn.model.pair_growth import SOFT, gain_one_by_one, grow, net_gain
 
 _SEEDS = 20_000
 _CREDIBLE = 0.02  # smallest posterior with which a linked column shares a pair
+_LOOKED_AT = 256  # seeds whose strength is worked out at a time
 _FAILURES = 5  # seeds in a row from which nothing grew
 
 
@@ -94,28 +95,25 @@ def pair_factors(
     inside = pairs.segment[seeds.pair[:, 0]] == pairs.segment[seeds.pair[:, 1]]
     inside &= ~pairs.visible.diagonal()[pairs.segment[seeds.pair[:, 0]]]
     rest = residual - residual.mean()
-    t = seeds.strength.copy()
-    before = now = _pair_scores(pairs.columns, seeds.pair, rest)
+    strengths = _Strengths(pairs.columns, seeds, rest)
     found: list[np.ndarray] = []
     surplus: list[float] = []
     needed, failures = 2 * log(max(seeds.n_tests, 2)), 0
-    while len(found) < max_rank and len(t) and failures < _FAILURES:
-        # What earlier factors explained of a pair's score is gone from its t.
-        strength = np.clip(t - np.abs(before - now), 0.0, None)
-        best = int(np.argmax(strength))
+    while len(found) < max_rank and len(seeds.pair) and failures < _FAILURES:
+        best, strength = strengths.largest()
         factor = None if inside[best] else _grown(pairs, rest, seeds.pair[best], needed)
-        if factor is None and strength[best] ** 2 >= needed:
-            factor = _credible(pairs, seeds.pair, strength, best)
-        t[best] = 0.0  # a seed serves once
+        if factor is None and strength**2 >= needed:
+            factor = _credible(pairs, seeds.pair, strengths, best)
+        strengths.take(best)  # a seed serves once
         if factor is None:
             failures += 1
             continue
         failures = 0
-        surplus.append(max(net_gain(pairs, rest, factor), float(strength[best]) ** 2) - needed)
+        surplus.append(max(net_gain(pairs, rest, factor), strength**2) - needed)
         found.append(factor / np.abs(factor).max(axis=1, keepdims=True))
         product = pairs.product(factor)
         rest = rest - product * (product @ rest) / max(float(product @ product), 1e-300)
-        now = _pair_scores(pairs.columns, seeds.pair, rest)
+        strengths.explain(rest)
     return np.stack(found) if found else np.zeros((0, 2, pairs.n_columns)), np.array(surplus)
 
 
@@ -130,7 +128,46 @@ def _grown(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray, needed: float
     return factor if surplus > gain_one_by_one(pairs, rest, factor, needed) else None
 
 
-def _credible(pairs: PairColumns, seeds: np.ndarray, strength: np.ndarray, best: int) -> np.ndarray:
+class _Strengths:
+    """|t| of the seeds, less what factors explained of their scores; worked out where it is asked for."""
+
+    def __init__(self, columns: np.ndarray, seeds: Seeds, rest: np.ndarray) -> None:
+        self._columns, self._pair, self._t = columns, seeds.pair, seeds.strength.copy()
+        self._at_first = self._rest = rest
+        self._score = np.full(len(self._t), np.nan)  # before any factor
+        self._left = self._t.copy()
+        self._known = np.ones(len(self._t), dtype=bool)
+
+    def largest(self) -> tuple[int, float]:
+        """The strongest seed, and its strength."""
+        while True:
+            best = int(np.argmax(self._left))
+            if self._known[best]:
+                return best, float(self._left[best])
+            # What is left is at most t, so that no more are needed than are above the largest one known.
+            self.at(np.argsort(-np.where(self._known, -1.0, self._left), kind="stable")[:_LOOKED_AT])
+
+    def at(self, index: np.ndarray) -> np.ndarray:
+        """The strengths of some seeds."""
+        new = index[~self._known[index]]
+        first = new[np.isnan(self._score[new])]
+        self._score[first] = _pair_scores(self._columns, self._pair[first], self._at_first)
+        gone = np.abs(self._score[new] - _pair_scores(self._columns, self._pair[new], self._rest))
+        self._left[new] = np.clip(self._t[new] - gone, 0.0, None)
+        self._known[new] = True
+        return self._left[index]
+
+    def take(self, index: int) -> None:
+        """Make a seed's strength 0."""
+        self._t[index] = self._left[index] = 0.0
+
+    def explain(self, rest: np.ndarray) -> None:
+        """Go on with what another factor leaves."""
+        self._rest, self._left = rest, self._t.copy()
+        self._known[:] = self._t == 0
+
+
+def _credible(pairs: PairColumns, seeds: np.ndarray, strengths: _Strengths, best: int) -> np.ndarray:
     """An isolated pair spread over the linked pairs that the data can hardly tell from it.
 
     With a flat prior over the pairs linked to the lead at both sites, the posterior of each is
@@ -146,7 +183,10 @@ def _credible(pairs: PairColumns, seeds: np.ndarray, strength: np.ndarray, best:
     near, far = (linked[0][seeds[:, side]] & linked[1][seeds[:, 1 - side]] for side in (0, 1))
     # The first side is the one linked to the lead's first column, whichever way round the pair is stored.
     ordered = np.where((near | ~far)[:, None], seeds, seeds[:, ::-1])
-    weight = np.where(near | far, np.exp((strength**2 - strength[best] ** 2) / 2), 0.0)
+    weight = np.zeros(len(seeds))
+    weight[near | far] = np.exp(
+        (strengths.at(np.flatnonzero(near | far)) ** 2 - strengths.at(np.array([best])) ** 2) / 2
+    )
     out = np.stack([np.bincount(ordered[:, side], weight, pairs.n_columns) for side in (0, 1)]) / weight.sum()
     out = np.where(out >= _CREDIBLE, out, 0.0)
     for side in (0, 1):  # linked columns may be coded the other way round

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_PENALTIES = np.geomspace(1e-3, 1e3, 61)  # of ridge regression, on the mean loss
+from genoattn.model.ridge import RidgeRegression, Spectrum
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Start:
 
 
 def additive_start(
-    columns: np.ndarray, phenotype: np.ndarray, covariates: np.ndarray
+    columns: np.ndarray, spectrum: Spectrum, phenotype: np.ndarray, covariates: np.ndarray
 ) -> tuple[Start, np.ndarray]:
     """Ridge regression on all columns, its penalty by generalised cross-validation; covariates unpenalised.
 
@@ -51,6 +51,8 @@ def additive_start(
     ----------
     columns
         Shape (n_samples, n_columns), standardised.
+    spectrum
+        Theirs.
     phenotype
         Shape (n_samples,).
     covariates
@@ -61,79 +63,13 @@ def additive_start(
     A start without factors, and the residuals, shape (n_samples,).
     """
     fixed = np.column_stack([np.ones(len(phenotype)), covariates])
-    ridge = RidgeRegression(columns, fixed)
-    penalty, additive, residual = ridge.fit(phenotype)
+    ridge = RidgeRegression(spectrum, fixed)
+    penalty, dual, residual = ridge.fit(phenotype)
+    additive = columns.T @ dual
     fixed_effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=None)[0]
     noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
     strength = float(penalty / len(phenotype))
     return Start(float(fixed_effect[0]), fixed_effect[1:], additive, strength, noise, {}), residual
-
-
-class RidgeRegression:
-    """Ridge regression of any phenotype on one set of columns, fixed effects unpenalised.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    fixed
-        Shape (n_samples, n_fixed), with an intercept.
-    """
-
-    def __init__(self, columns: np.ndarray, fixed: np.ndarray) -> None:
-        n = len(columns)
-        basis, size, _ = np.linalg.svd(
-            fixed / np.linalg.norm(fixed, axis=0).clip(1e-300), full_matrices=False
-        )
-        self._q = basis[:, size > 1e-7 * size[0]]  # without effects that others hold already
-        self._a = a = columns - self._q @ (self._q.T @ columns)
-        value, vector = np.linalg.eigh(a @ a.T if a.shape[1] > n else a.T @ a)
-        keep = value > 1e-9 * max(value[-1], 1e-300)
-        self._value, vector = value[keep], vector[:, keep]
-        self._left = vector if a.shape[1] > n else a @ (vector / np.sqrt(self._value))
-
-    def fit(
-        self, phenotype: np.ndarray, penalty: float | None = None
-    ) -> tuple[float, np.ndarray, np.ndarray]:
-        """Penalty, coefficients (n_columns,) and residuals (n_samples,).
-
-        The penalty is that of generalised cross-validation unless it is given.
-        """
-        y, projected, outside = self._project(phenotype)
-        value = self._value
-        if penalty is None:
-            penalties = _PENALTIES * len(y)
-            shrink = penalties[:, None] / (value + penalties[:, None])
-            gcv = ((shrink * projected) ** 2).sum(axis=1) + outside
-            freedom = len(y) - self._q.shape[1] - (1 - shrink).sum(axis=1)
-            penalty = float(penalties[np.argmin(gcv / freedom**2)])
-        effect = self._a.T @ (self._left @ (projected / (value + penalty)))
-        return penalty, effect, y - self._a @ effect
-
-    def likeliest_penalty(self, phenotype: np.ndarray) -> tuple[float, float]:
-        """The penalty of greatest restricted likelihood, and minus twice its logarithm, up to a constant.
-
-        The constant depends on the fixed effects alone (Patterson & Thompson 1971).
-        """
-        y, projected, outside = self._project(phenotype)
-        penalties = _PENALTIES * len(y)
-        ratio = 1 + self._value / penalties[:, None]
-        freedom = len(y) - self._q.shape[1]
-        variance = ((projected**2 / ratio).sum(axis=1) + outside) / freedom
-        deviance = freedom * np.log(variance) + np.log(ratio).sum(axis=1)
-        best = int(np.argmin(deviance))
-        return float(penalties[best]), float(deviance[best])
-
-    def _project(self, phenotype: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Phenotype beside the fixed effects, its components in the columns' span, and its square outside."""
-        y = phenotype - self._q @ (self._q.T @ phenotype)
-        projected = self._left.T @ y
-        return y, projected, max(float(y @ y - projected @ projected), 0.0)
-
-    def degrees(self, penalty: float) -> float:
-        """Residual degrees of freedom, 1 at least."""
-        used = float((self._value / (self._value + penalty)).sum())
-        return max(len(self._a) - self._q.shape[1] - used, 1.0)
 
 
 def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:
@@ -196,7 +132,12 @@ def scaled(shapes: np.ndarray, strength: np.ndarray) -> np.ndarray:
 
 
 def joint_start(
-    columns: np.ndarray, phenotype: np.ndarray, covariates: np.ndarray, shapes: np.ndarray, slope: float
+    columns: np.ndarray,
+    spectrum: Spectrum,
+    phenotype: np.ndarray,
+    covariates: np.ndarray,
+    shapes: np.ndarray,
+    slope: float,
 ) -> tuple[Start, np.ndarray, np.ndarray]:
     """:func:`additive_start` beside pair factors.
 
@@ -206,7 +147,7 @@ def joint_start(
 
     Parameters
     ----------
-    columns, phenotype, covariates
+    columns, spectrum, phenotype, covariates
         As there.
     shapes
         Shape (n_ranks, 2, n_columns), factors.
@@ -222,11 +163,12 @@ def joint_start(
     values = columns @ along.T  # (sample, 2 * rank)
     products = values[:, 0::2] * values[:, 1::2]
     fixed = np.column_stack([plain, values, products])
-    left = phenotype - columns @ RidgeRegression(columns, fixed).fit(phenotype)[1]
+    left = phenotype - columns @ (columns.T @ RidgeRegression(spectrum, fixed).fit(phenotype)[1])
     strength = slope * np.linalg.lstsq(fixed, left, rcond=1e-8)[0][-len(shapes) :]
     fixed = np.column_stack([plain, values])
-    ridge = RidgeRegression(columns, fixed)
-    penalty, additive, residual = ridge.fit(phenotype - products @ strength)
+    ridge = RidgeRegression(spectrum, fixed)
+    penalty, dual, residual = ridge.fit(phenotype - products @ strength)
+    additive = columns.T @ dual
     left = phenotype - products @ strength - columns @ additive
     of_fixed = np.linalg.lstsq(fixed, left, rcond=1e-8)[0]
     n_plain = plain.shape[1]
