@@ -1,8 +1,9 @@
-"""A strong isolated factor is placed on the likeliest of linked pairs."""
+"""A strong isolated factor is placed on the likeliest linked pairs."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from inference_cohorts import linked_dosages, standardised
 
 from genoattn.model.sharpening import sharpened
@@ -21,22 +22,36 @@ def scene(strength, seed=1):
     return x, y
 
 
-def oracle(x, y, first, second):
+def posterior(x, y, first, second):
+    """Of each pair by its residual sum of squares, and the marginals of the columns."""
+
     def rss(i, j):
         design = np.column_stack([np.ones(len(x)), x[:, i], x[:, j], x[:, i] * x[:, j]])
         return np.square(y - design @ np.linalg.lstsq(design, y)[0]).sum()
 
-    return min(((i, j) for i in first for j in second), key=lambda pair: rss(*pair))
+    log = -0.5 * len(y) * np.log([[rss(i, j) for j in second] for i in first])
+    weight = np.exp(log - log.max()) / np.exp(log - log.max()).sum()
+    return weight.sum(axis=1), weight.sum(axis=0)
 
 
-def test_neighbours_give_way_to_the_likeliest_pair():
-    x, y = scene(0.6)
+@pytest.mark.parametrize("strength", [0.6, 0.2])
+@pytest.mark.parametrize("turned", [(), (7, 21)])  # columns coded the other way round
+def test_neighbours_give_way_to_the_likeliest_pairs(strength, turned):
+    x, y = scene(strength)
+    y += (0.6 - strength) * x[:, 22]
+    x[:, turned] *= -1
     shape = factor(30, [5, 7], [21])
+    shape[:, :, turned] *= -1
     found = sharpened(x, y, shape, np.array([1.0]))
     r2 = np.corrcoef(x, rowvar=False) ** 2
-    expected = oracle(x, y, np.flatnonzero(r2[5] >= 0.5), np.flatnonzero(r2[21] >= 0.5))
-    assert tuple(np.argmax(found[0], axis=1)) == expected == (6, 22)
-    assert np.count_nonzero(found) == 2
+    sides = [np.flatnonzero(r2[k] >= 0.5) for k in (5, 21)]
+    for side, index, share in zip(found[0], sides, posterior(x, y, *sides), strict=True):
+        best = index[np.argmax(share)]
+        expected = np.where(share >= 0.02, share, 0.0) / share.max() * np.sign(x[:, index].T @ x[:, best])
+        np.testing.assert_allclose(side[index], expected, atol=1e-6)
+        assert np.count_nonzero(side) == np.count_nonzero(expected)
+    if strength == 0.6:
+        assert tuple(np.argmax(np.abs(found[0]), axis=1)) == (6, 22)
 
 
 def test_weak_factors_and_wide_ones_stay():

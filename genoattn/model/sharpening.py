@@ -1,4 +1,4 @@
-"""Which of many linked pairs it is: a strong isolated factor moves to the pair that explains most."""
+"""Which of many linked pairs it is: a strong isolated factor moves to the likeliest pairs of columns."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import numpy as np
 LARGE = 0.05  # of the variance of the phenotype: an interaction strong enough to be placed
 _LINKED = 0.5  # r2 from which columns are alternatives
 _MOST = 300  # alternatives at each of the two sites
+_CREDIBLE = 0.02  # smallest posterior with which one has a share
 
 
 def sharpened(
     columns: np.ndarray, phenotype: np.ndarray, shapes: np.ndarray, strength: np.ndarray
 ) -> np.ndarray:
-    """Strong factors of two linked groups of columns, each replaced by the likeliest pair of columns.
+    """Strong factors of two linked groups of columns, each replaced by the likeliest pairs of columns.
 
     Factors are found in what the additive model leaves, where the main effects of an interaction are smeared
-    over linked columns. Which pair it is, is asked of the phenotype itself: the pair whose main effects and
-    product explain most of it together.
+    over linked columns. Which pair it is, is asked of the phenotype itself: of what main effects and product
+    explain of it together. A column has the posterior of its pairs, under a flat prior, if it is 2 % or more.
 
     Parameters
     ----------
@@ -39,10 +40,19 @@ def sharpened(
         weak = strength[k] ** 2 * product.var() < LARGE * phenotype.var()
         if weak or one is None or other is None:
             continue
-        a, b = _likeliest_pair(columns, phenotype - phenotype.mean(), one, other)
+        posterior = _posterior(columns, phenotype - phenotype.mean(), one, other)
         out[k] = 0.0
-        out[k, 0, a], out[k, 1, b] = 1.0, 1.0
+        for side, (index, axis) in enumerate(((one, 1), (other, 0))):
+            out[k, side, index] = _shares(columns[:, index], posterior.sum(axis=axis))
     return out
+
+
+def _shares(columns: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+    """Entries of alternatives (n_columns,), the largest 1, those coded the other way round negative."""
+    best = int(np.argmax(posterior))
+    shares = np.where(posterior >= _CREDIBLE, posterior, 0.0)
+    shares[best] = posterior[best]
+    return shares / posterior[best] * np.where(columns.T @ columns[:, best] < 0, -1.0, 1.0)
 
 
 def _alternatives(columns: np.ndarray, side: np.ndarray) -> np.ndarray | None:
@@ -54,13 +64,11 @@ def _alternatives(columns: np.ndarray, side: np.ndarray) -> np.ndarray | None:
     return np.sort(order[r2[order] >= _LINKED])
 
 
-def _likeliest_pair(
-    columns: np.ndarray, left: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> tuple[int, int]:
-    """The pair whose two columns and product explain most of a centred vector together."""
+def _posterior(columns: np.ndarray, left: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Posterior (n_first, n_second) of the pairs, by how much of a centred vector each explains."""
     b = columns[:, second]
-    best, found = -np.inf, (int(first[0]), int(second[0]))
-    for i in first:
+    gain = np.empty((len(first), len(second)))
+    for row, i in enumerate(first):
         a = columns[:, i : i + 1]
         product = a * b
         product -= product.mean(axis=0)
@@ -72,8 +80,8 @@ def _likeliest_pair(
         gram[:, 1, 2] = gram[:, 2, 1] = (b * product).sum(axis=0)
         gram += 1e-9 * len(left) * np.eye(3)
         score = np.stack([np.full(len(second), float(a[:, 0] @ left)), b.T @ left, product.T @ left], axis=1)
-        gain = (score * np.linalg.solve(gram, score[:, :, None])[:, :, 0]).sum(axis=1)
-        j = int(np.argmax(gain))
-        if gain[j] > best:
-            best, found = float(gain[j]), (int(i), int(second[j]))
-    return found
+        gain[row] = (score * np.linalg.solve(gram, score[:, :, None])[:, :, 0]).sum(axis=1)
+    share = np.minimum(gain / max(float(left @ left), 1e-300), 1 - 1e-12)
+    log_likelihood = -0.5 * len(left) * np.log1p(-share)
+    weight: np.ndarray = np.exp(log_likelihood - log_likelihood.max())
+    return weight / weight.sum()
