@@ -139,6 +139,23 @@ def test_isolated_pair_is_spread_over_the_pairs_that_cannot_be_told_from_it():
     assert np.count_nonzero(left) == np.count_nonzero(right) == 2
 
 
+def test_pair_of_many_equal_columns_is_shared_by_all():
+    rng = np.random.default_rng(6)
+    base = standardised(unlinked_dosages(rng, 600, 20))
+    twins = np.repeat(base[:, :1], 60, axis=1) * rng.choice([-1.0, 1.0], 60)  # whichever way they are coded
+    x = np.concatenate([twins, base[:, 1:]], axis=1)
+    y = 0.5 * base[:, 0] * base[:, 16] + rng.normal(size=600)
+    segment = np.r_[np.zeros(60, dtype=int), np.arange(1, 20)]
+    pairs = PairColumns(x, np.arange(79), segment, visible_segments(segment))
+    factors, _ = pair_factors(pairs, seeds_of(pairs, y), y - y.mean(), 8)
+    assert len(factors) == 1
+    np.testing.assert_array_equal(np.flatnonzero(factors[0, 0]), np.arange(60))
+    np.testing.assert_allclose(np.abs(factors[0, 0, :60]), 1.0)
+    np.testing.assert_array_equal(np.flatnonzero(factors[0, 1]), [75])
+    product = pairs.product(factors[0])
+    assert abs(np.corrcoef(product, base[:, 0] * base[:, 16])[0, 1]) > 0.999
+
+
 def hidden_scene(seed):
     """Six segments of five columns, pair of segments (0, 1) hidden, with a hub that reaches across."""
     rng = np.random.default_rng(seed)

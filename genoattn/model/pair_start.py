@@ -8,11 +8,11 @@ from math import comb, log
 import numpy as np
 from scipy import sparse
 
+from genoattn.model.credible import credible_entries
 from genoattn.model.pair_columns import PairColumns
 from genoattn.model.pair_growth import SOFT, gain_one_by_one, grow, net_gain
 
 _SEEDS = 20_000
-_CREDIBLE = 0.02  # smallest posterior with which a linked column shares a pair
 _LOOKED_AT = 256  # seeds whose strength is worked out at a time
 _FAILURES = 5  # seeds in a row from which nothing grew
 
@@ -171,8 +171,8 @@ def _credible(pairs: PairColumns, seeds: np.ndarray, strengths: _Strengths, best
     """An isolated pair spread over the linked pairs that the data can hardly tell from it.
 
     With a flat prior over the pairs linked to the lead at both sites, the posterior of each is
-    proportional to exp(z2 / 2); a column enters its side with its marginal posterior if that is 2 % or
-    more. Otherwise the pair that chance favours would hide the causal one.
+    proportional to exp(z2 / 2); a column enters its side with its marginal posterior.
+    Otherwise the pair that chance favours would hide the causal one.
 
     Returns
     -------
@@ -188,10 +188,7 @@ def _credible(pairs: PairColumns, seeds: np.ndarray, strengths: _Strengths, best
         (strengths.at(np.flatnonzero(near | far)) ** 2 - strengths.at(np.array([best])) ** 2) / 2
     )
     out = np.stack([np.bincount(ordered[:, side], weight, pairs.n_columns) for side in (0, 1)]) / weight.sum()
-    out = np.where(out >= _CREDIBLE, out, 0.0)
-    for side in (0, 1):  # linked columns may be coded the other way round
-        out[side] *= np.sign(columns.T @ columns[:, lead[side]])
-    return out / np.abs(out).max(axis=1, keepdims=True)
+    return np.stack([credible_entries(columns, side) for side in out])
 
 
 def _pair_scores(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np.ndarray:

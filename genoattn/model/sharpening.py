@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from genoattn.model.credible import credible_entries
+
 LARGE = 0.05  # of the variance of the phenotype: an interaction strong enough to be placed
 _LINKED = 0.5  # r2 from which columns are alternatives
 _MOST = 300  # alternatives at each of the two sites
-_CREDIBLE = 0.02  # smallest posterior with which one has a share
 
 
 def sharpened(
@@ -17,7 +18,7 @@ def sharpened(
 
     Factors are found in what the additive model leaves, where the main effects of an interaction are smeared
     over linked columns. Which pair it is, is asked of the phenotype itself: of what main effects and product
-    explain of it together. A column has the posterior of its pairs, under a flat prior, if it is 2 % or more.
+    explain of it together. A column counts by the posterior of its pairs, under a flat prior.
 
     Parameters
     ----------
@@ -43,16 +44,8 @@ def sharpened(
         posterior = _posterior(columns, phenotype - phenotype.mean(), one, other)
         out[k] = 0.0
         for side, (index, axis) in enumerate(((one, 1), (other, 0))):
-            out[k, side, index] = _shares(columns[:, index], posterior.sum(axis=axis))
+            out[k, side, index] = credible_entries(columns[:, index], posterior.sum(axis=axis))
     return out
-
-
-def _shares(columns: np.ndarray, posterior: np.ndarray) -> np.ndarray:
-    """Entries of alternatives (n_columns,), the largest 1, those coded the other way round negative."""
-    best = int(np.argmax(posterior))
-    shares = np.where(posterior >= _CREDIBLE, posterior, 0.0)
-    shares[best] = posterior[best]
-    return shares / posterior[best] * np.where(columns.T @ columns[:, best] < 0, -1.0, 1.0)
 
 
 def _alternatives(columns: np.ndarray, side: np.ndarray) -> np.ndarray | None:

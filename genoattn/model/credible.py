@@ -1,0 +1,31 @@
+"""One side of a pair among linked columns that the data can hardly tell from each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_CREDIBLE = 0.02  # smallest posterior with which a column has a share
+_OF_LARGEST = 0.5  # share of the largest that is enough where that is small too
+
+
+def credible_entries(columns: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+    """Entries of a side from the marginal posteriors of its columns.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    posterior
+        Shape (n_columns,), of each to be the one.
+
+    Returns
+    -------
+    Shape (n_columns,): in proportion to the posterior, the largest 1, and negative for columns coded the
+    other way round; 0 below 2 %, or half of the largest where there are so many alike that it is less than 4 %.
+    """
+    best = int(np.argmax(posterior))
+    largest = float(posterior[best])
+    out = np.where(posterior >= min(_CREDIBLE, _OF_LARGEST * largest), posterior / largest, 0.0)
+    kept = np.flatnonzero(out)
+    out[kept] *= np.where(columns[:, kept].T @ columns[:, best] < 0, -1.0, 1.0)
+    return out
