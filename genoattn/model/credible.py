@@ -21,7 +21,7 @@ def credible_entries(columns: np.ndarray, posterior: np.ndarray) -> np.ndarray:
     Returns
     -------
     Shape (n_columns,): in proportion to the posterior, the largest 1, and negative for columns coded the
-    other way round; 0 below 2 %, or half of the largest where there are so many alike that it is less than 4 %.
+    other way round. 0 below 2 %; where so many are alike that the largest is less than 4 %, below half of it.
     """
     best = int(np.argmax(posterior))
     largest = float(posterior[best])
