@@ -269,7 +269,8 @@ def linear_phenotype(
     latent = predict_orders(readout, data.calls, data.covariates).sum(axis=1)
     if kind == "gaussian" and readout.link is None:
         assert data.variance is not None
-        return data.phenotype, 1 / (data.variance + account.noise["unexplained_sd"] ** 2)
+        known = account.noise["variance_scale"] * data.variance
+        return data.phenotype, 1 / (known + account.noise["unexplained_sd"] ** 2)
     eta, slope = respond(readout, latent), link_slope(readout, latent)
     return linear_response(kind, account.noise, latent, eta, slope, data.phenotype), None
 

@@ -10,7 +10,13 @@ from small_cohorts import sequence_sites
 import genoattn
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
-from genoattn.model.likelihood import Likelihood, chosen_likelihood, linear_response, mean_response
+from genoattn.model.likelihood import (
+    Likelihood,
+    chosen_likelihood,
+    fitted_noise,
+    linear_response,
+    mean_response,
+)
 
 ETA = np.array([-1.5, 0.2, 1.1, 2.0])
 
@@ -33,7 +39,8 @@ def negative_log_density(kind, module, eta, y, variance):
     if kind == "negative-binomial":
         size = 1 / scale
         return -stats.nbinom.logpmf(y, size, size / (size + np.exp(eta))).mean()
-    spread = np.ones(4) if variance is None else np.sqrt(variance + scale**2)
+    times = module.log_variance_scale.exp().item()
+    spread = np.ones(4) if variance is None else np.sqrt(times * variance + scale**2)
     return -stats.norm.logpdf(y, eta, spread).mean()
 
 
@@ -58,6 +65,7 @@ def test_loss_is_the_density_up_to_a_constant(kind, known):
         with torch.no_grad():
             module.log_scale.fill_(log_scale)
             module.shape.fill_(shape)
+            module.log_variance_scale.fill_(shift)
         found = loss_of(module, ETA + shift, y, variance)
         differences.append(found - negative_log_density(kind, module, ETA + shift, y, variance))
     np.testing.assert_allclose(differences, differences[0], atol=1e-10)  # a constant of the data alone
@@ -186,3 +194,30 @@ def test_known_variances_are_weights():
     assert blind.metrics.ceiling is None
     pair = known.table.top(1).iloc[0]
     assert pair["p_value"] < blind.table.top(1).iloc[0]["p_value"]
+
+
+@pytest.mark.parametrize(("scale", "extra"), [(0.25, 0.3), (1.0, 2.0), (3.0, 0.5)])
+def test_how_far_known_variances_are_right(scale, extra):
+    rng = np.random.default_rng(3)
+    variance = rng.exponential(1.0, 20_000)
+    squares = rng.chisquare(1, 20_000) * (scale * variance + extra)
+    for unit in (1.0, 1e-6):
+        np.testing.assert_allclose(
+            fitted_noise(unit * squares, unit * variance), (scale, unit * extra), rtol=0.08
+        )
+
+
+def test_variances_all_alike_are_taken_as_they_are():
+    squares = 5 * np.random.default_rng(4).chisquare(1, 2000)
+    scale, extra = fitted_noise(squares, np.full(2000, 2.0))
+    assert scale == pytest.approx(1, abs=0.01)
+    assert 2 * scale + extra == pytest.approx(squares.mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize("how", [{"start": "random", "rank": 4}, {}, {"link": "monotone"}])
+def test_variances_that_are_too_large_are_scaled_down(how):
+    rng, calls, latent = landscape(4000)
+    variance = rng.exponential(1.0, len(latent))
+    cohort = cohort_of(calls, latent + rng.normal(0, np.sqrt(variance)), variance=8 * variance)
+    fit = genoattn.fit(cohort, order=2, device="cpu", seed=1, refit=False, **how)
+    assert fit.model.manifest.model["noise"]["variance_scale"] == pytest.approx(1 / 8, rel=0.2)

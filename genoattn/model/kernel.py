@@ -117,8 +117,10 @@ def kernel_readout(
         unit_of_latent * fit.coefficients,
         unit_of_latent**2 * fit.covariance,
     )
-    name = "residual_sd" if variance is None else "unexplained_sd"
-    noise = {name: scale * float(np.sqrt(fit.noise))}
+    deviation = scale * float(np.sqrt(fit.noise))
+    noise = {"residual_sd": deviation}
+    if variance is not None:
+        noise = {"unexplained_sd": deviation, "variance_scale": fit.variance_scale}
     return readout, TrainingAccount("kernel", ranks, 1, loss, "gaussian", noise, posterior)
 
 

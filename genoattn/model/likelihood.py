@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
@@ -37,19 +38,22 @@ class Likelihood(nn.Module):
         Not ``auto``; see :func:`chosen_likelihood`.
     known_variance
         Whether each value comes with the variance of its measurement (``gaussian``): the variance of a value
-        is then that plus one learned variance, of what the model and the measurement do not account for.
+        is then a learned multiple of that, since reported ones can all be too large or too small, plus one
+        learned variance, of what the model and the measurement do not account for.
 
     Notes
     -----
     ``log_scale`` is the logarithm of the learned standard deviation (``gaussian`` with known variances,
-    ``student``) or of the dispersion (``negative-binomial``: variance = mean + dispersion mean^2), and
-    ``shape`` the excess of Student's degrees of freedom over 1, before softplus.
+    ``student``) or of the dispersion (``negative-binomial``: variance = mean + dispersion mean^2),
+    ``log_variance_scale`` that of the multiple of known variances, and ``shape`` the excess of Student's
+    degrees of freedom over 1, before softplus.
     """
 
     def __init__(self, kind: LikelihoodKind, known_variance: bool = False) -> None:
         super().__init__()
         self.kind, self.known_variance = kind, known_variance
         self.log_scale = nn.Parameter(torch.tensor(-1.0))
+        self.log_variance_scale = nn.Parameter(torch.tensor(0.0))
         self.shape = nn.Parameter(torch.tensor(3.0))
 
     def forward(self, eta: Tensor, observed: Tensor, variance: Tensor | None = None) -> Tensor:
@@ -63,7 +67,7 @@ class Likelihood(nn.Module):
             return (eta.exp() - observed * eta).mean() if self.kind == "poisson" else self._nb(eta, observed)
         if variance is None:
             return 0.5 * ((eta - observed) ** 2).mean()
-        total = variance + (2 * self.log_scale).exp()
+        total = self.log_variance_scale.exp() * variance + (2 * self.log_scale).exp()
         return 0.5 * ((eta - observed) ** 2 / total + total.log()).mean()
 
     def _student(self, eta: Tensor, observed: Tensor) -> Tensor:
@@ -96,7 +100,42 @@ class Likelihood(nn.Module):
             return {"scale": scale, "degrees_of_freedom": float(1 + softplus(self.shape.detach()))}
         if self.kind == "negative-binomial":
             return {"dispersion": scale}
-        return {"unexplained_sd": scale} if self.kind == "gaussian" and self.known_variance else {}
+        if self.kind == "gaussian" and self.known_variance:
+            return {"unexplained_sd": scale, "variance_scale": float(self.log_variance_scale.detach().exp())}
+        return {}
+
+
+def fitted_noise(squares: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+    """How far known variances are right: residuals of variance ``scale * variance + extra``.
+
+    Both maximise the normal likelihood; the logarithm of the scale has a normal prior of mean 0 and standard
+    deviation 1, which decides where the known variances are all alike.
+
+    Parameters
+    ----------
+    squares
+        Shape (n_samples,), squared residuals.
+    variance
+        Shape (n_samples,), positive.
+
+    Returns
+    -------
+    The scale, and the extra variance, at least a hundredth of the mean of the scaled ones.
+    """
+    unit = float(variance.mean())
+    s, v = squares / unit, variance / unit
+
+    def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        scaled, extra = np.exp(logs[0]) * v, np.exp(logs[1])
+        total = scaled + extra
+        slope = (1 - s / total) / total
+        value = float((np.log(total) + s / total).sum() + logs[0] ** 2)
+        return value / len(s), np.array([slope @ scaled + 2 * logs[0], slope.sum() * extra]) / len(s)
+
+    start = np.log([1.0, max(float(s.mean()) - 1, 0.05)])
+    found = minimize(loss, start, jac=True, bounds=[(-9.0, 9.0), (-18.0, 18.0)])
+    scale, extra = np.exp(found.x)
+    return float(scale), unit * max(float(extra), 0.01 * float(scale))
 
 
 def chosen_likelihood(kind: LikelihoodKind, phenotype: np.ndarray, binary: bool) -> LikelihoodKind:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from genoattn.model.likelihood import fitted_noise
 from genoattn.model.link import MonotoneLink
 from genoattn.model.products import ProductFit, Products, fit_products, predict_products
 
@@ -47,7 +48,7 @@ def fit_linked_products(
         Whether the curve levels off on both sides.
     """
     fit = fit_products(products, entity, phenotype, covariates, variance, penalty)
-    base = np.ones(len(phenotype)) if variance is None else 1 / (variance + fit.noise)
+    base = _weights(fit, variance, len(phenotype))
     latent = predict_products(products, entity, covariates, fit)
     link = MonotoneLink(bounded).double()
     _fit_curve(link, latent, phenotype, base, fit.noise)
@@ -64,9 +65,20 @@ def fit_linked_products(
         fit = _between(fit, aim, share)
         latent = latent + step
         _fit_curve(link, latent, phenotype, base, fit.noise)
+        if variance is not None:
+            taken_up = aim.noise / max(float(weight @ (linear - towards) ** 2 / weight.sum()), 1e-300)
+            squares = taken_up * (phenotype - _curve(link, latent)[0]) ** 2
+            variance_scale, noise = fitted_noise(squares, variance)
+            fit = replace(fit, noise=noise, variance_scale=variance_scale)
+            base = _weights(fit, variance, len(phenotype))
         if step.std() < _SETTLED * latent.std():
             break
     return LinkedFit(fit, link)
+
+
+def _weights(fit: ProductFit, variance: np.ndarray | None, n_samples: int) -> np.ndarray:
+    """Inverse variances of the residuals, (n_samples,); all 1 without known ones."""
+    return np.ones(n_samples) if variance is None else 1 / (fit.variance_scale * variance + fit.noise)
 
 
 def _curve(link: MonotoneLink, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

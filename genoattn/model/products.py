@@ -19,6 +19,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, helmert, lapack
 
 from genoattn.errors import InputError
+from genoattn.model.likelihood import fitted_noise
 from genoattn.tokens import Vocabulary
 
 MOST_PRODUCTS = 4000
@@ -116,7 +117,9 @@ class ProductFit:
     variances
         Shape (order,), prior variance of a coefficient of each order, infinite without penalty.
     noise
-        Variance of the residuals (beside known ones).
+        Variance of the residuals, beside known ones.
+    variance_scale
+        What known variances were multiplied with.
     """
 
     intercept: float
@@ -125,6 +128,7 @@ class ProductFit:
     covariance: np.ndarray
     variances: np.ndarray
     noise: float
+    variance_scale: float = 1.0
 
 
 def fit_products(
@@ -150,8 +154,8 @@ def fit_products(
     covariates
         Shape (n_samples, n_covariates); they and the intercept have no prior.
     variance
-        Shape (n_samples,), known variances. What they leave is one learned noise variance; samples then
-        weigh by the inverse of the sum.
+        Shape (n_samples,), known variances. Samples weigh by the inverse of a multiple of them plus one noise
+        variance, both from the residuals without weights (:func:`genoattn.model.likelihood.fitted_noise`).
     penalty
         Multiple of the precision of the priors; 0 for least squares.
     weight
@@ -165,12 +169,14 @@ def fit_products(
     fit = _fit_moments(products, moments, fixed.shape[1], penalty, near)
     if variance is None:
         return fit
-    # What the residuals vary beyond the known variances is the noise that all samples have.
-    extra = max(fit.noise - float(variance.mean()), 0.01 * float(variance.mean()))
-    weight = 1 / (variance + extra)
+    squares = (phenotype - predict_products(products, entity, covariates, fit)) ** 2
+    squares *= fit.noise / max(float(squares.mean()), 1e-300)  # what the coefficients took up
+    variance_scale, noise = fitted_noise(squares, variance)
+    weight = 1 / (variance_scale * variance + noise)
     weight /= weight.mean()
     moments = _moments(products, entity, phenotype, fixed, weight)
-    return replace(_fit_moments(products, moments, fixed.shape[1], penalty, fit), noise=extra)
+    fit = _fit_moments(products, moments, fixed.shape[1], penalty, fit)
+    return replace(fit, noise=noise, variance_scale=variance_scale)
 
 
 def predict_products(
