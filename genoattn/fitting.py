@@ -147,7 +147,7 @@ def _discovery(cohort: Cohort, config: FitConfig, account: TrainingAccount) -> D
     if not sparse or (config.encoding or "dosage") != "dosage" or not can_discover(cohort):
         return None
     return discover(
-        cohort, alpha=config.alpha, seed=training.seed, max_rank=training.rank, halves=config.ensemble
+        cohort, alpha=config.alpha, seed=training.seed, max_rank=training.most_factors, halves=config.ensemble
     )
 
 

@@ -77,10 +77,18 @@ class FitResult:
     def summary(self, n: int = 10) -> str:
         """Metrics, and the first n rows of each order."""
         parts = [] if self.ladder is None else [self.ladder.summary(), ""]
-        parts += [self.metrics.summary(), "", self.table.summary(n)]
+        parts += [self.metrics.summary(), *self._noise(), "", self.table.summary(n)]
         if self.discovery is not None:
             parts += ["", self.discovery.summary(n)]
         return "\n".join(parts)
+
+    def _noise(self) -> list[str]:
+        """How the variances of the measurements were used, where there are any."""
+        learned = self.manifest.model["noise"]
+        if "variance_scale" not in learned:
+            return []
+        scale, rest = learned["variance_scale"], learned["unexplained_sd"] ** 2
+        return [f"variance of a residual: {scale:.2g} times that of its measurement, and {rest:.2g} beside"]
 
     def __repr__(self) -> str:
         return self.summary()

@@ -91,7 +91,7 @@ def check_settings(config: FitConfig) -> None:
     least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
     for name, bound in least.items():
         value = getattr(config if name == "max_terms" else training, name)
-        if not bound <= value < float("inf"):
+        if value is not None and not bound <= value < float("inf"):
             raise InputError(f"{name} is {value}; it must be {bound} or more, and finite")
     if config.ensemble < 0 or config.ensemble == 1:
         raise InputError(f"ensemble is {config.ensemble}; it must be 0, or 2 and more")

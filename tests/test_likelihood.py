@@ -221,3 +221,4 @@ def test_variances_that_are_too_large_are_scaled_down(how):
     cohort = cohort_of(calls, latent + rng.normal(0, np.sqrt(variance)), variance=8 * variance)
     fit = genoattn.fit(cohort, order=2, device="cpu", seed=1, refit=False, **how)
     assert fit.model.manifest.model["noise"]["variance_scale"] == pytest.approx(1 / 8, rel=0.2)
+    assert "variance of a residual: 0.1" in fit.summary()

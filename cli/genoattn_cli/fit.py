@@ -115,7 +115,10 @@ def command(
         StartName,
         typer.Option("--start", help="kernel: closed form, few sites; random: dense factors; score: sparse."),
     ] = StartName.auto,
-    rank: Annotated[int, typer.Option("--rank", min=1, help="Most factors an order.")] = 32,
+    rank: Annotated[
+        int | None,
+        typer.Option("--rank", min=1, help="Most factors an order; without it 32, or 64 if samples abound."),
+    ] = None,
     penalty: Annotated[
         float,
         typer.Option("--penalty", min=0, help="Multiple of the penalty that noise calls for; 0 for none."),

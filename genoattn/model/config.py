@@ -16,6 +16,9 @@ StartKind = Literal["auto", "score", "kernel", "random"]
 STARTS: tuple[StartKind, ...] = ("auto", "score", "kernel", "random")
 
 
+USUAL_RANK = 32
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How a readout is trained.
@@ -41,7 +44,8 @@ class TrainConfig:
         ``auto`` is ``bernoulli`` for a binary trait, else ``gaussian``, with known variances where the
         phenotype has them; or ``student``, ``poisson``, ``negative-binomial``.
     rank
-        Dense factors an order; at most so many sparse ones.
+        Dense factors an order; at most so many sparse ones. None for 32, and for 64 dense ones where samples
+        are eight times the parameters.
     max_epochs, patience
         Longest training, and epochs without improvement of the validation loss before it stops. Dense
         factors are trained for a number of epochs set beforehand, while the learning rate falls to zero:
@@ -66,7 +70,7 @@ class TrainConfig:
     start: StartKind = "auto"
     link: LinkKind = "none"
     likelihood: LikelihoodKind = "auto"
-    rank: int = 32
+    rank: int | None = None
     max_epochs: int = 500
     patience: int = 40
     lr: float | None = None
@@ -75,6 +79,11 @@ class TrainConfig:
     precision: int = 32
     device: str = "auto"
     seed: int = 0
+
+    @property
+    def most_factors(self) -> int:
+        """Of an order: ``rank``, or 32."""
+        return USUAL_RANK if self.rank is None else self.rank
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from genoattn.tokens import Vocabulary
 _log = logging.getLogger(__name__)
 _FULL_COLUMNS = 4000
 _KERNEL_SAMPLES = 5000
+_AMPLE = 8  # samples a parameter of dense factors, for twice as many of these
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +184,7 @@ def _is_dense(scene: _Scene) -> bool:
         return config.start == "random"
     if vocabulary.encoding != "sequence":
         return scene.n_samples >= 20 * _n_free_pairs(vocabulary)
-    return scene.n_samples >= 2 * config.rank * int((vocabulary.n_states - 1).sum())
+    return scene.n_samples >= 2 * config.most_factors * int((vocabulary.n_states - 1).sum())
 
 
 def _n_free_pairs(vocabulary: Vocabulary) -> float:
@@ -219,7 +220,7 @@ def _score_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
     if config.order >= 2:
         scene, factors, solved = _pair_factors(scene)
     for order in range(3, config.order + 1):
-        found, n = isolated_factors(columns, scene.residual, site, order, config.rank)
+        found, n = isolated_factors(columns, scene.residual, site, order, config.most_factors)
         solved = solved and not len(found)
         factors[order] = np.concatenate([*([factors[order]] if order in factors else []), found])
         if n < len(site):
@@ -236,7 +237,7 @@ def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
     columns, y, covariates = scene.columns, data.phenotype, data.covariates
     segment = np.zeros(len(site), dtype=np.int64) if data.chromosome is None else data.chromosome[site]
     pairs = PairColumns(columns, site, segment, visible_segments(segment))
-    problem = PairProblem(pairs, y, covariates, scene.start.ridge, config.rank, data.families)
+    problem = PairProblem(pairs, y, covariates, scene.start.ridge, config.most_factors, data.families)
     shapes, slope = believed_factors(problem, scene.residual, config.seed)
     if not len(shapes):
         return scene, {2: np.zeros((0, 2, len(site)))}, False
@@ -262,20 +263,23 @@ def _dense_readout(scene: _Scene) -> InitialReadout:
     Their entries have a normal prior of unit variance, as the mean loss of a standardised phenotype sees it:
     one over the number of samples.
     """
-    ranks = dict.fromkeys(range(2, scene.config.order + 1), scene.config.rank)
-    readout = Readout(
-        scene.vocabulary, ranks, scene.data.covariates.shape[1], tied=True, link=scene.config.link
-    )
-    _set_random(readout, scene.vocabulary, scene.config.seed)
+    config, vocabulary = scene.config, scene.vocabulary
+    rank = config.most_factors
+    n_parameters = (config.order - 1) * 2 * rank * vocabulary.n_columns
+    if config.rank is None and scene.n_samples >= _AMPLE * n_parameters:
+        rank *= 2
+    ranks = dict.fromkeys(range(2, config.order + 1), rank)
+    readout = Readout(vocabulary, ranks, scene.data.covariates.shape[1], tied=True, link=config.link)
+    _set_random(readout, vocabulary, config.seed)
     batch = min(max(scene.n_samples // 32, 64), 1024)
-    penalties = Penalties(factor_l2=scene.config.penalty / scene.n_samples)
+    penalties = Penalties(factor_l2=config.penalty / scene.n_samples)
     return InitialReadout(readout, penalties, "random", 0.02, batch, annealed=True)
 
 
 def _feature_readout(scene: _Scene, features: TokenFeatures | None) -> InitialReadout:
     """Tied factors that are products over features; effects of single tokens bear the ridge penalty."""
     assert features is not None
-    rank = min(scene.config.rank, max(1, scene.n_samples // (4 * sum(features.sizes))))
+    rank = min(scene.config.most_factors, max(1, scene.n_samples // (4 * sum(features.sizes))))
     ranks = dict.fromkeys(range(2, scene.config.order + 1), rank)
     n_covariates = scene.data.covariates.shape[1]
     readout = Readout(
