@@ -67,8 +67,9 @@ def pair_factors(
     From the strongest pair left a factor grows, one side at a time, by forward selection on the data, so that
     a column linked to one already chosen adds nothing. Beside 2 log(pairs), the largest squared z of any pair
     by chance, it pays 2 log(columns), that of a column, for every entry beyond the first two; and it must
-    gain more than its pairs would one by one, each paying 2 log(pairs). A pair from which nothing grows is
-    taken as isolated if its own squared z pays. What is accepted is taken out before the next is sought.
+    gain the price of two columns more than its pairs would one by one, each paying 2 log(pairs). A pair from
+    which nothing grows is taken as isolated if its own squared z pays. What is accepted is taken out before
+    the next is sought.
 
     Parameters
     ----------
@@ -118,23 +119,33 @@ def pair_factors(
 
 
 def _grown(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray, needed: float) -> np.ndarray | None:
-    """The factor (2, n_columns) that grows from a pair, if it is worth more than its pairs one by one."""
+    """The factor (2, n_columns) that grows from a pair, if it is worth enough more than its pairs one by one.
+
+    Enough is the price of two columns: by chance the best one beside a strong pair pays its own in every
+    other cohort, and an isolated pair would come out with a third column.
+    """
     start = np.zeros((2, pairs.n_columns))
     start[[0, 1], seed] = 1.0
     factor = grow(pairs, rest, start)
     surplus = net_gain(pairs, rest, factor) - needed
     if np.count_nonzero(factor) <= 2 or surplus < 0:
         return None
-    return factor if surplus > gain_one_by_one(pairs, rest, factor, needed) else None
+    one_by_one = gain_one_by_one(pairs, rest, factor, needed)
+    return factor if surplus > one_by_one + 4 * log(pairs.n_columns) else None
 
 
 class _Strengths:
-    """|t| of the seeds, less what factors explained of their scores; worked out where it is asked for."""
+    """|t| of the seeds beside the factors found; worked out where it is asked for.
+
+    What these explained of a seed's score is taken off its |t|; and with less noise left, all that remains
+    is larger by as much.
+    """
 
     def __init__(self, columns: np.ndarray, seeds: Seeds, rest: np.ndarray) -> None:
         self._columns, self._pair, self._t = columns, seeds.pair, seeds.strength.copy()
         self._at_first = self._rest = rest
         self._score = np.full(len(self._t), np.nan)  # before any factor
+        self._scale = 1.0  # noise at first over the noise left
         self._left = self._t.copy()
         self._known = np.ones(len(self._t), dtype=bool)
 
@@ -144,7 +155,7 @@ class _Strengths:
             best = int(np.argmax(self._left))
             if self._known[best]:
                 return best, float(self._left[best])
-            # What is left is at most t, so that no more are needed than are above the largest one known.
+            # None has more left than is there now, so that only those above the largest one known are needed.
             self.at(np.argsort(-np.where(self._known, -1.0, self._left), kind="stable")[:_LOOKED_AT])
 
     def at(self, index: np.ndarray) -> np.ndarray:
@@ -152,8 +163,9 @@ class _Strengths:
         new = index[~self._known[index]]
         first = new[np.isnan(self._score[new])]
         self._score[first] = _pair_scores(self._columns, self._pair[first], self._at_first)
-        gone = np.abs(self._score[new] - _pair_scores(self._columns, self._pair[new], self._rest))
-        self._left[new] = np.clip(self._t[new] - gone, 0.0, None)
+        now = _pair_scores(self._columns, self._pair[new], self._rest)
+        gone = self._scale * np.abs(self._score[new]) - np.sign(self._score[new]) * now
+        self._left[new] = np.clip(self._scale * self._t[new] - np.clip(gone, 0.0, None), 0.0, None)
         self._known[new] = True
         return self._left[index]
 
@@ -163,7 +175,9 @@ class _Strengths:
 
     def explain(self, rest: np.ndarray) -> None:
         """Go on with what another factor leaves."""
-        self._rest, self._left = rest, self._t.copy()
+        self._rest = rest
+        self._scale = float(np.std(self._at_first) / max(float(np.std(rest)), 1e-300))
+        self._left = self._scale * self._t
         self._known[:] = self._t == 0
 
 
