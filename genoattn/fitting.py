@@ -109,6 +109,8 @@ def fit(
         final_split = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
         final_training = replace(config.training, max_epochs=account.best_epoch)
+        if account.start == "random" and account.ranks:  # the model of which the metrics are
+            final_training = replace(final_training, rank=max(account.ranks.values()))
         readout, final = train_readout(vocabulary, data, final_split, final_training, features, progress)
         account = replace(account, ranks=final.ranks, noise=final.noise, posterior=final.posterior)
     factors = readout_factors(readout, vocabulary)

@@ -6,8 +6,10 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from small_cohorts import sequence_sites, short_fit
 from torch import nn
 
+from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.metrics import auc, evaluate, r2
 from genoattn.model.likelihood import Likelihood
@@ -246,3 +248,14 @@ def test_metrics_cumulate_orders():
     assert metrics.record()["test"]["by_order"]["1"] == pytest.approx(0.75)
     single = evaluate(by_order, y, Split(np.arange(6), np.arange(0), np.arange(1)), False)
     assert single.record()["test"]["r2"] is None
+
+
+@pytest.mark.parametrize(("n_samples", "rank"), [(4700, 32), (7000, 64)])
+def test_more_dense_factors_where_samples_abound(n_samples, rank):
+    # 64 factors of nine columns have 576 parameters. 70 % of the samples train the model of the metrics.
+    rng = np.random.default_rng(0)
+    calls = rng.integers(0, 3, (n_samples, 3)).astype(np.int8)
+    phenotype = Phenotype("y", rng.normal(size=n_samples))
+    cohort = Cohort([f"i{k}" for k in range(n_samples)], sequence_sites(3), calls, "sequence", phenotype)
+    assert short_fit(cohort, max_epochs=1).manifest.model["ranks"] == {2: rank}
+    assert short_fit(cohort, max_epochs=1, rank=5).manifest.model["ranks"] == {2: 5}
