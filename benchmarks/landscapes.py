@@ -235,24 +235,32 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
-    """R2 against the share of the landscape that was measured, a panel a set."""
+    """R2 against the share of the landscape that was measured, a panel a set; genoattn with a link only."""
+    table = table[(table["splits"] > 0) & ~table["method"].str.startswith("ridge")]
+    own = table["method"].str.startswith("genoattn")
+    table = table[~own | table["method"].str.contains("link")]
     names = list(dict.fromkeys(table["set"]))
+    blues = dict(zip("1234", plt.get_cmap("Blues")(np.linspace(0.35, 1, 4)), strict=True))
+    others = {"MAVE-NN additive": "tan", "MAVE-NN pairwise": "tab:orange", "Gaussian process": "tab:green"}
+    others["boosting"] = "tab:red"
     figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
-    palette = plt.get_cmap("tab20")
-    colours = {method: palette(k % 20) for k, method in enumerate(dict.fromkeys(table["method"]))}
     for axis, name in zip(axes.flat, names, strict=False):
-        part = table[(table["set"] == name) & (table["splits"] > 0)]
+        part = table[table["set"] == name]
         for method, curve in part.groupby("method", sort=False):
-            style = "-o" if method.startswith("genoattn") else "--x"
-            axis.plot(curve["train"], curve["r2"], style, color=colours[method], label=method, markersize=4)
+            colour = others.get(method) or blues[method.split()[1][0]]
+            style = "--x" if method in others else "-s" if "unweighted" in method else "-o"
+            axis.plot(curve["train"], curve["r2"], style, color=colour, label=method, markersize=5)
         if not np.isnan(part["ceiling"].mean()):
             axis.axhline(part["ceiling"].mean(), color="grey", linewidth=0.8, label="noise ceiling")
-        low = part["r2"].min() if len(part) else 0
-        axis.set(title=name, xlabel="share for training", ylabel="R2", ylim=(max(low - 0.05, -0.1), 1.01))
+        low = float(part["r2"].min())
+        axis.set(
+            title=name, xlabel="share for training", ylabel="R2", ylim=(low - 0.03, 1.0), xlim=(0.15, 0.85)
+        )
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     handles = {h.get_label(): h for axis in axes.flat for h in axis.get_lines()}
-    figure.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
+    shown = sorted(handles)
+    figure.legend([handles[k] for k in shown], shown, loc="outside right center", fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
