@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout
+
+_NUCLEOTIDES = set("ACGTU-")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,14 @@ class FittedModel:
         """The fixed effects of the model, without samples: what ``read`` expands a new table after."""
         names = self.manifest.covariate_names
         return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels) if names else None
+
+    @property
+    def alphabet(self) -> Literal["auto", "dna", "protein"]:
+        """Of the sequences the model knows, whose N is asparagine or unknown; ``auto`` for genotypes."""
+        if self.manifest.vocabulary.encoding != "sequence":
+            return "auto"
+        letters = {residue for residues in self.manifest.sites.states for residue in residues}
+        return "dna" if letters <= _NUCLEOTIDES else "protein"
 
     def predict(self, cohort: Cohort) -> np.ndarray:
         """Phenotype predicted by the network: log-odds for a binary trait, logarithm of the mean for counts.

@@ -129,3 +129,27 @@ def test_suggest(cli, files):
     assert "9 mutations, but the model has 5 sites; ask for 1 to 5" in bad.err
     bad = cli("suggest", files / "m", "-o", out)
     assert "already exists" in bad.err
+
+
+def test_counts_of_a_repeated_sequence(cli, files):
+    frame = pd.read_csv(files / "t.tsv", sep="\t").assign(y=lambda t: np.arange(len(t)) % 7)
+    again = frame.head(3).assign(IID=["r0", "r1", "r2"], y=5)
+    pd.concat([frame, again]).to_csv(files / "counts.tsv", sep="\t", index=False)
+    done = cli("fit", files / "counts.tsv", "--sequence-column", "seq", "--likelihood", "poisson",
+               "-o", files / "counts", *QUICK)  # fmt: skip
+    assert done.err == ""
+    rows = pd.read_csv(files / "counts" / "interactions.tsv", sep="\t")
+    assert rows["n_samples"].max() == 63
+
+
+def test_asparagine_is_no_unknown_nucleotide(cli, files):
+    rng = np.random.default_rng(1)
+    sequences = sorted({"".join(rng.choice(list("ANGW"), 4)) for _ in range(120)})
+    y = [2 * s.count("N") for s in sequences]
+    names = [f"v{i}" for i in range(len(y))]
+    frame = pd.DataFrame({"IID": names, "seq": sequences, "y": y})
+    frame.to_csv(files / "n.tsv", sep="\t", index=False)
+    assert cli("fit", files / "n.tsv", "--sequence-column", "seq", "-o", files / "n", *QUICK).err == ""
+    write_text(files / "one.tsv", "IID\tseq\nq\tANAN\n")
+    done = cli("predict", files / "n", files / "one.tsv", "--sequence-column", "seq", "--quiet")
+    assert float(done.out.splitlines()[1].split("\t")[1]) == pytest.approx(4, abs=0.1)

@@ -228,3 +228,10 @@ def test_repeated_observations_of_a_binary_trait_stay(tmp_path):
     cohort = read(x, path)
     assert cohort.samples.tolist() == ["a", "b", "c", "d"]
     assert any(s.endswith("1 of them in both classes; all samples are kept") for s in cohort.log)
+
+
+def test_repeated_counts_stay(tmp_path):
+    x = fasta(tmp_path, {"a": "MK", "b": "MA", "c": "MK", "d": "CA"})
+    cohort = read(x, table(tmp_path, "IID\ty\na\t1\nb\t0\nc\t4\nd\t1\n"), average=False)
+    assert cohort.phenotype.values.tolist() == [1, 0, 4, 1]
+    assert any(s.endswith("1 of them with different values; all samples are kept") for s in cohort.log)

@@ -222,3 +222,11 @@ def test_variances_that_are_too_large_are_scaled_down(how):
     fit = genoattn.fit(cohort, order=2, device="cpu", seed=1, refit=False, **how)
     assert fit.model.manifest.model["noise"]["variance_scale"] == pytest.approx(1 / 8, rel=0.2)
     assert "variance of a residual: 0.1" in fit.summary()
+
+
+def test_one_enormous_variance_says_nothing_of_the_others():
+    rng = np.random.default_rng(5)
+    variance = rng.exponential(1.0, 3000)
+    squares = rng.chisquare(1, 3000) * (variance + 0.2)
+    variance[7] = 1e9
+    np.testing.assert_allclose(fitted_noise(squares, variance), (1.0, 0.2), rtol=0.2)

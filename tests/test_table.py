@@ -170,6 +170,14 @@ def test_single_precision_network_within_its_rounding(small):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+def test_table_without_all_terms_says_so(fitted, caplog):
+    cohort, result, _ = fitted
+    result.table.predict(cohort)
+    assert not caplog.records
+    result.export("frequency", 1).predict(cohort)
+    assert "its predictions are not the model's" in caplog.text
+
+
 def with_covariates(cohort, labels, levels, age):
     """The cohort with covariates expanded on its own terms, the categorical one first."""
     batch = levels_of(labels, levels)

@@ -158,6 +158,7 @@ def command(
     check_output(output, force, folder=True, inputs=(cohort, pheno, covar, features, reference))
     options.set_threads(threads)
     import genoattn
+    from genoattn.model.likelihood import COUNTS
 
     is_table = sequence_column is not None or mutation_column is not None
     data = options.read_cohort(
@@ -179,6 +180,7 @@ def command(
         se_column=se_column,
         replicate_columns=options.split_names(replicate_columns),
         strict=strict,
+        average=likelihood.value not in COUNTS,
         alphabet=alphabet,
         features=features,
         info=feature_info.split(",") if feature_info else (),

@@ -60,7 +60,7 @@ def command(
         sequence_column=sequence_column,
         mutation_column=mutation_column,
         reference=reference,
-        alphabet=alphabet,
+        alphabet=fitted.alphabet if alphabet is options.AlphabetName.auto else alphabet,
         filters=False,
         covariates_like=like,
     )

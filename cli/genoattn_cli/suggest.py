@@ -83,7 +83,7 @@ def command(
             sequence_column=sequence_column,
             mutation_column=mutation_column,
             reference=reference,
-            alphabet=alphabet,
+            alphabet=fitted.alphabet if alphabet is options.AlphabetName.auto else alphabet,
             filters=False,
         )
     sizes = {name: value for name, value in (("limit", limit), ("width", width)) if value is not None}

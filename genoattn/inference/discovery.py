@@ -68,6 +68,11 @@ class Discovery:
         for signal, flag in zip(reversed(self.found), reversed(self.signals["flag"].tolist()), strict=True):
             for i, j in signal.members.tolist():
                 value[i, j] = signal.q_value, flag == "phantom"
+        for signal, flag in zip(self.found, self.signals["flag"].tolist(), strict=True):
+            value[signal.lead] = (
+                signal.q_value,
+                flag == "phantom",
+            )  # also where it is linked to a stronger one
         rows = [value.get((i, j), (1.0, False)) for i, j in terms.tolist()]
         return Claims(np.array([q for q, _ in rows], dtype=float), np.array([f for _, f in rows], dtype=bool))
 

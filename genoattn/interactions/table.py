@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from genoattn.interactions.columns import METADATA
 from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import VALUE_COLUMNS, Manifest, manifest_from_json, table_columns
 
+_log = logging.getLogger(__name__)
 _TEXT = ("site", "chrom", "ref", "state", "flag")
 
 
@@ -93,6 +95,11 @@ class InteractionTable:
         Shape (n_samples,), phenotype units; log-odds for a binary trait.
         """
         m, v = self.manifest, self.manifest.vocabulary
+        if not m.complete:
+            left = ", ".join(f"{n:,} of order {k}" for k, n in m.left_out.items() if n)
+            _log.warning(
+                "the table is without the weakest terms, %s: its predictions are not the model's", left
+            )
         calls = align_calls(cohort, m.sites)[:, v.site]
         value = calls.astype(np.float64) if v.is_dosage else (calls == v.state).astype(np.float64)
         value = np.where(calls == MISSING, v.mean, value)

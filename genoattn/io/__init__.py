@@ -39,6 +39,7 @@ def read(
     se_column: str | None = None,
     replicate_columns: Sequence[str] = (),
     strict: bool = False,
+    average: bool = True,
     alphabet: Literal["auto", "dna", "protein"] = "auto",
     features: str | PathLike[str] | None = None,
     info: Sequence[str] = (),
@@ -89,6 +90,9 @@ def read(
         mean see :func:`genoattn.io.replicates.replicate_means`.
     strict
         Refuse a sequence that occurs more than once with different values, instead of averaging them.
+    average
+        Whether a sequence that occurs more than once is kept once, at its mean; False keeps all samples, as
+        counts have to be.
     alphabet
         Letters of sequences.
     features
@@ -128,7 +132,7 @@ def read(
     table = _phenotype_table(path, pheno, own_table, columns)
     check_covariates(covar, covariates_like, table is not None)
     cohort = _match(genotypes, table, columns, covar, transform, trait_type, covariates_like)
-    cohort = merge_duplicates(cohort, path, strict)
+    cohort = merge_duplicates(cohort, path, strict, average)
     if features is not None:
         from genoattn.io.features import match_features
 

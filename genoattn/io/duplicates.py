@@ -32,12 +32,12 @@ class _Groups:
         return np.bincount(self.group, minlength=len(self.first))
 
 
-def merge_duplicates(cohort: Cohort, path: Path, strict: bool) -> Cohort:
+def merge_duplicates(cohort: Cohort, path: Path, strict: bool, average: bool = True) -> Cohort:
     """An alignment with each sequence once, at its mean value; the first of its samples stays.
 
     Two samples are the same where all residues are known and agree, and all covariates do. With measurement
     variances the mean is weighted by their inverses, and its variance is one over the sum of those. Samples
-    of a binary trait are observations, which no mean replaces: they stay as they are.
+    of a binary trait are observations, which no mean replaces: they stay as they are, as do counts.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ def merge_duplicates(cohort: Cohort, path: Path, strict: bool) -> Cohort:
         For messages.
     strict
         Whether to refuse a sequence with different values.
+    average
+        False keeps every sample.
 
     Raises
     ------
@@ -74,6 +76,8 @@ def merge_duplicates(cohort: Cohort, path: Path, strict: bool) -> Cohort:
     found = f"{n_repeated} sequences occur more than once ({n_rows} samples, up to {sizes.max()} each), "
     if phenotype.binary:
         return with_log(cohort, f"{found}{n_differ} of them in both classes; all samples are kept")
+    if not average:
+        return with_log(cohort, f"{found}{n_differ} of them with different values; all samples are kept")
     merged = replace(cohort.select_samples(groups.first), phenotype=_averaged(phenotype, groups))
     return with_log(
         merged, f"{found}{n_differ} of them with different values; each is kept once, at its mean"

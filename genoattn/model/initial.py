@@ -175,16 +175,17 @@ def _look_at(vocabulary: Vocabulary, data: TrainingData, config: TrainConfig) ->
 def _is_dense(scene: _Scene) -> bool:
     """Whether the samples can train dense factors.
 
-    A landscape is measured precisely: two samples a free parameter are enough. The effects of genotypes
-    are weak, and dense factors find them only where the samples would do for every pair by itself, twenty
-    for each.
+    A landscape is measured precisely: two samples a free parameter, or two a pair, are enough. The effects of
+    genotypes are weak, and dense factors find them only where the samples would do for every pair by itself,
+    twenty for each.
     """
     vocabulary, config = scene.vocabulary, scene.config
     if config.start != "auto":
         return config.start == "random"
     if vocabulary.encoding != "sequence":
         return scene.n_samples >= 20 * _n_free_pairs(vocabulary)
-    return scene.n_samples >= 2 * config.most_factors * int((vocabulary.n_states - 1).sum())
+    n_parameters = config.most_factors * float((vocabulary.n_states - 1).sum())
+    return scene.n_samples >= 2 * min(n_parameters, _n_free_pairs(vocabulary))
 
 
 def _n_free_pairs(vocabulary: Vocabulary) -> float:

@@ -120,9 +120,9 @@ def fitted_noise(squares: np.ndarray, variance: np.ndarray) -> tuple[float, floa
 
     Returns
     -------
-    The scale, and the extra variance, at least a hundredth of the mean of the scaled ones.
+    The scale, and the extra variance, at least a hundredth of the median of the scaled ones.
     """
-    unit = float(variance.mean())
+    unit = float(np.median(variance))
     s, v = squares / unit, variance / unit
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -159,7 +159,8 @@ def chosen_likelihood(kind: LikelihoodKind, phenotype: np.ndarray, binary: bool)
         if len(wrong):
             raise InputError(
                 f"likelihood {kind} needs counts, whole numbers from 0 up, but {len(wrong)} values are none, "
-                f"the first {phenotype[wrong[0]]:g}; use gaussian or student"
+                f"the first {phenotype[wrong[0]]:g}; use gaussian or student, or read with average=False if "
+                "that is the mean of a repeated sequence"
             )
     if kind == "auto":
         return "bernoulli" if binary else "gaussian"
