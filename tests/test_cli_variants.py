@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -153,3 +154,11 @@ def test_asparagine_is_no_unknown_nucleotide(cli, files):
     write_text(files / "one.tsv", "IID\tseq\nq\tANAN\n")
     done = cli("predict", files / "n", files / "one.tsv", "--sequence-column", "seq", "--quiet")
     assert float(done.out.splitlines()[1].split("\t")[1]) == pytest.approx(4, abs=0.1)
+
+
+def test_genotypes_for_a_model_of_sequences(cli, files):
+    cli("fit", files / "t.tsv", "--sequence-column", "seq", "-o", files / "m", *QUICK)
+    cohort = Path(__file__).parents[1] / "data" / "arabidopsis_ril.vcf.gz"
+    done = cli("predict", files / "m", cohort, "--quiet")
+    assert done.status == 2
+    assert "genotype data, but the model was fitted on aligned sequences" in done.err

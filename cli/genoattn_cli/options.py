@@ -224,6 +224,14 @@ def read_cohort(cohort: Path, *tables: Any, **how: Any) -> CohortData:
     return data
 
 
+def alphabet_like(model: Any, alphabet: AlphabetName, cohort: Path, is_table: bool) -> str:
+    """The alphabet asked for, else that of the model, for files that have one."""
+    from genoattn.io.formats import FASTA_SUFFIXES
+
+    aligned = is_table or cohort.name.lower().endswith(FASTA_SUFFIXES)
+    return model.alphabet if aligned and alphabet is AlphabetName.auto else alphabet.value
+
+
 def plain(choice: Any) -> Any:
     """The word behind a choice."""
     return choice.value if isinstance(choice, StrEnum) else choice

@@ -60,7 +60,7 @@ def command(
         sequence_column=sequence_column,
         mutation_column=mutation_column,
         reference=reference,
-        alphabet=fitted.alphabet if alphabet is options.AlphabetName.auto else alphabet,
+        alphabet=options.alphabet_like(fitted, alphabet, cohort, bool(sequence_column or mutation_column)),
         filters=False,
         covariates_like=like,
     )

@@ -83,7 +83,9 @@ def command(
             sequence_column=sequence_column,
             mutation_column=mutation_column,
             reference=reference,
-            alphabet=fitted.alphabet if alphabet is options.AlphabetName.auto else alphabet,
+            alphabet=options.alphabet_like(
+                fitted, alphabet, measured, bool(sequence_column or mutation_column)
+            ),
             filters=False,
         )
     sizes = {name: value for name, value in (("limit", limit), ("width", width)) if value is not None}

@@ -65,14 +65,13 @@ class Discovery:
     def claims(self, terms: np.ndarray) -> Claims:
         """What the signals say of pairs of columns (n_terms, 2), ascending."""
         value: dict[tuple[int, int], tuple[float, bool]] = {}
-        for signal, flag in zip(reversed(self.found), reversed(self.signals["flag"].tolist()), strict=True):
-            for i, j in signal.members.tolist():
-                value[i, j] = signal.q_value, flag == "phantom"
-        for signal, flag in zip(self.found, self.signals["flag"].tolist(), strict=True):
-            value[signal.lead] = (
-                signal.q_value,
-                flag == "phantom",
-            )  # also where it is linked to a stronger one
+        found = [
+            (signal, (signal.q_value, flag == "phantom"))
+            for signal, flag in zip(self.found, self.signals["flag"].tolist(), strict=True)
+        ]
+        for signal, said in reversed(found):  # a pair linked to several leads is of the strongest
+            value.update({(i, j): said for i, j in signal.members.tolist()})
+        value.update({signal.lead: said for signal, said in found})  # but a lead is of its own
         rows = [value.get((i, j), (1.0, False)) for i, j in terms.tolist()]
         return Claims(np.array([q for q, _ in rows], dtype=float), np.array([f for _, f in rows], dtype=bool))
 

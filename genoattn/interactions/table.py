@@ -98,7 +98,9 @@ class InteractionTable:
         if not m.complete:
             left = ", ".join(f"{n:,} of order {k}" for k, n in m.left_out.items() if n)
             _log.warning(
-                "the table is without the weakest terms, %s: its predictions are not the model's", left
+                "the table leaves out %s terms: its predictions are not the model's; predict with the model, "
+                "or fit with a larger max_terms",
+                left,
             )
         calls = align_calls(cohort, m.sites)[:, v.site]
         value = calls.astype(np.float64) if v.is_dosage else (calls == v.state).astype(np.float64)

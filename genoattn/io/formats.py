@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from genoattn.io.alignment import Alphabet
 
 _VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
-_FASTA = tuple(stem + gz for stem in (".fasta", ".fa", ".fas", ".faa") for gz in ("", ".gz"))
+FASTA_SUFFIXES = tuple(stem + gz for stem in (".fasta", ".fa", ".fas", ".faa") for gz in ("", ".gz"))
 _TABLE = tuple(stem + gz for stem in (".tsv", ".csv") for gz in ("", ".gz"))
-_SUPPORTED = f"{', '.join((*_VCF, *_FASTA))}, PLINK .bed or its prefix"
+_SUPPORTED = f"{', '.join((*_VCF, *FASTA_SUFFIXES))}, PLINK .bed or its prefix"
 _CONVERT = {
     ".vcz": "VCF Zarr is not readable in this version; convert it with: vcztools view FILE.vcz > FILE.vcf",
     ".pgen": "PLINK 2 files are not readable in this version; convert with: plink2 --pfile PREFIX --make-bed",
@@ -46,7 +46,7 @@ def read_genotypes(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
     name = path.name.lower()
     if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
-    if name.endswith(_FASTA):
+    if name.endswith(FASTA_SUFFIXES):
         return _read_alignment(path, options)
     if options.reference is not None or options.alphabet != "auto":
         raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
