@@ -11,7 +11,8 @@ import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
 from genoattn.scan.logistic.pair_tests import binary_design, score_margin
-from genoattn.scan.screening.grouped import alike, grouped_sums
+from genoattn.scan.screening.alike import alike
+from genoattn.scan.screening.grouped import grouped_sums
 from genoattn.scan.screening.grouped_vectors import GroupedVectors
 from genoattn.scan.screening.products import choose_products, has_byte_units, whole_numbers_serve
 from genoattn.scan.screening.tiles import (
@@ -70,16 +71,36 @@ def test_products_are_exact(n_samples):
     np.testing.assert_array_equal(sums[:, :70], vectors @ power_of(others, other_middle, 2).T)
 
 
+def scatter(features, groups):
+    parts = [features[row[row >= 0]] for row in groups]
+    return sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts)
+
+
 def test_alike_samples_are_grouped():
     rng = np.random.default_rng(2)
     for n in (5, 32, 1000, 2003):
         features = rng.normal(size=(n, 2))
-        order = alike(features)
-        np.testing.assert_array_equal(np.sort(order), np.arange(n))
-    within = [features[order[k : k + 32]].var(axis=0).mean() for k in range(0, 2003, 32)]
-    assert np.mean(within) < 0.1
+        groups = alike(features)
+        assert groups.shape == (-(-n // 32), 32)
+        np.testing.assert_array_equal(np.sort(groups[groups >= 0]), np.arange(n))
+    assert scatter(features, groups) < 0.1 * 2 * 2003
     by_one = alike(features[:, :1])
-    np.testing.assert_array_equal(by_one, np.argsort(features[:, 0], kind="stable"))
+    np.testing.assert_array_equal(by_one[by_one >= 0], np.argsort(features[:, 0], kind="stable"))
+
+
+def test_groups_far_apart_are_split():
+    rng = np.random.default_rng(3)
+    tails = rng.standard_t(3, (2003, 1))
+    before, more = alike(tails), alike(tails, 12)
+    assert len(more) == len(before) + 12
+    np.testing.assert_array_equal(np.sort(more[more >= 0]), np.arange(2003))
+    assert scatter(tails, more) < 0.05 * scatter(tails, before)
+    enough = alike(tails, 12, settled=np.sqrt(0.5 * scatter(tails, before)))
+    assert len(before) < len(enough) < len(more)
+    assert len(alike(np.zeros((100, 1)), 12)) == 4  # nothing to gain
+    # A sample far out is a group of its own.
+    one_out = alike(np.r_[np.zeros(63), 9.0][:, None], 1)
+    assert sorted((one_out >= 0).sum(axis=1)) == [1, 31, 32]
 
 
 @needs_counts
@@ -96,14 +117,15 @@ def test_sums_are_counted_in_groups(n_samples, n_effects, binary):
         else make_design(codes, y, covariates)
     )
     centre = rng.integers(0, 3, 70).astype(np.int8)
-    vectors = GroupedVectors(design, 7.0, 1.0)
+    vectors = GroupedVectors(design, 7.0, 1.0, 4.0)
     plan = vectors.plan()
     chosen = np.arange(70)
     sides = [(chosen[:45], 0), (chosen, 32)]
     (_, rows), (of_columns, columns) = (vectors.columns(codes[k], centre[k], side) for k, side in sides)
     steps = plan.step[plan.first : plan.first + 5 + len(plan.groups.totals) - 1]
     group = np.empty(n_samples, int)
-    group[vectors.order] = np.arange(n_samples) // 32
+    word, place = np.nonzero(vectors.groups >= 0)
+    group[vectors.groups[word, place]] = word
     numbers = plan.groups.vectors.view(np.int16)[:, group].astype(int)
     weight = plan.groups.weight[group] if len(plan.groups.weight) else np.ones(n_samples, int)
     assert (steps[0] * weight <= design.weight * (1 + 1e-6)).all()

@@ -1,7 +1,7 @@
 """Genotypes counted in groups of samples that a scan weighs alike, inside compiled functions.
 
-Samples are put in an order in which runs of 32, the words of the planes of bits (bits.py), have nearly the
-same weight, trait or fixed effects. The samples set in both planes of a pair are then counted word by word,
+Samples are put in groups (alike.py), the words of the planes of bits (bits.py), that have nearly the same
+weight, trait or fixed effects. The samples set in both planes of a pair are then counted word by word,
 and the counts of a word times one number hold what its samples add to a sum: sums with weights cost no more
 than plain ones, and those of a vector one instruction for two words.
 """
@@ -16,6 +16,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from genoattn.scan.screening.alike import GROUP
 from genoattn.scan.screening.bits import set_bits
 from genoattn.scan.screening.lanes import (
     LANES,
@@ -31,7 +32,6 @@ from genoattn.scan.screening.lanes import (
     store_apart,
 )
 
-GROUP = 32  # samples of a word
 _TOGETHER = 4  # vectors whose sums are held in registers at a time
 
 
@@ -79,58 +79,30 @@ class Groups(NamedTuple):
     totals: np.ndarray
 
 
-def alike(features: np.ndarray) -> np.ndarray:
-    """An order of samples in which runs of 32 are alike: the leaves of a k-d tree.
-
-    Parameters
-    ----------
-    features
-        Shape (n_samples, n_features), scaled so that equal differences matter equally.
-
-    Returns
-    -------
-    Shape (n_samples,), indices. All groups but the last have 32 samples.
-    """
-    leaves: list[np.ndarray] = []
-    cells = [np.arange(len(features))]
-    while cells:
-        cell = cells.pop()
-        n_groups = -(-len(cell) // GROUP)
-        if n_groups <= 1:
-            leaves.append(cell)
-            continue
-        widest = int(np.argmax(features[cell].var(axis=0)))
-        cell = cell[np.argsort(features[cell, widest], kind="stable")]
-        middle = n_groups // 2 * GROUP
-        cells += [cell[middle:], cell[:middle]]  # the first half is taken next, so that the rest come last
-    return np.concatenate(leaves) if leaves else np.arange(0)
-
-
 @njit(nogil=True, cache=True)
-def pack_words(codes, order):  # type: ignore[no-untyped-def]
-    """Words of columns of codes 0, 1, 2 whose samples are taken in an order.
+def pack_words(codes, groups):  # type: ignore[no-untyped-def]
+    """Words of columns of codes 0, 1, 2, the samples of a group in one.
 
     Parameters
     ----------
     codes
         Shape (n_columns, n_samples), int8.
-    order
-        Shape (n_samples,), int64.
+    groups
+        Shape (n_groups, 32), int64, samples, -1 where there are fewer.
 
     Returns
     -------
     Shape (n_columns, n_words, 2 planes) int32, codes of 1 or more and codes of 2; ``n_words`` is even.
     """
-    n = len(order)
-    n_words = 2 * (-(-n // (2 * GROUP)))
+    n_words = 2 * (-(-len(groups) // 2))
     out = np.zeros((len(codes), n_words, 2), dtype=np.int32)
     for i in range(len(codes)):
         row = codes[i]
-        for w in range(-(-n // GROUP)):
+        for w in range(len(groups)):
             one = two = np.uint32(0)
-            begin = w * GROUP
-            for k in range(min(GROUP, n - begin)):
-                code = np.uint32(row[order[begin + k]])
+            for k in range(GROUP):
+                sample = groups[w, k]
+                code = np.uint32(row[sample]) if sample >= 0 else np.uint32(0)
                 one |= ((code | (code >> np.uint32(1))) & np.uint32(1)) << np.uint32(k)
                 two |= (code >> np.uint32(1)) << np.uint32(k)
             out[i, w, 0], out[i, w, 1] = np.int32(one), np.int32(two)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from genoattn.scan.design import Design
+from genoattn.scan.regression.tails import normal_p_value
+from genoattn.scan.screening.alike import GROUP, alike
 from genoattn.scan.screening.grouped import (
-    GROUP,
     Grouped,
     Groups,
-    alike,
     as_columns,
     digit_sums,
     pack_words,
     word_sums,
 )
+from genoattn.scan.screening.pair_sums import Near, make_digits
 from genoattn.scan.screening.whole import Plan
 from genoattn.scan.screening.whole_pairs import place_of
 from genoattn.scan.screening.whole_vectors import ColumnSums, Rounded, rounded
 
 _LARGEST = 2**15 - 1
-_LEAST = 100  # of the levels of a number, for so many samples that sums would leave 32 bits
+_LEAST = 128  # of the levels of a number, for so many samples that sums would leave 32 bits
 _BYTE = 63  # largest digit of what groups leave of the trait, times codes up to 2
-_PRECISE = 0.6  # error of a score that bytes of what groups leave of the trait must make smaller
-_ALIKE = 0.55  # share of a product's length in the fixed effects, at most, that groups may leave unknown
+_NEAR_BYTE = 127  # largest digit that pairs are worked out with once more
 _FEW = 1e-9  # of a step
+_SETTLED = 1.0  # error of a score that groups need not make smaller
+_APART = 3.0  # how much farther apart than by their fixed effects cases and controls are
+_PRECISE = 2e-3  # share of a weight, at most, that its digits should leave
+# What working out a pair once more costs, and each vector with it, in products of bytes for every pair.
+_ONCE_MORE, _WITH_VECTOR = 19.0, 1.2
 
 
 class _Numbers(NamedTuple):
@@ -40,8 +46,10 @@ class _Numbers(NamedTuple):
 class GroupedVectors:
     """The vectors of a design whose genotypes are counted, as :class:`Vectors` has them.
 
-    Samples are ordered so that groups are alike: by the trait where there are no fixed effects but the
-    intercept, else by those and by the weights. What groups leave of the trait is bytes where it is large.
+    Samples are in groups that are alike: in the trait where there are no fixed effects but the intercept, else
+    in those, in the weights, and in the trait where that is binary. What groups leave of the trait, and the
+    last of the fixed effects, are bytes where that costs less than the pairs that else would be worked out
+    once more.
 
     Parameters
     ----------
@@ -51,53 +59,127 @@ class GroupedVectors:
         Score of a correlation of 1.
     root
         Length of the vector of ones.
+    critical
+        The score, for a product of unit length, that must not be missed.
     """
 
     gaps = False
 
-    def __init__(self, design: Design, unit: float, root: float) -> None:
-        d, n = design, design.n_samples
+    def __init__(self, design: Design, unit: float, root: float, critical: float) -> None:
+        d = design
         self.design, self.root = d, root
         self._by_length = np.sqrt(d.weight)
-        self._largest = largest_number(n)
+        self._largest = largest_number(d.n_samples)
         self._plain = bool(np.ptp(d.weight) <= _FEW * d.weight.max())
         trait, effects = d.weight * d.trait * (unit / d.trait_norm), d.weight * d.basis[1:]
-        # As many of the fixed effects are bytes as must be, for groups to be alike in the others.
-        for n_grouped in range(len(effects), -1, -1):
-            self._set_groups(trait, effects[:n_grouped])
-            rest = np.array([e.rest for e in self._effects]).reshape(-1, n) / self._by_length
-            if len(rest) == 0 or np.linalg.norm(rest, 2) <= _ALIKE:
-                break
-        self._weight, self._trait = self._least(d.weight), self._mean(trait)
-        self._bytes, self._by_bytes = self._trait_bytes(), _one_byte(effects[n_grouped:])
-        rest = np.concatenate([rest, self._by_bytes.rest / self._by_length])
-        left = self._bytes.rest if len(self._bytes.steps) else self._trait.rest
-        self._trait_error = float(np.linalg.norm(left / self._by_length))
-        self._fixed_error = float(np.linalg.norm(rest, 2)) if len(rest) else 0.0
-        self._exact = np.ascontiguousarray(np.concatenate([trait[None], effects]))
+        self.near = self._near(trait, effects)
+        self._divide(trait, effects, critical)
+        self._weight = self._least(d.weight)
         self.digits = np.concatenate([self._bytes.digits, self._by_bytes.digits])
         self.powers = np.ones(len(self.digits), dtype=np.int64)
         self.column_powers = self.powers[:1]
         # What the weights lose, at most, for each group; and what all numbers add up to.
-        self._lost = np.maximum.reduceat(self._weight.rest[self.order], np.arange(0, n, GROUP))
+        self._lost = self._of_groups(self._weight.rest, np.max, 0.0)
         numbers = [self._weight.whole, self._trait.whole, *(v.whole for v in self._effects), self._lost]
         self._totals = np.array(numbers) @ np.bincount(self._group)
         self.lost_total = float(self._totals[-1])
 
+    def _near(self, trait: np.ndarray, effects: np.ndarray) -> Near:
+        """The vectors in as many bytes as make them precise."""
+        weight = self.design.weight
+        none = np.zeros((0, len(weight)), dtype=np.int8)
+        of_weight, lost = Rounded(none, np.zeros(0), weight), 0.0
+        if not self._plain:
+            for n_digits in (1, 2, 3):
+                of_weight = rounded(weight, _NEAR_BYTE, n_digits)
+                lost = float((np.abs(of_weight.rest) / weight).max())
+                if lost <= _PRECISE:
+                    break
+        of_trait, of_effects = rounded(trait, _NEAR_BYTE, 2), _one_byte(effects, _NEAR_BYTE)
+        digits = np.concatenate([of_trait.digits, of_effects.digits, of_weight.digits])
+        trait_error = float(np.linalg.norm(of_trait.rest / self._by_length))
+        fixed_error = self._length(of_effects.rest)
+        steps = of_trait.steps, of_effects.steps, of_weight.steps
+        return Near(make_digits(digits), *steps, lost, trait_error, fixed_error)
+
+    def _length(self, rest: np.ndarray) -> float:
+        """The largest length of what a product of unit length has in any combination of vectors."""
+        return float(np.linalg.norm(rest / self._by_length, 2)) if len(rest) else 0.0
+
+    def _divide(self, trait: np.ndarray, effects: np.ndarray, critical: float) -> None:
+        """Choose the groups, and what is bytes, by what the screen costs."""
+        least, chosen = np.inf, (0, 0)
+        for n_bytes in range(len(effects) + 1):
+            n_digits, cost = self._try(trait, effects, n_bytes, critical)
+            if cost >= least:
+                break
+            least, chosen = cost, (n_bytes, n_digits)
+        self._set(trait, effects, *chosen)
+
+    def _try(
+        self, trait: np.ndarray, effects: np.ndarray, n_bytes: int, critical: float
+    ) -> tuple[int, float]:
+        """The best number of digits of the trait, beside so many fixed effects in bytes; and what that costs
+        in products of bytes for every pair.
+        """
+        once_more = _ONCE_MORE + _WITH_VECTOR * len(self.near.digits.totals)
+        best = (0, np.inf)
+        for n_digits in range(3):
+            self._set(trait, effects, n_bytes, n_digits)
+            left = np.sqrt(max(1 - (self._fixed_error + 0.05) ** 2 - 0.02, 0.0))
+            least = critical * left - 1.06 * self._trait_error - 0.1 * (len(effects) > 0)
+            share = float(normal_p_value(np.array(max(least, 0.0))))
+            cost = n_bytes + n_digits + share * once_more
+            if cost < best[1]:
+                best = (n_digits, cost)
+        return best
+
+    def _set(self, trait: np.ndarray, effects: np.ndarray, n_bytes: int, n_digits: int) -> None:
+        """Group the samples by all but the last fixed effects, which are bytes, as what is left of the trait
+        is in so many digits.
+        """
+        n_grouped = len(effects) - n_bytes
+        if getattr(self, "_n_grouped", None) != n_grouped:
+            self._n_grouped = n_grouped
+            self._set_groups(trait, effects[:n_grouped])
+            self._by_bytes = _one_byte(effects[n_grouped:], _BYTE)
+            rest = np.array([e.rest for e in self._effects]).reshape(-1, len(trait))
+            self._fixed_error = self._length(np.concatenate([rest, self._by_bytes.rest]))
+        self._bytes = rounded(self._trait.rest, _BYTE, n_digits)
+        self._trait_error = float(np.linalg.norm(self._bytes.rest / self._by_length))
+
     def _set_groups(self, trait: np.ndarray, effects: np.ndarray) -> None:
-        """Order the samples, and take the means of the effects in their groups."""
-        self.order = alike(_features(trait, effects, self.design.weight))
-        self._group = np.empty(len(self.order), dtype=np.int64)
-        self._group[self.order] = np.arange(len(self.order)) // GROUP
+        """Group the samples, and take the means of the trait and the effects in their groups."""
+        extra = 8 + len(trait) // (8 * GROUP)
+        settled = 0.0 if len(effects) else _SETTLED
+        self.groups = alike(self._features(trait, effects), extra, settled)
+        word, place = np.nonzero(self.groups >= 0)
+        self._group = np.empty(len(trait), dtype=np.int64)
+        self._group[self.groups[word, place]] = word
+        self._trait = self._mean(trait)
         self._effects = [self._mean(q) for q in effects]
+
+    def _features(self, trait: np.ndarray, effects: np.ndarray) -> np.ndarray:
+        """By what samples are to be alike: shape (n_samples, n_features)."""
+        of_trait = (trait / self._by_length)[:, None]
+        if not len(effects):
+            return of_trait
+        features = np.sqrt(len(trait)) * (effects / self._by_length).T
+        if not self.design.binary:
+            return features
+        return np.column_stack([_APART * of_trait, features, np.log(self.design.weight)])
+
+    def _of_groups(self, vector: np.ndarray, choose: Callable, empty: float) -> np.ndarray:
+        """The least or the largest number in each group."""
+        out: np.ndarray = choose(np.append(vector, empty)[self.groups], axis=1)
+        return out
 
     def _least(self, weight: np.ndarray) -> _Numbers:
         """Weights to numbers that nowhere exceed them."""
         if self._plain:
             step = float(weight.min())
-            return _Numbers(np.ones(int(self._group.max()) + 1), step, np.zeros(len(weight)))
-        starts = np.arange(0, len(weight), GROUP)
-        least = np.minimum.reduceat(weight[self.order], starts)
+            return _Numbers(np.ones(len(self.groups)), step, np.zeros(len(weight)))
+        least = self._of_groups(weight, np.min, np.inf)
         step = float(least.max()) / self._largest
         whole = np.floor(least / step + _FEW)
         return _Numbers(whole, step, np.maximum(weight - step * whole[self._group], 0.0))
@@ -108,14 +190,6 @@ class GroupedVectors:
         step = max(float(np.abs(mean).max()), 1e-300) / self._largest
         whole = np.round(mean / step)
         return _Numbers(whole, step, vector - step * whole[self._group])
-
-    def _trait_bytes(self) -> Rounded:
-        """What groups leave of the trait, in as few bytes as make its error small."""
-        out = rounded(self._trait.rest, _BYTE, 0)
-        for n_digits in (1, 2):
-            if np.linalg.norm(out.rest / self._by_length) > _PRECISE:
-                out = rounded(self._trait.rest, _BYTE, n_digits)
-        return out
 
     def columns(self, codes: np.ndarray, centre: np.ndarray, side: int) -> tuple[ColumnSums, Grouped]:
         """Sums of columns less a whole number by the vectors, and the columns as they are counted.
@@ -129,7 +203,7 @@ class GroupedVectors:
         side
             0 for the rows of a tile, else what its columns are filled up to a multiple of.
         """
-        words = pack_words(codes, self.order)
+        words = pack_words(codes, self.groups)
         vectors = [self._trait, *self._effects]
         whole = np.array([self._weight.whole, *(v.whole for v in vectors), self._lost])
         whole = np.pad(whole, ((0, 0), (0, words.shape[1] - whole.shape[1])))
@@ -187,12 +261,11 @@ class GroupedVectors:
             False,
             n,
             self._groups(),
-            np.ascontiguousarray(self.design.weight, dtype=np.float64),
-            self._exact,
+            self.near,
         )
 
     def _groups(self) -> Groups:
-        n_words = 2 * -(-len(self._group) // (2 * GROUP))
+        n_words = 2 * -(-len(self.groups) // 2)
 
         def words(whole: np.ndarray) -> np.ndarray:
             return np.pad(whole, (0, n_words - len(whole))).astype(np.int32)
@@ -212,8 +285,8 @@ class _Bytes(NamedTuple):
     rest: np.ndarray
 
 
-def _one_byte(vectors: np.ndarray) -> _Bytes:
-    steps = np.abs(vectors).max(axis=1, initial=1e-300) / _BYTE
+def _one_byte(vectors: np.ndarray, largest: int) -> _Bytes:
+    steps = np.abs(vectors).max(axis=1, initial=1e-300) / largest
     digits = np.round(vectors / steps[:, None])
     return _Bytes(digits.astype(np.int8), steps, vectors - steps[:, None] * digits)
 
@@ -227,11 +300,3 @@ def takes_groups(design: Design) -> bool:
     """Whether the genotypes of a design can be counted in groups."""
     whole = int(design.codes.max(initial=0)) <= 2 and not bool((design.columns.missing > 0).any())
     return whole and largest_number(design.n_samples) >= _LEAST
-
-
-def _features(trait: np.ndarray, effects: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """By what samples are to be alike: shape (n_samples, n_features)."""
-    by_length = np.sqrt(weight)
-    if not len(effects):
-        return (trait / by_length)[:, None]
-    return np.column_stack([np.sqrt(len(weight)) * (effects / by_length).T, np.log(weight)])

@@ -38,8 +38,8 @@ def filled(builder, word):  # type: ignore[no-untyped-def]
     return builder.shuffle_vector(one, NOTHING, NOTHING)
 
 
-def instruction(builder, name, arguments):  # type: ignore[no-untyped-def]
-    """A vector that an instruction of the processor, by LLVM's name of it, makes of others."""
+def instruction(builder, name, arguments, result=WORDS):  # type: ignore[no-untyped-def]
+    """What an instruction of the processor, by LLVM's name of it, makes of others: a vector unless given."""
     module, kinds = builder.module, [x.type for x in arguments]
-    function = module.globals.get(name) or ir.Function(module, ir.FunctionType(WORDS, kinds), name)
+    function = module.globals.get(name) or ir.Function(module, ir.FunctionType(result, kinds), name)
     return builder.call(function, arguments)

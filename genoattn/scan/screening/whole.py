@@ -18,6 +18,7 @@ from numba import njit
 
 from genoattn.scan.screening.bound import COLUMNS, KEEP, ON_BOTH, SHARE, full_bound, load_columns
 from genoattn.scan.screening.grouped import Groups, grouped_sums
+from genoattn.scan.screening.pair_sums import LINE, Near
 from genoattn.scan.screening.tiles import SIDE, WIDTH, begin_tiles, end_tiles, lined, multiply, room_for_rows
 from genoattn.scan.screening.whole_pairs import (
     END,
@@ -55,7 +56,8 @@ from genoattn.scan.screening.whole_pairs import (
     assemble,
     lose,
     quick,
-    refine,
+    sharpen,
+    weigh,
 )
 
 _F, _U = np.float32, np.uint64
@@ -121,9 +123,9 @@ class Plan(NamedTuple):
         fixed effects; their number where none are.
     groups
         :class:`~genoattn.scan.screening.grouped.Groups` of the counted ones.
-    weight, vectors
-        Shapes (n_samples,) and (1 + n_effects, n_samples): the weights, and the trait and fixed effects times
-        them, from which a pair of counted sums that still may pass is worked out exactly.
+    near
+        :class:`~genoattn.scan.screening.pair_sums.Near`, from which a pair of counted sums that still may
+        pass is worked out once more.
     """
 
     products: np.ndarray
@@ -137,8 +139,7 @@ class Plan(NamedTuple):
     impute: bool
     first: int
     groups: Groups
-    weight: np.ndarray
-    vectors: np.ndarray
+    near: Near
 
 
 # Places and columns are counted without a sign, and arrays handed on whole: where an index might be negative,
@@ -234,24 +235,7 @@ def _load(scratch, b, right, plan, begin, end, effects, on_fixed):  # type: igno
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _refine(scratch, a, b, i, j, c, plan):  # type: ignore[no-untyped-def]
-    """The numbers of row i and column j, place c of the block, exactly."""
-    f, g = a.fields, b.fields
-    centres = (
-        np.float64(a.grouped.centre[i]) + np.float64(f[MEAN, i]),
-        np.float64(b.grouped.centre[j]) + np.float64(g[MEAN, j]),
-    )
-    of_a = np.float64(f[SCALE, i]), np.float64(f[STRETCH, i]), np.float64(f[REACH, i])
-    of_b = np.float64(g[SCALE, j]), np.float64(g[STRETCH, j]), np.float64(g[REACH, j])
-    on_both = 0.0
-    for k in range(len(a.on_fixed)):
-        on_both += a.on_fixed[k, i] * b.on_fixed[k, j]
-    root = np.float64(plan.root)
-    refine(scratch, c, a.codes[i], b.codes[j], centres, plan.weight, plan.vectors, of_a, of_b, root, on_both)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, sums, scratch, keep):  # type: ignore[no-untyped-def]
+def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, sums, scratch, room, keep):  # type: ignore[no-untyped-def]
     """The pairs of 32 rows from ``top`` with the columns from ``first`` to ``last``, whose sums are made."""
     n_effects = len(a.effects)
     n_common = len(plan.place) - n_effects * (4 if plan.gaps else 1)
@@ -263,6 +247,9 @@ def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, s
     square, relative = _F(limits.square), _F(limits.relative)
     per_unit = _ZERO if limits.binary else _F(1.0 / limits.unit**2)
     effects, on_fixed = np.zeros((2, n_effects, COLUMNS), dtype=np.float32)
+    main, near, weighted = left.main, plan.near, len(plan.near.weight) > 0
+    centre_a, centre_b = a.grouped.centre, b.grouped.centre
+    code_a, code_b, n = a.codes.ctypes.data, b.codes.ctypes.data, a.codes.shape[1]
     for begin in range(first, last, COLUMNS):
         end = min(begin + COLUMNS, last)
         _load(scratch, b, right, plan, begin, end, effects, on_fixed)
@@ -287,9 +274,15 @@ def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, s
             if loses or any_kept(scratch):
                 for j in range(wanted, end):
                     if loses or scratch[KEEP + j - begin] > 0:
+                        c = j - begin
                         if counted:
-                            _refine(scratch, a, b, i, j, j - begin, plan)
-                        keep[i, j] = full_bound(scratch, left, i, j - begin, limits)
+                            pair = code_a + _U(i * n), code_b + _U(j * n), n, centre_a[i], centre_b[j]
+                            sharpen(
+                                scratch, c, fields, i, main[i], pair, near, on_row, on_fixed, plan.root, room
+                            )
+                            if weighted and full_bound(scratch, left, i, c, limits):
+                                weigh(scratch, c, fields, i, pair, near, on_row, on_fixed, plan.root, room)
+                        keep[i, j] = full_bound(scratch, left, i, c, limits)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -319,6 +312,8 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
     sums = lined(4 * n_sums * SIDE * WIDTH).view(np.int32).reshape(n_sums, SIDE, WIDTH)
     room = room_for_rows(a.operands)
     totals = lined(64 * plan.groups.vectors.shape[1]).view(np.int32).reshape(-1, 16)
+    digits = plan.near.digits.digits
+    near = lined(LINE * (len(digits) + 1)), np.empty(digits.shape[1], dtype=np.int32)
     begin_tiles(configuration.ctypes.data)
     for start in range(0, n_columns, WIDTH):
         stop = min(start + WIDTH, n_columns)
@@ -332,6 +327,6 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
                     rest = sums[plan.first :]
                     grouped_sums(a.grouped, b.grouped, plan.groups, top, first, whole, totals, rest)
                 _screen_block(
-                    a, b, left, right, plan, limits, triangle, top, first, stop, sums, scratch, keep
+                    a, b, left, right, plan, limits, triangle, top, first, stop, sums, scratch, near, keep
                 )
     end_tiles()

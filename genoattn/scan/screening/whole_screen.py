@@ -74,7 +74,8 @@ class WholeScreen:
         self._configuration = configuration()
         self.vectors: Vectors | GroupedVectors
         if counts_pay() and takes_groups(design):
-            self.vectors = GroupedVectors(design, self.unit, self.root)
+            reached = float(threshold) * max(1 - 2 * float(np.median(self.margin)), 0.0)
+            self.vectors = GroupedVectors(design, self.unit, self.root, reached)
             self._plans = {False: self.vectors.plan()}
         else:
             self.vectors = Vectors(design, self.unit, self.root)

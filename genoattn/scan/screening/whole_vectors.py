@@ -8,6 +8,7 @@ import numpy as np
 
 from genoattn.scan.design import Design
 from genoattn.scan.screening.grouped import no_groups
+from genoattn.scan.screening.pair_sums import no_digits
 from genoattn.scan.screening.tiles import Rows, column_sums, configuration
 from genoattn.scan.screening.whole import Plan
 from genoattn.scan.screening.whole_pairs import place_of
@@ -186,6 +187,5 @@ class Vectors:
             impute,
             len(out),
             no_groups(),
-            np.zeros(0),
-            np.zeros((0, 0)),
+            no_digits(),
         )
