@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 import genoattn
 from genoattn.scan.api import make_scan_design
 from genoattn.scan.design import make_design
-from genoattn.scan.logistic.pair_tests import logistic_pairs
+from genoattn.scan.logistic.stages import logistic_pairs
 from genoattn.scan.regression.dense import make_traits, multi_trait_tile
 from genoattn.scan.regression.exact import regress_pairs
 from genoattn.scan.scope import make_scope

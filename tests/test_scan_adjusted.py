@@ -7,7 +7,8 @@ import pytest
 
 from genoattn.scan.logistic.adjusted import adjusted_root, make_adjuster
 from genoattn.scan.logistic.coarse import coarse_root, make_grid
-from genoattn.scan.logistic.pair_tests import binary_design, coarse_subjects, logistic_pairs, subjects_of
+from genoattn.scan.logistic.null import binary_design
+from genoattn.scan.logistic.stages import coarse_subjects, logistic_pairs, subjects_of
 from genoattn.scan.regression.tails import normal_critical
 
 

@@ -15,13 +15,8 @@ from scipy.special import ndtri
 import genoattn
 from genoattn.scan.logistic.coarse import coarse_root, make_grid
 from genoattn.scan.logistic.likelihood import test_pairs as run_kernel
-from genoattn.scan.logistic.pair_tests import (
-    binary_design,
-    coarse_subjects,
-    logistic_pairs,
-    score_margin,
-    subjects_of,
-)
+from genoattn.scan.logistic.null import binary_design, score_margin
+from genoattn.scan.logistic.stages import coarse_subjects, logistic_pairs, subjects_of
 from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
 from genoattn.simulate import simulate_cohort
 

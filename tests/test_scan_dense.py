@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles_scan import scan_cohort_data, term_regression
 
 from genoattn.scan.design import make_design
-from genoattn.scan.logistic.pair_tests import binary_design
+from genoattn.scan.logistic.null import binary_design
 from genoattn.scan.regression import dense
 from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_tile
 from genoattn.scan.regression.exact import regress_pairs

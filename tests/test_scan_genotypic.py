@@ -16,7 +16,7 @@ from statsmodels.stats.anova import anova_lm
 import genoattn
 from genoattn.errors import InputError
 from genoattn.scan.design import make_design
-from genoattn.scan.logistic.pair_tests import binary_design
+from genoattn.scan.logistic.null import binary_design
 from genoattn.scan.logistic.saturated import _maximum
 from genoattn.scan.regression import genotypic
 from genoattn.scan.regression.exact import regress_pairs

@@ -9,7 +9,7 @@ from oracles_scan import scan_cohort_data
 
 import genoattn
 from genoattn.scan.design import make_design
-from genoattn.scan.logistic.pair_tests import binary_design
+from genoattn.scan.logistic.null import binary_design
 from genoattn.scan.permute import null_traits, permuted_maxima
 from genoattn.scan.regression import dense
 from genoattn.scan.regression.exact import regress_pairs

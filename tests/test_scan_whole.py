@@ -10,7 +10,7 @@ from scipy.special import ndtri
 import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
-from genoattn.scan.logistic.pair_tests import binary_design, score_margin
+from genoattn.scan.logistic.null import binary_design, score_margin
 from genoattn.scan.screening.alike import alike
 from genoattn.scan.screening.grouped import grouped_sums
 from genoattn.scan.screening.grouped_vectors import GroupedVectors

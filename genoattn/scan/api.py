@@ -15,7 +15,8 @@ from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.logistic.pair_tests import binary_design, logistic_pairs
+from genoattn.scan.logistic.null import binary_design
+from genoattn.scan.logistic.stages import LogisticTests
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.regression.exact import regress_pairs
 from genoattn.scan.regression.tails import normal_p_value, t_p_value
@@ -154,8 +155,12 @@ def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engin
     scope = prepared.scope.restrict(design.columns.varies)
     products = choose_products(config.precision, design)
     settings = _settings(design, scope, config, products)
-    tester = partial(logistic_pairs, threshold=config.threshold) if design.binary else regress_pairs
-    return Engine(design, cohort.phenotype.values, scope, products, settings, tester)
+    trait = cohort.phenotype.values
+    if design.binary:
+        return Engine(
+            design, trait, scope, products, settings, LogisticTests(design, trait, config.threshold)
+        )
+    return Engine(design, trait, scope, products, settings, partial(regress_pairs, design, trait))
 
 
 def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bool) -> dict[str, float]:

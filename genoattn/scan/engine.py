@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from genoattn.scan.design import Design
-from genoattn.scan.logistic.pair_tests import score_margin
+from genoattn.scan.logistic.null import score_margin
 from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_tile
-from genoattn.scan.regression.exact import PairTests, regress_pairs
+from genoattn.scan.regression.exact import PairTests
 from genoattn.scan.regression.genotypic import check_genotypic, genotypic_tile
 from genoattn.scan.regression.tails import normal_critical, t_critical
 from genoattn.scan.scope import Scope
@@ -22,7 +22,7 @@ from genoattn.scan.screening.products import Int8, Products, one_thread_each
 from genoattn.scan.screening.screen import Screen
 from genoattn.scan.screening.whole_screen import WholeScreen
 
-Tester = Callable[[Design, np.ndarray, np.ndarray], PairTests]
+Tester = Callable[[np.ndarray], PairTests]
 _DENSE = 0.01  # share of candidates above which a whole tile costs less than its candidates one by one
 _SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
 
@@ -89,7 +89,7 @@ class Engine:
     settings
         How to run.
     tester
-        The exact test of candidates.
+        The exact test of pairs, given their indices of columns.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Engine:
         scope: Scope,
         products: Products | Int8,
         settings: Settings,
-        tester: Tester = regress_pairs,
+        tester: Tester,
     ) -> None:
         self.design, self.trait, self.scope = design, trait, scope
         self.products, self.settings, self.tester = products, settings, tester
@@ -162,7 +162,7 @@ class Engine:
             possible[a, b] = True
             return self._whole(rows, cols, possible, n_pairs, n_linked)
         pairs = np.stack([rows[a], cols[b]], axis=1)
-        return self._result(pairs, self.tester(self.design, self.trait, pairs), n_pairs, n_linked)
+        return self._result(pairs, self.tester(pairs), n_pairs, n_linked)
 
     def _whole(
         self, rows: np.ndarray, cols: np.ndarray, keep: np.ndarray, n_pairs: int, n_linked: int
@@ -173,7 +173,7 @@ class Engine:
             gaps = keep
         a, b = np.nonzero(gaps)
         pairs = np.stack([rows[a], cols[b]], axis=1)
-        tests, n_untestable = self.tester(self.design, self.trait, pairs), 0
+        tests, n_untestable = self.tester(pairs), 0
         if not self.design.binary:
             traits = make_traits(self.design, self.trait[None])
             (found,), n_untestable = multi_trait_tile(

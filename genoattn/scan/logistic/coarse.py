@@ -18,10 +18,10 @@ from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
 
 GROUPS = 16
 _N = 5  # predictors
-_ROUNDS = 12
-_SETTLED = 1e-2  # what is left to gain, of twice the log-likelihood
+ROUNDS = 12
+SETTLED = 1e-2  # what is left to gain, of twice the log-likelihood
 _LEAST = 1e-5  # pivot of the information in correlation form
-_LARGEST = 20.0  # log-odds
+LARGEST = 20.0  # log-odds
 _LOOSE = {"reassoc", "contract", "nsz", "arcp"}
 
 
@@ -176,8 +176,11 @@ def _evaluate(grid: Grid, n_cells: int) -> float:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _newton(grid: Grid, n_free: int) -> float:
-    """Newton's step in the first predictors; its gain, or NaN where they are nearly dependent."""
+def newton_step(grid, n_free):  # type: ignore[no-untyped-def]
+    """Newton's step in the first predictors; its gain, or NaN where they are nearly dependent.
+
+    Of a grid, or of whatever work space has ``information``, ``factor``, ``gradient`` and ``step``.
+    """
     information, factor, step, gradient = grid.information, grid.factor, grid.step, grid.gradient
     gain = 0.0
     for j in range(n_free):
@@ -209,15 +212,15 @@ def _maximum(grid: Grid, n_cells: int, n_free: int, value: float) -> tuple[float
 
     NaN where there is no maximum in the first predictors.
     """
-    for _ in range(_ROUNDS):
-        gain = _newton(grid, n_free)
+    for _ in range(ROUNDS):
+        gain = newton_step(grid, n_free)
         if not gain >= 0.0:
             break
-        if gain < _SETTLED:
+        if gain < SETTLED:
             return value, gain
         for j in range(n_free):
             grid.beta[j] += grid.step[j]
-            if not abs(grid.beta[j]) < _LARGEST:
+            if not abs(grid.beta[j]) < LARGEST:
                 return np.nan, np.nan
         before, value = value, _evaluate(grid, n_cells)
         if not value >= before:

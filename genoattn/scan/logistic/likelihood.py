@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.logistic.adjusted import Adjuster, adjusted_root, make_adjuster
+from genoattn.scan.logistic.cells import CellPlanes, make_table, root_of_cells
 from genoattn.scan.logistic.coarse import Grid, coarse_root, make_grid
 from genoattn.scan.logistic.information import Rows, Work, accumulate, evaluate, total_of
 from genoattn.scan.logistic.newton import climb, factorise, invert
@@ -235,48 +236,67 @@ def _amended(test: Test, subjects: Subjects, i: int, j: int, grid: Grid, adjuste
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _staged(subjects, coarse, critical, doubts, i, j, near, work):  # type: ignore[no-untyped-def]
+    """The test of a pair where groups of samples, or a climb that stops early, tell that it is below a
+    critical root; and whether they do. ``near`` is where the exact one may begin.
+    """
+    grid, adjuster, rough, largest_rough, memory, largest = work
+    test = _coarse_test(coarse, i, j, grid)
+    unknown = math.isnan(test.ratio)
+    if unknown:
+        test = _test(coarse, i, j, near, _ROUGH, largest_rough, rough)
+    else:
+        near[:] = grid.beta_null[1:-1]
+    told = _far_from(critical, test, doubts[1][i] + doubts[1][j])
+    if not told and not unknown:
+        before = math.sqrt(test.ratio)
+        test = _amended(test, subjects, i, j, grid, adjuster)
+        moved = abs(math.sqrt(test.ratio) - before) / critical
+        told = _far_from(critical, test, doubts[2][i] + doubts[2][j] + moved)
+    if not told and not math.sqrt(test.ratio) >= critical:
+        test = _test(subjects, i, j, near, _ROUGH, largest, memory)
+        told = math.sqrt(test.ratio) < critical * (1.0 - _NEARLY)
+    return test, told
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def test_pairs(
     subjects: Subjects,
     coarse: Subjects,
+    planes: CellPlanes,
     critical: float,
-    doubt: np.ndarray,
-    doubt_amended: float,
+    in_groups: bool,
+    doubts: tuple[np.ndarray, np.ndarray, np.ndarray],
     pairs: np.ndarray,
 ) -> np.ndarray:
     """The tests of pairs: a row each, of the fields of :class:`Test`.
 
-    Where ``critical`` is above 0, a pair whose root of the likelihood ratio on coarse groups of samples is
-    far below it keeps that for its test, r2 left out, and so does one where it is that once amended; one
-    whose root on the samples themselves is below it by more than the accuracy of a climb that stops early
-    keeps that. ``doubt`` (n_columns,), the sum of two columns', and ``doubt_amended`` are the shares of the
-    critical value by which the root must be below; to the latter is added how far the root was amended.
+    Where ``critical`` is above 0, a pair whose root of the likelihood ratio is far below it by the counts of
+    its cells (``planes``, unless empty), or on coarse groups of samples (``in_groups``), keeps that for its
+    test, r2 left out, and so does one where it is that once amended; one whose root on the samples themselves
+    is below it by more than the accuracy of a climb that stops early keeps that. ``doubts``, of each of these
+    stages (n_columns,), the sum of two columns', are the shares of the critical value by which the root must
+    be below; to the last is added how far the root was amended.
     """
-    memory, rough, grid = make_memory(subjects), make_memory(coarse), make_grid(coarse)
-    adjuster = make_adjuster(subjects if critical > 0.0 else coarse)
-    largest, largest_rough = _largest(subjects), _largest(coarse)
+    memory, rough, grid, table = make_memory(subjects), make_memory(coarse), make_grid(coarse), make_table()
+    in_groups = in_groups and critical > 0.0
+    adjuster = make_adjuster(subjects if in_groups else coarse)
+    largest = _largest(subjects)
+    work = grid, adjuster, rough, _largest(coarse), memory, largest
     out, near = np.empty((len(pairs), 6)), np.zeros(3)
+    in_cells = critical > 0.0 and len(planes.totals) > 0
     for k in range(len(pairs)):
         i, j = pairs[k, 0], pairs[k, 1]
         near[:] = 0.0
-        staged = critical > 0.0 and subjects.varies[i] and subjects.varies[j]
-        if staged:
-            test = _coarse_test(coarse, i, j, grid)
-            unknown = math.isnan(test.ratio)
-            if unknown:
-                test = _test(coarse, i, j, near, _ROUGH, largest_rough, rough)
-            else:
-                near[:] = grid.beta_null[1:-1]
-            told = _far_from(critical, test, doubt[i] + doubt[j])
-            if not told and not unknown:
-                before = math.sqrt(test.ratio)
-                test = _amended(test, subjects, i, j, grid, adjuster)
-                moved = abs(math.sqrt(test.ratio) - before) / critical
-                told = _far_from(critical, test, doubt_amended + moved)
-            if not told and not math.sqrt(test.ratio) >= critical:
-                test = _test(subjects, i, j, near, _ROUGH, largest, memory)
-                told = math.sqrt(test.ratio) < critical * (1.0 - _NEARLY)
-            staged = told
-        if not staged:
+        vary, told = subjects.varies[i] and subjects.varies[j], False
+        if in_cells and vary:
+            root, se = root_of_cells(planes, i, j, table)
+            n, n_cases = np.float64(planes.n_samples), np.float64(planes.n_cases)
+            test = Test(table.beta[-1], se, root * root, n, n_cases, np.nan)
+            told = _far_from(critical, test, doubts[0][i] + doubts[0][j])
+        if in_groups and vary and not told:
+            test, told = _staged(subjects, coarse, critical, doubts, i, j, near, work)
+        if not told:
             test = _test(subjects, i, j, near, 1.0, largest, memory)
         out[k, 0], out[k, 1], out[k, 2] = test.coefficient, test.se, test.ratio
         out[k, 3], out[k, 4], out[k, 5] = test.n_samples, test.n_cases, test.r2

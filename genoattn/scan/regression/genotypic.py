@@ -13,8 +13,8 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design
-from genoattn.scan.logistic.pair_tests import logistic_pairs
 from genoattn.scan.logistic.saturated import likelihood_ratios
+from genoattn.scan.logistic.stages import logistic_pairs
 from genoattn.scan.regression.exact import PairTests, regress_pairs
 from genoattn.scan.regression.genotype_sums import CodedBlock, code_rows, joint_counts
 from genoattn.scan.regression.genotype_table import (

@@ -46,10 +46,10 @@ class _Numbers(NamedTuple):
 class GroupedVectors:
     """The vectors of a design whose genotypes are counted, as :class:`Vectors` has them.
 
-    Samples are in groups that are alike: in the trait where there are no fixed effects but the intercept, else
-    in those, in the weights, and in the trait where that is binary. What groups leave of the trait, and the
-    last of the fixed effects, are bytes where that costs less than the pairs that else would be worked out
-    once more.
+    Samples are in groups that are alike: in the trait where there are no fixed effects but the intercept,
+    else in those, in the weights, and in the trait where that is binary. What groups leave of the trait, and
+    the last of the fixed effects, are bytes where that costs less than the pairs that else would be worked
+    out once more.
 
     Parameters
     ----------

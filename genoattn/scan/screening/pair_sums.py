@@ -1,8 +1,8 @@
 """Sums over the samples of one pair times vectors of bytes, inside compiled functions.
 
-The products of the codes of two columns are at most 16, so that four bits of them, two of each code, are the
-place in a table of sixteen bytes, which the processor looks up for 64 samples at a time. The products, without
-a sign, are then multiplied by signed bytes (AVX-512 VNNI), as many vectors as there are.
+Four bits, two of each code of a pair, are the place in a table of sixteen bytes, which the processor looks up
+for 64 samples at a time. What it finds, products without a sign, is then multiplied by signed bytes (AVX-512
+VNNI), as many vectors as there are.
 """
 
 from __future__ import annotations

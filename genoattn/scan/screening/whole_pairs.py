@@ -224,7 +224,8 @@ def _spread(scratch, c, fields, i, error):  # type: ignore[no-untyped-def]
 def sharpen(scratch, c, fields, i, main, pair, near, on_row, on_column, root, room):  # type: ignore[no-untyped-def]
     """The score of one pair and what the fixed effects have of it, from its codes and precise bytes.
 
-    Sums of one column alone are known exactly. What bytes leave of a vector v is at most ``|a b| |v - bytes|``.
+    Sums of one column alone are known exactly. Of what bytes leave of a vector v, the product has at most
+    ``|a b| |v - bytes|``.
 
     Parameters
     ----------

@@ -1,0 +1,83 @@
+"""Binary traits: the null regression behind the score test, and how far that may be from the exact test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genoattn.errors import InputError
+from genoattn.scan.design import Design, fixed_basis
+from genoattn.scan.regression.tails import normal_critical
+
+_ROUNDS = 40
+_SETTLED = 1e-9  # last step of Newton's method, relative to the coefficients
+_LARGEST = 25.0  # log-odds beyond which covariates separate cases from controls
+
+
+def binary_design(
+    codes: np.ndarray, trait: np.ndarray, covariates: np.ndarray, names: tuple = (), impute: bool = False
+) -> Design:
+    """The design of a score test: weights and working residual of the logistic regression on covariates.
+
+    Raises
+    ------
+    InputError
+        Where covariates are collinear, or separate cases from controls.
+    """
+    plain = fixed_basis(covariates, np.ones(len(trait)), names)
+    eta = _null_log_odds(plain, trait)
+    if eta is None:
+        raise InputError("the covariates separate cases from controls; leave out the one that does")
+    mu = 1 / (1 + np.exp(-eta))
+    weight = mu * (1 - mu)
+    basis = fixed_basis(covariates, weight, names)
+    return Design(codes, (trait - mu) / weight, basis, weight, True, impute)
+
+
+def _null_log_odds(basis: np.ndarray, trait: np.ndarray) -> np.ndarray | None:
+    """Log-odds of each sample in the regression on the fixed effects; None without a maximum."""
+    eta, coefficients = np.zeros(len(trait)), np.zeros(len(basis))
+    for _ in range(_ROUNDS):
+        mu = 1 / (1 + np.exp(-eta))
+        information = (basis * (mu * (1 - mu))) @ basis.T
+        if not np.linalg.cond(information) < 1e12:
+            return None
+        step = np.linalg.solve(information, basis @ (trait - mu))
+        coefficients += step
+        eta = basis.T @ coefficients
+        if not np.abs(eta).max() < _LARGEST:
+            return None
+        if np.abs(step).max() <= _SETTLED * (1 + np.abs(coefficients).max()):
+            return eta
+    return None
+
+
+def score_margin(design: Design, threshold: float) -> np.ndarray:
+    """How far below the critical value the score of a pair may be, as a share: the sum of two columns'.
+
+    A pair is to be tested where ``|z| >= critical (1 - margin_a - margin_b)``, z its score statistic at the
+    null of the fixed effects. The likelihood ratio's root r is near z where the log-likelihood is nearly
+    quadratic; it exceeds z where cases and controls are uneven, and where main effects, of which z takes out
+    what is linear, are strong: by a share that grows with ``kappa``, the mean of ``|1 - 2 mu|``, with r, and
+    with the main effects' own scores over the square root of the total weight. This is no bound. The
+    constants are such that among 1,045,000 pairs of 88 simulated cohorts (1,000 to 4,000 samples, 1:1 to
+    1:20, linked sites, alleles from a frequency of 0.01, main effects up to 1, a percent of calls missing)
+    none of those with p <= 1e-2, 1e-3 or 1e-4 was lost; a score within three times the threshold loses up
+    to 13 in a hundred of them.
+
+    Parameters
+    ----------
+    design
+        Of a binary trait.
+    threshold
+        Largest p-value of the likelihood-ratio test that must not be missed.
+
+    Returns
+    -------
+    Shape (n_columns,).
+    """
+    mu_spread = np.sqrt(np.maximum(1 - 4 * design.weight, 0))  # |1 - 2 mu|, as w = mu (1 - mu)
+    kappa = float(design.weight @ mu_spread / design.total)
+    critical = normal_critical(threshold)
+    curved = (0.12 + 0.15 * kappa) * max(1.0, critical / 3.5)
+    main = np.abs(design.columns.with_trait) * design.trait_norm / np.sqrt(design.total)
+    return 0.5 * curved + (0.5 + kappa) * main
