@@ -31,6 +31,23 @@ def set_bits(typing_context, word):  # type: ignore[no-untyped-def]
     return types.uint64(types.uint64), generate
 
 
+@intrinsic
+def at_least(typing_context, address, least):  # type: ignore[no-untyped-def]
+    """Which of 32 int8 at an address are as large as that: the bits of a uint32, inside compiled functions."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        address, least = arguments
+        byte, word = ir.IntType(8), ir.IntType(32)
+        codes = ir.VectorType(byte, 32)
+        found = builder.load(builder.inttoptr(address, codes.as_pointer()), align=1)
+        one = builder.insert_element(ir.Constant(codes, [0] * 32), least, ir.Constant(word, 0))
+        places = ir.Constant(ir.VectorType(word, 32), [0] * 32)
+        every = builder.shuffle_vector(one, one, places)
+        return builder.bitcast(builder.icmp_signed(">=", found, every), word)
+
+    return types.uint32(types.uint64, types.int8), generate
+
+
 @dataclass(frozen=True, eq=False)
 class Planes:
     """Columns of codes as bits.

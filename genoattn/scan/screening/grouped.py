@@ -17,7 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from genoattn.scan.screening.alike import GROUP
-from genoattn.scan.screening.bits import set_bits
+from genoattn.scan.screening.bits import at_least, set_bits
 from genoattn.scan.screening.lanes import (
     LANES,
     LONG,
@@ -96,16 +96,18 @@ def pack_words(codes, groups):  # type: ignore[no-untyped-def]
     """
     n_words = 2 * (-(-len(groups) // 2))
     out = np.zeros((len(codes), n_words, 2), dtype=np.int32)
+    order = groups.reshape(-1)
+    ordered = np.zeros(len(order), dtype=np.int8)
+    last = len(order)
     for i in range(len(codes)):
         row = codes[i]
+        for k in range(last):
+            sample = order[k]
+            ordered[k] = row[max(sample, 0)] if sample >= 0 else np.int8(0)
         for w in range(len(groups)):
-            one = two = np.uint32(0)
-            for k in range(GROUP):
-                sample = groups[w, k]
-                code = np.uint32(row[sample]) if sample >= 0 else np.uint32(0)
-                one |= ((code | (code >> np.uint32(1))) & np.uint32(1)) << np.uint32(k)
-                two |= (code >> np.uint32(1)) << np.uint32(k)
-            out[i, w, 0], out[i, w, 1] = np.int32(one), np.int32(two)
+            address = ordered.ctypes.data + np.uint64(GROUP * w)
+            out[i, w, 0] = np.int32(at_least(address, np.int8(1)))
+            out[i, w, 1] = np.int32(at_least(address, np.int8(2)))
     return out
 
 

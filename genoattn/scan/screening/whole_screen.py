@@ -71,6 +71,7 @@ class WholeScreen:
         threshold = critical if design.binary else critical * self.root
         self.limits = Limits(float(threshold) ** 2 * (1 - 1e-5), self.unit, _ROUNDING, design.binary)
         self._centre = np.round(design.columns.mean).astype(np.int8)
+        self._highest = int(design.codes.max(initial=1))
         self._configuration = configuration()
         self.vectors: Vectors | GroupedVectors
         if counts_pay() and takes_groups(design):
@@ -135,9 +136,7 @@ class WholeScreen:
         mean = columns.mean[chosen] - centre
         lost = sums.lost_square - 2 * mean * sums.lost + mean**2 * self.vectors.lost_total
         lost = np.sqrt(np.maximum(lost, 0.0)) * scale
-        largest = np.maximum(
-            columns.mean[chosen], int(self.design.codes.max(initial=1)) - columns.mean[chosen]
-        )
+        largest = np.maximum(columns.mean[chosen], self._highest - columns.mean[chosen])
         return np.array(
             [
                 mean,
