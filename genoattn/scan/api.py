@@ -131,6 +131,7 @@ def scan_columns(
         raise InputError("no pair of sites is left to test; widen the sets of sites or the limits")
     state = Checkpoint(checkpoint, design, engine.trait, usable, engine.settings)
     tally = state.load(len(engine.tiles))
+    engine.load()
     scanned = time.perf_counter()
     with pair_progress(progress, n_usable, tally.n_pairs) as advance, state:
         for number, result in engine.run(tally.todo):

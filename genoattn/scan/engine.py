@@ -116,6 +116,14 @@ class Engine:
             self.screen = Screen(design, products, critical, margin)  # type: ignore[arg-type]
         self._sides = _SideCache(settings.cached_sides)
 
+    def load(self) -> None:
+        """Load the compiled code of a tile, which its first use would wait for."""
+        few = np.flatnonzero(self.design.columns.varies)[:2]
+        if self.screen is not None and len(few):
+            with one_thread_each(self.products):
+                self.screen.candidates(self.screen.left(few), self.screen.right(few))  # type: ignore[arg-type]
+            self.tester(np.zeros((0, 2), dtype=np.intp))
+
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
         """Results of tiles as they finish, in any order."""
         with one_thread_each(self.products), ThreadPoolExecutor(self.settings.threads) as pool:

@@ -16,16 +16,19 @@ from numba import njit
 
 from genoattn.scan.logistic.coarse import LARGEST, ROUNDS, SETTLED, newton_step
 from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
-from genoattn.scan.screening.bits import pack_planes, set_bits
+from genoattn.scan.screening.alike import GROUP
+from genoattn.scan.screening.bits import set_bits
+from genoattn.scan.screening.grouped import pack_words
 
 _N = 4  # predictors
+_WORD = 64  # samples
 _CELLS = 16  # of which nine are used: whole vectors
 _SAMPLES, _CASES, _WEIGHT, _RESIDUAL, _A, _B = range(0, 6 * _CELLS, _CELLS)
 _LOOSE = {"reassoc", "contract", "nsz", "arcp"}
 
 
 class CellPlanes(NamedTuple):
-    """Columns of codes 0, 1, 2 without missing calls, as bits.
+    """Columns of codes 0, 1, 2 without missing calls as bits, group of samples by group.
 
     Parameters
     ----------
@@ -33,21 +36,24 @@ class CellPlanes(NamedTuple):
         Shape (n_columns, n_words), uint64: which samples have a code of 1 or more, of 2.
     case
         Shape (n_words,), uint64, which samples are cases.
+    first
+        Shape (n_groups + 1,), the first word of each group, and their number.
     totals
-        Shape (n_columns, 4), int64: samples in ``one`` and in ``two``, then cases among them.
-    n_samples, n_cases
-        How many there are.
+        Shape (n_columns, n_groups + 1, 4), int64: samples in ``one`` and in ``two``, then cases among them,
+        of each group and of all.
+    size
+        Shape (n_groups + 1, 2), samples, and cases among them, of each group and of all.
     """
 
     one: np.ndarray
     two: np.ndarray
     case: np.ndarray
+    first: np.ndarray
     totals: np.ndarray
-    n_samples: int
-    n_cases: int
+    size: np.ndarray
 
 
-def make_planes(codes: np.ndarray, case: np.ndarray) -> CellPlanes | None:
+def make_planes(codes: np.ndarray, case: np.ndarray, group: np.ndarray) -> CellPlanes | None:
     """Bits of columns; None where calls are missing, or codes exceed 2.
 
     Parameters
@@ -56,33 +62,49 @@ def make_planes(codes: np.ndarray, case: np.ndarray) -> CellPlanes | None:
         Shape (n_columns, n_samples), int8.
     case
         Shape (n_samples,), 0 or 1.
+    group
+        Shape (n_samples,), whole numbers from 0 on.
     """
     if codes.size == 0 or codes.min() < 0 or codes.max() > 2:
         return None
-    planes = pack_planes(codes)
-    (bits,) = pack_planes(case[None].astype(np.int8)).one
-    totals = _totals(planes.one, planes.two, bits)
-    return CellPlanes(planes.one, planes.two, bits, totals, len(case), int(case.sum()))
+    n = np.bincount(group)
+    n_words = -(-n // _WORD)
+    first = np.concatenate([[0], np.cumsum(n_words)])
+    order = np.argsort(group, kind="stable")
+    place = first[group[order]] * _WORD + np.arange(len(order)) - np.repeat(np.cumsum(n) - n, n)
+    samples = np.full(first[-1] * _WORD, -1)
+    samples[place] = order
+    words = pack_words(codes, samples.reshape(-1, GROUP))
+    one, two = (np.ascontiguousarray(words[:, :, k]).view(np.uint64) for k in range(2))
+    of_case = pack_words(case[None].astype(np.int8), samples.reshape(-1, GROUP))
+    bits = np.ascontiguousarray(of_case[0, :, 0]).view(np.uint64)
+    size = np.stack([n, np.bincount(group, case).astype(np.int64)], axis=1)
+    size = np.concatenate([size, size.sum(axis=0, keepdims=True)])
+    return CellPlanes(one, two, bits, first, _totals(one, two, bits, first), size)
 
 
 @njit(nogil=True, cache=True)
-def _totals(one, two, case):  # type: ignore[no-untyped-def]
-    """Set bits of each column's planes, then those of cases."""
-    out = np.zeros((len(one), 4), dtype=np.int64)
+def _totals(one, two, case, first):  # type: ignore[no-untyped-def]
+    """Set bits of each column's planes, then those of cases, by group."""
+    n_groups = len(first) - 1
+    out = np.zeros((len(one), n_groups + 1, 4), dtype=np.int64)
     for i in range(len(one)):
-        for w in range(len(case)):
-            a, b, c = one[i, w], two[i, w], case[w]
-            out[i, 0] += set_bits(a)
-            out[i, 1] += set_bits(b)
-            out[i, 2] += set_bits(a & c)
-            out[i, 3] += set_bits(b & c)
+        for g in range(n_groups):
+            for w in range(first[g], first[g + 1]):
+                a, b, c = one[i, w], two[i, w], case[w]
+                out[i, g, 0] += set_bits(a)
+                out[i, g, 1] += set_bits(b)
+                out[i, g, 2] += set_bits(a & c)
+                out[i, g, 3] += set_bits(b & c)
+            out[i, n_groups] += out[i, g]
     return out
 
 
 def no_planes() -> CellPlanes:
     """Bits of no columns."""
-    none = np.zeros((0, 0), dtype=np.uint64)
-    return CellPlanes(none, none, np.zeros(0, dtype=np.uint64), np.zeros((0, 4), dtype=np.int64), 0, 0)
+    none, whole = np.zeros((0, 0), dtype=np.uint64), np.zeros((0, 2), dtype=np.int64)
+    totals = np.zeros((0, 0, 4), dtype=np.int64)
+    return CellPlanes(none, none, np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64), totals, whole)
 
 
 class Table(NamedTuple):
@@ -119,36 +141,72 @@ def make_table() -> Table:
 
 
 @njit(inline="always")
-def _spread(n, a, b, both, out, place):  # type: ignore[no-untyped-def]
+def _spread(n, a1, a2, b1, b2, both, out):  # type: ignore[no-untyped-def]
     """Counts of nine cells from those of planes: of all, of each column's two, and of both columns'."""
     p, q, r, s = both
-    out[place] = n - a[0] - b[0] + p
-    out[place + 1], out[place + 2] = b[0] - b[1] - p + q, b[1] - q
-    out[place + 3], out[place + 6] = a[0] - a[1] - p + r, a[1] - r
-    out[place + 4], out[place + 5], out[place + 7], out[place + 8] = p - q - r + s, q - s, r - s, s
+    out[0] = n - a1 - b1 + p
+    out[1], out[2] = b1 - b2 - p + q, b2 - q
+    out[3], out[6] = a1 - a2 - p + r, a2 - r
+    out[4], out[5], out[7], out[8] = p - q - r + s, q - s, r - s, s
+
+
+@njit(inline="always")
+def _fill(planes, i, j, g, counts, out):  # type: ignore[no-untyped-def]
+    """Samples of the nine cells, then cases, from those in both columns' planes."""
+    totals, size = planes.totals, planes.size
+    n, a1, a2, b1, b2 = size[g, 0], totals[i, g, 0], totals[i, g, 1], totals[j, g, 0], totals[j, g, 1]
+    _spread(n, a1, a2, b1, b2, counts[:4], out[:9])
+    n, a1, a2, b1, b2 = size[g, 1], totals[i, g, 2], totals[i, g, 3], totals[j, g, 2], totals[j, g, 3]
+    _spread(n, a1, a2, b1, b2, counts[4:], out[_CELLS:])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _count(planes, i, j, table):  # type: ignore[no-untyped-def]
-    """Fill the cells of a pair with samples and cases."""
-    p = q = r = s = cp = cq = cr = cs = np.uint64(0)
-    one, two, case = planes.one, planes.two, planes.case
-    for w in range(len(case)):
-        a1, a2, b1, b2, c = one[i, w], two[i, w], one[j, w], two[j, w], case[w]
-        p += set_bits(a1 & b1)
-        q += set_bits(a1 & b2)
-        r += set_bits(a2 & b1)
-        s += set_bits(a2 & b2)
-        a1, a2 = a1 & c, a2 & c
-        cp += set_bits(a1 & b1)
-        cq += set_bits(a1 & b2)
-        cr += set_bits(a2 & b1)
-        cs += set_bits(a2 & b2)
-    a, b = planes.totals[i], planes.totals[j]
-    both = np.int64(p), np.int64(q), np.int64(r), np.int64(s)
-    _spread(planes.n_samples, (a[0], a[1]), (b[0], b[1]), both, table.lanes, _SAMPLES)
-    both = np.int64(cp), np.int64(cq), np.int64(cr), np.int64(cs)
-    _spread(planes.n_cases, (a[2], a[3]), (b[2], b[3]), both, table.lanes, _CASES)
+def count_cells(planes, i, j, counts, out):  # type: ignore[no-untyped-def]
+    """Count a pair's samples and cases by group, and by cell over all groups.
+
+    Parameters
+    ----------
+    planes
+        :class:`CellPlanes`.
+    i, j
+        The pair.
+    counts
+        Shape (at least n_groups + 1, 8) int64, filled: samples in both columns' planes (of one and one, one
+        and two, two and one, two and two), then cases among them, of each group and of all.
+    out
+        Shape (32,), of which samples and, 16 further on, cases of all groups are filled by cell, ``3 a + b``.
+    """
+    one, two, case, first = planes.one, planes.two, planes.case, planes.first
+    last = len(first) - 1
+    counts[last] = 0
+    for g in range(last):
+        p = q = r = s = cp = cq = cr = cs = np.uint64(0)
+        for w in range(first[g], first[g + 1]):
+            a1, a2, b1, b2, c = one[i, w], two[i, w], one[j, w], two[j, w], case[w]
+            p += set_bits(a1 & b1)
+            q += set_bits(a1 & b2)
+            r += set_bits(a2 & b1)
+            s += set_bits(a2 & b2)
+            a1, a2 = a1 & c, a2 & c
+            cp += set_bits(a1 & b1)
+            cq += set_bits(a1 & b2)
+            cr += set_bits(a2 & b1)
+            cs += set_bits(a2 & b2)
+        counts[g, 0], counts[g, 1], counts[g, 2], counts[g, 3] = p, q, r, s
+        counts[g, 4], counts[g, 5], counts[g, 6], counts[g, 7] = cp, cq, cr, cs
+        for k in range(8):
+            counts[last, k] += counts[g, k]
+    _fill(planes, i, j, last, counts[last], out)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_grid(planes, i, j, counts, samples, cases):  # type: ignore[no-untyped-def]
+    """Samples and cases by cell and group, (at least 9, at least n_groups), from :func:`count_cells`."""
+    out = np.zeros(2 * _CELLS)
+    for g in range(len(planes.first) - 1):
+        _fill(planes, i, j, g, counts[g], out)
+        for c in range(9):
+            samples[c, g], cases[c, g] = out[c], out[_CELLS + c]
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
@@ -219,21 +277,20 @@ def _maximum(table, n_free, value):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def root_of_cells(planes, i, j, table):  # type: ignore[no-untyped-def]
+def root_of_cells(planes, table):  # type: ignore[no-untyped-def]
     """Root of twice the gain in log-likelihood by the product of a pair, and its standard error; or NaN.
 
     Parameters
     ----------
     planes
         :class:`CellPlanes`.
-    i, j
-        The pair, columns that vary.
     table
-        Work space; the coefficients of 1, a, b and ab are left in its ``beta``.
+        Work space, with the counts of :func:`count_cells`; the coefficients of 1, a, b and ab are left in its
+        ``beta``.
     """
-    _count(planes, i, j, table)
+    n, n_cases = planes.size[-1, 0], planes.size[-1, 1]
     table.beta[:] = 0.0
-    table.beta[0] = math.log(planes.n_cases / (planes.n_samples - planes.n_cases))
+    table.beta[0] = math.log(n_cases / (n - n_cases))
     without, left = _maximum(table, _N - 1, _evaluate(table))
     if not without <= 0.0:
         return np.nan, np.nan

@@ -229,9 +229,34 @@ def _maximum(grid: Grid, n_cells: int, n_free: int, value: float) -> tuple[float
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def coarse_root(subjects: Subjects, i: int, j: int, grid: Grid) -> tuple[float, float]:
-    """Root of twice the gain in log-likelihood by the product of a pair, and its standard error; or NaN."""
-    n_cells = _count(subjects, i, j, grid)
+def use_counts(subjects: Subjects, i: int, j: int, grid: Grid) -> int:
+    """Put the cells of a pair that have samples first, nine counts (codes up to 2, none missing) being in the
+    grid; how many they are.
+    """
+    used, mean_a, mean_b = 0, subjects.mean[i], subjects.mean[j]
+    for c in range(9):
+        total = 0.0
+        for g in range(GROUPS):
+            total += grid.samples[c, g]
+        if total > 0.0:
+            if used < c:
+                grid.samples[used], grid.cases[used] = grid.samples[c], grid.cases[c]
+            a, b = c // 3 - mean_a, c % 3 - mean_b
+            grid.value[used, 0], grid.value[used, 1], grid.value[used, 2] = 1.0, a, b
+            grid.value[used, 3] = a * b
+            grid.cell[used] = (c // 3) * subjects.n_states + c % 3
+            used += 1
+    grid.used[0] = used
+    return used
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def coarse_root(subjects: Subjects, i: int, j: int, grid: Grid, counted: bool = False) -> tuple[float, float]:
+    """Root of twice the gain in log-likelihood by the product of a pair, and its standard error; or NaN.
+
+    ``counted`` says that the grid has the counts of all cells already, see :func:`use_counts`.
+    """
+    n_cells = use_counts(subjects, i, j, grid) if counted else _count(subjects, i, j, grid)
     grid.beta[:] = 0.0
     grid.beta[0] = 1.0
     without, left = _maximum(grid, n_cells, _N - 1, _evaluate(grid, n_cells))

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.logistic.adjusted import Adjuster, adjusted_root, make_adjuster
-from genoattn.scan.logistic.cells import CellPlanes, make_table, root_of_cells
+from genoattn.scan.logistic.cells import CellPlanes, count_cells, fill_grid, make_table, root_of_cells
 from genoattn.scan.logistic.coarse import Grid, coarse_root, make_grid
 from genoattn.scan.logistic.information import Rows, Work, accumulate, evaluate, total_of
 from genoattn.scan.logistic.newton import climb, factorise, invert
@@ -19,6 +19,7 @@ _SINGULAR = 1e-9  # least inverse of the trace of the inverse of the predictors'
 _FACTORISED = 1e-12  # least pivot of the information
 _LARGEST = 25.0  # log-odds beyond which cases and controls count as separated
 _ROUGH = 1e5  # slack of a test that only has to tell what does not pass: an accuracy of 1e-5
+_UNSURE = 0.4  # doubt about what the nine cells tell, from which it is not asked
 _NEARLY = 1e-3  # share of the critical root within which that cannot tell
 
 
@@ -215,9 +216,9 @@ def _largest(subjects: Subjects) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _coarse_test(coarse: Subjects, i: int, j: int, grid: Grid) -> Test:
+def _coarse_test(coarse: Subjects, i: int, j: int, grid: Grid, counted: bool) -> Test:
     """The test of a pair on the grid of cells by groups, without r2; its ratio is NaN without a maximum."""
-    root, se = coarse_root(coarse, i, j, grid)
+    root, se = coarse_root(coarse, i, j, grid, counted)
     return Test(grid.beta[-1], se, root * root, grid.samples.sum(), grid.cases.sum(), np.nan)
 
 
@@ -236,12 +237,13 @@ def _amended(test: Test, subjects: Subjects, i: int, j: int, grid: Grid, adjuste
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _staged(subjects, coarse, critical, doubts, i, j, near, work):  # type: ignore[no-untyped-def]
+def _staged(subjects, coarse, critical, doubts, i, j, near, counted, work):  # type: ignore[no-untyped-def]
     """The test of a pair where groups of samples, or a climb that stops early, tell that it is below a
-    critical root; and whether they do. ``near`` is where the exact one may begin.
+    critical root; and whether they do. ``near`` is where the exact one may begin; ``counted``, whether the
+    grid has the counts.
     """
     grid, adjuster, rough, largest_rough, memory, largest = work
-    test = _coarse_test(coarse, i, j, grid)
+    test = _coarse_test(coarse, i, j, grid, counted)
     unknown = math.isnan(test.ratio)
     if unknown:
         test = _test(coarse, i, j, near, _ROUGH, largest_rough, rough)
@@ -284,18 +286,25 @@ def test_pairs(
     largest = _largest(subjects)
     work = grid, adjuster, rough, _largest(coarse), memory, largest
     out, near = np.empty((len(pairs), 6)), np.zeros(3)
-    in_cells = critical > 0.0 and len(planes.totals) > 0
+    counted, counts = (
+        critical > 0.0 and len(planes.totals) > 0,
+        np.zeros((len(planes.first), 8), dtype=np.int64),
+    )
     for k in range(len(pairs)):
         i, j = pairs[k, 0], pairs[k, 1]
         near[:] = 0.0
         vary, told = subjects.varies[i] and subjects.varies[j], False
-        if in_cells and vary:
-            root, se = root_of_cells(planes, i, j, table)
-            n, n_cases = np.float64(planes.n_samples), np.float64(planes.n_cases)
-            test = Test(table.beta[-1], se, root * root, n, n_cases, np.nan)
-            told = _far_from(critical, test, doubts[0][i] + doubts[0][j])
+        if counted and vary:
+            count_cells(planes, i, j, counts, table.lanes)
+            if doubts[0][i] + doubts[0][j] < _UNSURE:
+                root, se = root_of_cells(planes, table)
+                n, n_cases = np.float64(planes.size[-1, 0]), np.float64(planes.size[-1, 1])
+                test = Test(table.beta[-1], se, root * root, n, n_cases, np.nan)
+                told = _far_from(critical, test, doubts[0][i] + doubts[0][j])
+            if in_groups and not told:
+                fill_grid(planes, i, j, counts, grid.samples, grid.cases)
         if in_groups and vary and not told:
-            test, told = _staged(subjects, coarse, critical, doubts, i, j, near, work)
+            test, told = _staged(subjects, coarse, critical, doubts, i, j, near, counted, work)
         if not told:
             test = _test(subjects, i, j, near, 1.0, largest, memory)
         out[k, 0], out[k, 1], out[k, 2] = test.coefficient, test.se, test.ratio

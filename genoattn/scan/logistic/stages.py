@@ -17,7 +17,6 @@ _FEW_GROUPS = 16  # groups of samples with equal fixed effects that are worth co
 _LOOKED_AT = 200
 _COARSE_GROUPS = 16
 _COARSE_FROM = 50  # samples in such a group from which it pays
-_CELLS_TO = 0.4  # doubt about what the nine cells tell, up to which they are worth counting
 
 
 class LogisticTests:
@@ -48,9 +47,7 @@ class LogisticTests:
         grouped = self.subjects.fixed.shape[1] < design.n_samples
         self.in_groups = not grouped and design.n_samples > _COARSE_FROM * _COARSE_GROUPS
         self.doubts = _Doubts(design, trait, self.coarse)
-        planes = None
-        if self.critical > 0 and self.doubts.of_cells.min(initial=1.0) <= _CELLS_TO / 2:
-            planes = make_planes(design.codes, trait)
+        planes = make_planes(design.codes, trait, self.coarse.group) if self.critical > 0 else None
         self.planes = planes or no_planes()
 
     def __call__(self, pairs: np.ndarray) -> PairTests:

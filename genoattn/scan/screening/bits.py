@@ -33,7 +33,7 @@ def set_bits(typing_context, word):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def at_least(typing_context, address, least):  # type: ignore[no-untyped-def]
-    """Which of 32 int8 at an address are as large as that: the bits of a uint32, inside compiled functions."""
+    """Which of 32 int8 at an address are as large as that: bits of a uint32, inside compiled functions."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         address, least = arguments
