@@ -13,6 +13,7 @@ from oracles_scan import design_matrix, scan_cohort_data, term_regression
 from scipy.special import ndtri
 
 import genoattn
+from genoattn.scan.logistic.cells import no_planes
 from genoattn.scan.logistic.coarse import coarse_root, make_grid
 from genoattn.scan.logistic.likelihood import test_pairs as run_kernel
 from genoattn.scan.logistic.null import binary_design, score_margin
@@ -223,7 +224,9 @@ def test_coarse_ratio_is_near_the_exact_one(ratio, maf, heavy):
     pairs = all_pairs(len(codes))
     coarse = coarse_subjects(design, case, subjects_of(design, case))
     assert coarse.fixed.shape[1] <= 16 < len(np.unique(covariates[:, 0]))
-    rough = np.sqrt(run_kernel(coarse, coarse, 0.0, np.zeros(len(codes)), 0.0, pairs)[:, 2])
+    rough = np.sqrt(
+        run_kernel(coarse, coarse, no_planes(), 0.0, False, (np.zeros(len(codes)),) * 3, pairs)[:, 2]
+    )
     exact = np.abs(logistic_pairs(design, case, pairs).statistic)
     strong = exact > 2.5
     assert strong.sum() > 20
@@ -287,7 +290,9 @@ def test_grid_of_groups_is_the_coarse_test():
     design = binary_design(codes, case, covariates)
     pairs = all_pairs(len(codes))
     coarse = coarse_subjects(design, case, subjects_of(design, case))
-    expected = np.sqrt(run_kernel(coarse, coarse, 0.0, np.zeros(len(codes)), 0.0, pairs)[:, 2])
+    expected = np.sqrt(
+        run_kernel(coarse, coarse, no_planes(), 0.0, False, (np.zeros(len(codes)),) * 3, pairs)[:, 2]
+    )
     grid = make_grid(coarse)
     roots = np.array([coarse_root(coarse, i, j, grid)[0] for i, j in pairs])
     told = np.isfinite(roots) & (expected > 1)

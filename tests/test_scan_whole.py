@@ -11,9 +11,11 @@ import genoattn
 from genoattn.scan.design import make_design
 from genoattn.scan.engine import critical_value
 from genoattn.scan.logistic.null import binary_design, score_margin
+from genoattn.scan.regression.exact import regress_pairs
 from genoattn.scan.screening.alike import alike
 from genoattn.scan.screening.grouped import grouped_sums
 from genoattn.scan.screening.grouped_vectors import GroupedVectors
+from genoattn.scan.screening.pair_sums import make_digits, pair_sums
 from genoattn.scan.screening.products import choose_products, has_byte_units, whole_numbers_serve
 from genoattn.scan.screening.tiles import (
     Rows,
@@ -41,6 +43,16 @@ def products_of(rows, columns, products, top, stop, shape):
     multiply(rows, columns, products, top, 0, stop, room, sums)
     end_tiles()
     return sums
+
+
+@njit
+def sums_of(codes, i, j, less, digits, kind):
+    n, out = codes.shape[1], np.zeros(len(digits.totals), np.int32)
+    room = np.zeros(64 * (len(digits.digits) + 1), np.uint8)
+    one, other = codes[i].ctypes.data, codes[j].ctypes.data
+    pair_sums((one, other, n, less[0], less[1]), digits, kind, 0, 2, room, out)
+    pair_sums((one, other, n, less[0], less[1]), digits, kind, 2, len(out), room, out)
+    return out
 
 
 def power_of(codes, centre, power):
@@ -121,8 +133,8 @@ def test_sums_are_counted_in_groups(n_samples, n_effects, binary):
     plan = vectors.plan()
     chosen = np.arange(70)
     sides = [(chosen[:45], 0), (chosen, 32)]
-    (_, rows), (of_columns, columns) = (vectors.columns(codes[k], centre[k], side) for k, side in sides)
-    steps = plan.step[plan.first : plan.first + 5 + len(plan.groups.totals) - 1]
+    (_, rows), (of_columns, columns) = (vectors.columns(k, centre[k], side) for k, side in sides)
+    steps, groups = plan.step[plan.first :], plan.groups
     group = np.empty(n_samples, int)
     word, place = np.nonzero(vectors.groups >= 0)
     group[vectors.groups[word, place]] = word
@@ -135,22 +147,68 @@ def test_sums_are_counted_in_groups(n_samples, n_effects, binary):
     sizes = np.abs(design.weight * design.basis[1:]) @ np.abs(centred).T
     off = of_columns.effects - (design.weight * design.basis[1:]) @ centred.T
     assert (np.abs(off) <= sizes + 1e-9).all()
-    totals = np.zeros((plan.groups.vectors.shape[1], 16), np.int32)
+    n_grouped = len(groups.step)
+    room = np.zeros((groups.vectors.shape[1], 16), np.int32), np.zeros((32, n_grouped, 4), np.float32)
+    exact = codes - design.columns.mean[:, None]
+    on_fixed = (design.columns.on_fixed[:, 1 : 1 + n_grouped] / design.columns.norm[:, None]).T
     for top in (0, 32):
-        sums = np.zeros((len(steps), 32, 96), np.int32)
-        grouped_sums(rows, columns, plan.groups, top, 0, 96, totals, sums)
+        sums, shares = np.zeros((5, 32, 96), np.int32), np.zeros((2, 32, 96), np.float32)
+        grouped_sums(rows, columns, groups, top, 0, 96, room, sums, shares)
         part = slice(top, min(top + 32, 45))
-        kinds = [
-            (weight, 1, 1),
-            (weight, 1, 2),
-            (weight, 2, 1),
-            (weight, 2, 2),
-            *((v, 1, 1) for v in numbers),
-        ]
+        kinds = [(weight, 1, 1), (weight, 1, 2), (weight, 2, 1), (weight, 2, 2), (numbers[0], 1, 1)]
         for found, (vector, of_row, of_column) in zip(sums, kinds, strict=True):
             left = power_of(codes[part], centre[part], of_row) * vector
             right = power_of(codes, centre, of_column)
             np.testing.assert_array_equal(found[: len(left), :70], left @ right.T)
+        effects = groups.step[:, None].astype(float) * numbers[1:]
+        squares = sum((((exact[part] * q) @ exact.T) ** 2 for q in effects), np.zeros((len(left), 70)))
+        np.testing.assert_allclose(shares[0, : len(left), :70], squares, rtol=1e-4, atol=1e-4 * n_grouped)
+        np.testing.assert_allclose(shares[1, : len(left), :70], on_fixed[:, part].T @ on_fixed, atol=1e-6)
+
+
+@needs_counts
+@pytest.mark.parametrize("n_samples", [40, 64, 1337])
+def test_sums_of_a_pair_are_exact(n_samples):
+    rng = np.random.default_rng(n_samples)
+    codes = rng.integers(0, 3, (6, n_samples)).astype(np.int8)
+    vectors = rng.integers(-127, 128, (7, n_samples)).astype(np.int8)
+    digits = make_digits(vectors)
+    for less_a, less_b in ((0, 0), (1, 0), (1, 2), (2, 2)):
+        for kind, (of_a, of_b) in enumerate([(1, 1), (1, 2), (2, 1), (2, 2)]):
+            left, right = (
+                (codes[k].astype(int) - less) ** p for k, less, p in ((1, less_a, of_a), (4, less_b, of_b))
+            )
+            found = sums_of(codes, 1, 4, (less_a, less_b), digits, kind)
+            np.testing.assert_array_equal(found, vectors.astype(int) @ (left * right))
+
+
+@needs_counts
+@pytest.mark.parametrize(("n_covariates", "binary"), [(0, False), (3, True), (10, False)])
+def test_pairs_that_need_no_bytes_for_all_are_found(n_covariates, binary):
+    """The list of a screen whose sums are loose, pairs being worked out once more, is the exhaustive one."""
+    rng = np.random.default_rng(n_covariates)
+    calls, covariates = scan_cohort_data(rng, 900, 70, 0.0, 0.6, n_covariates)
+    y = covariates.sum(axis=1) * 0.3 + rng.standard_t(3, 900) + 0.7 * (calls[:, 5] - 1) * (calls[:, 41] - 1)
+    trait = (y > 0.5).astype(float) if binary else y
+    design = (binary_design if binary else make_design)(calls.T.copy(), trait, covariates)
+    usable = np.flatnonzero(design.columns.varies)
+    screen = WholeScreen(design, critical_value(design, 1e-3))
+    assert isinstance(screen.vectors, GroupedVectors)
+    a, b = screen.candidates(screen.left(usable), screen.right(usable))
+    keep = np.zeros((70, 70), dtype=bool)
+    keep[usable[a], usable[b]] = True
+    pairs = np.array([(i, j) for i in usable for j in usable if i < j])
+    if binary:
+        passes = ~(np.abs(weighted_score(design, pairs)) < -ndtri(5e-4))
+    else:
+        passes = ~(regress_pairs(design, trait, pairs).p_value > 1e-3)
+    assert 3 < passes.sum() < 0.1 * len(pairs)
+    assert keep[pairs[passes, 0], pairs[passes, 1]].all()
+    assert keep[pairs[passes, 1], pairs[passes, 0]].all()
+    # What bytes leave costs next to nothing, where the fixed effects have little of the columns.
+    reach = (design.columns.on_fixed[:, 1:] ** 2).sum(axis=1) / design.columns.norm**2
+    free = (reach[pairs] < 0.1).all(axis=1)
+    assert keep[pairs[free, 0], pairs[free, 1]].sum() <= 1.05 * passes[free].sum() + 3
 
 
 def test_rounded_vectors():

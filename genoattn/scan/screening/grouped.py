@@ -19,6 +19,8 @@ from numba.extending import intrinsic
 from genoattn.scan.screening.alike import GROUP
 from genoattn.scan.screening.bits import at_least, set_bits
 from genoattn.scan.screening.lanes import (
+    FLOAT,
+    FLOATS,
     LANES,
     LONG,
     NOTHING,
@@ -30,9 +32,8 @@ from genoattn.scan.screening.lanes import (
     steps_past,
     store,
     store_apart,
+    times_plus,
 )
-
-_TOGETHER = 4  # vectors whose sums are held in registers at a time
 
 
 class Grouped(NamedTuple):
@@ -47,15 +48,23 @@ class Grouped(NamedTuple):
         Shape (n_block,) int32, what is taken off the codes.
     total, square
         Shape (n_block,) int32, weighted sums of the codes and of their squares.
-    sums
-        Shape (n_vectors, n_block) int32, sums of the vectors times the codes.
+    trait
+        Shape (n_block,) int32, sums of the trait times the codes.
+    mean
+        Shape (n_block,) float32, weighted means of the codes.
+    effects, on_fixed
+        Shape (n_effects, n_block) float32, sums of the fixed effects times the codes, and what these have of
+        the unit column.
     """
 
     words: np.ndarray
     centre: np.ndarray
     total: np.ndarray
     square: np.ndarray
-    sums: np.ndarray
+    trait: np.ndarray
+    mean: np.ndarray
+    effects: np.ndarray
+    on_fixed: np.ndarray
 
 
 class Groups(NamedTuple):
@@ -66,17 +75,20 @@ class Groups(NamedTuple):
     weight
         Shape (n_words,) int32, of 15 bits at most; of no words where all are 1.
     vectors
-        Shape (n_vectors, n_words / 2) int32: two words' numbers of 16 bits each.
-    whole
-        Sum of the weights over all samples.
-    totals
-        Shape (n_vectors,) int32, sums of the vectors over all samples.
+        Shape (1 + n_effects, n_words / 2) int32, of the trait and of fixed effects: two words' numbers of 16
+        bits each.
+    whole, trait
+        Sums of the weights and of the trait over all samples.
+    step, effects
+        Shape (n_effects,) float32, what one means of each fixed effect, and its sum over all samples.
     """
 
     weight: np.ndarray
     vectors: np.ndarray
     whole: int
-    totals: np.ndarray
+    trait: int
+    step: np.ndarray
+    effects: np.ndarray
 
 
 @njit(nogil=True, cache=True)
@@ -167,13 +179,15 @@ def no_words(side: int) -> Grouped:
     """No columns, in the shape of :class:`Grouped`."""
     none = np.zeros(0, dtype=np.int32)
     words = np.zeros((0, 0, 2, LANES) if side else (0, 0, 2), dtype=np.int32)
-    return Grouped(words, none, none, none, np.zeros((0, 0), dtype=np.int32))
+    numbers = np.zeros((0, 0), dtype=np.float32)
+    return Grouped(words, none, none, none, none, numbers.reshape(-1), numbers, numbers)
 
 
 def no_groups() -> Groups:
     """Groups of no samples."""
     none = np.zeros(0, dtype=np.int32)
-    return Groups(none, np.zeros((0, 0), dtype=np.int32), 0, none)
+    numbers = np.zeros(0, dtype=np.float32)
+    return Groups(none, np.zeros((0, 0), dtype=np.int32), 0, 0, numbers, numbers)
 
 
 def _dot(builder, sums, left, right):  # type: ignore[no-untyped-def]
@@ -226,42 +240,106 @@ def _count_words(weighted):  # type: ignore[no-untyped-def]
     return count
 
 
-def _add_words(number):  # type: ignore[no-untyped-def]
-    """The sums of some vectors times the totals of sixteen columns.
+def _sums_of_totals(builder, totals, vectors, line, n_pairs, number):  # type: ignore[no-untyped-def]
+    """The sums of some vectors times the totals of sixteen columns, in places."""
+    places = [cgutils.alloca_once(builder, WORDS) for _ in range(number)]
+    for place in places:
+        builder.store(NOTHING, place)
+    with cgutils.for_range(builder, n_pairs, intp=LONG) as loop:
+        counts = load(builder, WORDS, steps_past(builder, totals, loop.index, 4 * LANES))
+        at = steps_past(builder, vectors, loop.index, 4)
+        for k, place in enumerate(places):
+            worth = filled(builder, load(builder, WORD, steps_past(builder, at, line, k)))
+            builder.store(_dot(builder, builder.load(place), counts, worth), place)
+    return places
 
-    Of the addresses of the totals, of the vectors, how far these are apart, of the sums, how far these are
-    apart, and the number of pairs of words.
+
+@intrinsic
+def _add_trait(typing_context, totals, vector, out, n_pairs):  # type: ignore[no-untyped-def]
+    """The sums of the trait: of the addresses of totals, trait and sums, and the number of pairs of words."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        totals, vector, out, n_pairs = arguments
+        (place,) = _sums_of_totals(builder, totals, vector, ir.Constant(LONG, 0), n_pairs, 1)
+        store(builder, builder.load(place), out)
+        return context.get_dummy_value()
+
+    return types.void(*[types.uint64] * 4), generate
+
+
+def _add_effects(number):  # type: ignore[no-untyped-def]
+    """What some fixed effects have of products, squared, and of both columns, multiplied: sums over them.
+
+    Of the addresses of the totals and of the effects, how far these are apart, and the number of pairs of
+    words; the addresses of a row's step, sum and share for each effect, and of its mean; those of the
+    columns' means, of their sums and shares of the effects, and how far these are apart; those of the two
+    sums, to which is added what is found.
     """
 
     @intrinsic
-    def add(typing_context, totals, vectors, line, out, apart, n_pairs):  # type: ignore[no-untyped-def]
+    def add(  # type: ignore[no-untyped-def]
+        typing_context, totals, vectors, line, n_pairs, row, mean, means, sums, shares, apart, out, both
+    ):
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            totals, vectors, line, out, apart, n_pairs = arguments
-            places = [cgutils.alloca_once(builder, WORDS) for _ in range(number)]
-            for place in places:
-                builder.store(NOTHING, place)
-            with cgutils.for_range(builder, n_pairs, intp=LONG) as loop:
-                at = builder.add(totals, builder.mul(loop.index, ir.Constant(LONG, 4 * LANES)))
-                counts = load(builder, WORDS, at)
-                at = builder.add(vectors, builder.mul(loop.index, ir.Constant(LONG, 4)))
-                for k, place in enumerate(places):
-                    of_vector = steps_past(builder, at, line, k)
-                    worth = filled(builder, load(builder, WORD, of_vector))
-                    builder.store(_dot(builder, builder.load(place), counts, worth), place)
-            store_apart(builder, places, out, apart)
+            totals, vectors, line, n_pairs, row, mean, means, sums, shares, apart, out, both = arguments
+            places = _sums_of_totals(builder, totals, vectors, line, n_pairs, number)
+            mean_a, mean_b = filled(builder, load(builder, FLOAT, mean)), load(builder, FLOATS, means)
+            square, product = load(builder, FLOATS, out), load(builder, FLOATS, both)
+            for k, place in enumerate(places):
+                step, less, share = (
+                    filled(builder, load(builder, FLOAT, row, 16 * k + 4 * f)) for f in range(3)
+                )
+                of_b, share_b = (
+                    load(builder, FLOATS, steps_past(builder, x, apart, k)) for x in (sums, shares)
+                )
+                whole = builder.sitofp(builder.load(place), FLOATS)
+                # <(a - ma)(b - mb), q> = <ab, q> - ma <b, q> - mb (<a, q> - ma <1, q>)
+                found = builder.fsub(builder.fmul(step, whole), builder.fmul(mean_a, of_b))
+                found = builder.fsub(found, builder.fmul(mean_b, less))
+                square = times_plus(builder, found, found, square)
+                product = times_plus(builder, share, share_b, product)
+            store(builder, square, out)
+            store(builder, product, both)
             return context.get_dummy_value()
 
-        return types.void(*[types.uint64] * 6), generate
+        return types.void(*[types.uint64] * 12), generate
 
     return add
 
 
 _count_plain, _count_weighted = _count_words(False), _count_words(True)
-_add_one, _add_four = _add_words(1), _add_words(_TOGETHER)
+_add_one, _add_two, _add_three, _add_four = (_add_effects(k) for k in (1, 2, 3, 4))
+
+
+@njit(inline="always")
+def _add_some(left, of_groups, of_row, of_columns, outs):  # type: ignore[no-untyped-def]
+    """Add as many of the effects that are left as go together; how many."""
+    totals, vector, line, n_pairs = of_groups
+    (row, mean), (means, sums, shares, apart), (out, both) = of_row, of_columns, outs
+    if left >= 4:
+        _add_four(totals, vector, line, n_pairs, row, mean, means, sums, shares, apart, out, both)
+    elif left == 3:
+        _add_three(totals, vector, line, n_pairs, row, mean, means, sums, shares, apart, out, both)
+    elif left == 2:
+        _add_two(totals, vector, line, n_pairs, row, mean, means, sums, shares, apart, out, both)
+    else:
+        _add_one(totals, vector, line, n_pairs, row, mean, means, sums, shares, apart, out, both)
+    return min(left, 4)
 
 
 @njit(nogil=True, cache=True)
-def grouped_sums(rows, columns, groups, top, start, stop, totals, sums):  # type: ignore[no-untyped-def]
+def _fill_rows(rows, groups, top, table):  # type: ignore[no-untyped-def]
+    """What the fixed effects have of rows from ``top`` on, as :func:`_add_effects` reads it."""
+    for r in range(min(len(table), len(rows.words) - top)):
+        i = top + r
+        for k in range(len(groups.step)):
+            table[r, k, 0] = groups.step[k]
+            table[r, k, 1] = rows.effects[k, i] - rows.mean[i] * groups.effects[k]
+            table[r, k, 2] = rows.on_fixed[k, i]
+
+
+@njit(nogil=True, cache=True)
+def grouped_sums(rows, columns, groups, top, start, stop, room, sums, shares):  # type: ignore[no-untyped-def]
     """Sums of products of centred codes, of 32 rows from ``top`` on with some columns.
 
     Parameters
@@ -274,34 +352,41 @@ def grouped_sums(rows, columns, groups, top, start, stop, totals, sums):  # type
         First row.
     start, stop
         Columns, multiples of 16.
-    totals
-        Room of shape (n_words / 2, 16) int32.
+    room
+        Room of shape (n_words / 2, 16) int32, and of shape (32, n_effects, 4) float32.
     sums
-        Shape (4 + n_vectors, 32, at least stop - start) int32, filled with those of a b, a b^2, a^2 b and
-        a^2 b^2 with the weights, and of a b with each vector.
+        Shape (5, 32, at least stop - start) int32, filled with those of a b, a b^2, a^2 b and a^2 b^2 with
+        the weights, and of a b with the trait.
+    shares
+        Shape (2, 32, at least stop - start) float32, filled with the squares of what the fixed effects have
+        of the products of columns less their means, and the products of what they have of both unit columns.
     """
-    n_pairs, n_vectors = np.uint64(groups.vectors.shape[1]), len(groups.vectors)
-    apart, line, room = np.uint64(sums.strides[0]), np.uint64(groups.vectors.strides[0]), totals.ctypes.data
+    totals, table = room
+    n_pairs, n_effects = np.uint64(groups.vectors.shape[1]), len(groups.step)
+    apart, line, at = np.uint64(sums.strides[0]), np.uint64(groups.vectors.strides[0]), totals.ctypes.data
     n_rows = min(sums.shape[1], len(rows.words) - top)
-    weight = groups.weight.ctypes.data
+    weight, vectors = groups.weight.ctypes.data, groups.vectors.ctypes.data
+    of_effects, of_shares = columns.effects.ctypes.data, columns.on_fixed.ctypes.data
+    means, block = columns.mean.ctypes.data, np.uint64(columns.effects.strides[0])
+    shares[:, :n_rows, : stop - start] = 0
+    _fill_rows(rows, groups, top, table)
     for j in range(start, stop, LANES):
-        of_columns = columns.words[j // LANES].ctypes.data
+        of_columns, place = columns.words[j // LANES].ctypes.data, np.uint64(4 * j)
         for r in range(n_rows):
             past = np.uint64(4 * (j - start))
             out, of_row = sums[0, r].ctypes.data + past, rows.words[top + r].ctypes.data
             if len(groups.weight):
-                _count_weighted(of_row, of_columns, weight, out, apart, room, n_pairs)
+                _count_weighted(of_row, of_columns, weight, out, apart, at, n_pairs)
             else:
-                _count_plain(of_row, of_columns, weight, out, apart, room, n_pairs)
+                _count_plain(of_row, of_columns, weight, out, apart, at, n_pairs)
+            _add_trait(at, vectors, sums[4, r].ctypes.data + past, n_pairs)
             done = 0
-            while done + _TOGETHER <= n_vectors:
-                out = sums[4 + done, r].ctypes.data + past
-                _add_four(room, groups.vectors[done].ctypes.data, line, out, apart, n_pairs)
-                done += _TOGETHER
-            while done < n_vectors:
-                out = sums[4 + done, r].ctypes.data + past
-                _add_one(room, groups.vectors[done].ctypes.data, line, out, apart, n_pairs)
-                done += 1
+            while done < n_effects:
+                of_row = table[r, done].ctypes.data, rows.mean.ctypes.data + np.uint64(4 * (top + r))
+                skip, vector = np.uint64(done) * block + place, vectors + np.uint64(done + 1) * line
+                of_block = means + place, of_effects + skip, of_shares + skip, block
+                outs = shares[0, r].ctypes.data + past, shares[1, r].ctypes.data + past
+                done += _add_some(n_effects - done, (at, vector, line, n_pairs), of_row, of_block, outs)
     for r in range(n_rows):
         i = top + r
         _centre_weighted(
@@ -309,11 +394,10 @@ def grouped_sums(rows, columns, groups, top, start, stop, totals, sums):  # type
             columns.total[start:stop], columns.square[start:stop], np.int32(groups.whole), sums[0, r],
             sums[1, r], sums[2, r], sums[3, r],
         )  # fmt: skip
-        for v in range(n_vectors):
-            _centre_vector(
-                rows.centre[i], rows.sums[v, i], columns.centre[start:stop], columns.sums[v, start:stop],
-                groups.totals[v], sums[4 + v, r],
-            )  # fmt: skip
+        _centre_trait(
+            rows.centre[i], rows.trait[i], columns.centre[start:stop], columns.trait[start:stop],
+            np.int32(groups.trait), sums[4, r],
+        )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
@@ -335,7 +419,7 @@ def _centre_weighted(c, a, aa, centre, total, square, n, s11, s12, s21, s22):  #
 
 
 @njit(nogil=True, cache=True)
-def _centre_vector(c, a, centre, b, n, s):  # type: ignore[no-untyped-def]
-    """The same of the sums of a vector times both codes."""
+def _centre_trait(c, a, centre, b, n, s):  # type: ignore[no-untyped-def]
+    """The same of the sums of the trait times both codes."""
     for j in range(len(centre)):
         s[j] -= centre[j] * a + c * b[j] - c * centre[j] * n

@@ -191,18 +191,19 @@ class GroupedVectors:
         whole = np.round(mean / step)
         return _Numbers(whole, step, vector - step * whole[self._group])
 
-    def columns(self, codes: np.ndarray, centre: np.ndarray, side: int) -> tuple[ColumnSums, Grouped]:
+    def columns(self, chosen: np.ndarray, centre: np.ndarray, side: int) -> tuple[ColumnSums, Grouped]:
         """Sums of columns less a whole number by the vectors, and the columns as they are counted.
 
         Parameters
         ----------
-        codes
-            Shape (n_block, n_samples).
+        chosen
+            Shape (n_block,), which columns.
         centre
-            Shape (n_block,), what is taken off them.
+            Shape (n_block,), what is taken off their codes.
         side
             0 for the rows of a tile, else what its columns are filled up to a multiple of.
         """
+        codes, of_columns = self.design.codes[chosen], self.design.columns
         words = pack_words(codes, self.groups)
         vectors = [self._trait, *self._effects]
         whole = np.array([self._weight.whole, *(v.whole for v in vectors), self._lost])
@@ -226,23 +227,21 @@ class GroupedVectors:
             words, more = as_columns(words, side), (0, -len(codes) % side)
         else:
             more = (0, 0)
-        numbers = (centre, by_code[0], by_square[0])
-        parts = (np.pad(np.round(x).astype(np.int32), more) for x in numbers)
-        by_vector = np.pad(np.round(by_code[1:-1]).astype(np.int32), ((0, 0), more))
-        return sums, Grouped(words, *parts, np.ascontiguousarray(by_vector))  # type: ignore[call-arg]
+        whole_numbers = (centre, by_code[0], by_square[0], by_code[1])
+        on_fixed = of_columns.on_fixed[chosen, 1 : 1 + len(self._effects)] / of_columns.norm[chosen, None]
+        numbers = (of_columns.mean[chosen], steps[1:, None] * by_code[2:-1], np.ascontiguousarray(on_fixed.T))
+        return sums, Grouped(  # type: ignore[call-arg]
+            words,
+            *(np.pad(np.round(x).astype(np.int32), more) for x in whole_numbers),
+            *(np.pad(x.astype(np.float32), ((0, 0),) * (x.ndim - 1) + (more,)) for x in numbers),
+        )
 
     def plan(self) -> Plan:
         """The products of a tile."""
         n, vectors = len(self._bytes.steps), [self._trait, *self._effects]
         places = [place_of(1, 1, 1)] * n + [place_of(0, a, b) for a in (1, 2) for b in (1, 2)]
-        n_effects = len(self._effects) + len(self._by_bytes.digits)
-        places += [place_of(kind, 1, 1) for kind in range(1, 2 + n_effects)]
-        steps = [
-            *self._bytes.steps,
-            *[self._weight.step] * 4,
-            *(v.step for v in vectors),
-            *self._by_bytes.steps,
-        ]
+        places += [place_of(1, 1, 1)] + [place_of(2, 1, 1)] * len(self._by_bytes.digits)
+        steps = [*self._bytes.steps, *[self._weight.step] * 4, self._trait.step, *self._by_bytes.steps]
         sums = np.arange(len(places))
         sums = np.concatenate([sums[:n], sums[len(sums) - len(self._by_bytes.digits) :]])
         products = np.stack([np.arange(len(sums)), 0 * sums, sums], axis=1)
@@ -274,7 +273,9 @@ class GroupedVectors:
         pairs = np.array([words(v.whole).astype(np.int16).view(np.int32) for v in vectors])
         totals = np.round(self._totals).astype(np.int64)
         weight = words(self._weight.whole)[: 0 if self._plain else None]
-        return Groups(weight, pairs, int(totals[0]), totals[1:-1].astype(np.int32))
+        step = np.array([v.step for v in self._effects], dtype=np.float32)
+        effects = (step * totals[2:-1]).astype(np.float32)
+        return Groups(weight, pairs, int(totals[0]), int(totals[1]), step, effects)
 
 
 class _Bytes(NamedTuple):

@@ -8,6 +8,8 @@ LANES = 16  # columns at a time
 WORD, LONG = ir.IntType(32), ir.IntType(64)
 WORDS = ir.VectorType(WORD, LANES)
 NOTHING = ir.Constant(WORDS, [0] * LANES)
+FLOAT = ir.FloatType()
+FLOATS = ir.VectorType(FLOAT, LANES)
 
 
 def load(builder, kind, address, past=0):  # type: ignore[no-untyped-def]
@@ -33,9 +35,15 @@ def store_apart(builder, places, address, step):  # type: ignore[no-untyped-def]
 
 
 def filled(builder, word):  # type: ignore[no-untyped-def]
-    """A vector of one word."""
-    one = builder.insert_element(NOTHING, word, ir.Constant(WORD, 0))
-    return builder.shuffle_vector(one, NOTHING, NOTHING)
+    """A vector of one word, or of one float."""
+    kind = ir.VectorType(word.type, LANES)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), word, ir.Constant(WORD, 0))
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), NOTHING)
+
+
+def times_plus(builder, left, right, more):  # type: ignore[no-untyped-def]
+    """``left right + more`` of vectors of floats, rounded once."""
+    return instruction(builder, "llvm.fma.v16f32", [left, right, more], FLOATS)
 
 
 def instruction(builder, name, arguments, result=WORDS):  # type: ignore[no-untyped-def]

@@ -102,7 +102,7 @@ class Plan(NamedTuple):
         Shape (n_products, 3), which operand of the rows with which of the columns is which of the sums.
     place
         Shape (n_sums,) uint64, place in the scratch of what each sum is a part of, see :func:`place_of`;
-        those of the fixed effects come last, as many for each.
+        those of the fixed effects that are not counted in groups come last, as many for each.
     step
         Shape (n_sums,) float32, what one means.
     totals
@@ -116,8 +116,8 @@ class Plan(NamedTuple):
     impute
         Whether missing calls count as the mean, so that no sample is lost.
     first
-        The first of the sums that are counted in groups of samples: of genotypes, then of the trait, then of
-        fixed effects; their number where none are.
+        The first of the sums that are counted in groups of samples: of genotypes, then of the trait; their
+        number where none are.
     groups
         :class:`~genoattn.scan.screening.grouped.Groups` of the counted ones.
     near
@@ -170,6 +170,12 @@ def _collect(scratch, fields, i, sums, r, begin, gaps, place, step, n_common):  
         _add(scratch, place[p], step[p], sums, p, r, begin)
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def _copy(scratch, place, shares, which, r, begin):  # type: ignore[no-untyped-def]
+    for c in range(_N):
+        scratch[place + c] = shares[which, r, begin + c]
+
+
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def _add_share(scratch, step, sums, p, r, begin, effects, k, ma, less):  # type: ignore[no-untyped-def]
     """Add the square of what a fixed effect has of the products, no call being missing."""
@@ -195,19 +201,24 @@ def _add_both(scratch, of_row, on_fixed, k):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _shares(  # type: ignore[no-untyped-def]
-    scratch, of_row, on_row, i, ma, effects, on_fixed, sums, r, begin, gaps, place, step, totals, n_common
-):
+    scratch, of_row, on_row, i, ma, effects, on_fixed, sums, r, begin, gaps, place, step, totals, n_common,
+    shares, n_grouped
+):  # fmt: skip
     """What the fixed effects have of the products of row i, and of both columns, as sums over them."""
-    _fill(scratch, _U(SHARE), _N, _ZERO)
-    _fill(scratch, _U(ON_BOTH), _N, _ZERO)
-    for k in range(len(effects)):
+    if n_grouped:
+        _copy(scratch, _U(SHARE), shares, _U(0), r, begin)
+        _copy(scratch, _U(ON_BOTH), shares, _U(1), r, begin)
+    else:
+        _fill(scratch, _U(SHARE), _N, _ZERO)
+        _fill(scratch, _U(ON_BOTH), _N, _ZERO)
+    for k in range(n_grouped, len(effects)):
         if gaps:
             _fill(scratch, _U(F00), _U(4 * COLUMNS), _ZERO)
             for p in range(n_common + 4 * k, n_common + 4 * k + 4):
                 _add(scratch, place[p], step[p], sums, p, r, begin)
             _add_share_called(scratch, ma)
         else:
-            p = n_common + k
+            p = n_common + k - n_grouped
             less = of_row[k, i] - ma * totals[2 + k]
             _add_share(scratch, step[p], sums, p, r, begin, effects, k, ma, less)
         _add_both(scratch, on_row[k, i], on_fixed, k)
@@ -232,10 +243,12 @@ def _load(scratch, b, right, plan, begin, end, effects, on_fixed):  # type: igno
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, sums, scratch, room, keep):  # type: ignore[no-untyped-def]
+def _screen_block(
+    a, b, left, right, plan, limits, triangle, top, first, last, sums, shares, scratch, room, keep
+):  # type: ignore[no-untyped-def]
     """The pairs of 32 rows from ``top`` with the columns from ``first`` to ``last``, whose sums are made."""
-    n_effects = len(a.effects)
-    n_common = len(plan.place) - n_effects * (4 if plan.gaps else 1)
+    n_effects, n_grouped = len(a.effects), len(plan.groups.step)
+    n_common = len(plan.place) - (n_effects - n_grouped) * (4 if plan.gaps else 1)
     fields, of_row, on_row = a.fields, a.effects, a.on_fixed
     gaps, place, step, totals = plan.gaps, plan.place, plan.step, plan.totals
     loses = gaps and not plan.impute
@@ -258,7 +271,7 @@ def _screen_block(a, b, left, right, plan, limits, triangle, top, first, last, s
             _collect(scratch, fields, i, sums, r, offset, gaps, place, step, n_common)
             _shares(
                 scratch, of_row, on_row, i, fields[MEAN, i], effects, on_fixed, sums, r, offset, gaps, place,
-                step, totals, n_common,
+                step, totals, n_common, shares, n_grouped,
             )  # fmt: skip
             assemble(scratch, fields, i, plan.root)
             if n_effects or loose:
@@ -308,7 +321,11 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
     n_sums, products = len(plan.place), plan.products
     sums = lined(4 * n_sums * SIDE * WIDTH).view(np.int32).reshape(n_sums, SIDE, WIDTH)
     room = room_for_rows(a.operands)
-    totals = lined(64 * plan.groups.vectors.shape[1]).view(np.int32).reshape(-1, 16)
+    shares = lined(8 * SIDE * WIDTH).view(np.float32).reshape(2, SIDE, WIDTH)
+    of_groups = (
+        lined(64 * plan.groups.vectors.shape[1]).view(np.int32).reshape(-1, 16),
+        np.zeros((SIDE, len(plan.groups.step), 4), dtype=np.float32),
+    )
     digits = plan.near.digits.digits
     near = lined(LINE * (len(digits) + 1)), np.empty(digits.shape[1], dtype=np.int32)
     begin_tiles(configuration.ctypes.data)
@@ -322,8 +339,24 @@ def screen_whole(a, b, left, right, plan, limits, triangle, configuration, keep)
                     multiply(a.operands, b.operands, products, top, first, whole, room, sums)
                 if plan.first < n_sums:
                     rest = sums[plan.first :]
-                    grouped_sums(a.grouped, b.grouped, plan.groups, top, first, whole, totals, rest)
+                    grouped_sums(
+                        a.grouped, b.grouped, plan.groups, top, first, whole, of_groups, rest, shares
+                    )
                 _screen_block(
-                    a, b, left, right, plan, limits, triangle, top, first, stop, sums, scratch, near, keep
+                    a,
+                    b,
+                    left,
+                    right,
+                    plan,
+                    limits,
+                    triangle,
+                    top,
+                    first,
+                    stop,
+                    sums,
+                    shares,
+                    scratch,
+                    near,
+                    keep,
                 )
     end_tiles()

@@ -98,7 +98,7 @@ class WholeScreen:
         grouped = no_words(side)
         operands: object = None
         if isinstance(vectors, GroupedVectors):
-            sums, grouped = vectors.columns(codes, centre, side)
+            sums, grouped = vectors.columns(chosen, centre, side)
         if side or isinstance(vectors, Vectors):
             blocks, depth = -(-len(chosen) // SIDE) * (SIDE // 16), -(-d.n_samples // DEPTH)
             operands = aligned((len(vectors.column_powers), blocks, depth, 16, 16, 4))
