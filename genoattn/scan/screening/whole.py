@@ -243,9 +243,9 @@ def _load(scratch, b, right, plan, begin, end, effects, on_fixed):  # type: igno
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _screen_block(
+def _screen_block(  # type: ignore[no-untyped-def]
     a, b, left, right, plan, limits, triangle, top, first, last, sums, shares, scratch, room, keep
-):  # type: ignore[no-untyped-def]
+):
     """The pairs of 32 rows from ``top`` with the columns from ``first`` to ``last``, whose sums are made."""
     n_effects, n_grouped = len(a.effects), len(plan.groups.step)
     n_common = len(plan.place) - (n_effects - n_grouped) * (4 if plan.gaps else 1)
