@@ -56,13 +56,15 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
 
     A pair is to be tested where ``|z| >= critical (1 - margin_a - margin_b)``, z its score statistic at the
     null of the fixed effects. The likelihood ratio's root r is near z where the log-likelihood is nearly
-    quadratic; it exceeds z where cases and controls are uneven, and where main effects, of which z takes out
-    what is linear, are strong: by a share that grows with ``kappa``, the mean of ``|1 - 2 mu|``, with r, and
-    with the main effects' own scores over the square root of the total weight. This is no bound. The
-    constants are such that among 1,045,000 pairs of 88 simulated cohorts (1,000 to 4,000 samples, 1:1 to
-    1:20, linked sites, alleles from a frequency of 0.01, main effects up to 1, a percent of calls missing)
-    none of those with p <= 1e-2, 1e-3 or 1e-4 was lost; a score within three times the threshold loses up
-    to 13 in a hundred of them.
+    quadratic; it exceeds z where few carriers make the product heavy-tailed, where cases and controls are
+    uneven and the product skew, and where main effects, of which z takes out what is linear, are strong: by
+    shares that grow with the fourth and the third standardised moment of the product, which for independent
+    sites are those of the columns multiplied, over the total weight W and its root; with ``kappa``, the mean
+    of ``|1 - 2 mu|``; and with the main effects' own scores over the root of W. This is no bound. The
+    constants are such that among 47,800 pairs with r above 2 in 816 simulated cohorts (600 to 4,000 samples,
+    1:1 to 1:20, linked sites, alleles from a frequency of 0.01, main effects up to 1) the most that z was
+    below r was 0.85 of the margin; of two million pairs in other such cohorts none of the 27,400 with p below
+    1e-2, 1e-3 or 1e-4 was lost. Columns with missing calls have the margin that serves all alleles.
 
     Parameters
     ----------
@@ -78,6 +80,20 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
     mu_spread = np.sqrt(np.maximum(1 - 4 * design.weight, 0))  # |1 - 2 mu|, as w = mu (1 - mu)
     kappa = float(design.weight @ mu_spread / design.total)
     critical = normal_critical(threshold)
-    curved = (0.12 + 0.15 * kappa) * max(1.0, critical / 3.5)
-    main = np.abs(design.columns.with_trait) * design.trait_norm / np.sqrt(design.total)
-    return 0.5 * curved + (0.5 + kappa) * main
+    columns, total = design.columns, design.total
+    most = (0.12 + 0.15 * kappa) * max(1.0, critical / 3.5)
+    skew, tail = _standardised(columns.mean, columns.norm**2 / total)
+    curved = 0.015 + 0.03 * critical**2 * tail**2 / total + 0.2 * kappa * critical * skew**2 / np.sqrt(total)
+    whole = int(design.codes.max(initial=0)) <= 2
+    curved = np.where(whole & (columns.missing == 0), np.minimum(curved, most), 0.5 * most)
+    main = np.abs(columns.with_trait) * design.trait_norm / np.sqrt(total)
+    return curved + (0.5 + kappa) * main
+
+
+def _standardised(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Third and fourth standardised moments of columns of codes 0, 1 and 2, from the first two moments."""
+    two = (variance + mean**2 - mean) / 2
+    share = np.array([1 - mean + two, mean - 2 * two, two])
+    off = np.arange(3)[:, None] - mean
+    safe = np.maximum(variance, 1e-300)
+    return (share * off**3).sum(axis=0) / safe**1.5, (share * off**4).sum(axis=0) / safe**2

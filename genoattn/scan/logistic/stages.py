@@ -81,8 +81,9 @@ class _Doubts:
     the columns. These are no bounds. Among 188,000 pairs with a root above 2.3, in 1,349 simulated cohorts (1
     to 10 covariates, null to strong, some that follow ancestry, sites or a product of sites; 1,500 and 4,000
     samples, 3 to 70 in a hundred of them cases) the most that a root was too small was 0.7 of the doubt for
-    cells, 0.62 for groups and 0.28 for an amended root, to which how far it was amended is added. Where
-    standard errors are large, few carriers make the estimate uncertain, and more is allowed for them.
+    cells, 0.62 for groups and 0.28 for an amended root, to which how far it was amended is added; of 1.3
+    million pairs in 747 others, none of the 15,400 with p below 1e-2, 1e-3 or 1e-4 was lost. Where standard
+    errors are large, few carriers make the estimate uncertain, and more is allowed for them.
 
     Parameters
     ----------
