@@ -31,7 +31,7 @@ class ScanConfig:
         products together, on up to 4 degrees of freedom.
     missing
         ``complete``: each pair on the samples called at both sites; ``mean``: missing calls count as the
-        mean of their site.
+        mean of their site (binary traits: weighted by the variances of the regression on the covariates).
     encoding
         ``dosage``, ``genotype`` or ``sequence``; None for dosage or sequence.
     memory
