@@ -86,7 +86,9 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
     skew, tail = _standardised(columns.mean, columns.norm**2 / total)
     curved = 0.015 + 0.03 * critical**2 * tail**2 / total + 0.2 * kappa * critical * skew**2 / np.sqrt(total)
     whole, gone = int(design.codes.max(initial=0)) <= 2, columns.missing / design.n_samples
-    curved = np.where(whole & (columns.missing == 0), np.minimum(curved, most), 0.5 * most + gone)
+    curved = np.where(
+        whole & (columns.missing == 0), np.minimum(curved, most), 0.5 * most + 0.015 + 1.25 * gone
+    )
     main = np.abs(columns.with_trait) * design.trait_norm / np.sqrt(total)
     return curved + (0.75 + kappa) * main
 
