@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import combinations
+from time import sleep
 
 import numpy as np
 import pytest
@@ -210,3 +211,19 @@ def test_data_that_cannot_be_tested():
     case = (y > 0).astype(float)
     with pytest.raises(genoattn.InputError, match="the covariates separate cases from controls"):
         genoattn.scan_pairs(make_cohort(calls, [3] * 4, "genotype", case, True, y[:, None]))
+
+
+def test_compiling_is_announced_where_it_takes_long(cohort, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="genoattn")
+    genoattn.scan_pairs(cohort, 1e-3)
+    assert "compiling" not in caplog.text
+    loading = engine.one_thread_each
+
+    def slow(products):
+        sleep(0.3)
+        return loading(products)
+
+    monkeypatch.setattr(engine, "_PATIENCE", 0.05)
+    monkeypatch.setattr(engine, "one_thread_each", slow)
+    genoattn.scan_pairs(cohort, 1e-3)
+    assert caplog.text.count("compiling the kernels of this kind of scan") == 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from genoattn.scan.screening.screen import Screen
 from genoattn.scan.screening.whole_screen import WholeScreen
 
 Tester = Callable[[np.ndarray], PairTests]
+_log = logging.getLogger(__name__)
+_PATIENCE = 3.0  # seconds
+_COMPILING = "compiling the kernels of this kind of scan, once after an installation: up to a minute"
 _DENSE = 0.01  # share of candidates above which a whole tile costs less than its candidates one by one
 _SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
 
@@ -117,12 +121,18 @@ class Engine:
         self._sides = _SideCache(settings.cached_sides)
 
     def load(self) -> None:
-        """Load the compiled code of a tile, which its first use would wait for."""
+        """Load the compiled code of a tile, which its first use would wait for; say so if that takes long."""
         few = np.flatnonzero(self.design.columns.varies)[:2]
-        if self.screen is not None and len(few):
+        if self.screen is None or not len(few):
+            return
+        timer = Timer(_PATIENCE, _log.info, [_COMPILING])
+        timer.start()
+        try:
             with one_thread_each(self.products):
                 self.screen.candidates(self.screen.left(few), self.screen.right(few))  # type: ignore[arg-type]
             self.tester(np.zeros((0, 2), dtype=np.intp))
+        finally:
+            timer.cancel()
 
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
         """Results of tiles as they finish, in any order."""
