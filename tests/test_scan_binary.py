@@ -281,8 +281,18 @@ def test_vector_functions_are_exact_to_rounding():
 def test_covariates_that_separate_are_refused():
     rng = np.random.default_rng(14)
     codes, covariate = rng.integers(0, 3, (3, 60)).astype(np.int8), rng.normal(size=(60, 1))
-    with pytest.raises(genoattn.InputError, match="the covariates separate cases from controls"):
-        binary_design(codes, (covariate[:, 0] > 0).astype(float), covariate)
+    case = (covariate[:, 0] > 0).astype(float)
+    with pytest.raises(
+        genoattn.InputError, match="the covariates separate cases from controls; leave out covariate 0"
+    ):
+        binary_design(codes, case, covariate)
+    three = np.column_stack(
+        [rng.normal(size=60), covariate[:, 0] + 0.3 * rng.normal(size=60), 2 * case + covariate[:, 0]]
+    )
+    with pytest.raises(
+        genoattn.InputError, match="the covariates separate cases from controls; leave out third$"
+    ):
+        binary_design(codes, case, three, ("first", "second", "third"))
 
 
 def test_grid_of_groups_is_the_coarse_test():

@@ -26,11 +26,22 @@ def binary_design(
     plain = fixed_basis(covariates, np.ones(len(trait)), names)
     eta = _null_log_odds(plain, trait)
     if eta is None:
-        raise InputError("the covariates separate cases from controls; leave out the one that does")
+        raise InputError(
+            f"the covariates separate cases from controls; leave out {_separating(covariates, trait, names)}"
+        )
     mu = 1 / (1 + np.exp(-eta))
     weight = mu * (1 - mu)
     basis = fixed_basis(covariates, weight, names)
     return Design(codes, (trait - mu) / weight, basis, weight, True, impute)
+
+
+def _separating(covariates: np.ndarray, trait: np.ndarray, names: tuple) -> str:
+    """The covariate without which the others do not separate cases from controls, in words."""
+    for k in range(covariates.shape[1]):
+        others = fixed_basis(np.delete(covariates, k, axis=1), np.ones(len(trait)), ())
+        if _null_log_odds(others, trait) is not None:
+            return str(names[k]) if len(names) else f"covariate {k}"
+    return "those that do"
 
 
 def _null_log_odds(basis: np.ndarray, trait: np.ndarray) -> np.ndarray | None:
