@@ -116,6 +116,25 @@ def test_separated_pairs_get_firths_estimate(kind):
         assert tests.statistic[k] == pytest.approx(np.sign(coefficient) * np.sqrt(ratio), rel=1e-5)
 
 
+@pytest.mark.parametrize("n_covariates", [0, 2])
+def test_pairs_that_one_sample_decides_get_firths_estimate(n_covariates):
+    """A single carrier, the information being half of the penalised likelihood's curvature for it."""
+    rng = np.random.default_rng(11)
+    calls = rng.binomial(1, 0.2, (300, 2)).astype(np.int8)
+    calls[(calls == 1).all(axis=1), 1] = 0
+    calls[7] = 1
+    covariates = rng.normal(size=(300, n_covariates))
+    for value in (0, 1):
+        case = cases_of(rng, 0.5 * covariates.sum(axis=1) - 0.8)
+        case[7] = value
+        design = binary_design(np.ascontiguousarray(calls.T), case, covariates)
+        tests = logistic_pairs(design, case, np.array([[0, 1]]))
+        x = design_matrix([calls[:, s].astype(float) for s in (0, 1)], covariates, np.ones(300, dtype=bool))
+        coefficient, ratio = firth_ratio(x, case)
+        assert tests.coefficient[0] == pytest.approx(coefficient, rel=1e-4)
+        assert tests.statistic[0] == pytest.approx(np.sign(coefficient) * np.sqrt(ratio), rel=1e-4)
+
+
 def test_separated_pair_gets_a_finite_estimate():
     rng = np.random.default_rng(3)
     calls = rng.binomial(1, 0.5, (120, 3)).astype(np.int8)

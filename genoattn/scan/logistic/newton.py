@@ -18,6 +18,9 @@ _PREDICTOR = 3e-7  # accuracy of the log-odds where the information is taken
 _PREDICTOR_FIRTH = 1e-8  # whose steps shrink by a factor only
 _SLACK_FIRTH = 1e3  # at most
 _LONGEST = 2.0  # step of Firth's method, concave near its maximum alone
+# Where one sample decides a coefficient the penalised likelihood is twice as curved as the information says,
+# and full steps go back and forth about the maximum without end: after some rounds they are shorter.
+_DAMPED_FROM, _DAMPED = 10, 0.6
 
 
 class Top(NamedTuple):
@@ -164,7 +167,7 @@ def climb(
     """
     step, whole = work.step, n_free == len(beta)
     before, value = -np.inf, begun
-    for _ in range(_ROUNDS_FIRTH if firth else _ROUNDS):
+    for k in range(_ROUNDS_FIRTH if firth else _ROUNDS):
         fresh = math.isnan(value)
         if fresh:
             value = evaluate(rows, beta, work)
@@ -193,7 +196,7 @@ def climb(
             if whole:
                 beta += step
             return Top(value, 0.0 if firth else gain), True
-        shorten = min(1.0, _LONGEST / longest) if firth else 1.0
+        shorten = min(_DAMPED if k >= _DAMPED_FROM else 1.0, _LONGEST / longest) if firth else 1.0
         for j in range(n_free):
             step[j] *= shorten
             beta[j] += step[j]
