@@ -15,8 +15,10 @@ from scipy.special import ndtri
 import genoattn
 from genoattn.scan.logistic.cells import no_planes
 from genoattn.scan.logistic.coarse import coarse_root, make_grid
+from genoattn.scan.logistic.likelihood import _test as pair_test
 from genoattn.scan.logistic.likelihood import test_pairs as run_kernel
 from genoattn.scan.logistic.null import binary_design, score_margin
+from genoattn.scan.logistic.rows import make_memory
 from genoattn.scan.logistic.stages import coarse_subjects, logistic_pairs, subjects_of
 from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
 from genoattn.simulate import simulate_cohort
@@ -309,7 +311,7 @@ def test_covariates_that_separate_are_refused():
         [rng.normal(size=60), covariate[:, 0] + 0.3 * rng.normal(size=60), 2 * case + covariate[:, 0]]
     )
     with pytest.raises(
-        genoattn.InputError, match="the covariates separate cases from controls; leave out third$"
+        genoattn.InputError, match=r"the covariates separate cases from controls; leave out third$"
     ):
         binary_design(codes, case, three, ("first", "second", "third"))
 
@@ -327,3 +329,19 @@ def test_grid_of_groups_is_the_coarse_test():
     told = np.isfinite(roots) & (expected > 1)
     assert told.mean() > 0.2
     np.testing.assert_allclose(roots[told], expected[told], rtol=2e-3)
+
+
+def test_a_far_start_changes_nothing():
+    """Where Newton's method fails from where coarse groups end, it starts again before a penalty is taken."""
+    codes, case, covariates = uneven_cohort(53, 1500, 4, 0.1, 0.4)
+    design = binary_design(codes, case, covariates)
+    subjects = subjects_of(design, case)
+    memory = make_memory(subjects)
+    largest = np.abs(subjects.fixed).max(axis=1)
+    for i, j in ((0, 1), (2, 5)):
+        room = np.r_[largest, np.ones(4)]
+        found = [
+            pair_test(subjects, i, j, np.array(near), 1.0, room, memory)
+            for near in ([0.0] * 3, [9.0, -20.0, 20.0])
+        ]
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

@@ -196,10 +196,14 @@ def _test(
         if not _independent(rows, work):
             return none
         begun = np.nan
-    ratio = np.nan
-    for firth in range(_separated(memory, rows.value), 2):
-        _start(subjects, near, beta)
-        ratio = _ratio(rows, beta, firth == 1, largest, np.nan if firth else begun, slack, work)
+    ratio, separated, none_near = np.nan, _separated(memory, rows.value), np.zeros(3)
+    # From near, then from the fixed effects alone, from where the penalised likelihood is climbed too.
+    for attempt in range(3):
+        firth = attempt == 2
+        if (separated and not firth) or (attempt == 1 and not near.any()):
+            continue
+        _start(subjects, near if attempt == 0 else none_near, beta)
+        ratio = _ratio(rows, beta, firth, largest, begun if attempt == 0 else np.nan, slack, work)
         if not math.isnan(ratio):
             se = 1.0 / (work.factor[p - 1, p - 1] * work.scale[p - 1])
             return Test(beta[p - 1], se, ratio, n, n_cases, r2)

@@ -43,7 +43,7 @@ class LogisticTests:
 
         self.subjects = subjects_of(design, trait)
         self.coarse = coarse_subjects(design, trait, self.subjects)
-        self.critical = normal_critical(threshold)
+        self.critical = normal_critical(threshold) if threshold < 1 else 0.0
         grouped = self.subjects.fixed.shape[1] < design.n_samples
         self.in_groups = not grouped and design.n_samples > _COARSE_FROM * _COARSE_GROUPS
         self.doubts = _Doubts(design, trait, self.coarse)
