@@ -245,6 +245,7 @@ def plot(table: pd.DataFrame, nulls: list[tuple[str, np.ndarray]], path: Path) -
     left.set_yticks(place, [f"{r['what']}\n{r['cohort']}" for r in table.to_dict("records")], fontsize=7)
     left.set(xscale="log", xlabel="million pairs a second, two threads", title="All pairs, p <= 1e-4")
     left.invert_yaxis()
+    left.set_xlim(right=1000)
     left.legend(loc="lower right")
     for name, p in nulls:
         p = np.sort(p)
