@@ -3,8 +3,9 @@
     python benchmarks/scan.py [--samples 2000 10000] [--sites 5000] [--plink plink1.9] [--output
     benchmarks/results]
 
-Both read the same PLINK files and use the same threads. "scan" is the time in the scan itself (PLINK: the
-whole process, whose reading takes under 0.1 s), "process" that of the whole command; the best of several
+Both read the same PLINK files and use the same threads. "scan" is the time in the scan itself, once
+the compiled code is loaded (PLINK: the whole process, whose reading takes under 0.1 s), "process" that of the
+whole command; the best of several
 runs, after one in which the kernels are compiled, which later processes load.
 """
 

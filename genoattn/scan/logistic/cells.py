@@ -18,7 +18,7 @@ from genoattn.scan.logistic.coarse import LARGEST, ROUNDS, SETTLED, newton_step
 from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
 from genoattn.scan.screening.alike import GROUP
 from genoattn.scan.screening.bits import set_bits
-from genoattn.scan.screening.grouped import pack_words
+from genoattn.scan.screening.words import pack_words
 
 _N = 4  # predictors
 _WORD = 64  # samples

@@ -10,18 +10,12 @@ import numpy as np
 from genoattn.scan.design import Design
 from genoattn.scan.regression.tails import normal_p_value
 from genoattn.scan.screening.alike import GROUP, alike
-from genoattn.scan.screening.grouped import (
-    Grouped,
-    Groups,
-    as_columns,
-    digit_sums,
-    pack_words,
-    word_sums,
-)
+from genoattn.scan.screening.grouped import Grouped, Groups
 from genoattn.scan.screening.pair_sums import Near, make_digits
 from genoattn.scan.screening.whole import Plan
 from genoattn.scan.screening.whole_pairs import place_of
 from genoattn.scan.screening.whole_vectors import ColumnSums, Rounded, rounded
+from genoattn.scan.screening.words import as_columns, digit_sums, pack_words, word_sums
 
 _LARGEST = 2**15 - 1
 _LEAST = 128  # of the levels of a number, for so many samples that sums would leave 32 bits
