@@ -13,8 +13,9 @@ from scipy.special import expit
 from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
+from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import GAUGES, Expansion, Gauge
-from genoattn.interactions.extract import TestedTerms, readout_factors, table_rows
+from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
 from genoattn.interactions.intervals import LEVEL
 from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.schema import Manifest
@@ -36,7 +37,7 @@ class FittedModel:
     readout
         The network, in phenotype units.
     tested
-        Its terms and their statistics, which no gauge changes.
+        Its terms and their estimates in every gauge.
     manifest
         What describes model and table.
     posterior
@@ -144,6 +145,7 @@ class FittedModel:
             order=highest,
             centre=expansion.centre,
             left_out=left_out,
+            **describe_tests(self.tested, expansion, manifest.units),
             n_tests=self.tested.family_sizes(expansion),
         )
         return InteractionTable(table_rows(expansion, manifest.sites, self.tested, highest), described)

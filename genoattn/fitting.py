@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +17,14 @@ from genoattn.errors import InputError
 from genoattn.features import token_features
 from genoattn.fitted import FittedModel
 from genoattn.inference.discovery import Discovery, can_discover, discover
+from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors
-from genoattn.interactions.extract import TestedTerms, readout_factors, run_tests, table_rows
+from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
 from genoattn.interactions.intervals import coefficient_intervals
-from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
+from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.interactions.variance import variance_components
 from genoattn.ladder import climb
 from genoattn.metrics import Metrics, evaluate
@@ -32,13 +32,14 @@ from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainingData
 from genoattn.model.ensemble import train_ensemble
 from genoattn.model.families import find_families
-from genoattn.model.likelihood import COUNTS, LikelihoodKind, linear_response, mean_response
+from genoattn.model.likelihood import COUNTS, LikelihoodKind, mean_response
 from genoattn.model.link import LinkKind
 from genoattn.model.pair_columns import chromosome_numbers
-from genoattn.model.prediction import link_slope, predict_orders, respond
+from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout
 from genoattn.model.split import Split, split_samples
 from genoattn.model.train import train_readout
+from genoattn.model.working import ResponseModel
 from genoattn.provenance import input_records, package_versions
 from genoattn.result import FitResult
 from genoattn.settings import FitConfig, check_settings, settings_record, with_options
@@ -119,9 +120,25 @@ def fit(
     if discovery is not None:
         terms[2] = np.unique(np.concatenate([terms[2], discovery.leads()]), axis=0)
     _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
-    linear, weights = linear_phenotype(readout, account, data)
-    binary = data.binary and linear is data.phenotype
-    tested = run_tests(vocabulary, data.calls, linear, covariates, terms, binary, weights=weights)
+    members: list[Factors] = []
+    if config.ensemble and cohort.kind == "sequence" and account.posterior is None:
+        _log.info("training %d models on bootstrap samples", config.ensemble)
+        drawn = train_ensemble(vocabulary, data, final_split, final_training, config.ensemble, features)
+        members = [readout_factors(member, vocabulary) for member in drawn]
+    tested = estimate_terms(
+        FittedTerms(
+            factors,
+            data.calls,
+            covariates,
+            ResponseModel(readout, account.likelihood, account.noise, data.phenotype, data.variance),
+            predict_orders(readout, data.calls, covariates),
+            _inflation(metrics, account, len(final_split.training)),
+            account.posterior,
+            members,
+            cohort.kind == "sequence",
+        ),
+        terms,
+    )
     if discovery is not None:
         tested = replace(tested, claims={2: discovery.claims(terms[2])})
     expansion = Expansion(factors, config.gauge)
@@ -129,11 +146,9 @@ def fit(
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
     model = FittedModel(readout, tested, manifest, account.posterior)
 
-    def retrain() -> list[Readout]:
-        _log.info("training %d models on bootstrap samples", config.ensemble)
-        return train_ensemble(vocabulary, data, final_split, final_training, config.ensemble, features)
-
-    intervals = _intervals(cohort, expansion, tested, account, retrain if config.ensemble else None)
+    intervals = None
+    if members or account.posterior is not None:
+        intervals = coefficient_intervals(table.frame, len(members))
     return FitResult(model, table, metrics, _variance_frame(factors, data), discovery, intervals, ladder)
 
 
@@ -153,22 +168,18 @@ def _discovery(cohort: Cohort, config: FitConfig, account: TrainingAccount) -> D
     )
 
 
-def _intervals(
-    cohort: Cohort,
-    expansion: Expansion,
-    tested: TestedTerms,
-    account: TrainingAccount,
-    retrain: Callable[[], list[Readout]] | None,
-) -> pd.DataFrame | None:
-    """Intervals of the coefficients of a landscape, by their posterior or by an ensemble."""
-    source: Posterior | list[Factors]
-    if account.posterior is not None:
-        source = account.posterior
-    elif retrain is not None and cohort.kind == "sequence":
-        source = [readout_factors(member, expansion.vocabulary) for member in retrain()]
-    else:
-        return None
-    return coefficient_intervals(expansion, cohort.sites, tested.terms, source)
+def _inflation(metrics: Metrics, account: TrainingAccount, n_samples: int) -> float:
+    """By how much the errors of training samples are too small for flexible factors, once all samples train them.
+
+    With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that of
+    others ``1 + p / n`` times: their mean is the noise.
+    """
+    held_out = metrics.by_order.get("test", metrics.by_order.get("validation"))
+    if account.start in ("score", "kernel") or held_out is None or metrics.name != "r2":
+        return 1.0
+    left, left_out = 1 - metrics.by_order["training"][-1], 1 - held_out[-1]
+    used = max(0.0, (left_out - left) / (left_out + left)) if left > 0 else 0.0
+    return 1 / (1 - min(0.5, used * min(1.0, metrics.n_samples["training"] / n_samples)))
 
 
 def _manifest(
@@ -198,6 +209,7 @@ def _manifest(
         covariate_coefficients=readout.covariate.detach().double().numpy(),
         n_tests=tested.family_sizes(expansion),
         left_out=left_out,
+        **describe_tests(tested, expansion, _units(phenotype, account["likelihood"], config.training.link)),
         seed=config.training.seed,
         versions=package_versions(),
         inputs=input_records(cohort.source),
@@ -253,28 +265,6 @@ def _metrics(readout: Readout, account: TrainingAccount, data: TrainingData, spl
     by_order = predict_orders(readout, data.calls, data.covariates)
     counts = account.likelihood in COUNTS
     return evaluate(by_order, data.phenotype, split, data.binary, response, counts, data.variance)
-
-
-def linear_phenotype(
-    readout: Readout, account: TrainingAccount, data: TrainingData
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """What the regressions of single terms regress: the phenotype, or its linearisation and weights.
-
-    Without a link, Gaussian phenotypes of equal variance and binary traits are tested as they are. Else the
-    phenotype is made linear on the latent scale around the fit (:func:`linear_response`): the tests then take
-    the fitted curve and dispersion for known. Known variances of a phenotype without a link are weights.
-    """
-    kind = account.likelihood
-    plain = kind == "bernoulli" or (kind == "gaussian" and data.variance is None)
-    if readout.link is None and plain:
-        return data.phenotype, None
-    latent = predict_orders(readout, data.calls, data.covariates).sum(axis=1)
-    if kind == "gaussian" and readout.link is None:
-        assert data.variance is not None
-        known = account.noise["variance_scale"] * data.variance
-        return data.phenotype, 1 / (known + account.noise["unexplained_sd"] ** 2)
-    eta, slope = respond(readout, latent), link_slope(readout, latent)
-    return linear_response(kind, account.noise, latent, eta, slope, data.phenotype), None
 
 
 def _variance_frame(factors: Factors, data: TrainingData) -> pd.DataFrame:

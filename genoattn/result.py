@@ -11,8 +11,8 @@ import pandas as pd
 from genoattn.cohort import Cohort
 from genoattn.fitted import FittedModel
 from genoattn.inference.discovery import Discovery
+from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Gauge
-from genoattn.interactions.extract import TestedTerms
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.ladder import Ladder
@@ -58,7 +58,7 @@ class FitResult:
 
     @property
     def tested(self) -> TestedTerms:
-        """Terms and their statistics."""
+        """Terms and their estimates."""
         return self.model.tested
 
     @property

@@ -17,9 +17,10 @@ import torch
 from genoattn.errors import InputError
 from genoattn.features import token_features
 from genoattn.fitted import FittedModel
-from genoattn.interactions.extract import Claims, TestedTerms
+from genoattn.interactions.basis import ProductBasis
+from genoattn.interactions.descriptions import Descriptions
+from genoattn.interactions.estimates import Claims, Estimates, TestedTerms
 from genoattn.interactions.posterior import Posterior
-from genoattn.interactions.regression import TermStatistics
 from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.interactions.table import InteractionTable
 from genoattn.link_plot import draw_link
@@ -126,14 +127,13 @@ def _checkpoint(model: FittedModel) -> bytes:
         },
         "pytorch-lightning_version": manifest.versions.get("pytorch-lightning", ""),
         "terms": {order: torch.as_tensor(columns) for order, columns in tested.terms.items()},
-        "statistics": {
-            order: {f.name: torch.as_tensor(getattr(s, f.name)) for f in fields(TermStatistics)}
-            for order, s in tested.statistics.items()
+        "descriptions": {order: _arrays(d) for order, d in tested.descriptions.items()},
+        "estimates": {
+            gauge: {order: _arrays(e) for order, e in by_order.items()}
+            for gauge, by_order in tested.estimates.items()
         },
-        "claims": {
-            order: {f.name: torch.as_tensor(getattr(c, f.name)) for f in fields(Claims)}
-            for order, c in tested.claims.items()
-        },
+        "tests": {"method": tested.method, "reason": tested.reason, "untested": dict(tested.untested)},
+        "claims": {order: _arrays(c) for order, c in tested.claims.items()},
     }
     if model.posterior is not None:
         record["posterior"] = _posterior_record(model.posterior)
@@ -186,13 +186,17 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
     return readout.eval()
 
 
+def _arrays(values: Descriptions | Estimates | Claims) -> dict[str, torch.Tensor]:
+    return {f.name: torch.as_tensor(getattr(values, f.name)) for f in fields(values)}
+
+
 def _posterior_record(posterior: Posterior) -> dict[str, Any]:
     """All but the vocabulary, which the manifest has; a covariance in single precision is half as large."""
     return {
-        "contrasts": torch.as_tensor(posterior.contrasts),
-        "members": [torch.as_tensor(members) for members in posterior.members],
+        "contrasts": torch.as_tensor(posterior.basis.contrasts),
         "mean": torch.as_tensor(posterior.mean),
         "covariance": torch.as_tensor(posterior.covariance).float(),
+        "prior": torch.as_tensor(posterior.prior),
     }
 
 
@@ -200,21 +204,22 @@ def _posterior(record: dict[str, Any], manifest: Manifest) -> Posterior | None:
     kept = record.get("posterior")
     if kept is None:
         return None
-    members = tuple(m.numpy() for m in kept["members"])
-    covariance = kept["covariance"].double().numpy()
-    return Posterior(
-        manifest.vocabulary, kept["contrasts"].numpy(), members, kept["mean"].numpy(), covariance
-    )
+    v, prior = manifest.vocabulary, kept["prior"].numpy()
+    basis = ProductBasis(v, kept["contrasts"].numpy(), v.mean, len(prior))
+    return Posterior(basis, kept["mean"].numpy(), kept["covariance"].double().numpy(), prior)
 
 
 def _tested(record: dict[str, Any]) -> TestedTerms:
-    terms = {order: columns.numpy() for order, columns in record["terms"].items()}
-    statistics = {
-        order: TermStatistics(**{name: array.numpy() for name, array in arrays.items()})
-        for order, arrays in record["statistics"].items()
-    }
-    claims = {
-        order: Claims(**{name: array.numpy() for name, array in arrays.items()})
-        for order, arrays in record["claims"].items()
-    }
-    return TestedTerms(terms, statistics, claims)
+    def numbers(arrays: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+        return {name: array.numpy() for name, array in arrays.items()}
+
+    return TestedTerms(
+        {order: columns.numpy() for order, columns in record["terms"].items()},
+        {order: Descriptions(**numbers(arrays)) for order, arrays in record["descriptions"].items()},
+        {
+            gauge: {order: Estimates(**numbers(arrays)) for order, arrays in by_order.items()}
+            for gauge, by_order in record["estimates"].items()
+        },
+        **record["tests"],
+        claims={order: Claims(**numbers(arrays)) for order, arrays in record["claims"].items()},
+    )

@@ -5,11 +5,11 @@ from dataclasses import fields
 import numpy as np
 import oracles
 import pytest
+from genoattn.interactions.cells import cell_statistics, fits_in_cells
+from genoattn.interactions.regression import TermStatistics, term_statistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genoattn.interactions.cells import cell_statistics, fits_in_cells
-from genoattn.interactions.regression import TermStatistics, term_statistics
 from genoattn.tokens import build_vocabulary
 
 N_STATES = (3, 2, 4, 3)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from genoattn.interactions.regression import term_statistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_cohorts import sequence_sites
@@ -12,7 +13,6 @@ from small_cohorts import sequence_sites
 import genoattn
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
-from genoattn.interactions.regression import term_statistics
 from genoattn.metrics import r2
 from genoattn.model.link import MonotoneLink, make_link
 from genoattn.store import load_model

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import oracles
 import pytest
+from genoattn.interactions.regression import term_statistics
 from scipy import special
 
 from genoattn.interactions import regression
-from genoattn.interactions.regression import term_statistics
 from genoattn.tokens import build_vocabulary
 
 

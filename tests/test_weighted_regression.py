@@ -4,8 +4,8 @@ import numpy as np
 import oracles
 import pytest
 import statsmodels.api as sm
-
 from genoattn.interactions.regression import term_statistics
+
 from genoattn.tokens import build_vocabulary
 
 

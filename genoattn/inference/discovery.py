@@ -18,7 +18,7 @@ from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.tested import LINKED_R2, SiteMap
 from genoattn.inference.weights import PairWeights, cross_fitted_weights
-from genoattn.interactions.extract import Claims
+from genoattn.interactions.estimates import Claims
 from genoattn.model.families import find_families
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_start import find_seeds, pair_factors

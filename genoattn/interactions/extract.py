@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Sites
-from genoattn.interactions.cells import cell_statistics, fits_in_cells
+from genoattn.interactions.descriptions import RARE_SAMPLES, Descriptions
+from genoattn.interactions.estimand import estimand
+from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.multiplicity import q_values
-from genoattn.interactions.regression import TermStatistics, term_statistics
-from genoattn.interactions.schema import SITE_COLUMNS, VALUE_COLUMNS, table_columns
+from genoattn.interactions.schema import SITE_COLUMNS, table_columns
 from genoattn.interactions.terms import count_terms
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
@@ -38,81 +38,20 @@ def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Claims:
-    """What inference says of the terms of an order, in place of their own p-values.
-
-    Parameters
-    ----------
-    q_value
-        Shape (n_terms,), of the signal that a term belongs to; 1 where it belongs to none.
-    phantom
-        Shape (n_terms,), whether that signal vanishes beside the additive variation around its sites.
-    """
-
-    q_value: np.ndarray
-    phantom: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class TestedTerms:
-    """Terms of a model with their statistics, which no gauge changes.
-
-    Parameters
-    ----------
-    terms
-        For each order shape (n_terms, order), column indices.
-    statistics
-        For each order.
-    claims
-        For the orders that inference has looked at.
-    """
-
-    terms: Mapping[int, np.ndarray]
-    statistics: Mapping[int, TermStatistics]
-    claims: Mapping[int, Claims] = field(default_factory=dict)
-
-    def family_sizes(self, expansion: Expansion) -> dict[int, int]:
-        """For each order the number of terms that could have been reported in the gauge."""
-        return {order: count_terms(expansion.vocabulary, order, expansion.gauge) for order in self.terms}
-
-
-def run_tests(
-    vocabulary: Vocabulary,
-    calls: np.ndarray,
-    phenotype: np.ndarray,
-    covariates: np.ndarray,
-    terms: Mapping[int, np.ndarray],
-    binary: bool,
-    progress: Callable[[int], object] | None = None,
-    weights: np.ndarray | None = None,
-) -> TestedTerms:
-    """Regress every term; see :func:`genoattn.interactions.regression.term_statistics`."""
-
-    def statistics_of(columns: np.ndarray) -> TermStatistics:
-        if not binary and fits_in_cells(vocabulary, calls, covariates, columns):
-            return cell_statistics(vocabulary, calls, phenotype, columns, weights)
-        return term_statistics(vocabulary, calls, phenotype, covariates, columns, binary, progress, weights)
-
-    statistics = {order: statistics_of(columns) for order, columns in terms.items()}
-    return TestedTerms(terms, statistics)
-
-
 def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_order: int) -> pd.DataFrame:
-    """Rows of the interaction table in one gauge, sorted by p-value, then |coefficient|.
+    """Rows of the interaction table in one gauge, by evidence.
 
+    They are sorted by p-value, then by |coefficient|, in units of its standard deviation where it has one.
     q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that
     are not in the table count as p = 1. Where inference has made claims, they are those of its signals.
     In the reference gauge rows of the reference state are left out:
     their coefficient is zero by definition.
     """
     parts = [
-        _order_rows(expansion, sites, *_listed(expansion, tested, order), tested.claims.get(order))
-        for order in sorted(tested.terms)
-        if order <= max_order
+        _order_rows(expansion, sites, tested, order) for order in sorted(tested.terms) if order <= max_order
     ]
     frame = pd.concat(parts, ignore_index=True)
-    frame["size"] = frame["coefficient"].abs()
+    frame["size"] = frame["coefficient"].abs() / frame["coefficient_sd"].fillna(1.0)
     frame = frame.sort_values(["p_value", "size"], ascending=[True, False], kind="stable", na_position="last")
     for name in table_columns(max_order):
         if name not in frame:
@@ -124,18 +63,51 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
                 frame[column].astype("Int64") if name == "pos" else frame[column].fillna("").astype(str)
             )
     frame["n_samples"] = frame["n_samples"].astype("Int64")
-    return frame[table_columns(max_order)].reset_index(drop=True)
+    frame = frame[table_columns(max_order)].reset_index(drop=True)
+    frame["flag"] = with_flag(
+        frame["flag"], "repeat", repeats(frame, two_state_sites(expansion.vocabulary, sites))
+    )
+    return frame
 
 
-def _order_rows(
-    expansion: Expansion,
-    sites: Sites,
-    columns: np.ndarray,
-    statistics: TermStatistics,
-    claims: Claims | None,
-) -> pd.DataFrame:
-    v = expansion.vocabulary
-    order = columns.shape[1]
+def describe_tests(tested: TestedTerms, expansion: Expansion, units: str) -> dict[str, Any]:
+    """``estimand`` and ``tests`` of the manifest of a table in the gauge of ``expansion``."""
+    words = estimand(expansion.vocabulary.encoding, expansion.gauge, units, tested.method)
+    record = {"method": tested.method, "reason": tested.reason}
+    if expansion.gauge in tested.untested:
+        record["untested"] = tested.untested[expansion.gauge]
+    return {"estimand": words, "tests": record}
+
+
+def two_state_sites(vocabulary: Vocabulary, sites: Sites) -> frozenset[str]:
+    """IDs of the sites whose tokens are two states, so that either says what the other does."""
+    if vocabulary.is_dosage:
+        return frozenset()
+    seen = np.bincount(vocabulary.site, vocabulary.variance > 0, vocabulary.n_sites)
+    return frozenset(sites.ids[(seen == 2) & (vocabulary.n_states == 2)].tolist())
+
+
+def repeats(frame: pd.DataFrame, two_state: frozenset[str]) -> np.ndarray:
+    """Rows whose contrast an earlier row has: the same sites, and at those of more than two states the same state.
+
+    Returns
+    -------
+    Shape (n_rows,), bool. In the reference gauge, which lists one state of two, there are none.
+    """
+    if not two_state:
+        return np.zeros(len(frame), dtype=bool)
+    keys = pd.DataFrame({"order": frame["order"]})
+    for name in [c for c in frame if c.startswith("site_")]:
+        state = frame[name.replace("site", "state")]
+        keys[name], keys[f"{name}_state"] = frame[name], state.where(~frame[name].isin(two_state), "")
+    return keys.duplicated().to_numpy()
+
+
+def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: int) -> pd.DataFrame:
+    v, claims = expansion.vocabulary, tested.claims.get(order)
+    kept = _listed(expansion, tested.terms[order])
+    columns, described = tested.terms[order][kept], tested.descriptions[order].select(kept)
+    estimates = tested.estimates[expansion.gauge][order].select(kept)
     rows: dict[str, object] = {"order": np.full(len(columns), order)}
     for k in range(order):
         site, state = v.site[columns[:, k]], v.state[columns[:, k]]
@@ -145,50 +117,59 @@ def _order_rows(
             sites.alt[s] if v.is_dosage else sites.states[s][a] for s, a in zip(site, state, strict=True)
         ]
         rows[f"state_{k + 1}"] = np.array(labels, dtype=object)
-    values = (
-        expansion.coefficients(columns),
-        statistics.se,
-        statistics.statistic,
-        statistics.p_value,
-        q_values(statistics.p_value, count_terms(v, order, expansion.gauge))
-        if claims is None
-        else claims.q_value,
-        statistics.n_samples,
-        statistics.frequency,
-        statistics.variance_explained,
-        statistics.r2_ld,
-        _flags(v, sites, columns, statistics, claims),
-    )
-    return pd.DataFrame({**rows, **dict(zip(VALUE_COLUMNS, values, strict=True))})
+    n_tests = count_terms(v, order, expansion.gauge)
+    rows |= {
+        "coefficient": expansion.coefficients(columns),
+        "coefficient_sd": estimates.coefficient_sd,
+        "effect": estimates.effect,
+        "se": estimates.se,
+        "statistic": estimates.statistic,
+        "p_value": estimates.p_value,
+        "q_value": q_values(estimates.p_value, n_tests) if claims is None else claims.q_value[kept],
+        "n_samples": described.n_samples,
+        "frequency": described.frequency,
+        "variance_explained": estimates.variance_explained,
+        "r2_ld": described.r2_ld,
+        "flag": _flags(
+            v, sites, columns, described, estimates, None if claims is None else claims.phantom[kept]
+        ),
+    }
+    return pd.DataFrame(rows)
 
 
-def _listed(expansion: Expansion, tested: TestedTerms, order: int) -> tuple[np.ndarray, TermStatistics]:
-    """The terms of an order that the gauge lists, with their statistics."""
-    v, columns, statistics = expansion.vocabulary, tested.terms[order], tested.statistics[order]
+def _listed(expansion: Expansion, columns: np.ndarray) -> np.ndarray:
+    """Which terms (n_terms, order) the gauge lists: bool."""
+    v = expansion.vocabulary
     if expansion.gauge != "reference" or v.is_dosage:
-        return columns, statistics
-    kept = ~(v.state[columns] == v.reference[v.site[columns]]).any(axis=1)
-    return columns[kept], statistics.select(kept)
+        return np.ones(len(columns), dtype=bool)
+    return ~(v.state[columns] == v.reference[v.site[columns]]).any(axis=1)
 
 
 def _flags(
     vocabulary: Vocabulary,
     sites: Sites,
     columns: np.ndarray,
-    statistics: TermStatistics,
-    claims: Claims | None,
+    described: Descriptions,
+    estimates: Estimates,
+    phantom: np.ndarray | None,
 ) -> np.ndarray:
-    """``linked`` (r2 of two sites at least 0.1, or one record's alleles), ``phantom``, ``rare``, or empty."""
+    """``linked`` (r2 of two sites at least 0.1, or one record's alleles), ``phantom``, ``rare``, ``unseen``."""
     site = vocabulary.site[columns]
-    linked = np.nan_to_num(statistics.r2_ld) >= LINKED_R2
+    linked = np.nan_to_num(described.r2_ld) >= LINKED_R2
     if any(sites.alt):  # alleles of one record exclude each other; columns of an alignment have no chromosome
         for a in range(columns.shape[1]):
             for b in range(a):
                 linked |= (sites.chrom[site[:, a]] == sites.chrom[site[:, b]]) & (
                     sites.pos[site[:, a]] == sites.pos[site[:, b]]
                 )
-    flags = np.where(statistics.rare, "rare", "").astype(object)
-    if claims is not None:
-        flags[claims.phantom] = "phantom"
-    flags[linked] = "linked"
-    return flags
+    unseen = (described.carriers == 0) & np.isnan(estimates.effect)
+    flags = with_flag(np.full(len(columns), "", dtype=object), "linked", linked)
+    flags = flags if phantom is None else with_flag(flags, "phantom", phantom)
+    flags = with_flag(flags, "rare", (described.carriers < RARE_SAMPLES) & ~unseen)
+    return with_flag(flags, "unseen", unseen)
+
+
+def with_flag(flags: np.ndarray | pd.Series, name: str, where: np.ndarray) -> np.ndarray:
+    """Flags (n_rows,) with another one where it holds, separated by semicolons as in a VCF's FILTER."""
+    old = np.asarray(flags, dtype=object)
+    return np.where(where, np.where(old == "", name, old + ";" + name), old)

@@ -1,4 +1,4 @@
-"""Posterior deviation of coefficients in any gauge, from the posterior of the products of a landscape."""
+"""Posterior of the coefficients of a landscape in any gauge, from that of products of contrasts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genoattn.interactions.expansion import gauge_centre
-from genoattn.tokens import Vocabulary
+from genoattn.interactions.basis import ProductBasis
+from genoattn.interactions.expansion import Gauge
 
 _BLOCK = 1024
 
@@ -18,28 +18,21 @@ class Posterior:
 
     Parameters
     ----------
-    vocabulary
-        The columns, whose training means centre the contrasts.
-    contrasts
-        Shape (n_columns, n_contrasts), before centring; for dosages per unit of dosage.
-    members
-        For each order from 1 up shape (n_products, order), indices of contrasts.
+    basis
+        The products, their contrasts zero at the training means.
     mean, covariance
-        Shapes (n_products,) and (n_products, n_products), the orders one after another; phenotype units.
+        Shapes (n_products,) and (n_products, n_products); phenotype units.
+    prior
+        Shape (order,), variance of the weights of each order before the data were seen; infinite without one.
     """
 
-    vocabulary: Vocabulary
-    contrasts: np.ndarray
-    members: tuple[np.ndarray, ...]
+    basis: ProductBasis
     mean: np.ndarray
     covariance: np.ndarray
+    prior: np.ndarray
 
-    def moments(self, columns: np.ndarray, gauge: str) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the coefficient of each term.
-
-        A coefficient is linear in the weights: a product counts if it has a contrast at each site of the
-        term, with the deviations of the term's states from the gauge's mean at those sites, and the gauge's
-        means at its other sites.
+    def deviation(self, columns: np.ndarray, gauge: Gauge) -> np.ndarray:
+        """Standard deviation of the coefficient of each term.
 
         Parameters
         ----------
@@ -50,16 +43,28 @@ class Posterior:
 
         Returns
         -------
-        Two arrays, each (n_terms,).
+        Shape (n_terms,).
         """
-        deviation, level = self._split(gauge)
-        mean, spread = np.zeros(len(columns)), np.zeros(len(columns))
-        for start in range(0, len(columns), _BLOCK):
-            rows = self._rows(columns[start : start + _BLOCK], deviation, level)
-            mean[start : start + _BLOCK] = rows @ self.mean
-            variance = ((rows @ self.covariance) * rows).sum(axis=1)
-            spread[start : start + _BLOCK] = np.sqrt(np.maximum(variance, 0.0))
-        return mean, spread
+        return np.sqrt(self._moments(columns, gauge)[1])
+
+    def unshrunken(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
+        r"""Estimate of each coefficient without its own prior, and its standard error.
+
+        A coefficient with prior variance :math:`\tau^2` and a posterior of mean m and variance s² has the
+        likelihood of one with estimate :math:`m / \rho` and variance :math:`s^2 / \rho`, where
+        :math:`\rho = 1 - s^2 / \tau^2` is its reliability: generalised least squares with all other
+        coefficients as random effects.
+
+        Returns
+        -------
+        Two arrays (n_terms,); NaN where the data say nothing of a coefficient.
+        """
+        mean, variance, prior = self._moments(columns, gauge)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reliability = 1 - variance / prior
+            known = reliability > 1e-6
+            effect, se = mean / reliability, np.sqrt(variance / reliability)
+        return np.where(known, effect, np.nan), np.where(known, se, np.nan)
 
     def prediction_deviation(self, calls: np.ndarray) -> np.ndarray:
         """Standard deviation of the latent phenotype of samples: that of a sum of products known so far.
@@ -75,39 +80,20 @@ class Posterior:
         -------
         Shape (n_samples,), in units of the latent phenotype; measurement noise is not in it.
         """
-        v = self.vocabulary
         spread = np.zeros(len(calls))
         for start in range(0, len(calls), _BLOCK):
-            columns = np.where(v.variance > 0, v.columns(calls[start : start + _BLOCK]), 0.0)
-            entity = columns @ self.contrasts  # (sample, contrast)
-            rows = np.concatenate([entity[:, members].prod(axis=2) for members in self.members], axis=1)
+            rows = self.basis.values(self.basis.entity(calls[start : start + _BLOCK]))
             variance = ((rows @ self.covariance) * rows).sum(axis=1)
             spread[start : start + _BLOCK] = np.sqrt(np.maximum(variance, 0.0))
         return spread
 
-    def _split(self, gauge: str) -> tuple[np.ndarray, np.ndarray]:
-        """Deviation of each contrast at each column (n_columns, n_contrasts), and its mean (n_contrasts,)."""
-        v = self.vocabulary
-        centre = gauge_centre(v, gauge)  # type: ignore[arg-type]
-        if v.is_dosage:
-            return self.contrasts, (centre - v.mean) @ self.contrasts
-        level = (centre - v.mean) @ self.contrasts
-        at_site = self._site_of_contrast()[None, :] == v.site[:, None]
-        return np.where(at_site, self.contrasts - centre @ self.contrasts, 0.0), level
-
-    def _site_of_contrast(self) -> np.ndarray:
-        return self.vocabulary.site[np.abs(self.contrasts).argmax(axis=0)]
-
-    def _rows(self, columns: np.ndarray, deviation: np.ndarray, level: np.ndarray) -> np.ndarray:
-        """Weight of each product in the coefficient of each term: (n_terms, n_products)."""
-        site = self._site_of_contrast()
-        own = (site[None, None, :] == self.vocabulary.site[columns][:, :, None]).any(
-            axis=1
-        )  # (term, contrast)
-        value = np.where(own, deviation[columns].sum(axis=1), level)
-        parts = []
-        for members in self.members:
-            product = value[:, members].prod(axis=2)
-            covered = own[:, members].sum(axis=2) == columns.shape[1]
-            parts.append(np.where(covered, product, 0.0))
-        return np.concatenate(parts, axis=1)
+    def _moments(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, variance and prior variance of each coefficient."""
+        mean, variance, prior = (np.zeros(len(columns)) for _ in range(3))
+        before = self.prior[self.basis.order_of - 1]
+        for terms, products, rows in self.basis.coefficient_rows(columns, gauge):
+            mean[terms] = rows @ self.mean[products]
+            square = ((rows @ self.covariance[np.ix_(products, products)]) * rows).sum(axis=1)
+            variance[terms] = np.maximum(square, 0.0)
+            prior[terms] = rows**2 @ before[products]
+        return mean, variance, prior

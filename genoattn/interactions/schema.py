@@ -1,4 +1,4 @@
-"""The interaction table: its columns, and what describes the whole of it (schema version 1)."""
+"""The interaction table: its columns, and what describes the whole of it (schema version 2)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from genoattn.cohort import Sites
+from genoattn.errors import InputError
+from genoattn.interactions.estimand import SCHEMA_1
 from genoattn.tokens import Encoding, Vocabulary
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SITE_COLUMNS = ("site", "chrom", "pos", "ref", "state")
 VALUE_COLUMNS = (
     "coefficient",
+    "coefficient_sd",
+    "effect",
     "se",
     "statistic",
     "p_value",
@@ -59,6 +63,10 @@ class Manifest:
     left_out
         For each order the number of non-zero terms below the reporting limit; empty where the table is the
         model.
+    estimand
+        What ``coefficient`` and ``effect`` of a row are, in words.
+    tests
+        How the effects were estimated: ``method``, ``reason``, and ``untested``, why rows have no test.
     seed, versions, inputs, model
         Provenance: random seed, package versions, path and SHA-256 of each input, settings of the fit.
     """
@@ -77,6 +85,8 @@ class Manifest:
     covariate_coefficients: np.ndarray = field(default_factory=lambda: np.zeros(0))
     n_tests: dict[int, int] = field(default_factory=dict)
     left_out: dict[int, int] = field(default_factory=dict)
+    estimand: str = ""
+    tests: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -97,6 +107,8 @@ class Manifest:
             **{k: getattr(self, k) for k in ("trait", "units", "binary", "transform", "gauge", "order")},
             "encoding": v.encoding,
             "complete": self.complete,
+            "estimand": self.estimand,
+            "tests": self.tests,
             "left_out": {str(k): n for k, n in self.left_out.items()},
             "n_tests": {str(k): n for k, n in self.n_tests.items()},
             "covariates": [
@@ -147,15 +159,27 @@ class Manifest:
 def manifest_from_json(text: str) -> Manifest:
     """Read what :meth:`Manifest.to_json` wrote.
 
+    Of schema 1 the ``estimand`` says what its columns meant.
+
     Raises
     ------
+    InputError
+        Where the schema is of a later version.
     ValueError
-        Where the schema version is not one this version reads, or the text is not a manifest.
+        Where the text is not a manifest.
     """
     record = json.loads(text)
     version = record.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ValueError(f"schema version {version!r}; this version of genoattn reads {SCHEMA_VERSION}")
+    if not isinstance(version, int) or version < 1:
+        raise ValueError(f"schema version {version!r}")
+    if version > SCHEMA_VERSION:
+        writer = record.get("versions", {}).get("genoattn", "a later version")
+        raise InputError(
+            f"a table of schema version {version}, and this genoattn reads up to {SCHEMA_VERSION}; "
+            f"install genoattn {writer} or newer, which wrote it"
+        )
+    if version == 1:
+        record |= {"estimand": SCHEMA_1, "tests": {"schema_version": 1}}
     rows = record["sites"]
     names = ("site", "chrom", "pos", "ref", "alt")
     ids, chrom, pos, ref, alt = (np.array([r[name] for r in rows], dtype=object) for name in names)
@@ -174,6 +198,8 @@ def manifest_from_json(text: str) -> Manifest:
                 "transform",
                 "gauge",
                 "order",
+                "estimand",
+                "tests",
                 "seed",
                 "versions",
                 "inputs",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import METADATA
+from genoattn.interactions.estimand import describe_row
 from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import VALUE_COLUMNS, Manifest, manifest_from_json, table_columns
 
@@ -23,14 +26,14 @@ _TEXT = ("site", "chrom", "ref", "state", "flag")
 
 @dataclass(frozen=True, eq=False)
 class InteractionTable:
-    """Coefficients of terms of every order, sorted by p-value, then |coefficient|.
+    """Coefficients of terms of every order, by evidence: sorted by p-value, then |coefficient|.
 
     Parameters
     ----------
     frame
         One row a term, columns as in :func:`genoattn.interactions.schema.table_columns`. ``coefficient``
-        is the model's; ``se``, ``statistic`` and ``p_value`` come from an unpenalised regression of the
-        term beside its lower-order terms and the covariates, whose estimate is ``statistic * se``.
+        is the model's, ``effect`` the unshrunken estimate of the same quantity, with its ``se`` and test;
+        ``manifest.estimand`` says in words what they are, :meth:`describe` of one row.
     manifest
         What describes the whole table.
     """
@@ -46,7 +49,7 @@ class InteractionTable:
         rows = self.frame
         rows = rows[rows["order"] >= 2] if order is None else rows[rows["order"] == order]
         if unlinked:
-            rows = rows[rows["flag"] != "linked"]
+            rows = rows[~has_flag(rows["flag"], "linked")]
         return rows.head(n)
 
     def head(self, n: int | None) -> InteractionTable:
@@ -60,20 +63,35 @@ class InteractionTable:
                 left_out[order] = left_out.get(order, 0) + number
         return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
 
+    def describe(self, row: int | Mapping[str, Any]) -> str:
+        """What a row says, as a sentence.
+
+        Parameters
+        ----------
+        row
+            Its number in ``frame``, from 0, or the row itself.
+        """
+        m = self.manifest
+        chosen = self.frame.iloc[row] if isinstance(row, int) else row
+        return describe_row(chosen, m.vocabulary.encoding, m.gauge, m.units)
+
     def summary(self, n: int = 10) -> str:
-        """A readable account: what the table is, how many terms of each order, and the first interactions."""
+        """What the table is, how many contrasts of each order, and the first interactions.
+
+        Two states of one site carry the same contrast with opposite signs: it counts, and is listed, once.
+        """
         lines = [f"Interaction table: {self.manifest.describe()}"]
         for order in range(1, self.manifest.order + 1):
             rows = self.frame[self.frame["order"] == order]
             if len(rows):
-                below = int((rows["q_value"] < 0.05).sum())
+                different = rows[~has_flag(rows["flag"], "repeat")]
+                below = int((different["q_value"] < 0.05).sum())
                 tests = self.manifest.n_tests.get(order, len(rows))
-                lines.append(
-                    f"  order {order}: {len(rows):,} terms reported of {tests:,}, {below:,} with q < 0.05"
-                )
+                text = f"  order {order}: {len(different):,} contrasts, {below:,} with q < 0.05"
+                lines.append(f"{text} ({len(rows):,} rows of {tests:,} possible)")
         for order in range(min(2, self.manifest.order), self.manifest.order + 1):
             rows = self.top(len(self.frame), order)
-            rows = rows[rows["coefficient"] != 0].head(n)
+            rows = rows[(rows["coefficient"] != 0) & ~has_flag(rows["flag"], "repeat")].head(n)
             if len(rows):
                 lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
         return "\n".join(lines)
@@ -152,7 +170,10 @@ class InteractionTable:
 
 
 def load_interactions(path: str | Path) -> InteractionTable:
-    """Read a table that ``fit`` or ``export`` wrote.
+    """Read a table that ``fit`` or ``export`` wrote, of this or an earlier schema.
+
+    Schema 1 had no ``effect``: there it is ``statistic * se``, which was an estimate of another quantity than the
+    coefficient; ``manifest.estimand`` and a warning say so.
 
     Parameters
     ----------
@@ -172,6 +193,8 @@ def load_interactions(path: str | Path) -> InteractionTable:
         raise InputError(f"{path}: no such file; give the output folder of genoattn fit, or a table in it")
     try:
         return _load_tsv(path) if path.suffix == ".tsv" else _load_parquet(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
         raise InputError(
@@ -188,7 +211,7 @@ def _load_parquet(path: Path) -> InteractionTable:
     if METADATA not in metadata:
         raise ValueError("no genoattn metadata")
     manifest = manifest_from_json(metadata[METADATA].decode())
-    return InteractionTable(_typed(table.to_pandas(), manifest.order), manifest)
+    return _table(table.to_pandas(), manifest, path)
 
 
 def _load_tsv(path: Path) -> InteractionTable:
@@ -206,7 +229,20 @@ def _load_tsv(path: Path) -> InteractionTable:
         keep_default_na=False,
         na_values=_na_values(manifest.order),
     )
+    return _table(frame, manifest, path)
+
+
+def _table(frame: pd.DataFrame, manifest: Manifest, path: Path) -> InteractionTable:
+    """Rows read from ``path``, in the columns of this schema."""
+    if manifest.tests.get("schema_version") == 1:
+        _log.warning("%s was %s", path, manifest.estimand)
+        frame = frame.assign(coefficient_sd=np.nan, effect=frame["statistic"] * frame["se"])
     return InteractionTable(_typed(frame, manifest.order), manifest)
+
+
+def has_flag(flags: pd.Series, name: str) -> pd.Series:
+    """Rows that bear a flag, which may be one of several separated by semicolons: bool."""
+    return (";" + flags.astype(str) + ";").str.contains(f";{name};", regex=False)
 
 
 def _na_values(order: int) -> dict[str, list[str]]:

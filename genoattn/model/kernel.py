@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from genoattn.errors import InputError
+from genoattn.interactions.basis import ProductBasis
 from genoattn.interactions.posterior import Posterior
 from genoattn.model.account import TrainingAccount
 from genoattn.model.config import TrainConfig, TrainingData
@@ -15,7 +16,7 @@ from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.products import (
     MOST_PRODUCTS,
     ProductFit,
-    Products,
+    column_unit,
     count_products,
     fit_products,
     make_products,
@@ -78,11 +79,9 @@ def kernel_readout(
     y = data.phenotype[training]
     shift, scale = float(y.mean()), float(y.std()) or 1.0
     products = make_products(vocabulary, config.order)
-    unit = np.sqrt(np.maximum(vocabulary.variance, 1e-300)) if vocabulary.is_dosage else np.ones(1)
-    columns = np.where(vocabulary.variance > 0, vocabulary.columns(data.calls[training]) / unit, 0.0)
     covariates = data.covariates[training]
     variance = None if data.variance is None else data.variance[training] / scale**2
-    inputs = (products, columns @ products.contrasts, (y - shift) / scale, covariates)
+    inputs = (products, products.entity(data.calls[training]), (y - shift) / scale, covariates)
     link = None
     if config.link == "none":
         fit = fit_products(*inputs, variance, config.penalty)
@@ -109,13 +108,12 @@ def kernel_readout(
         )
         loss = float(0.5 * (((predicted - data.phenotype[held]) / scale) ** 2).mean())
     ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
-    per_unit = products.contrasts / unit[:, None]
+    prior = fit.variances / config.penalty if config.penalty else fit.variances
     posterior = Posterior(
-        vocabulary,
-        per_unit,
-        products.members,
+        products,
         unit_of_latent * fit.coefficients,
         unit_of_latent**2 * fit.covariance,
+        unit_of_latent**2 * prior,
     )
     deviation = scale * float(np.sqrt(fit.noise))
     noise = {"residual_sd": deviation}
@@ -124,10 +122,10 @@ def kernel_readout(
     return readout, TrainingAccount("kernel", ranks, 1, loss, "gaussian", noise, posterior)
 
 
-def _readout(vocabulary: Vocabulary, products: Products, fit: ProductFit, config: TrainConfig) -> Readout:
+def _readout(vocabulary: Vocabulary, products: ProductBasis, fit: ProductFit, config: TrainConfig) -> Readout:
     """Tied factors that are the products exactly."""
     rng = np.random.default_rng(config.seed)
-    order_of = products.order_of
+    order_of, unit = products.order_of, column_unit(vocabulary)
     made = {order: tied_ranks(products, fit.coefficients, order, rng) for order in range(2, config.order + 1)}
     ranks = {order: len(weights) for order, (_, weights) in made.items()}
     readout = Readout(
@@ -136,15 +134,16 @@ def _readout(vocabulary: Vocabulary, products: Products, fit: ProductFit, config
     with torch.no_grad():
         readout.bias.fill_(fit.intercept)
         readout.covariate.copy_(torch.as_tensor(fit.covariates))
-        readout.additive.copy_(torch.as_tensor(products.contrasts @ _first_order(products, fit, order_of)))
+        additive = products.contrasts @ _first_order(products, fit, order_of)
+        readout.additive.copy_(torch.as_tensor(unit * additive))
         for order, (factors, weights) in made.items():
             (target,) = readout.factor_module(order).sparse_parameters()
-            target.copy_(torch.as_tensor(factors)[:, None])
+            target.copy_(torch.as_tensor(unit * factors)[:, None])
             readout.weights[str(order)].copy_(torch.as_tensor(weights))
     return readout.eval()
 
 
-def _first_order(products: Products, fit: ProductFit, order_of: np.ndarray) -> np.ndarray:
+def _first_order(products: ProductBasis, fit: ProductFit, order_of: np.ndarray) -> np.ndarray:
     """Coefficient of each contrast by itself, (n_contrasts,)."""
     out = np.zeros(products.contrasts.shape[1])
     out[products.members[0][:, 0]] = fit.coefficients[order_of == 1]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from genoattn.interactions.basis import ProductBasis
 from genoattn.model.likelihood import fitted_noise
 from genoattn.model.link import MonotoneLink
-from genoattn.model.products import ProductFit, Products, fit_products, predict_products
+from genoattn.model.products import ProductFit, fit_products, predict_products
 
 _STEPS = 10
 _SETTLED = 2e-3
@@ -26,7 +27,7 @@ class LinkedFit:
 
 
 def fit_linked_products(
-    products: Products,
+    products: ProductBasis,
     entity: np.ndarray,
     phenotype: np.ndarray,
     covariates: np.ndarray,

@@ -13,12 +13,12 @@ spans all products of n contrasts, so that the weights of enough ranks solve a l
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, helmert, lapack
+from scipy.linalg import block_diag, cho_factor, cho_solve, helmert, lapack
 
 from genoattn.errors import InputError
+from genoattn.interactions.basis import ProductBasis, n_products
 from genoattn.model.likelihood import fitted_noise
 from genoattn.tokens import Vocabulary
 
@@ -31,73 +31,28 @@ _EXACT = 300  # below so many coefficients the traces are exact
 _SMALLEST = 1e-8  # of a variance, in units of the phenotype's
 
 
-@dataclass(frozen=True, eq=False)
-class Products:
-    """All products of contrasts at distinct sites, up to an order.
-
-    Parameters
-    ----------
-    contrasts
-        Shape (n_columns, n_contrasts): the value of each contrast at each column, before centring.
-    members
-        For each order from 1 up shape (n_products, order), indices of contrasts.
-    """
-
-    contrasts: np.ndarray
-    members: tuple[np.ndarray, ...]
-
-    @property
-    def order_of(self) -> np.ndarray:
-        """Shape (n_products,), the order of each product of all orders one after another."""
-        return np.repeat(np.arange(1, len(self.members) + 1), [len(m) for m in self.members])
-
-    def values(self, entity: np.ndarray) -> np.ndarray:
-        """Products of contrast values (n, n_contrasts): (n, n_products)."""
-        parts = []
-        for members in self.members:
-            value = entity[:, members[:, 0]]
-            for k in range(1, members.shape[1]):
-                value = value * entity[:, members[:, k]]
-            parts.append(value)
-        return np.concatenate(parts, axis=1)
-
-
 def count_products(vocabulary: Vocabulary, order: int) -> int:
     """How many products there are up to an order: those of one column less than each site's states."""
-    elementary = [1] + [0] * order
-    for number in vocabulary.n_states.tolist():
-        free = 1 if vocabulary.is_dosage else number - 1
-        for k in range(order, 0, -1):
-            elementary[k] += free * elementary[k - 1]
-    return sum(elementary[1:])
+    free = np.ones(vocabulary.n_sites, dtype=np.int64) if vocabulary.is_dosage else vocabulary.n_states - 1
+    return n_products(free, order)
 
 
-def make_products(vocabulary: Vocabulary, order: int) -> Products:
+def make_products(vocabulary: Vocabulary, order: int) -> ProductBasis:
     """Contrasts of every site's columns, and their products.
 
     States have orthonormal contrasts, all alike under the prior whatever the order of the states; a dosage is
     a contrast of its own, per standard deviation.
     """
-    site_of, blocks = [], []
-    for site, number in enumerate(vocabulary.n_states.tolist()):
-        block = np.ones((1, 1)) if vocabulary.is_dosage else np.sqrt(number) * helmert(number).T
-        blocks.append(block)
-        site_of += [site] * block.shape[1]
-    width = sum(b.shape[1] for b in blocks)
-    contrasts = np.zeros((vocabulary.n_columns, width))
-    row = column = 0
-    for block in blocks:
-        contrasts[row : row + len(block), column : column + block.shape[1]] = block
-        row, column = row + len(block), column + block.shape[1]
-    site_of_contrast = np.array(site_of)
-    members = tuple(_members(site_of_contrast, k) for k in range(1, order + 1))
-    return Products(contrasts, members)
+    if vocabulary.is_dosage:
+        return ProductBasis(vocabulary, np.diag(1 / column_unit(vocabulary)), vocabulary.mean, order)
+    blocks = [np.sqrt(number) * helmert(number).T for number in vocabulary.n_states.tolist()]
+    return ProductBasis(vocabulary, block_diag(*blocks), vocabulary.mean, order)
 
 
-def _members(site: np.ndarray, order: int) -> np.ndarray:
-    """Index sets of contrasts at distinct sites, (n_products, order)."""
-    sets = [c for c in combinations(range(len(site)), order) if len(set(site[list(c)])) == order]
-    return np.array(sets, dtype=np.int64).reshape(-1, order)
+def column_unit(vocabulary: Vocabulary) -> np.ndarray:
+    """What a parameter of each column is per: a standard deviation of dosage, or 1: shape (n_columns,)."""
+    spread = np.sqrt(vocabulary.variance)
+    return np.where(vocabulary.is_dosage & (spread > 0), spread, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +87,7 @@ class ProductFit:
 
 
 def fit_products(
-    products: Products,
+    products: ProductBasis,
     entity: np.ndarray,
     phenotype: np.ndarray,
     covariates: np.ndarray,
@@ -180,7 +135,7 @@ def fit_products(
 
 
 def predict_products(
-    products: Products, entity: np.ndarray, covariates: np.ndarray, fit: ProductFit
+    products: ProductBasis, entity: np.ndarray, covariates: np.ndarray, fit: ProductFit
 ) -> np.ndarray:
     """Phenotype of samples with centred contrasts (n_samples, n_contrasts): (n_samples,)."""
     parts = [
@@ -201,7 +156,7 @@ class _Moments:
 
 
 def _moments(
-    products: Products, entity: np.ndarray, phenotype: np.ndarray, fixed: np.ndarray, weight: np.ndarray
+    products: ProductBasis, entity: np.ndarray, phenotype: np.ndarray, fixed: np.ndarray, weight: np.ndarray
 ) -> _Moments:
     n_fixed = fixed.shape[1]
     width = n_fixed + len(products.order_of)
@@ -217,7 +172,7 @@ def _moments(
 
 
 def _fit_moments(
-    products: Products, moments: _Moments, n_fixed: int, penalty: float, near: ProductFit | None
+    products: ProductBasis, moments: _Moments, n_fixed: int, penalty: float, near: ProductFit | None
 ) -> ProductFit:
     order_of = products.order_of
     n_orders = len(products.members)
@@ -313,7 +268,7 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
 
 
 def tied_ranks(
-    products: Products, coefficients: np.ndarray, order: int, rng: np.random.Generator
+    products: ProductBasis, coefficients: np.ndarray, order: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Factors and weights whose e_n is the sum of the products of one order.
 

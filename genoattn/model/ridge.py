@@ -23,11 +23,13 @@ class Spectrum:
         self.vectors, self.values = vectors, values
 
     @classmethod
-    def of_columns(cls, columns: np.ndarray) -> Spectrum:
-        """Of columns (n_samples, n_columns)."""
-        if columns.shape[1] > len(columns):
-            return cls.of_kernel(centred_kernel(columns))
+    def of_columns(cls, columns: np.ndarray, root: np.ndarray | None = None) -> Spectrum:
+        """Of columns (n_samples, n_columns), each sample times ``root``, if given, once they are centred."""
         a = columns - columns.mean(axis=0)
+        if root is not None and not (root == 1).all():
+            a = root[:, None] * (columns - root**2 @ columns / (root @ root))
+        if columns.shape[1] > len(columns):
+            return cls.of_kernel(a @ a.T)
         values, vectors = _positive(a.T @ a)
         return cls(a @ (vectors / np.sqrt(values)), values)
 
@@ -112,6 +114,28 @@ class RidgeRegression:
             if deviance < least:
                 least, best = deviance, float(p)
         return best, least
+
+    def taken_out(self, block: np.ndarray, penalty: float) -> np.ndarray:
+        """T such that ``B'C - T_B' T_C`` is ``penalty`` times the product of B and C in the metric of P.
+
+        P is V^-1 less its part along the fixed effects: generalised least squares beside them are least squares in
+        this metric.
+
+        Parameters
+        ----------
+        block
+            Shape (n_samples, n_columns).
+
+        Returns
+        -------
+        Shape (n_kept + n_fixed, n_columns).
+        """
+        shrink = self._spectrum.values / (self._spectrum.values + penalty)
+        inside = self._spectrum.vectors.T @ block
+        information, _ = self._fixed_effect(np.zeros(len(shrink)), penalty)
+        along = self._q.T @ block - (self._q_in.T * shrink) @ inside
+        factor = np.linalg.cholesky(penalty * information)
+        return np.concatenate([np.sqrt(shrink)[:, None] * inside, np.linalg.solve(factor, along)])
 
     def degrees(self, penalty: float) -> float:
         """Residual degrees of freedom, 1 at least."""

@@ -240,7 +240,7 @@ def _result(
     """What was found, with ``n_flat`` pairs of columns that do not vary among the untestable."""
     n_tests = tally.n_pairs - tally.n_linked - tally.n_untestable
     pairs, tests = tally.found()
-    rows, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests)
+    rows, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests, config.test == "genotypic")
     counts = {
         "n_samples": design.n_samples,
         "n_tests": n_tests,

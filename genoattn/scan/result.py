@@ -14,6 +14,7 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import TermColumns
+from genoattn.interactions.estimand import estimand
 from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import Manifest
 from genoattn.provenance import input_records, package_versions
@@ -103,8 +104,7 @@ class ScanResult:
                 f"permutations (|t| >= {c['permutation_t']:.3f}, p <= {c['permutation_p']:.3g})"
             )
         if len(self) and n:
-            # A scan's coefficient is its own estimate.
-            lines += ["", format_terms(self.rows.select(slice(n)), order, estimate=False)]
+            lines += ["", format_terms(self.rows.select(slice(n)), order)]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -120,7 +120,7 @@ class ScanResult:
 
     def _plink_columns(self) -> TermColumns:
         rows, binary = self.rows, self.manifest.binary
-        wald = rows["coefficient"] / rows["se"]
+        wald = self.tests.coefficient / self.tests.se
         effect = np.exp(rows["coefficient"]) if binary else rows["coefficient"]
         columns = {
             "CHR1": rows["chrom_1"],
@@ -198,9 +198,10 @@ def scan_manifest(
         vocabulary.reference[used],
     )
     transform = {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[phenotype.transform]
+    units = "log-odds" if binary else f"units of {phenotype.name}{transform}"
     return Manifest(
         trait=phenotype.name,
-        units="log-odds" if binary else f"units of {phenotype.name}{transform}",
+        units=units,
         binary=binary,
         transform=phenotype.transform,
         gauge="frequency",
@@ -210,6 +211,7 @@ def scan_manifest(
         centre=part.mean,
         covariate_names=(),
         n_tests={order: counts["n_tests"]},
+        estimand=estimand(vocabulary.encoding, "frequency", units, "scan"),
         # A scan is no model: what it tested and did not report is left out of any sum of its rows.
         left_out={order: max(comb(len(vocabulary.site), order) - len(terms), 1)},
         versions=package_versions(),

@@ -26,6 +26,7 @@ def pair_rows(
     terms: np.ndarray,
     tests: PairTests,
     n_tests: int,
+    several: bool = False,
 ) -> tuple[TermColumns, np.ndarray]:
     """Rows of the interaction table, sorted by p-value then |coefficient|, and which test each row is.
 
@@ -39,6 +40,8 @@ def pair_rows(
         Their tests.
     n_tests
         The family of the q-values.
+    several
+        Whether a test is of several products together, which have no one effect.
     """
     order = terms.shape[1]
     columns: dict[str, Any] = {"order": np.full(len(terms), order, dtype=np.int64)}
@@ -46,9 +49,13 @@ def pair_rows(
         columns |= _site_columns(cohort.sites, vocabulary, terms[:, k], k + 1)
     frequency, carriers = joint_frequency(vocabulary, design.codes, terms)
     linked = (tests.r2 >= _LINKED_R2) | same_place(cohort.sites, vocabulary.site[terms])
+    nothing = np.full(len(terms), np.nan)
+    effect, se = (nothing, nothing) if several else _effect(tests)
     columns |= {
         "coefficient": tests.coefficient,
-        "se": tests.se,
+        "coefficient_sd": nothing,
+        "effect": effect,
+        "se": se,
         "statistic": tests.statistic,
         "p_value": tests.p_value,
         "q_value": q_values(tests.p_value, n_tests),
@@ -60,6 +67,16 @@ def pair_rows(
     }
     by_p = np.lexsort((-np.abs(tests.coefficient), tests.p_value))
     return TermColumns({name: columns[name][by_p] for name in table_columns(order)}), by_p
+
+
+def _effect(tests: PairTests) -> tuple[np.ndarray, np.ndarray]:
+    """The coefficient, with the standard error that goes with its test: ``effect / se`` is the statistic.
+
+    For the likelihood ratio it is the effect over the signed root (Miettinen 1976, Am. J. Epidemiol. 103:226).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        se = np.where(tests.statistic != 0, tests.coefficient / tests.statistic, tests.se)
+    return tests.coefficient, np.abs(se)
 
 
 def _site_columns(sites: Sites, vocabulary: Vocabulary, chosen: np.ndarray, k: int) -> dict[str, np.ndarray]:

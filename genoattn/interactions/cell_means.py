@@ -1,0 +1,97 @@
+r"""One-step estimates for landscapes with more products than the samples carry.
+
+The residual of the fitted model is averaged over the samples of each joint state of a term's sites (a cell); the
+term's own contrast in the gauge, taken of these means, is what the model's coefficient still lacks:
+
+.. math:: \text{effect} = \text{coefficient} + f \sum_c A_c \bar r_c, \qquad A_c = \prod_l (1[a_l = c_l] - p_l(c_l)).
+
+The contrast is orthogonal to all lower-order terms of these sites and to the other terms of the same states. A
+flexible model has fitted part of the noise of its own samples: f, from the errors of training and of held-out
+samples, undoes what that takes from the residual (Bellec & Zhang 2022, Bernoulli 28:713).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genoattn.cohort import MISSING
+from genoattn.interactions.basis import by_site_set
+from genoattn.interactions.estimates import Estimates
+from genoattn.interactions.expansion import Gauge, gauge_centre
+from genoattn.model.working import WorkingResponse
+from genoattn.tokens import Vocabulary
+
+_PRIOR_SAMPLES = 10  # that the common variance counts for beside a cell's own
+_AMBIGUOUS = 0.1  # standard errors by which cells never seen may move an estimate
+_TERMS = 512
+
+
+def cell_estimates(
+    vocabulary: Vocabulary,
+    calls: np.ndarray,
+    working: WorkingResponse,
+    latent: np.ndarray,
+    terms: np.ndarray,
+    coefficient: np.ndarray,
+    gauge: Gauge,
+    inflation: float,
+) -> Estimates:
+    """Effects of terms of one order; see :class:`Estimates`.
+
+    Parameters
+    ----------
+    vocabulary
+        The columns that ``terms`` index, states of sites.
+    calls
+        Shape (n_samples, n_sites), int8, -1 where missing.
+    working, latent
+        The working response at the fit, and the fitted latent phenotype (n_samples,).
+    terms
+        Shape (n_terms, order), order 1 or more.
+    coefficient
+        Shape (n_terms,), of the model in the gauge.
+    gauge
+        Any for the highest order of the model; ``frequency`` for lower ones.
+    inflation
+        f, 1 or more.
+    """
+    residual, weight = working.values - latent, working.weight
+    noise = inflation * float(weight @ residual**2) / len(latent)
+    centre = gauge_centre(vocabulary, gauge)
+    effect, variance = np.full(len(terms), np.nan), np.full(len(terms), np.nan)
+    for sites, chosen in by_site_set(vocabulary.site[np.sort(terms, axis=1)]):
+        columns = np.sort(terms[chosen], axis=1)
+        shape = tuple(vocabulary.n_states[list(sites)].tolist())
+        called = (calls[:, sites] != MISSING).all(axis=1)
+        cell = np.ravel_multi_index(tuple(calls[called][:, sites].T.astype(np.int64)), shape)
+        w, r = weight[called], residual[called]
+        number, size, summed, squares = (
+            np.bincount(cell, values, minlength=int(np.prod(shape))) for values in (None, w, w * r, w * r**2)
+        )
+        seen = number > 0
+        mean = np.where(seen, summed / np.where(seen, size, 1.0), 0.0)
+        own = (_PRIOR_SAMPLES * noise + inflation * squares) / (_PRIOR_SAMPLES + number)
+        spread = np.where(seen, own / np.where(seen, size, 1.0), 0.0)
+        of_unseen = np.where(seen, 0.0, float((coefficient[chosen] ** 2).mean()))
+        for start in range(0, len(chosen), _TERMS):
+            rows = chosen[start : start + _TERMS]
+            contrast = _contrasts(vocabulary, columns[start : start + _TERMS], centre, shape)
+            var = inflation * (contrast**2 @ spread)
+            own_cell = np.ravel_multi_index(tuple(vocabulary.state[columns[start : start + _TERMS]].T), shape)
+            known = seen[own_cell] & (contrast**2 @ of_unseen <= _AMBIGUOUS**2 * var)
+            variance[rows] = np.where(known, var, np.nan)
+            effect[rows] = coefficient[rows] + inflation * (contrast @ mean)
+    return Estimates.of(effect, np.sqrt(variance), np.inf, noise / working.total)
+
+
+def _contrasts(
+    vocabulary: Vocabulary, columns: np.ndarray, centre: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """A: weight of each cell in the coefficient of each term of one set of sites, (n_terms, n_cells)."""
+    out = np.ones((len(columns), 1))
+    for k, number in enumerate(shape):
+        first = vocabulary.first[vocabulary.site[columns[:, k]]]
+        part = -centre[first[:, None] + np.arange(number)]
+        part[np.arange(len(columns)), columns[:, k] - first] += 1.0
+        out = (out[:, :, None] * part[:, None, :]).reshape(len(columns), -1)
+    return out

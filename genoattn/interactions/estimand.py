@@ -1,0 +1,92 @@
+"""What a row of an interaction table means, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_BACKGROUND = {
+    "frequency": "at the training frequencies of all other sites",
+    "zero-sum": "averaged evenly over the states of all other sites",
+    "reference": "with all other sites in their reference state",
+}
+_OWN = {
+    "frequency": "the average of the site's states at their training frequencies",
+    "zero-sum": "the even average of the site's states",
+    "reference": "the site's reference state",
+}
+_ESTIMATED = {
+    "least squares": "unpenalised least squares of all terms of the model together; se the ordinary standard error",
+    "posterior": "the model's coefficient over its reliability (generalised least squares, all other terms random "
+    "effects); se goes with it",
+    "cell means": "the model's coefficient corrected by one step: the term's own contrast of the residuals' means over "
+    "the states of its sites",
+    "mixed model": "generalised least squares of the term with its lower-order terms, beside the model's other "
+    "interactions, all additive effects as random effects; linked sites that share one interaction are each estimated "
+    "as its only representative",
+    "scan": "least squares (binary: logistic regression) of the product beside its lower-order terms and the "
+    "covariates, which is the coefficient itself; for a binary trait se is effect over the signed root of the "
+    "likelihood-ratio statistic",
+}
+SCHEMA_1 = (
+    "written by schema 1: effect (statistic * se) is the estimate of a regression of the one indicator or product "
+    "beside its lower-order terms, averaged over all other sites: not an estimate of coefficient"
+)
+
+
+def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
+    """What ``coefficient`` and ``effect`` of a table are.
+
+    Parameters
+    ----------
+    encoding
+        ``dosage``, ``genotype`` or ``sequence``.
+    gauge
+        ``reference``, ``zero-sum`` or ``frequency``.
+    units
+        Of a coefficient.
+    method
+        A key of :data:`genoattn.interactions.testing.Method`, or ``scan``.
+    """
+    if encoding == "dosage":
+        row = "change per copy of the effect allele (order 2: per product of copies, beyond both alone; and so on)"
+    else:
+        row = f"deviation of carriers of the states from {_OWN[gauge]} (order 2: beyond that of both alone; and so on)"
+    return (
+        f"coefficient: {row}, {_BACKGROUND[gauge]}, in {units}, as the model has it. "
+        f"effect: the same, estimated without shrinkage by {_ESTIMATED[method]}. statistic = effect / se"
+    )
+
+
+def describe_row(row: Mapping[str, Any], encoding: str, gauge: str, units: str) -> str:
+    """One row as a sentence.
+
+    Parameters
+    ----------
+    row
+        Columns of an interaction table by name.
+    encoding, gauge, units
+        Of the table.
+    """
+    order = int(row["order"])
+    tokens = [f"{row[f'site_{k}']}[{row[f'state_{k}']}]" for k in range(1, order + 1)]
+    size, tested = row["effect"], np.isfinite(row["effect"])
+    if tested:
+        reach = 1.96 * row["se"]
+        value = f"{size:+.3g} ({size - reach:+.3g} to {size + reach:+.3g}) {units}"
+    else:
+        value = f"{row['coefficient']:+.3g} {units} (the model's; not tested)"
+    if order == 0:
+        return f"average of all samples, {_BACKGROUND[gauge]}: {value}"
+    if encoding == "dosage":
+        who = " and ".join(f"copy of {token}" for token in tokens)
+        who = f"each {who}"
+    else:
+        who = f"carriers of {' and '.join(tokens)}"
+    if order == 1:
+        than = "" if encoding == "dosage" else f" against {_OWN[gauge]}"
+    else:
+        than = f" beyond what {'the two alone give' if order == 2 else 'all fewer of them give'}"
+    return f"{who}: {value}{than}, {_BACKGROUND[gauge]}"

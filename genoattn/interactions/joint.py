@@ -1,0 +1,293 @@
+r"""Least squares of the whole hierarchical model, and its coefficients in any gauge.
+
+All products up to the order are regressed together, without a penalty, by weighted least squares of the working
+response: coefficients :math:`\hat\theta` with covariance C. A coefficient of a gauge is :math:`R \hat\theta` with
+variance :math:`R C R^T`, R the weights of :class:`genoattn.interactions.basis.ProductBasis`: the numbers of a
+regression in that gauge's coding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack, solve_triangular
+from scipy.sparse import csr_array
+
+from genoattn.interactions.basis import ProductBasis
+from genoattn.interactions.estimates import Estimates
+from genoattn.interactions.expansion import Gauge
+from genoattn.model.prediction import link_slope, respond
+from genoattn.model.working import ResponseModel, WorkingResponse
+
+_ROWS = 4096
+_SINGULAR = 1e-9  # share of a column that the others leave, below which it is a sum of them
+_STEPS = 30
+_SETTLED = 1e-7
+_AMBIGUOUS = 0.1  # standard errors by which combinations never seen may move an estimate
+_SPARSE = 250  # times as dear is an entry of a sparse product
+
+
+@dataclass(frozen=True, eq=False)
+class JointFit:
+    """Coefficients of covariates, tangents of a link, the intercept and all products, in this order.
+
+    Parameters
+    ----------
+    basis
+        The products.
+    theta, covariance
+        Shapes (n_columns,) and (n_columns, n_columns); zero for columns that are sums of others in the data.
+    step
+        Shape (n_columns,), by how much the last iteration moved ``theta``.
+    null
+        Shape (n_columns, n_null): directions in which the data do not determine ``theta``.
+    null_variance
+        Shape (n_null,), of the weight of each, judged by the other products of its order.
+    first
+        Index of the intercept; the products follow.
+    origin
+        Shape (n_columns,): weights that lead from the intercept to covariates of 0.
+    scale
+        Shape (n_columns,): relative change of the latent phenotype's scale with ``theta``, for a link.
+    dispersion, df, total
+        Residual variance at weight 1, its degrees of freedom (infinite where it is known), and the weighted
+        sum of squares of the working response.
+    """
+
+    basis: ProductBasis
+    theta: np.ndarray
+    covariance: np.ndarray
+    step: np.ndarray
+    null: np.ndarray
+    null_variance: np.ndarray
+    first: int
+    origin: np.ndarray
+    scale: np.ndarray
+    dispersion: float
+    df: float
+    total: float
+
+    def estimates(self, columns: np.ndarray, gauge: Gauge) -> Estimates:
+        """Coefficients of terms (n_terms, order) in a gauge; see :class:`Estimates`."""
+        n = len(columns)
+        effect, variance, ambiguity, step = (np.zeros(n) for _ in range(4))
+        along = self.covariance @ self.scale
+        for terms, products, weights in self.basis.coefficient_rows(columns, gauge):
+            index, rows = products + self.first + 1, weights
+            if not columns.shape[1]:
+                fixed = np.r_[0 : self.first + 1]
+                index = np.concatenate([fixed, index])
+                rows = np.concatenate([np.broadcast_to(self.origin, (len(terms), len(fixed))), rows], axis=1)
+            effect[terms] = rows @ self.theta[index]
+            variance[terms] = ((rows @ self.covariance[np.ix_(index, index)]) * rows).sum(axis=1)
+            ambiguity[terms] = (rows @ self.null[index]) ** 2 @ self.null_variance
+            step[terms] = rows @ self.step[index]
+            if self.scale.any():  # the estimate is on a scale that is estimated too
+                variance[terms] += 2 * effect[terms] * (rows @ along[index])
+        if self.scale.any():
+            variance += effect**2 * (self.scale @ along)
+        se = np.sqrt(np.maximum(variance, 0.0))
+        determined = (se > 0) & (np.sqrt(ambiguity) <= _AMBIGUOUS * se)
+        determined &= np.abs(step) <= 1e-3 * (1 + np.abs(effect))
+        return Estimates.of(effect, np.where(determined, se, np.nan), self.df, self.dispersion / self.total)
+
+
+def fit_jointly(
+    basis: ProductBasis, calls: np.ndarray, covariates: np.ndarray, model: ResponseModel, latent: np.ndarray
+) -> JointFit:
+    """Unpenalised fit of all products.
+
+    Without a link the likelihood of a binary or count phenotype is maximised; with one a single step is taken
+    from the fitted model, the link's own parameters estimated beside the products. It is then asymptotically
+    the maximum likelihood (van der Vaart 1998, section 5.7).
+
+    Parameters
+    ----------
+    basis
+        Products up to the model's order.
+    calls
+        Shape (n_samples, n_sites), int8, -1 where missing.
+    covariates
+        Shape (n_samples, n_covariates).
+    model
+        The phenotype.
+    latent
+        Shape (n_samples,), the fitted latent phenotype.
+    """
+    mean = covariates.mean(axis=0)
+    tangents = model.link_tangents(latent)
+    beside = np.column_stack([covariates - mean, tangents, np.ones(len(calls))])
+    entity = basis.entity(calls)
+    origin = np.r_[-mean, np.zeros(tangents.shape[1]), 1.0]
+    prior = np.r_[np.zeros(len(mean)), np.ones(tangents.shape[1]), 0.0]
+    theta, step = np.zeros(0), np.zeros(0)
+    for _ in range(_STEPS):
+        working = model.at(latent)
+        moments = _moments(basis, entity, beside, working)
+        noise = float(working.weight @ (working.values - latent) ** 2) / len(latent)
+        solved = _solve(moments, np.r_[noise * prior, np.zeros(len(moments.inner) - len(prior))])
+        step = solved.theta - theta if len(theta) else np.zeros(len(solved.theta))
+        theta = solved.theta
+        fitted = _predict(basis, entity, beside, theta)
+        moved = np.abs(fitted - latent).max()
+        if not model.is_iterated or moved <= _SETTLED:
+            break
+        latent = np.clip(fitted, -30, 30) if model.kind == "bernoulli" else fitted
+    df, dispersion = np.inf, working.dispersion
+    if dispersion is None:
+        df = max(len(calls) - int(solved.kept.sum()), 0)
+        dispersion = float(working.weight @ (working.values - fitted) ** 2) / max(df, 1)
+    scale = np.zeros(len(theta))
+    if tangents.shape[1]:
+        scale, before = _scale_change(model, basis, entity, beside, latent, len(mean))
+        theta = theta * (1 + scale @ theta - before)
+    first = beside.shape[1] - 1
+    null_variance = _null_variance(basis, theta, dispersion * solved.inverse.diagonal(), solved.kept, first)
+    return JointFit(
+        basis, theta, dispersion * solved.inverse, step, solved.null, null_variance,
+        first, origin, scale, dispersion, float(df), working.total,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Weighted products of the design with itself and with the response."""
+
+    gram: np.ndarray
+    inner: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Solution:
+    """Least squares over the columns that are ``kept``, with the inverse of their Gram matrix."""
+
+    theta: np.ndarray
+    inverse: np.ndarray
+    kept: np.ndarray
+    null: np.ndarray
+
+
+def _moments(
+    basis: ProductBasis, entity: np.ndarray, beside: np.ndarray, working: WorkingResponse
+) -> _Moments:
+    root = np.sqrt(working.weight)
+    sparse = _sparse_products(basis, entity)
+    if sparse is not None:
+        products = (sparse.multiply(root[:, None])).tocsr()
+        weighted, y = beside * root[:, None], working.values * root
+        across = products.T @ weighted
+        gram = np.block([[weighted.T @ weighted, across.T], [across, (products.T @ products).toarray()]])
+        return _Moments(gram, np.concatenate([weighted.T @ y, products.T @ y]))
+    width = beside.shape[1] + len(basis.order_of)
+    gram, inner = np.zeros((width, width)), np.zeros(width)
+    for start in range(0, len(entity), _ROWS):
+        rows = slice(start, start + _ROWS)
+        design = np.concatenate([beside[rows], basis.values(entity[rows])], axis=1) * root[rows, None]
+        gram += design.T @ design
+        inner += design.T @ (root[rows] * working.values[rows])
+    return _Moments(gram, inner)
+
+
+def _sparse_products(basis: ProductBasis, entity: np.ndarray) -> csr_array | None:
+    """The products as a sparse matrix, where they are indicators and mostly zero."""
+    if basis.vocabulary.is_dosage or not np.isin(entity, (0.0, 1.0)).all():
+        return None
+    n = len(entity)
+    code = np.full((n, basis.vocabulary.n_sites), -1)
+    for k, own in enumerate(basis.of_site):
+        code[:, k] = np.where(
+            entity[:, own].any(axis=1), entity[:, own].argmax(axis=1) if len(own) else 0, -1
+        )
+    present = (code >= 0).sum(axis=1).astype(np.float64)
+    number, choose = np.zeros(n), np.ones(n)
+    for k in range(1, basis.order + 1):
+        choose = choose * np.maximum(present - k + 1, 0) / k
+        number += choose
+    if _SPARSE * float((number**2).sum()) > n * float(len(basis.order_of)) ** 2:
+        return None
+    rows, columns = [], []
+    for sites in basis.sets:
+        chosen = np.flatnonzero((code[:, sites] >= 0).all(axis=1))
+        shape = tuple(len(basis.of_site[s]) for s in sites)
+        rows.append(chosen)
+        columns.append(basis.start[sites] + np.ravel_multi_index(tuple(code[chosen][:, sites].T), shape))
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    return csr_array((np.ones(len(row)), (row, column)), shape=(n, len(basis.order_of)))
+
+
+def _solve(moments: _Moments, ridge: np.ndarray) -> _Solution:
+    """Least squares by a pivoted Cholesky factor, which finds the columns that are sums of others."""
+    gram = moments.gram
+    gram[np.diag_indices_from(gram)] += ridge
+    size = np.sqrt(gram.diagonal())
+    unit = np.where(size > 0, size, 1.0)
+    width = len(gram)
+    factor, pivot, rank, _ = lapack.dpstrf(gram / unit / unit[:, None], tol=_SINGULAR, lower=1)
+    order = pivot - 1
+    chosen, others = order[:rank], order[rank:]
+    lower = factor[:rank, :rank]
+    inverse, _ = lapack.dpotri(np.asfortranarray(lower), lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    theta, full = np.zeros(width), np.zeros((width, width))
+    theta[chosen] = inverse @ (moments.inner / unit)[chosen]
+    full[np.ix_(chosen, chosen)] = inverse
+    kept = np.zeros(width, dtype=bool)
+    kept[chosen] = True
+    null = np.zeros((width, len(others)))
+    null[others, np.arange(len(others))] = 1.0
+    below = factor[rank:, :rank]
+    null[chosen] = -solve_triangular(np.tril(lower), below.T, lower=True, trans="T")
+    # Back to units of the columns: a unit of a column that is left out is one of its own.
+    null = null / unit[:, None] * unit[others]
+    return _Solution(theta / unit, full / unit / unit[:, None], kept, null)
+
+
+def _predict(basis: ProductBasis, entity: np.ndarray, beside: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    n = beside.shape[1]
+    parts = [
+        basis.values(entity[start : start + _ROWS]) @ theta[n:] for start in range(0, len(entity), _ROWS)
+    ]
+    return beside @ theta[:n] + np.concatenate(parts)
+
+
+def _null_variance(
+    basis: ProductBasis, theta: np.ndarray, variance: np.ndarray, kept: np.ndarray, first: int
+) -> np.ndarray:
+    """Of the products left out: mean square of the others of their order less that of their errors."""
+    at = first + 1
+    out = np.full(len(theta), np.inf)
+    for order in range(1, basis.order + 1):
+        members = at + np.flatnonzero(basis.order_of == order)
+        known = members[kept[members]]
+        if len(known):
+            out[members] = max(float((theta[known] ** 2 - variance[known]).mean()), 0.0)
+    return out[np.flatnonzero(~kept)]
+
+
+def _scale_change(
+    model: ResponseModel,
+    basis: ProductBasis,
+    entity: np.ndarray,
+    beside: np.ndarray,
+    latent: np.ndarray,
+    n_covariates: int,
+) -> tuple[np.ndarray, float]:
+    """Relative change, with each coefficient, of the factor that keeps the latent phenotype's convention.
+
+    The latent phenotype has the standard deviation s of its predictions g(phi). When coefficients change phi by
+    dphi and predictions by dg, the factor that restores this changes by
+    ``(cov(g, dg) - cov(phi, dphi)) / s^2``: that is returned, and its value at the coefficients of the fit.
+    """
+    predicted, slope = respond(model.readout, latent), link_slope(model.readout, latent)
+    n, variance = len(latent), float(latent.var())
+    by_phi = (slope * (predicted - predicted.mean()) - (latent - latent.mean())) / n / variance
+    by_link = slope * (predicted - predicted.mean()) / n / variance
+    tangent = slice(n_covariates, beside.shape[1] - 1)
+    fixed = by_phi @ beside
+    fixed[tangent] = by_link @ beside[:, tangent]
+    parts = np.zeros(len(basis.order_of))
+    for start in range(0, n, _ROWS):
+        rows = slice(start, start + _ROWS)
+        parts += by_phi[rows] @ basis.values(entity[rows])
+    return np.concatenate([fixed, parts]), float(by_phi @ latent)

@@ -1,0 +1,240 @@
+r"""One-step estimates for cohorts: each term as a fixed effect, the rest of the genome as random effects.
+
+With z the working response less the interactions that the model holds elsewhere, X the columns of all sites, C the
+contrasts of a term with all of its lower-order terms, and F intercept and covariates,
+
+.. math:: z = F \gamma + C \beta + X u + e, \qquad u \sim N(0, \sigma^2 / \lambda), \quad e \sim N(0, \sigma^2 / w),
+
+is a linear mixed model whose fixed effects are estimated by generalised least squares (Kang et al. 2008, Genetics
+178:1709). For the additive effects it undoes the shrinkage of ridge regression: the estimate is the ridge
+coefficient over its reliability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+
+from genoattn.interactions.basis import SiteSet, by_site_set
+from genoattn.interactions.estimates import Estimates
+from genoattn.interactions.expansion import Expansion, Factors, Gauge, gauge_centre
+from genoattn.model.ridge import RidgeRegression, Spectrum
+from genoattn.model.working import WorkingResponse
+from genoattn.tokens import Vocabulary
+
+LINKED_R2 = 0.1
+_BATCH_BYTES = 128e6
+_SINGULAR = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Isolated:
+    """A factor of one site and its linked neighbours in every slot: one interaction, shared by its proxies.
+
+    Parameters
+    ----------
+    sets
+        The sets of sites that it couples.
+    alone
+        The factor as a model of its own.
+    value
+        Shape (n_samples,), what it adds to the phenotype.
+    """
+
+    sets: frozenset[SiteSet]
+    alone: Factors
+    value: np.ndarray
+
+
+class MixedModel:
+    """Generalised least-squares estimates of the terms of one cohort.
+
+    A term whose factor is isolated is estimated as the only representative of that interaction: what the model
+    gives to linked sites instead is not taken off.
+
+    Parameters
+    ----------
+    factors
+        The fitted model.
+    calls
+        Shape (n_samples, n_sites), int8, -1 where missing.
+    covariates
+        Shape (n_samples, n_covariates).
+    working
+        The working response at the fit.
+    interactions
+        Shape (n_samples,), sum of the model's orders of 2 and above.
+    inflation
+        By how much the interactions are fitted to the noise of their own samples: see
+        :mod:`genoattn.interactions.cell_means`.
+    """
+
+    def __init__(
+        self,
+        factors: Factors,
+        calls: np.ndarray,
+        covariates: np.ndarray,
+        working: WorkingResponse,
+        interactions: np.ndarray,
+        inflation: float = 1.0,
+    ) -> None:
+        v = self._vocabulary = factors.vocabulary
+        self._factors, self._inflation = factors, inflation
+        self._free = [_free_columns(v, site) for site in range(v.n_sites)]
+        self._spread = np.sqrt(np.maximum(v.variance, 1e-12))
+        self._columns = v.columns(calls) / self._spread
+        mean_weight = float(working.weight.mean())
+        self._root = np.sqrt(working.weight / mean_weight)
+        self._total = working.total / mean_weight
+        self._noise = None if working.dispersion is None else working.dispersion / mean_weight
+        fixed = np.column_stack([np.ones(len(calls)), covariates]) * self._root[:, None]
+        self._df = len(calls) - fixed.shape[1]
+        self._ridge = RidgeRegression(Spectrum.of_columns(self._columns, self._root), fixed)
+        self._response = (working.values - interactions) * self._root
+        self._penalty, _ = self._ridge.likeliest_penalty(self._response)
+        self._isolated = list(_isolated_factors(factors, self._columns))
+
+    def estimates(self, terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
+        """Effects of terms (n_terms, order) of one order; see :class:`Estimates`.
+
+        Parameters
+        ----------
+        terms
+            Order 1 or more.
+        coefficient
+            Shape (n_terms,), of the model in the gauge.
+        gauge
+            Any for the highest order of the model; ``frequency`` for lower ones.
+        """
+        effect, se = np.full(len(terms), np.nan), np.full(len(terms), np.nan)
+        noise = np.full(len(terms), np.nan)
+        centre = gauge_centre(self._vocabulary, gauge)
+        base = coefficient if terms.shape[1] > 1 else np.zeros(len(terms))  # z holds all additive effects
+        df = self._df
+        for sites, chosen, block in self._blocks(np.sort(terms, axis=1)):
+            own = [iso for iso in self._isolated if sites in iso.sets]
+            fitted = self._least_squares(block, [iso.value for iso in own])
+            if fitted is None:
+                continue
+            beta, inverse, residual = fitted
+            weights = self._weights(np.sort(terms[chosen], axis=1), sites, centre)
+            width = weights.shape[1]
+            left = base[chosen]
+            for iso in own:
+                left = left - Expansion(iso.alone, gauge).coefficients(terms[chosen])
+            effect[chosen] = left + self._inflation * (weights @ beta[-width:])
+            noise[chosen] = residual if self._noise is None else self._noise
+            variance = ((weights @ inverse[-width:, -width:]) * weights).sum(axis=1) * noise[chosen]
+            se[chosen] = self._inflation * np.sqrt(np.maximum(variance, 0.0))
+            df = min(df, self._df - len(beta))
+        return Estimates.of(effect, se, df if self._noise is None else np.inf, noise / self._total)
+
+    def _blocks(self, terms: np.ndarray) -> Iterator[tuple[SiteSet, np.ndarray, _Block]]:
+        """Each set of sites with its terms and the contrasts of all of its subsets, itself the last."""
+        groups = by_site_set(self._vocabulary.site[terms])
+        widths = [int(np.prod([1 + len(self._free[s]) for s in sites])) for sites, _ in groups]
+        each = max(1, int(_BATCH_BYTES / (8 * len(self._root) * max(widths, default=1))))
+        for start in range(0, len(groups), each):
+            batch = [
+                (sites, chosen, self._contrasts(sites)) for sites, chosen in groups[start : start + each]
+            ]
+            stacked = np.concatenate([c for _, _, c in batch], axis=1)
+            parts = self._ridge.taken_out(stacked, self._penalty)
+            at = 0
+            for sites, chosen, values in batch:
+                stop = at + values.shape[1]
+                yield sites, chosen, _Block(values, parts[:, at:stop])
+                at = stop
+
+    def _contrasts(self, sites: SiteSet) -> np.ndarray:
+        """Products of the columns of every subset of sites, (n_samples, n_contrasts), weighted."""
+        parts = []
+        for size in range(1, len(sites) + 1):
+            for subset in combinations(sites, size):
+                for chosen in product(*(self._free[s].tolist() for s in subset)):
+                    parts.append(self._columns[:, list(chosen)].prod(axis=1) * self._root)
+        return np.stack(parts, axis=1) if parts else np.zeros((len(self._root), 0))
+
+    def _weights(self, columns: np.ndarray, sites: SiteSet, centre: np.ndarray) -> np.ndarray:
+        """Weight of each product of all sites in the coefficients of terms (n_terms, order)."""
+        out = np.ones((len(columns), 1))
+        for k, site in enumerate(sites):
+            free = self._free[site]
+            if self._vocabulary.is_dosage:
+                part = np.ones((len(columns), len(free)))
+            else:
+                part = (columns[:, k, None] == free) - centre[free]
+            out = (out[:, :, None] * (part / self._spread[free])[:, None, :]).reshape(len(columns), -1)
+        return out
+
+    def _least_squares(
+        self, block: _Block, added: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Coefficients of a block, the inverse of its information at unit noise, and the noise."""
+        y = self._response + self._root * sum(added) if added else self._response
+        taken = self._ridge.taken_out(y[:, None], self._penalty)[:, 0]
+        information = block.values.T @ block.values - block.parts.T @ block.parts
+        inner = block.values.T @ y - block.parts.T @ taken
+        size = np.sqrt(np.maximum(information.diagonal(), 0.0))
+        if not len(size) or not (size > 1e-6 * np.linalg.norm(block.values, axis=0)).all():
+            return None
+        correlation = information / size / size[:, None]
+        if np.linalg.eigvalsh(correlation)[0] < _SINGULAR:
+            return None
+        inverse = np.linalg.inv(correlation) / size / size[:, None]
+        beta = inverse @ inner
+        residual = float(y @ y - taken @ taken - beta @ inner)
+        return beta, inverse, max(residual, 0.0) / max(self._df - len(beta), 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Contrasts (n_samples, n_contrasts), and what takes fixed and random effects out of their products."""
+
+    values: np.ndarray
+    parts: np.ndarray
+
+
+def _free_columns(vocabulary: Vocabulary, site: int) -> np.ndarray:
+    """Columns of a site that are estimated: its dosage, or all of its states that were seen but the commonest."""
+    v = vocabulary
+    if v.is_dosage:
+        return np.arange(site, site + 1)[v.variance[site : site + 1] > 0]
+    first = int(np.searchsorted(v.site, site))
+    own = np.arange(first, first + v.n_states[site])
+    return np.delete(own, np.argmax(v.mean[own]))[np.delete(v.variance[own] > 0, np.argmax(v.mean[own]))]
+
+
+def _isolated_factors(factors: Factors, columns: np.ndarray) -> Iterator[Isolated]:
+    """The free factors of single interactions whose slots are linked sites."""
+    v = factors.vocabulary
+    for order, values in factors.factors.items():
+        if values.shape[1] != order or len(values) == v.n_columns:  # tied, or a coefficient for every pair
+            continue
+        for k in range(len(values)):
+            slots = [np.flatnonzero(slot) for slot in values[k]]
+            if not all(
+                len(s) and _is_linked(columns, slot, s) for slot, s in zip(values[k], slots, strict=True)
+            ):
+                continue
+            sites = [tuple(np.unique(v.site[s]).tolist()) for s in slots]
+            if len(set().union(*sites)) < sum(map(len, sites)):
+                continue
+            scaled = values[k] * np.sqrt(np.maximum(v.variance, 1e-12))  # per standardised column
+            sums = [columns[:, s] @ slot[s] for slot, s in zip(scaled, slots, strict=True)]
+            weight = factors.weights[order][k : k + 1]
+            alone = Factors(
+                v, 0.0, np.zeros(v.n_columns), {order: values[k : k + 1]}, {order: weight}, factors.known
+            )
+            sets = frozenset(tuple(sorted(s)) for s in product(*sites))
+            yield Isolated(sets, alone, float(weight[0]) * np.prod(sums, axis=0))
+
+
+def _is_linked(columns: np.ndarray, slot: np.ndarray, support: np.ndarray) -> bool:
+    """Whether all columns of a slot are linked to its largest."""
+    lead = support[np.argmax(np.abs(slot[support]))]
+    r2 = (columns[:, lead] @ columns[:, support] / len(columns)) ** 2
+    return bool((r2 >= LINKED_R2).all())

@@ -1,0 +1,220 @@
+"""Which estimates the terms of a fitted model get, and why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from genoattn.interactions.basis import free_states, indicator_basis, n_products
+from genoattn.interactions.cell_means import cell_estimates
+from genoattn.interactions.descriptions import describe_terms
+from genoattn.interactions.estimates import Estimates, TestedTerms
+from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
+from genoattn.interactions.joint import fit_jointly
+from genoattn.interactions.mixed import MixedModel
+from genoattn.interactions.posterior import Posterior
+from genoattn.model.working import ResponseModel
+
+_log = logging.getLogger(__name__)
+_SHARE = 3  # samples a product, for least squares of all of them
+_EVENTS = 20  # cases, and controls, a product
+_MOST = 8000  # products: their covariance takes half a gibibyte
+_NO_LOWER = (
+    "rows below the highest order have no test in this gauge: their coefficients are meant at other states than the "
+    "average ones, and sum up more interactions than the samples tell apart; export the frequency gauge for these"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTerms:
+    """A fitted model with what its terms are to be tested on.
+
+    Parameters
+    ----------
+    factors
+        The model.
+    calls, covariates
+        Shapes (n_samples, n_sites), int8, and (n_samples, n_covariates).
+    response
+        The phenotype, its link and likelihood.
+    orders
+        Shape (n_samples, 1 + n_orders), what each order of the model adds to the latent phenotype.
+    inflation
+        By how much the errors of training samples are too small: 1 or more.
+    posterior
+        Of the coefficients, where they have one.
+    members
+        The same model fitted to resampled samples, for ``coefficient_sd`` where there is no posterior.
+    is_sequence
+        Whether the samples are sequences, not genotypes.
+    """
+
+    factors: Factors
+    calls: np.ndarray
+    covariates: np.ndarray
+    response: ResponseModel
+    orders: np.ndarray
+    inflation: float = 1.0
+    posterior: Posterior | None = None
+    members: Sequence[Factors] = ()
+    is_sequence: bool = True
+
+    @property
+    def latent(self) -> np.ndarray:
+        """Shape (n_samples,), the fitted latent phenotype."""
+        return self.orders.sum(axis=1)
+
+    @cached_property
+    def expansions(self) -> dict[Gauge, Expansion]:
+        """The model in every gauge."""
+        return {gauge: Expansion(self.factors, gauge) for gauge in GAUGES}
+
+
+Method = Literal["least squares", "posterior", "cell means", "mixed model"]
+Estimator = Callable[[np.ndarray, Gauge], Estimates]
+
+
+def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray]) -> TestedTerms:
+    """Estimates of terms in every gauge.
+
+    Parameters
+    ----------
+    fitted
+        The model and its samples.
+    terms
+        For each order shape (n_terms, order), column indices.
+    """
+    method, reason = choose_method(fitted)
+    _log.info("effects by %s: %s", method, reason)
+    estimate = _ESTIMATORS[method](fitted)
+    vocabulary = fitted.factors.vocabulary
+    described = {order: describe_terms(vocabulary, fitted.calls, t) for order, t in terms.items()}
+    of_gauge = {
+        gauge: {order: estimate(t, gauge).with_sd(_deviation(fitted, t, gauge)) for order, t in terms.items()}
+        for gauge in GAUGES
+    }
+    untested: dict[str, str] = {}
+    if method in ("cell means", "mixed model") and fitted.factors.order > 1:
+        untested = {gauge: _NO_LOWER for gauge in GAUGES if gauge != "frequency"}
+    return TestedTerms(terms, described, of_gauge, method, reason, untested)
+
+
+def choose_method(fitted: FittedTerms) -> tuple[Method, str]:
+    """How the terms of a model are estimated, and the reason in words."""
+    vocabulary, response = fitted.factors.vocabulary, fitted.response
+    n = len(response.observed)
+    number = n_products(free_states(vocabulary), max(fitted.factors.order, 1))
+    if response.kind == "bernoulli":
+        cases = int(response.observed.sum())
+        most, share = min(cases, n - cases) // _EVENTS, f"a {_EVENTS}th of the cases or controls"
+    else:
+        parts = _SHARE if response.kind in ("gaussian", "student") else _EVENTS
+        most, share = n // parts, f"a {parts}th of the samples"
+    said = f"{number:,} products up to order {fitted.factors.order}"
+    if number <= min(most, _MOST):
+        return "least squares", f"{said}, at most {share}"
+    said += f", more than {share}" if number > most else f", more than {_MOST:,}"
+    if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
+        return "posterior", f"{said}; their posterior is known"
+    if fitted.is_sequence:
+        return "cell means", f"{said}; sequences"
+    return "mixed model", f"{said}; genotypes"
+
+
+def _jointly(fitted: FittedTerms) -> Estimator:
+    basis = indicator_basis(fitted.factors.vocabulary, max(fitted.factors.order, 1))
+    joint = fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, fitted.latent)
+    has_link = fitted.response.readout.link is not None
+
+    def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
+        if has_link and not terms.shape[1]:  # the zero of a latent phenotype is a convention
+            return Estimates.none(len(terms))
+        return joint.estimates(terms, gauge)
+
+    return estimate
+
+
+def _by_posterior(fitted: FittedTerms) -> Estimator:
+    posterior, working = fitted.posterior, fitted.response.at(fitted.latent)
+    assert posterior is not None
+    noise = float(working.weight @ (working.values - fitted.latent) ** 2) / len(fitted.latent)
+
+    def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
+        if not terms.shape[1]:
+            return Estimates.none(len(terms))
+        return Estimates.of(*posterior.unshrunken(terms, gauge), np.inf, noise / working.total)
+
+    return estimate
+
+
+def _by_cell_means(fitted: FittedTerms) -> Estimator:
+    working, latent = fitted.response.at(fitted.latent), fitted.latent
+
+    def one_step(terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
+        return cell_estimates(
+            fitted.factors.vocabulary,
+            fitted.calls,
+            working,
+            latent,
+            terms,
+            coefficient,
+            gauge,
+            fitted.inflation,
+        )
+
+    return _where_meant(fitted, one_step)
+
+
+def _by_mixed_model(fitted: FittedTerms) -> Estimator:
+    model = MixedModel(
+        fitted.factors, fitted.calls, fitted.covariates, fitted.response.at(fitted.latent),
+        fitted.orders[:, 2:].sum(axis=1), fitted.inflation,
+    )  # fmt: skip
+    return _where_meant(fitted, model.estimates)
+
+
+_ESTIMATORS: dict[Method, Callable[[FittedTerms], Estimator]] = {
+    "least squares": _jointly,
+    "posterior": _by_posterior,
+    "cell means": _by_cell_means,
+    "mixed model": _by_mixed_model,
+}
+
+
+def _where_meant(
+    fitted: FittedTerms, one_step: Callable[[np.ndarray, np.ndarray, Gauge], Estimates]
+) -> Estimator:
+    """One-step estimates of the terms whose coefficient is meant at average states of all other sites.
+
+    So are those of the highest order in any gauge, of the frequency gauge, and of a dosage at a site that the
+    model couples to no other.
+    """
+    highest = max(fitted.factors.order, 1)
+
+    def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
+        if not terms.shape[1]:
+            return Estimates.none(len(terms))
+        coefficient = fitted.expansions[gauge].coefficients(terms)
+        if gauge == "frequency" or terms.shape[1] == highest:
+            return one_step(terms, coefficient, gauge)
+        if not fitted.factors.vocabulary.is_dosage:
+            return Estimates.none(len(terms))
+        same = coefficient == fitted.expansions["frequency"].coefficients(terms)
+        return one_step(terms, coefficient, gauge).only(same)
+
+    return estimate
+
+
+def _deviation(fitted: FittedTerms, terms: np.ndarray, gauge: Gauge) -> np.ndarray:
+    """Posterior standard deviation of the model's coefficients, or that over an ensemble: (n_terms,)."""
+    if terms.shape[1] and fitted.posterior is not None:
+        return fitted.posterior.deviation(terms, gauge)
+    if terms.shape[1] and len(fitted.members) > 1:
+        drawn = [Expansion(member, gauge).coefficients(terms) for member in fitted.members]
+        return np.std(drawn, axis=0, ddof=1)
+    return np.full(len(terms), np.nan)
