@@ -22,7 +22,7 @@ from genoattn.model.working import WorkingResponse
 from genoattn.tokens import Vocabulary
 
 _PRIOR_SAMPLES = 10  # that the common variance counts for beside a cell's own
-_AMBIGUOUS = 0.1  # standard errors by which cells never seen may move an estimate
+_AMBIGUOUS = 1.0  # variance from states never seen, over that from noise, which an estimate may have
 _TERMS = 512
 
 
@@ -78,8 +78,9 @@ def cell_estimates(
             contrast = _contrasts(vocabulary, columns[start : start + _TERMS], centre, shape)
             var = inflation * (contrast**2 @ spread)
             own_cell = np.ravel_multi_index(tuple(vocabulary.state[columns[start : start + _TERMS]].T), shape)
-            known = seen[own_cell] & (contrast**2 @ of_unseen <= _AMBIGUOUS**2 * var)
-            variance[rows] = np.where(known, var, np.nan)
+            ambiguity = contrast**2 @ of_unseen
+            known = seen[own_cell] & (ambiguity <= _AMBIGUOUS * var)
+            variance[rows] = np.where(known, var + ambiguity, np.nan)
             effect[rows] = coefficient[rows] + inflation * (contrast @ mean)
     return Estimates.of(effect, np.sqrt(variance), np.inf, noise / working.total)
 

@@ -60,7 +60,7 @@ def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
     )
 
 
-def describe_row(row: Mapping[str, Any], encoding: str, gauge: str, units: str) -> str:
+def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) -> str:
     """One row as a sentence.
 
     Parameters

@@ -39,7 +39,7 @@ class Estimates:
     coefficient_sd: np.ndarray
 
     @staticmethod
-    def of(effect: np.ndarray, se: np.ndarray, df: float, noise: float) -> Estimates:
+    def of(effect: np.ndarray, se: np.ndarray, df: float, noise: float | np.ndarray) -> Estimates:
         """From estimates and standard errors; where either is not finite, or no sample is left, all is NaN.
 
         Parameters
@@ -49,7 +49,7 @@ class Estimates:
         df
             Degrees of freedom of the standard error.
         noise
-            Residual variance as a share of the total sum of squares.
+            Residual variance as a share of the total sum of squares: one for all terms, or shape (n_terms,).
         """
         usable = np.isfinite(effect) & np.isfinite(se) & (se > 0) & (df > 0)
         effect, se = np.where(usable, effect, np.nan), np.where(usable, se, np.nan)

@@ -97,9 +97,9 @@ def repeats(frame: pd.DataFrame, two_state: frozenset[str]) -> np.ndarray:
     if not two_state:
         return np.zeros(len(frame), dtype=bool)
     keys = pd.DataFrame({"order": frame["order"]})
-    for name in [c for c in frame if c.startswith("site_")]:
-        state = frame[name.replace("site", "state")]
-        keys[name], keys[f"{name}_state"] = frame[name], state.where(~frame[name].isin(two_state), "")
+    for k in range(1, sum(str(name).startswith("site_") for name in frame) + 1):
+        site, state = frame[f"site_{k}"], frame[f"state_{k}"]
+        keys[f"site_{k}"], keys[f"state_{k}"] = site, state.where(~site.isin(two_state), "")
     return keys.duplicated().to_numpy()
 
 

@@ -31,7 +31,7 @@ def coefficient_intervals(frame: pd.DataFrame, n_members: int = 0, level: float 
     tail = 0.5 + level / 2
     quantile = float(stats.t.ppf(tail, n_members - 1) if n_members else stats.norm.ppf(tail))
     rows = frame[frame["order"] >= 1]
-    out = rows[["order", *(c for c in frame if c.startswith(("site_", "state_"))), "coefficient"]].copy()
+    out = rows[["order", *(c for c in frame if str(c).startswith(("site_", "state_"))), "coefficient"]].copy()
     out["sd"] = rows["coefficient_sd"]
     out["lower"], out["upper"] = (
         out["coefficient"] - quantile * out["sd"],

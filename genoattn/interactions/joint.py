@@ -24,7 +24,7 @@ _ROWS = 4096
 _SINGULAR = 1e-9  # share of a column that the others leave, below which it is a sum of them
 _STEPS = 30
 _SETTLED = 1e-7
-_AMBIGUOUS = 0.1  # standard errors by which combinations never seen may move an estimate
+_AMBIGUOUS = 1.0  # variance from combinations never seen, over that from noise, which an estimate may have
 _SPARSE = 250  # times as dear is an entry of a sparse product
 
 
@@ -48,8 +48,6 @@ class JointFit:
         Index of the intercept; the products follow.
     origin
         Shape (n_columns,): weights that lead from the intercept to covariates of 0.
-    scale
-        Shape (n_columns,): relative change of the latent phenotype's scale with ``theta``, for a link.
     dispersion, df, total
         Residual variance at weight 1, its degrees of freedom (infinite where it is known), and the weighted
         sum of squares of the working response.
@@ -63,16 +61,18 @@ class JointFit:
     null_variance: np.ndarray
     first: int
     origin: np.ndarray
-    scale: np.ndarray
     dispersion: float
     df: float
     total: float
 
     def estimates(self, columns: np.ndarray, gauge: Gauge) -> Estimates:
-        """Coefficients of terms (n_terms, order) in a gauge; see :class:`Estimates`."""
+        """Coefficients of terms (n_terms, order) in a gauge; see :class:`Estimates`.
+
+        What combinations that were never seen add to a coefficient counts as random, with the variance of the
+        others of their order; where it is more than what noise adds, there is no estimate.
+        """
         n = len(columns)
         effect, variance, ambiguity, step = (np.zeros(n) for _ in range(4))
-        along = self.covariance @ self.scale
         for terms, products, weights in self.basis.coefficient_rows(columns, gauge):
             index, rows = products + self.first + 1, weights
             if not columns.shape[1]:
@@ -83,12 +83,8 @@ class JointFit:
             variance[terms] = ((rows @ self.covariance[np.ix_(index, index)]) * rows).sum(axis=1)
             ambiguity[terms] = (rows @ self.null[index]) ** 2 @ self.null_variance
             step[terms] = rows @ self.step[index]
-            if self.scale.any():  # the estimate is on a scale that is estimated too
-                variance[terms] += 2 * effect[terms] * (rows @ along[index])
-        if self.scale.any():
-            variance += effect**2 * (self.scale @ along)
-        se = np.sqrt(np.maximum(variance, 0.0))
-        determined = (se > 0) & (np.sqrt(ambiguity) <= _AMBIGUOUS * se)
+        determined = (variance > 0) & (ambiguity <= _AMBIGUOUS * variance)
+        se = np.sqrt(np.maximum(variance + ambiguity, 0.0))
         determined &= np.abs(step) <= 1e-3 * (1 + np.abs(effect))
         return Estimates.of(effect, np.where(determined, se, np.nan), self.df, self.dispersion / self.total)
 
@@ -116,7 +112,7 @@ def fit_jointly(
         Shape (n_samples,), the fitted latent phenotype.
     """
     mean = covariates.mean(axis=0)
-    tangents = model.link_tangents(latent)
+    tangents, distance = model.link_tangents(latent)
     beside = np.column_stack([covariates - mean, tangents, np.ones(len(calls))])
     entity = basis.entity(calls)
     origin = np.r_[-mean, np.zeros(tangents.shape[1]), 1.0]
@@ -126,6 +122,7 @@ def fit_jointly(
         working = model.at(latent)
         moments = _moments(basis, entity, beside, working)
         noise = float(working.weight @ (working.values - latent) ** 2) / len(latent)
+        moments.inner[len(mean) : len(mean) + len(distance)] -= noise * distance
         solved = _solve(moments, np.r_[noise * prior, np.zeros(len(moments.inner) - len(prior))])
         step = solved.theta - theta if len(theta) else np.zeros(len(solved.theta))
         theta = solved.theta
@@ -138,15 +135,15 @@ def fit_jointly(
     if dispersion is None:
         df = max(len(calls) - int(solved.kept.sum()), 0)
         dispersion = float(working.weight @ (working.values - fitted) ** 2) / max(df, 1)
-    scale = np.zeros(len(theta))
-    if tangents.shape[1]:
-        scale, before = _scale_change(model, basis, entity, beside, latent, len(mean))
-        theta = theta * (1 + scale @ theta - before)
+    inverse = solved.inverse
+    if len(distance):
+        held = _convention(model, basis, entity, beside, latent, len(mean))
+        theta, inverse = _constrained(theta, inverse, *held)
     first = beside.shape[1] - 1
-    null_variance = _null_variance(basis, theta, dispersion * solved.inverse.diagonal(), solved.kept, first)
+    null_variance = _null_variance(basis, theta, dispersion * inverse.diagonal(), solved.kept, first)
     return JointFit(
-        basis, theta, dispersion * solved.inverse, step, solved.null, null_variance,
-        first, origin, scale, dispersion, float(df), working.total,
+        basis, theta, dispersion * inverse, step, solved.null, null_variance,
+        first, origin, dispersion, float(df), working.total,
     )  # fmt: skip
 
 
@@ -265,29 +262,40 @@ def _null_variance(
     return out[np.flatnonzero(~kept)]
 
 
-def _scale_change(
+def _convention(
     model: ResponseModel,
     basis: ProductBasis,
     entity: np.ndarray,
     beside: np.ndarray,
     latent: np.ndarray,
     n_covariates: int,
-) -> tuple[np.ndarray, float]:
-    """Relative change, with each coefficient, of the factor that keeps the latent phenotype's convention.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of the latent phenotype, which a link leaves open, as constraints on the coefficients.
 
-    The latent phenotype has the standard deviation s of its predictions g(phi). When coefficients change phi by
-    dphi and predictions by dg, the factor that restores this changes by
-    ``(cov(g, dg) - cov(phi, dphi)) / s^2``: that is returned, and its value at the coefficients of the fit.
+    By convention they are those of the predictions g(phi). To first order that holds while ``mean(dg - dphi)``
+    and ``cov(g, dg) - cov(phi, dphi)`` are zero for the changes of predictions and of phi.
+
+    Returns
+    -------
+    Weights of the coefficients, (n_columns, 2), and the values (2,) that they have at the fit.
     """
     predicted, slope = respond(model.readout, latent), link_slope(model.readout, latent)
-    n, variance = len(latent), float(latent.var())
-    by_phi = (slope * (predicted - predicted.mean()) - (latent - latent.mean())) / n / variance
-    by_link = slope * (predicted - predicted.mean()) / n / variance
-    tangent = slice(n_covariates, beside.shape[1] - 1)
-    fixed = by_phi @ beside
-    fixed[tangent] = by_link @ beside[:, tangent]
-    parts = np.zeros(len(basis.order_of))
+    n, tangent = len(latent), slice(n_covariates, beside.shape[1] - 1)
+    by_link = np.column_stack([slope, slope * (predicted - predicted.mean()) / latent.std()]) / n
+    by_phi = by_link - np.column_stack([np.ones(n), (latent - latent.mean()) / latent.std()]) / n
+    fixed = beside.T @ by_phi
+    fixed[tangent] = beside[:, tangent].T @ by_link
+    parts = np.zeros((len(basis.order_of), 2))
     for start in range(0, n, _ROWS):
         rows = slice(start, start + _ROWS)
-        parts += by_phi[rows] @ basis.values(entity[rows])
-    return np.concatenate([fixed, parts]), float(by_phi @ latent)
+        parts += basis.values(entity[rows]).T @ by_phi[rows]
+    return np.concatenate([fixed, parts]), latent @ by_phi
+
+
+def _constrained(
+    theta: np.ndarray, inverse: np.ndarray, weights: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares and their covariance, at unit noise, under ``weights.T @ theta == values``."""
+    along = inverse @ weights
+    gain = np.linalg.solve(weights.T @ along, along.T)
+    return theta - (weights.T @ theta - values) @ gain, inverse - along @ gain

@@ -90,11 +90,12 @@ class MixedModel:
         self._root = np.sqrt(working.weight / mean_weight)
         self._total = working.total / mean_weight
         self._noise = None if working.dispersion is None else working.dispersion / mean_weight
-        fixed = np.column_stack([np.ones(len(calls)), covariates]) * self._root[:, None]
-        self._df = len(calls) - fixed.shape[1]
-        self._ridge = RidgeRegression(Spectrum.of_columns(self._columns, self._root), fixed)
+        self._fixed = np.column_stack([np.ones(len(calls)), covariates])
+        self._spectrum = Spectrum.of_columns(self._columns, self._root)
         self._response = (working.values - interactions) * self._root
-        self._penalty, _ = self._ridge.likeliest_penalty(self._response)
+        self._slots = _slots(factors, self._columns)
+        self._beside_kept: dict[tuple[int, ...], _Beside] = {}
+        self._penalty = self._beside(()).ridge.fit(self._response)[0]
         self._isolated = list(_isolated_factors(factors, self._columns))
 
     def estimates(self, terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
@@ -113,7 +114,7 @@ class MixedModel:
         noise = np.full(len(terms), np.nan)
         centre = gauge_centre(self._vocabulary, gauge)
         base = coefficient if terms.shape[1] > 1 else np.zeros(len(terms))  # z holds all additive effects
-        df = self._df
+        df = len(self._root)
         for sites, chosen, block in self._blocks(np.sort(terms, axis=1)):
             own = [iso for iso in self._isolated if sites in iso.sets]
             fitted = self._least_squares(block, [iso.value for iso in own])
@@ -129,25 +130,45 @@ class MixedModel:
             noise[chosen] = residual if self._noise is None else self._noise
             variance = ((weights @ inverse[-width:, -width:]) * weights).sum(axis=1) * noise[chosen]
             se[chosen] = self._inflation * np.sqrt(np.maximum(variance, 0.0))
-            df = min(df, self._df - len(beta))
+            df = min(df, block.beside.df - len(beta))
         return Estimates.of(effect, se, df if self._noise is None else np.inf, noise / self._total)
 
     def _blocks(self, terms: np.ndarray) -> Iterator[tuple[SiteSet, np.ndarray, _Block]]:
         """Each set of sites with its terms and the contrasts of all of its subsets, itself the last."""
         groups = by_site_set(self._vocabulary.site[terms])
+        by_beside: dict[int, tuple[_Beside, list[tuple[SiteSet, np.ndarray]]]] = {}
+        for group in groups:
+            beside = self._beside(group[0])
+            by_beside.setdefault(id(beside), (beside, []))[1].append(group)
         widths = [int(np.prod([1 + len(self._free[s]) for s in sites])) for sites, _ in groups]
         each = max(1, int(_BATCH_BYTES / (8 * len(self._root) * max(widths, default=1))))
-        for start in range(0, len(groups), each):
-            batch = [
-                (sites, chosen, self._contrasts(sites)) for sites, chosen in groups[start : start + each]
-            ]
-            stacked = np.concatenate([c for _, _, c in batch], axis=1)
-            parts = self._ridge.taken_out(stacked, self._penalty)
-            at = 0
-            for sites, chosen, values in batch:
-                stop = at + values.shape[1]
-                yield sites, chosen, _Block(values, parts[:, at:stop])
-                at = stop
+        for beside, alike in by_beside.values():
+            for start in range(0, len(alike), each):
+                batch = [
+                    (sites, terms, self._contrasts(sites)) for sites, terms in alike[start : start + each]
+                ]
+                parts = beside.ridge.taken_out(
+                    np.concatenate([c for _, _, c in batch], axis=1), self._penalty
+                )
+                at = 0
+                for sites, chosen, values in batch:
+                    stop = at + values.shape[1]
+                    yield sites, chosen, _Block(values, parts[:, at:stop], beside)
+                    at = stop
+
+    def _beside(self, sites: SiteSet) -> _Beside:
+        """Fixed effects for terms of some sites: intercept, covariates, and the slots of factors elsewhere.
+
+        The model has no penalty on additive effects along its factors.
+        """
+        kept = tuple(k for k, (held, _) in enumerate(self._slots) if held.isdisjoint(sites))
+        if kept not in self._beside_kept:
+            fixed = np.column_stack([self._fixed, *(self._slots[k][1] for k in kept)]) * self._root[:, None]
+            ridge = RidgeRegression(self._spectrum, fixed)
+            penalty = self._penalty if self._beside_kept else ridge.fit(self._response)[0]
+            taken = ridge.taken_out(self._response[:, None], penalty)[:, 0]
+            self._beside_kept[kept] = _Beside(ridge, taken, len(self._root) - fixed.shape[1])
+        return self._beside_kept[kept]
 
     def _contrasts(self, sites: SiteSet) -> np.ndarray:
         """Products of the columns of every subset of sites, (n_samples, n_contrasts), weighted."""
@@ -174,8 +195,10 @@ class MixedModel:
         self, block: _Block, added: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Coefficients of a block, the inverse of its information at unit noise, and the noise."""
-        y = self._response + self._root * sum(added) if added else self._response
-        taken = self._ridge.taken_out(y[:, None], self._penalty)[:, 0]
+        y, taken = self._response, block.beside.taken
+        if added:
+            y = y + self._root * sum(added)
+            taken = block.beside.ridge.taken_out(y[:, None], self._penalty)[:, 0]
         information = block.values.T @ block.values - block.parts.T @ block.parts
         inner = block.values.T @ y - block.parts.T @ taken
         size = np.sqrt(np.maximum(information.diagonal(), 0.0))
@@ -187,15 +210,39 @@ class MixedModel:
         inverse = np.linalg.inv(correlation) / size / size[:, None]
         beta = inverse @ inner
         residual = float(y @ y - taken @ taken - beta @ inner)
-        return beta, inverse, max(residual, 0.0) / max(self._df - len(beta), 1)
+        return beta, inverse, max(residual, 0.0) / max(block.beside.df - len(beta), 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Beside:
+    """Fixed effects that terms are estimated with; what they and the random effects explain of the response."""
+
+    ridge: RidgeRegression
+    taken: np.ndarray
+    df: int
 
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Contrasts (n_samples, n_contrasts), and what takes fixed and random effects out of their products."""
+    """Contrasts (n_samples, n_contrasts), and what fixed and random effects explain of them."""
 
     values: np.ndarray
     parts: np.ndarray
+    beside: _Beside
+
+
+def _slots(factors: Factors, columns: np.ndarray) -> list[tuple[frozenset[int], np.ndarray]]:
+    """Sites of each slot of each free factor, and its values (n_samples,)."""
+    v = factors.vocabulary
+    out = []
+    for order, values in factors.factors.items():
+        if values.shape[1] != order or len(values) == v.n_columns:  # tied, or a coefficient for every pair
+            continue
+        for slot in values.reshape(-1, v.n_columns):
+            scaled = slot * np.sqrt(np.maximum(v.variance, 1e-12))
+            if scaled.any():
+                out.append((frozenset(v.site[slot != 0].tolist()), columns @ scaled))
+    return out
 
 
 def _free_columns(vocabulary: Vocabulary, site: int) -> np.ndarray:

@@ -72,7 +72,7 @@ class InteractionTable:
             Its number in ``frame``, from 0, or the row itself.
         """
         m = self.manifest
-        chosen = self.frame.iloc[row] if isinstance(row, int) else row
+        chosen = self.frame.iloc[row].to_dict() if isinstance(row, int) else row
         return describe_row(chosen, m.vocabulary.encoding, m.gauge, m.units)
 
     def summary(self, n: int = 10) -> str:

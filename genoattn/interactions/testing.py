@@ -15,7 +15,7 @@ from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
-from genoattn.interactions.joint import fit_jointly
+from genoattn.interactions.joint import JointFit, fit_jointly
 from genoattn.interactions.mixed import MixedModel
 from genoattn.interactions.posterior import Posterior
 from genoattn.model.working import ResponseModel
@@ -23,10 +23,14 @@ from genoattn.model.working import ResponseModel
 _log = logging.getLogger(__name__)
 _SHARE = 3  # samples a product, for least squares of all of them
 _EVENTS = 20  # cases, and controls, a product
+_UNSEEN = 0.05  # share of the products that the data need not determine
 _MOST = 8000  # products: their covariance takes half a gibibyte
 _NO_LOWER = (
     "rows below the highest order have no test in this gauge: their coefficients are meant at other states than the "
     "average ones, and sum up more interactions than the samples tell apart; export the frequency gauge for these"
+)
+_FLAT = (
+    "rows whose interval is wider than the range of the latent phenotype have no test: the link is flat there"
 )
 
 
@@ -89,9 +93,8 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray]) -> Test
     terms
         For each order shape (n_terms, order), column indices.
     """
-    method, reason = choose_method(fitted)
+    estimate, method, reason = choose_estimator(fitted)
     _log.info("effects by %s: %s", method, reason)
-    estimate = _ESTIMATORS[method](fitted)
     vocabulary = fitted.factors.vocabulary
     described = {order: describe_terms(vocabulary, fitted.calls, t) for order, t in terms.items()}
     of_gauge = {
@@ -104,31 +107,45 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray]) -> Test
     return TestedTerms(terms, described, of_gauge, method, reason, untested)
 
 
-def choose_method(fitted: FittedTerms) -> tuple[Method, str]:
-    """How the terms of a model are estimated, and the reason in words."""
-    vocabulary, response = fitted.factors.vocabulary, fitted.response
-    n = len(response.observed)
-    number = n_products(free_states(vocabulary), max(fitted.factors.order, 1))
-    if response.kind == "bernoulli":
-        cases = int(response.observed.sum())
-        most, share = min(cases, n - cases) // _EVENTS, f"a {_EVENTS}th of the cases or controls"
-    else:
-        parts = _SHARE if response.kind in ("gaussian", "student") else _EVENTS
-        most, share = n // parts, f"a {parts}th of the samples"
+def choose_estimator(fitted: FittedTerms) -> tuple[Estimator, Method, str]:
+    """How the terms of a model are estimated, what that is called, and the reason in words."""
+    number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
+    most, share = _carried(fitted)
     said = f"{number:,} products up to order {fitted.factors.order}"
     if number <= min(most, _MOST):
-        return "least squares", f"{said}, at most {share}"
-    said += f", more than {share}" if number > most else f", more than {_MOST:,}"
+        joint = _fit_all(fitted)
+        missing = joint.null.shape[1]
+        if missing <= _UNSEEN * number:
+            return _jointly(fitted, joint), "least squares", f"{said}, at most {share}"
+        said += f", {missing:,} of them not determined by the samples"
+    else:
+        said += f", more than {share}" if number > most else f", more than {_MOST:,}"
     if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
-        return "posterior", f"{said}; their posterior is known"
+        return _by_posterior(fitted), "posterior", f"{said}; their posterior is known"
     if fitted.is_sequence:
-        return "cell means", f"{said}; sequences"
-    return "mixed model", f"{said}; genotypes"
+        return _by_cell_means(fitted), "cell means", f"{said}; sequences"
+    return _by_mixed_model(fitted), "mixed model", f"{said}; genotypes"
 
 
-def _jointly(fitted: FittedTerms) -> Estimator:
+def _carried(fitted: FittedTerms) -> tuple[int, str]:
+    """How many products the samples carry, and that in words."""
+    response, n = fitted.response, len(fitted.calls)
+    if response.kind == "bernoulli":
+        cases = int(response.observed.sum())
+        return min(cases, n - cases) // _EVENTS, f"1/{_EVENTS} of the cases or controls"
+    weight = response.at(fitted.latent).weight
+    effective = int(weight.sum() ** 2 / (weight @ weight))  # Kish 1965: what uneven weights are worth
+    part = _SHARE if response.kind in ("gaussian", "student") else _EVENTS
+    words = "" if effective > 0.9 * n else f", of which {effective:,} count, by their weights"
+    return effective // part, f"1/{part} of the samples{words}"
+
+
+def _fit_all(fitted: FittedTerms) -> JointFit:
     basis = indicator_basis(fitted.factors.vocabulary, max(fitted.factors.order, 1))
-    joint = fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, fitted.latent)
+    return fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, fitted.latent)
+
+
+def _jointly(fitted: FittedTerms, joint: JointFit) -> Estimator:
     has_link = fitted.response.readout.link is not None
 
     def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
@@ -176,14 +193,6 @@ def _by_mixed_model(fitted: FittedTerms) -> Estimator:
         fitted.orders[:, 2:].sum(axis=1), fitted.inflation,
     )  # fmt: skip
     return _where_meant(fitted, model.estimates)
-
-
-_ESTIMATORS: dict[Method, Callable[[FittedTerms], Estimator]] = {
-    "least squares": _jointly,
-    "posterior": _by_posterior,
-    "cell means": _by_cell_means,
-    "mixed model": _by_mixed_model,
-}
 
 
 def _where_meant(

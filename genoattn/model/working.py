@@ -58,6 +58,8 @@ class ResponseModel:
         Shape (n_samples,), the phenotype.
     variance
         Shape (n_samples,), known variances of its measurement, if any.
+    link_prior
+        Whether the link was fitted under a normal prior around a straight line.
     """
 
     readout: Readout
@@ -65,6 +67,7 @@ class ResponseModel:
     noise: dict[str, float]
     observed: np.ndarray
     variance: np.ndarray | None = None
+    link_prior: bool = False
 
     @property
     def is_linear(self) -> bool:
@@ -82,7 +85,8 @@ class ResponseModel:
             return WorkingResponse(self.observed, self._base())
         eta, slope = respond(self.readout, latent), link_slope(self.readout, latent)
         mean = mean_response(self.kind, eta)
-        residual, dispersion = self.observed - mean, 1.0
+        residual = self.observed - mean
+        dispersion: float | None = 1.0
         if self.kind == "bernoulli":
             base = np.maximum(mean * (1 - mean), 1e-12)
             slope = slope * base
@@ -98,15 +102,17 @@ class ResponseModel:
                 residual = residual * self._pull(residual)
         return WorkingResponse(latent + residual / slope, information, dispersion)
 
-    def link_tangents(self, latent: np.ndarray) -> np.ndarray:
-        """Change of the working response with each parameter of the link: (n_samples, n_parameters).
+    def link_tangents(self, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Change of the working response with each parameter of the link, and how far each is from its prior's mean.
 
-        A normal prior of variance ``residual variance`` on each, in least squares, is that of unit variance under
-        which the link was fitted.
+        Returns
+        -------
+        Shapes (n_samples, n_parameters) and (n_parameters,). In least squares a penalty of the residual variance on
+        the squared distance is the normal prior of unit variance under which links are fitted in closed form.
         """
         link = self.readout.link
         if link is None:
-            return np.zeros((len(latent), 0))
+            return np.zeros((len(latent), 0)), np.zeros(0)
         copy = MonotoneLink(link.bounded, len(link.centre)).double()
         copy.load_state_dict(link.state_dict())
         free = {name: p.detach() for name, p in copy.named_parameters() if p.requires_grad}
@@ -114,7 +120,10 @@ class ResponseModel:
         change = jacfwd(lambda p: functional_call(copy, p, (values,)))(free)
         tangents = torch.cat([t.reshape(len(latent), -1) for t in change.values()], dim=1).numpy()
         slope = copy.slope(values).detach().numpy()
-        return tangents / np.maximum(slope, _FLAT * slope.mean())[:, None]
+        tangents = tangents / np.maximum(slope, _FLAT * slope.mean())[:, None]
+        straight = dict(MonotoneLink(link.bounded, len(link.centre)).double().named_parameters())
+        pull = torch.cat([(p - straight[name].detach()).reshape(-1) for name, p in free.items()]).numpy()
+        return tangents, pull if self.link_prior else np.zeros_like(pull)
 
     def _base(self) -> np.ndarray:
         """Inverse variance of the measurement, up to a constant."""
