@@ -187,8 +187,10 @@ def free_states(vocabulary: Vocabulary) -> np.ndarray:
 
 def by_site_set(sites: np.ndarray) -> list[tuple[SiteSet, np.ndarray]]:
     """The different rows of ``sites`` (n_terms, order), each with the indices of the terms that have it."""
+    if not len(sites):
+        return []
     if not sites.shape[1]:
-        return [((), np.arange(len(sites)))] if len(sites) else []
+        return [((), np.arange(len(sites)))]
     sets, which = np.unique(sites, axis=0, return_inverse=True)
     which = which.reshape(-1)  # NumPy 2.0 alone returns a second axis
     order = np.argsort(which, kind="stable")

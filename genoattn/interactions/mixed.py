@@ -95,7 +95,7 @@ class MixedModel:
         self._response = (working.values - interactions) * self._root
         self._slots = _slots(factors, self._columns)
         self._beside_kept: dict[tuple[int, ...], _Beside] = {}
-        self._penalty = self._beside(()).ridge.fit(self._response)[0]
+        self.penalty = self._beside(()).ridge.fit(self._response)[0]
         self._isolated = list(_isolated_factors(factors, self._columns))
 
     def estimates(self, terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
@@ -148,7 +148,7 @@ class MixedModel:
                     (sites, terms, self._contrasts(sites)) for sites, terms in alike[start : start + each]
                 ]
                 parts = beside.ridge.taken_out(
-                    np.concatenate([c for _, _, c in batch], axis=1), self._penalty
+                    np.concatenate([c for _, _, c in batch], axis=1), self.penalty
                 )
                 at = 0
                 for sites, chosen, values in batch:
@@ -165,7 +165,7 @@ class MixedModel:
         if kept not in self._beside_kept:
             fixed = np.column_stack([self._fixed, *(self._slots[k][1] for k in kept)]) * self._root[:, None]
             ridge = RidgeRegression(self._spectrum, fixed)
-            penalty = self._penalty if self._beside_kept else ridge.fit(self._response)[0]
+            penalty = self.penalty if self._beside_kept else ridge.fit(self._response)[0]
             taken = ridge.taken_out(self._response[:, None], penalty)[:, 0]
             self._beside_kept[kept] = _Beside(ridge, taken, len(self._root) - fixed.shape[1])
         return self._beside_kept[kept]
@@ -198,7 +198,7 @@ class MixedModel:
         y, taken = self._response, block.beside.taken
         if added:
             y = y + self._root * sum(added)
-            taken = block.beside.ridge.taken_out(y[:, None], self._penalty)[:, 0]
+            taken = block.beside.ridge.taken_out(y[:, None], self.penalty)[:, 0]
         information = block.values.T @ block.values - block.parts.T @ block.parts
         inner = block.values.T @ y - block.parts.T @ taken
         size = np.sqrt(np.maximum(information.diagonal(), 0.0))
