@@ -248,7 +248,7 @@ def kinds() -> dict[str, Callable[[int], pd.DataFrame]]:
         return lambda seed: compare_cohort(*genotypes(seed, **options), settings, seed)
 
     two, four = {"n_states": [2] * 10, "n_samples": None}, {"n_states": [4] * 6, "n_samples": 1500}
-    large = {"n_states": [10] * 12, "n_samples": 9000}
+    large = {"n_states": [10] * 12, "n_samples": 12000}
     three = {1: 0.5, 2: 0.35, 3: 0.15}
     linked = {"link": sigmoid, "noise": 0.15}
     return {

@@ -139,15 +139,17 @@ def fit(
                 account.start == "kernel",
             ),
             predict_orders(readout, data.calls, covariates),
-            _inflation(metrics, account, len(final_split.training)),
+            _inflation(metrics, account, len(final_split.training)) if cohort.kind == "sequence" else 1.0,
             account.posterior,
             members,
             cohort.kind == "sequence",
+            [] if discovery is None else [tuple(lead) for lead in discovery.leads().tolist()],
         ),
         terms,
+        config.max_terms,
     )
     if discovery is not None:
-        tested = replace(tested, claims={2: discovery.claims(terms[2])})
+        tested = replace(tested, claims={2: discovery.claims(tested.terms[2])})
     expansion = Expansion(factors, config.gauge)
     manifest = _manifest(cohort, config, readout, expansion, tested, left_out, account.record())
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
@@ -182,7 +184,7 @@ def _inflation(metrics: Metrics, account: TrainingAccount, n_samples: int) -> fl
     others ``1 + p / n`` times: their mean is the noise.
     """
     held_out = metrics.by_order.get("test", metrics.by_order.get("validation"))
-    if account.start in ("score", "kernel") or held_out is None or metrics.name != "r2":
+    if account.start == "kernel" or held_out is None or metrics.name != "r2":
         return 1.0
     left, left_out = 1 - metrics.by_order["training"][-1], 1 - held_out[-1]
     used = max(0.0, (left_out - left) / (left_out + left)) if left > 0 else 0.0

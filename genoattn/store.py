@@ -133,6 +133,7 @@ def _checkpoint(model: FittedModel) -> bytes:
             for gauge, by_order in tested.estimates.items()
         },
         "tests": {"method": tested.method, "reason": tested.reason, "untested": dict(tested.untested)},
+        "proxies": {order: torch.as_tensor(p) for order, p in tested.proxies.items()},
         "claims": {order: _arrays(c) for order, c in tested.claims.items()},
     }
     if model.posterior is not None:
@@ -210,7 +211,7 @@ def _posterior(record: dict[str, Any], manifest: Manifest) -> Posterior | None:
 
 
 def _tested(record: dict[str, Any]) -> TestedTerms:
-    def numbers(arrays: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    def numbers(arrays: dict[Any, torch.Tensor]) -> dict[Any, np.ndarray]:
         return {name: array.numpy() for name, array in arrays.items()}
 
     return TestedTerms(
@@ -221,5 +222,6 @@ def _tested(record: dict[str, Any]) -> TestedTerms:
             for gauge, by_order in record["estimates"].items()
         },
         **record["tests"],
+        proxies=numbers(record["proxies"]),
         claims={order: Claims(**numbers(arrays)) for order, arrays in record["claims"].items()},
     )

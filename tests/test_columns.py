@@ -78,28 +78,25 @@ def test_listing_lines_up():
         "pos_2": [5, 3],
         "state_2": ["C", "R"],
         "coefficient": [0.5, -1.25],
+        "coefficient_sd": [0.25, np.nan],
+        "effect": [0.4, np.nan],
         "se": [0.1, np.nan],
-        "statistic": [4.0, np.nan],
-        "p_value": [1.23e-7, np.nan],
+        "p_value": [6.3e-5, np.nan],
         "q_value": [0.01, np.nan],
-        "variance_explained": [0.02, np.nan],
-        "r2_ld": [0.0, 0.5],
         "flag": ["", "linked"],
     }
-    # Column by column: 0.5 beside the estimate 4.0 * 0.1; what was not tested is blank.
+    # 0.5 -+ 1.96 * 0.25 and 0.4 -+ 1.96 * 0.1; what was not tested is blank.
     cells = [
         ("term", "rs1[A] (1:10) x 2:5:A:C[C]", "rs20[G] (1:200) x K3[R]"),
-        ("coefficient", "+0.5", "-1.25"),
-        ("estimate", "+0.4", ""),  # 4.0 * 0.1; what was not tested is blank
-        ("se", "0.1", ""),
-        ("statistic", "+4.00", ""),
-        ("p_value", "1.2e-07", ""),
+        ("coefficient", "+0.5 (+0.01 to +0.99)", "-1.25"),
+        ("effect (95 %)", "+0.4 (+0.204 to +0.596)", ""),
         ("q_value", "0.01", ""),
-        ("variance_explained", "0.020", ""),
-        ("r2_ld", "0.000", "0.500"),
         ("flag", "", "linked"),
     ]
-    widths = [26, 11, 8, 3, 9, 7, 7, 18, 5, 6]
-    lines = [" ".join(c[k].rjust(w) for c, w in zip(cells, widths, strict=True)).rstrip() for k in range(3)]
+    widths = [26, 21, 23, 7, 6]
+    lines = ["  ".join(c[k].rjust(w) for c, w in zip(cells, widths, strict=True)).rstrip() for k in range(3)]
     assert format_terms(rows, 2).splitlines() == lines
-    assert "estimate" not in format_terms(rows, 2, estimate=False)
+    # Of a scan the coefficient is the effect: its p-value instead.
+    scanned = format_terms(rows | {"coefficient": [0.4, 0.2], "effect": [0.4, 0.2]}, 2)
+    assert "coefficient" not in scanned
+    assert "6.3e-05" in scanned

@@ -236,7 +236,6 @@ def test_mixed_model_is_generalised_least_squares(encoding, weighted):
     model = MixedModel(factors, calls, covariates, working, np.zeros(150))
     x = v.columns(calls) / np.sqrt(v.variance)
     w = weight / weight.mean()
-    covariance = x @ x.T / model.penalty + np.diag(1 / w)
     for order in (1, 2):
         terms = oracles.all_terms(v, order)[:12]
         found = model.estimates(terms, np.zeros(len(terms)), "frequency")
@@ -250,6 +249,8 @@ def test_mixed_model_is_generalised_least_squares(encoding, weighted):
             if tuple(term.tolist()) not in labels:
                 continue  # of the state that the coding leaves out
             fixed = np.column_stack([np.ones(150), covariates, *lower, *products])
+            others = x[:, ~np.isin(v.site, v.site[term])]
+            covariance = others @ others.T / model.penalty + np.diag(1 / w)
             beta, spread, left = generalised_least_squares(y, fixed, covariance)
             at = fixed.shape[1] - len(products) + labels.index(tuple(term.tolist()))
             noise = 1 / weight.mean() if weighted else left / (150 - fixed.shape[1])
@@ -276,7 +277,7 @@ def test_a_ridge_coefficient_over_its_reliability_is_the_mixed_models():
     assert (np.abs(effect) >= np.abs(ridge)).all()
 
 
-def test_linked_sites_that_share_an_interaction_each_represent_it():
+def test_the_lead_stands_for_an_interaction_shared_by_linked_sites():
     # The second site of each pair of neighbours is nearly the first: the model gives half to either.
     rng = np.random.default_rng(10)
     a, b = (rng.integers(0, 3, 800) for _ in range(2))
@@ -285,13 +286,20 @@ def test_linked_sites_that_share_an_interaction_each_represent_it():
     v = build_vocabulary(oracles.make_cohort(calls, (3,) * 4, "genotype"), "dosage")
     y = (a - a.mean()) * (b - b.mean()) + 0.1 * rng.normal(size=800)
     factor = np.zeros((1, 2, 4))
-    factor[0, 0, :2] = factor[0, 1, 2:] = 0.5
+    factor[0, 0, :2] = factor[0, 1, 2:] = 0.6, 0.4
     factors = Factors(v, 0.0, np.zeros(4), {2: factor}, {2: np.ones(1)})
     value = np.prod([v.columns(calls) @ slot for slot in factor[0]], axis=0)
-    model = MixedModel(factors, calls, np.zeros((800, 0)), WorkingResponse(y, np.ones(800)), value)
-    found = model.estimates(np.array([[0, 2], [1, 3]]), np.full(2, 0.25), "frequency")
+    arguments = factors, calls, np.zeros((800, 0)), WorkingResponse(y, np.ones(800)), value
+    model = MixedModel(*arguments)
+    terms = np.array([[0, 2], [1, 3], [0, 3]])
+    coefficient = np.array([0.36, 0.16, 0.24])
+    found = model.estimates(terms, coefficient, "frequency")
     assert found.effect[0] == pytest.approx(1, abs=0.03)
-    assert found.effect[1] == pytest.approx(0.95, abs=0.05)
+    assert model.proxies(terms).tolist() == [False, True, True]
+    assert np.isnan(found.effect[1:]).all()
+    other = MixedModel(*arguments, leads=[(1, 3)])
+    assert other.proxies(terms).tolist() == [True, False, True]
+    assert other.estimates(terms, coefficient, "frequency").effect[1] == pytest.approx(0.95, abs=0.05)
 
 
 def test_cell_means_by_hand():

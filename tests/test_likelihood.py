@@ -1,5 +1,7 @@
 """Likelihoods against scipy's densities, working responses against statsmodels' generalised linear models."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -14,10 +16,12 @@ from genoattn.model.likelihood import (
     Likelihood,
     chosen_likelihood,
     fitted_noise,
-    linear_response,
     mean_response,
 )
+from genoattn.model.link import MonotoneLink
+from genoattn.model.working import ResponseModel
 
+DOUBLE = torch.zeros((), dtype=torch.float64)  # whose type a readout's parameters have
 ETA = np.array([-1.5, 0.2, 1.1, 2.0])
 
 
@@ -79,9 +83,20 @@ def test_rescaling_follows_the_units():
     assert loss_of(module, 10 * ETA, 10 * y) == pytest.approx(before + np.log(10))
 
 
+def response_model(kind, y, slope=None, **noise):
+    """Of a phenotype behind a line of some slope, or no link."""
+    link = None
+    if slope is not None:
+        link = MonotoneLink().double()
+        with torch.no_grad():
+            link.height.fill_(-50.0)
+        link.rescale(0.0, 1.0)
+        link.output_scale.mul_(slope)
+    return ResponseModel(SimpleNamespace(link=link, bias=DOUBLE), kind, noise, y)
+
+
 @pytest.mark.parametrize("kind", ["poisson", "bernoulli"])
-def test_linear_response_at_the_maximum_gives_back_the_glm(kind):
-    # With the weights of the generalised linear model, least squares of z return its estimates.
+def test_working_response_at_the_maximum_gives_back_the_glm(kind):
     rng = np.random.default_rng(1)
     x = np.column_stack([np.ones(300), rng.normal(size=(300, 2))])
     eta = x @ np.array([0.5, 0.4, -0.3])
@@ -90,26 +105,34 @@ def test_linear_response_at_the_maximum_gives_back_the_glm(kind):
     else:
         y, family = rng.poisson(np.exp(eta)).astype(float), sm.families.Poisson()
     fitted = sm.GLM(y, x, family).fit(tol=1e-12)
-    eta = x @ fitted.params
-    z = linear_response(kind, {}, eta, eta, np.ones(300), y)
-    mean = mean_response(kind, eta)
-    w = mean * (1 - mean) if kind == "bernoulli" else mean
-    found = np.linalg.solve(x.T @ (w[:, None] * x), x.T @ (w * z))
-    np.testing.assert_allclose(found, fitted.params, rtol=1e-9)
+    working = response_model(kind, y).at(x @ fitted.params)
+    gram = x.T @ (working.weight[:, None] * x)
+    np.testing.assert_allclose(
+        np.linalg.solve(gram, x.T @ (working.weight * working.values)), fitted.params, rtol=1e-9
+    )
+    np.testing.assert_allclose(np.sqrt(np.linalg.inv(gram).diagonal()), fitted.bse, rtol=1e-6)
+    assert working.dispersion == 1
 
 
-def test_linear_response_by_hand():
-    # g(phi) = 3 phi, so y = 7 at phi = 2: 2 + (7 - 6) / 3. Where g is flat, a tenth of the mean slope: 0.15.
-    arrays = [np.array(a) for a in ([2.0, 2.0], [6.0, 6.0], [3.0, 0.0], [7.0, 7.0])]
-    z = linear_response("gaussian", {}, *arrays)
-    np.testing.assert_allclose(z, [2 + 1 / 3, 2 + 1 / 0.15])
+def test_working_response_behind_a_line_by_hand():
+    # g(phi) = 3 phi, so y = 7 at phi = 2: 2 + (7 - 6) / 3, with weight 9.
+    working = response_model("gaussian", np.array([7.0]), slope=3.0).at(np.array([2.0]))
+    np.testing.assert_allclose(working.values, 2 + 1 / 3, rtol=1e-4)
+    np.testing.assert_allclose(working.weight, 9, rtol=1e-4)
+    assert working.dispersion is None
 
 
 def test_student_residuals_fall_back_with_distance():
-    record = {"degrees_of_freedom": 3.0, "scale": 2.0}
-    zero = np.zeros(2)
-    z = linear_response("student", record, zero, zero, np.ones(2), np.array([0.2, 20.0]))
-    np.testing.assert_allclose(z, [0.2 * 4 / 3.01, 20 * 4 / 103])  # (nu + 1) / (nu + z^2), z = 0.1 and 10
+    # score over information: z (nu + 3) / (nu + z^2) at z = 0.1 and 10 scales of 2
+    model = response_model("student", np.array([0.2, 20.0]), degrees_of_freedom=3.0, scale=2.0)
+    np.testing.assert_allclose(model.at(np.zeros(2)).values, [0.2 * 6 / 3.01, 20 * 6 / 103])
+
+
+def test_negative_binomial_weighs_by_its_variance():
+    # mean 4 and dispersion 0.5: variance 4 + 8, so the information on the log scale is 16 / 12
+    working = response_model("negative-binomial", np.array([7.0]), dispersion=0.5).at(np.log([4.0]))
+    np.testing.assert_allclose(working.weight, 16 / 12)
+    np.testing.assert_allclose(working.values, np.log(4) + 3 / 4)
 
 
 def test_mean_response():

@@ -113,6 +113,8 @@ class TestedTerms:
         How the estimates were made, and why so.
     untested
         For each gauge why rows of some orders have no test; empty where all have.
+    proxies
+        For orders of 2 and above, which terms only share the interaction of a linked lead: (n_terms,), bool.
     claims
         For the orders that inference has looked at.
     """
@@ -122,7 +124,8 @@ class TestedTerms:
     estimates: Mapping[Gauge, Mapping[int, Estimates]]
     method: str
     reason: str
-    untested: Mapping[str, str] = field(default_factory=dict)
+    untested: Mapping[Gauge, str] = field(default_factory=dict)
+    proxies: Mapping[int, np.ndarray] = field(default_factory=dict)
     claims: Mapping[int, Claims] = field(default_factory=dict)
 
     def family_sizes(self, expansion: Expansion) -> dict[int, int]:

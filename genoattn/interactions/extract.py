@@ -108,7 +108,7 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
     kept = _listed(expansion, tested.terms[order])
     columns, described = tested.terms[order][kept], tested.descriptions[order].select(kept)
     estimates = tested.estimates[expansion.gauge][order].select(kept)
-    rows: dict[str, object] = {"order": np.full(len(columns), order)}
+    rows: dict[str, Any] = {"order": np.full(len(columns), order)}
     for k in range(order):
         site, state = v.site[columns[:, k]], v.state[columns[:, k]]
         rows[f"site_{k + 1}"], rows[f"chrom_{k + 1}"] = sites.ids[site], sites.chrom[site]
@@ -130,10 +130,12 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
         "frequency": described.frequency,
         "variance_explained": estimates.variance_explained,
         "r2_ld": described.r2_ld,
-        "flag": _flags(
-            v, sites, columns, described, estimates, None if claims is None else claims.phantom[kept]
-        ),
+        "flag": _flags(v, sites, columns, described, estimates),
     }
+    if claims is not None:
+        rows["flag"] = with_flag(rows["flag"], "phantom", claims.phantom[kept])
+    if order in tested.proxies:
+        rows["flag"] = with_flag(rows["flag"], "proxy", tested.proxies[order][kept])
     return pd.DataFrame(rows)
 
 
@@ -151,9 +153,8 @@ def _flags(
     columns: np.ndarray,
     described: Descriptions,
     estimates: Estimates,
-    phantom: np.ndarray | None,
 ) -> np.ndarray:
-    """``linked`` (r2 of two sites at least 0.1, or one record's alleles), ``phantom``, ``rare``, ``unseen``."""
+    """``linked`` (r2 of two sites at least 0.1, or alleles of one record), ``rare`` or ``unseen``."""
     site = vocabulary.site[columns]
     linked = np.nan_to_num(described.r2_ld) >= LINKED_R2
     if any(sites.alt):  # alleles of one record exclude each other; columns of an alignment have no chromosome
@@ -164,7 +165,6 @@ def _flags(
                 )
     unseen = (described.carriers == 0) & np.isnan(estimates.effect)
     flags = with_flag(np.full(len(columns), "", dtype=object), "linked", linked)
-    flags = flags if phantom is None else with_flag(flags, "phantom", phantom)
     flags = with_flag(flags, "rare", (described.carriers < RARE_SAMPLES) & ~unseen)
     return with_flag(flags, "unseen", unseen)
 

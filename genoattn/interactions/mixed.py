@@ -12,7 +12,7 @@ coefficient over its reliability.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -38,6 +38,8 @@ class Isolated:
     ----------
     sets
         The sets of sites that it couples.
+    lead
+        The one that stands for the interaction; the others are proxies.
     alone
         The factor as a model of its own.
     value
@@ -45,6 +47,7 @@ class Isolated:
     """
 
     sets: frozenset[SiteSet]
+    lead: SiteSet
     alone: Factors
     value: np.ndarray
 
@@ -52,8 +55,8 @@ class Isolated:
 class MixedModel:
     """Generalised least-squares estimates of the terms of one cohort.
 
-    A term whose factor is isolated is estimated as the only representative of that interaction: what the model
-    gives to linked sites instead is not taken off.
+    An interaction that the model shares among linked sites is estimated for its lead alone, as if the proxies had
+    none of it: samples that cannot tell them apart have no estimate of each.
 
     Parameters
     ----------
@@ -67,9 +70,8 @@ class MixedModel:
         The working response at the fit.
     interactions
         Shape (n_samples,), sum of the model's orders of 2 and above.
-    inflation
-        By how much the interactions are fitted to the noise of their own samples: see
-        :mod:`genoattn.interactions.cell_means`.
+    leads
+        Sets of sites that stand for an interaction before any others of its factor.
     """
 
     def __init__(
@@ -79,10 +81,10 @@ class MixedModel:
         covariates: np.ndarray,
         working: WorkingResponse,
         interactions: np.ndarray,
-        inflation: float = 1.0,
+        leads: Collection[SiteSet] = (),
     ) -> None:
         v = self._vocabulary = factors.vocabulary
-        self._factors, self._inflation = factors, inflation
+        self._factors = factors
         self._free = [_free_columns(v, site) for site in range(v.n_sites)]
         self._spread = np.sqrt(np.maximum(v.variance, 1e-12))
         self._columns = v.columns(calls) / self._spread
@@ -96,7 +98,7 @@ class MixedModel:
         self._slots = _slots(factors, self._columns)
         self._beside_kept: dict[tuple[int, ...], _Beside] = {}
         self.penalty = self._beside(()).ridge.fit(self._response)[0]
-        self._isolated = list(_isolated_factors(factors, self._columns))
+        self._isolated = list(_isolated_factors(factors, self._columns, leads))
 
     def estimates(self, terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
         """Effects of terms (n_terms, order) of one order; see :class:`Estimates`.
@@ -126,16 +128,30 @@ class MixedModel:
             left = base[chosen]
             for iso in own:
                 left = left - Expansion(iso.alone, gauge).coefficients(terms[chosen])
-            effect[chosen] = left + self._inflation * (weights @ beta[-width:])
+            effect[chosen] = left + weights @ beta[-width:]
             noise[chosen] = residual if self._noise is None else self._noise
-            variance = ((weights @ inverse[-width:, -width:]) * weights).sum(axis=1) * noise[chosen]
-            se[chosen] = self._inflation * np.sqrt(np.maximum(variance, 0.0))
+            own_inverse = inverse[-width:, -width:]
+            if len(sites) == 1:
+                own_inverse = own_inverse - self._as_random(sites[0]) / self.penalty
+            variance = ((weights @ own_inverse) * weights).sum(axis=1) * noise[chosen]
+            se[chosen] = np.sqrt(np.maximum(variance, 0.0))
             df = min(df, block.beside.df - len(beta))
         return Estimates.of(effect, se, df if self._noise is None else np.inf, noise / self._total)
 
+    def proxies(self, terms: np.ndarray) -> np.ndarray:
+        """Which terms (n_terms, order) share an interaction with a linked lead: bool."""
+        out = np.zeros(len(terms), dtype=bool)
+        for sites, chosen in by_site_set(self._vocabulary.site[np.sort(terms, axis=1)]):
+            out[chosen] = self._is_proxy(sites)
+        return out
+
+    def _is_proxy(self, sites: SiteSet) -> bool:
+        leads = [iso.lead for iso in self._isolated if sites in iso.sets]
+        return bool(leads) and sites not in leads
+
     def _blocks(self, terms: np.ndarray) -> Iterator[tuple[SiteSet, np.ndarray, _Block]]:
-        """Each set of sites with its terms and the contrasts of all of its subsets, itself the last."""
-        groups = by_site_set(self._vocabulary.site[terms])
+        """Each set of sites but proxies, with its terms and the contrasts of all of its subsets, itself the last."""
+        groups = [g for g in by_site_set(self._vocabulary.site[terms]) if not self._is_proxy(g[0])]
         by_beside: dict[int, tuple[_Beside, list[tuple[SiteSet, np.ndarray]]]] = {}
         for group in groups:
             beside = self._beside(group[0])
@@ -147,9 +163,7 @@ class MixedModel:
                 batch = [
                     (sites, terms, self._contrasts(sites)) for sites, terms in alike[start : start + each]
                 ]
-                parts = beside.ridge.taken_out(
-                    np.concatenate([c for _, _, c in batch], axis=1), self.penalty
-                )
+                parts = beside.ridge.taken_out(np.concatenate([c for _, _, c in batch], axis=1), self.penalty)
                 at = 0
                 for sites, chosen, values in batch:
                     stop = at + values.shape[1]
@@ -190,6 +204,19 @@ class MixedModel:
                 part = (columns[:, k, None] == free) - centre[free]
             out = (out[:, :, None] * (part / self._spread[free])[:, None, :]).reshape(len(columns), -1)
         return out
+
+    def _as_random(self, site: int) -> np.ndarray:
+        """Covariance, at unit penalty, of a site's own random effects in its contrasts, where it is fixed.
+
+        A fixed effect that is random too is estimated as if it were only fixed, but varies by this much more.
+        """
+        free = self._free[site]
+        effects = np.eye(len(free))
+        if not self._vocabulary.is_dosage:  # the commonest state's column is less the sum of the others
+            own = np.flatnonzero(self._vocabulary.site == site)
+            commonest = own[np.argmax(self._vocabulary.mean[own])]
+            effects = np.column_stack([effects, -self._spread[free] / self._spread[commonest]])
+        return effects @ effects.T
 
     def _least_squares(
         self, block: _Block, added: Sequence[np.ndarray]
@@ -255,7 +282,9 @@ def _free_columns(vocabulary: Vocabulary, site: int) -> np.ndarray:
     return np.delete(own, np.argmax(v.mean[own]))[np.delete(v.variance[own] > 0, np.argmax(v.mean[own]))]
 
 
-def _isolated_factors(factors: Factors, columns: np.ndarray) -> Iterator[Isolated]:
+def _isolated_factors(
+    factors: Factors, columns: np.ndarray, leads: Collection[SiteSet]
+) -> Iterator[Isolated]:
     """The free factors of single interactions whose slots are linked sites."""
     v = factors.vocabulary
     for order, values in factors.factors.items():
@@ -277,7 +306,9 @@ def _isolated_factors(factors: Factors, columns: np.ndarray) -> Iterator[Isolate
                 v, 0.0, np.zeros(v.n_columns), {order: values[k : k + 1]}, {order: weight}, factors.known
             )
             sets = frozenset(tuple(sorted(s)) for s in product(*sites))
-            yield Isolated(sets, alone, float(weight[0]) * np.prod(sums, axis=0))
+            largest = tuple(sorted(int(v.site[np.argmax(np.abs(slot))]) for slot in scaled))
+            lead = next((s for s in leads if s in sets), largest)
+            yield Isolated(sets, lead, alone, float(weight[0]) * np.prod(sums, axis=0))
 
 
 def _is_linked(columns: np.ndarray, slot: np.ndarray, support: np.ndarray) -> bool:

@@ -91,7 +91,8 @@ class InteractionTable:
                 lines.append(f"{text} ({len(rows):,} rows of {tests:,} possible)")
         for order in range(min(2, self.manifest.order), self.manifest.order + 1):
             rows = self.top(len(self.frame), order)
-            rows = rows[(rows["coefficient"] != 0) & ~has_flag(rows["flag"], "repeat")].head(n)
+            worth = (rows["coefficient"] != 0) | rows["effect"].notna()
+            rows = rows[worth & ~has_flag(rows["flag"], "repeat")].head(n)
             if len(rows):
                 lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
         return "\n".join(lines)

@@ -59,6 +59,13 @@ def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") 
     return elementary[order]
 
 
+def every_term(vocabulary: Vocabulary, order: int) -> np.ndarray:
+    """All terms of an order, (n_terms, order): :func:`count_terms` of them in the frequency gauge."""
+    sites = combinations(range(vocabulary.n_sites), order)
+    sets = np.array(list(sites), dtype=np.int64).reshape(-1, order) if order else np.zeros((1, 0), np.int64)
+    return _unique([_columns_of(vocabulary, sets)]) if order else sets
+
+
 def _largest(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarray, int]:
     """The non-zero terms of an order with the largest |coefficient|, by column, and how many others.
 

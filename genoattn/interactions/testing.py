@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from genoattn.interactions.basis import free_states, indicator_basis, n_products
+from genoattn.interactions.basis import SiteSet, free_states, indicator_basis, n_products
 from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
 from genoattn.interactions.estimates import Estimates, TestedTerms
@@ -18,6 +18,7 @@ from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
 from genoattn.interactions.joint import JointFit, fit_jointly
 from genoattn.interactions.mixed import MixedModel
 from genoattn.interactions.posterior import Posterior
+from genoattn.interactions.terms import count_terms, every_term
 from genoattn.model.working import ResponseModel
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,12 @@ _NO_LOWER = (
 _FLAT = (
     "rows whose interval is wider than the range of the latent phenotype have no test: the link is flat there"
 )
+
+
+_FLAT = (
+    "rows whose interval is wider than the range of the latent phenotype have no test: the link is flat there"
+)
+_PROXY = "proxies, linked terms that share the interaction of a lead, have no test of their own"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +63,8 @@ class FittedTerms:
         The same model fitted to resampled samples, for ``coefficient_sd`` where there is no posterior.
     is_sequence
         Whether the samples are sequences, not genotypes.
+    leads
+        Sets of sites that inference has found to lead a signal.
     """
 
     factors: Factors
@@ -67,6 +76,7 @@ class FittedTerms:
     posterior: Posterior | None = None
     members: Sequence[Factors] = ()
     is_sequence: bool = True
+    leads: Collection[SiteSet] = ()
 
     @property
     def latent(self) -> np.ndarray:
@@ -83,8 +93,11 @@ Method = Literal["least squares", "posterior", "cell means", "mixed model"]
 Estimator = Callable[[np.ndarray, Gauge], Estimates]
 
 
-def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray]) -> TestedTerms:
+def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_terms: int = 0) -> TestedTerms:
     """Estimates of terms in every gauge.
+
+    Where all products are estimated together, all terms of an order are listed, those that the model leaves at zero
+    too, unless they are more than ``max_terms``.
 
     Parameters
     ----------
@@ -92,23 +105,58 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray]) -> Test
         The model and its samples.
     terms
         For each order shape (n_terms, order), column indices.
+    max_terms
+        Most terms of an order that are added.
     """
-    estimate, method, reason = choose_estimator(fitted)
-    _log.info("effects by %s: %s", method, reason)
     vocabulary = fitted.factors.vocabulary
+    chosen = choose_estimator(fitted)
+    _log.info("effects by %s: %s", chosen.method, chosen.reason)
+    if chosen.method == "least squares":
+        small = [order for order in terms if count_terms(vocabulary, order) <= max_terms]
+        terms = {**terms, **{order: every_term(vocabulary, order) for order in small}}
     described = {order: describe_terms(vocabulary, fitted.calls, t) for order, t in terms.items()}
-    of_gauge = {
-        gauge: {order: estimate(t, gauge).with_sd(_deviation(fitted, t, gauge)) for order, t in terms.items()}
-        for gauge in GAUGES
-    }
-    untested: dict[str, str] = {}
-    if method in ("cell means", "mixed model") and fitted.factors.order > 1:
-        untested = {gauge: _NO_LOWER for gauge in GAUGES if gauge != "frequency"}
-    return TestedTerms(terms, described, of_gauge, method, reason, untested)
+    has_link = fitted.response.readout.link is not None
+    widest = float(np.ptp(fitted.latent)) / 4 if has_link else np.inf
+
+    def of(columns: np.ndarray, gauge: Gauge) -> Estimates:
+        found = chosen.estimate(columns, gauge)
+        return found.only(found.se <= widest).with_sd(_deviation(fitted, columns, gauge))
+
+    of_gauge = {gauge: {order: of(t, gauge) for order, t in terms.items()} for gauge in GAUGES}
+    reasons = {gauge: [_FLAT] if has_link else [] for gauge in GAUGES}
+    if chosen.method in ("cell means", "mixed model") and fitted.factors.order > 1:
+        for gauge in ("reference", "zero-sum"):
+            reasons[gauge].append(_NO_LOWER)
+    if chosen.proxies is not None:
+        for gauge in GAUGES:
+            reasons[gauge].append(_PROXY)
+    untested = {gauge: "; ".join(said) for gauge, said in reasons.items() if said}
+    proxies = {} if chosen.proxies is None else {k: chosen.proxies(t) for k, t in terms.items() if k > 1}
+    return TestedTerms(terms, described, of_gauge, chosen.method, chosen.reason, untested, proxies)
 
 
-def choose_estimator(fitted: FittedTerms) -> tuple[Estimator, Method, str]:
-    """How the terms of a model are estimated, what that is called, and the reason in words."""
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """How the terms of a model are estimated, and why so.
+
+    Parameters
+    ----------
+    method, reason
+        In words.
+    estimate
+        From terms (n_terms, order) and a gauge to their estimates.
+    proxies
+        From terms to which of them only share the interaction of a linked lead; None where none can.
+    """
+
+    method: Method
+    reason: str
+    estimate: Estimator
+    proxies: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+def choose_estimator(fitted: FittedTerms) -> Chosen:
+    """How the terms of a model are estimated."""
     number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
     most, share = _carried(fitted)
     said = f"{number:,} products up to order {fitted.factors.order}"
@@ -116,15 +164,15 @@ def choose_estimator(fitted: FittedTerms) -> tuple[Estimator, Method, str]:
         joint = _fit_all(fitted)
         missing = joint.null.shape[1]
         if missing <= _UNSEEN * number:
-            return _jointly(fitted, joint), "least squares", f"{said}, at most {share}"
+            return Chosen("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
         said += f", {missing:,} of them not determined by the samples"
     else:
         said += f", more than {share}" if number > most else f", more than {_MOST:,}"
     if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
-        return _by_posterior(fitted), "posterior", f"{said}; their posterior is known"
+        return Chosen("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
     if fitted.is_sequence:
-        return _by_cell_means(fitted), "cell means", f"{said}; sequences"
-    return _by_mixed_model(fitted), "mixed model", f"{said}; genotypes"
+        return Chosen("cell means", f"{said}; sequences", _by_cell_means(fitted))
+    return _by_mixed_model(fitted, f"{said}; genotypes")
 
 
 def _carried(fitted: FittedTerms) -> tuple[int, str]:
@@ -187,12 +235,12 @@ def _by_cell_means(fitted: FittedTerms) -> Estimator:
     return _where_meant(fitted, one_step)
 
 
-def _by_mixed_model(fitted: FittedTerms) -> Estimator:
+def _by_mixed_model(fitted: FittedTerms, reason: str) -> Chosen:
     model = MixedModel(
         fitted.factors, fitted.calls, fitted.covariates, fitted.response.at(fitted.latent),
-        fitted.orders[:, 2:].sum(axis=1), fitted.inflation,
+        fitted.orders[:, 2:].sum(axis=1), fitted.leads,
     )  # fmt: skip
-    return _where_meant(fitted, model.estimates)
+    return Chosen("mixed model", reason, _where_meant(fitted, model.estimates), model.proxies)
 
 
 def _where_meant(
