@@ -137,7 +137,8 @@ class FittedModel:
             )
         expansion = Expansion(readout_factors(self.readout, manifest.vocabulary), gauge)
         highest = manifest.order if order is None else order
-        dropped = {k: len(t) for k, t in self.tested.terms.items() if k > highest and len(t)}
+        above = {k: expansion.coefficients(t) for k, t in self.tested.terms.items() if k > highest}
+        dropped = {k: int((c != 0).sum()) for k, c in above.items() if c.any()}
         left_out = {**manifest.left_out, **dropped}
         described = replace(
             manifest,

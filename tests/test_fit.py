@@ -191,11 +191,12 @@ def test_order_of_the_sites_does_not_matter(binary):
 
 
 def test_order_of_the_samples_changes_no_test_of_a_term():
-    cohort = planted(100, 6, missing=0.05, seed=10)
+    cohort = planted(100, 6, seed=10)
     turned = cohort.select_samples(np.arange(100)[::-1])
     one, two = rows(short_fit(cohort)), rows(short_fit(turned))
-    shared = [key for key in one if key in two]
-    assert len(shared) >= 7
+    # Lower orders are meant at the frequencies of the training samples, which are others.
+    shared = [key for key in one if key in two and len(key) == 2]
+    assert len(shared) == 15
     for key in shared:
         assert two[key]["p_value"] == pytest.approx(one[key]["p_value"], rel=1e-9, nan_ok=True)
 

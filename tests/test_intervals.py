@@ -10,7 +10,7 @@ from scipy import stats
 from test_ladder import landscape
 
 import genoattn
-from genoattn.interactions.expansion import Expansion, Factors
+from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import readout_factors
 from genoattn.interactions.intervals import coefficient_intervals
 from genoattn.model.config import TrainConfig, TrainingData
@@ -21,24 +21,16 @@ from genoattn.store import load_model
 from genoattn.tokens import build_vocabulary
 
 
-def test_spread_of_members_by_hand():
-    calls = np.array([[0, 0], [1, 1], [0, 1], [1, 0]], dtype=np.int8)
-    cohort = oracles.make_cohort(calls, (2, 2), "sequence")
-    v = build_vocabulary(cohort, "sequence")
-
-    def model(effect):
-        return Factors(v, 0.0, np.array([-effect, effect, 0, 0]), {}, {})
-
-    members = [model(e) for e in (1.0, 2.0, 3.0)]
-    found = coefficient_intervals(
-        Expansion(model(5.0), "zero-sum"), cohort.sites, {1: np.array([[1]])}, members
-    )
-    row = found.iloc[0]
+def test_intervals_by_hand():
+    frame = pd.DataFrame(
+        {"order": [0, 1], "site_1": ["", "s0"], "state_1": ["", "C"], "coefficient": [0.0, 5.0],
+         "coefficient_sd": [np.nan, 1.0], "effect": [0.1, 5.5]}
+    )  # fmt: skip
+    row = coefficient_intervals(frame, 3).iloc[0]
     assert (row["order"], row["site_1"], row["state_1"]) == (1, "s0", "C")
-    assert row["coefficient"] == pytest.approx(5)
-    assert row["sd"] == pytest.approx(1)  # of 1, 2, 3
     assert row["upper"] - 5 == pytest.approx(stats.t.ppf(0.95, 2))
     assert 5 - row["lower"] == pytest.approx(2.919986)
+    assert coefficient_intervals(frame).iloc[0]["upper"] - 5 == pytest.approx(1.644854)
 
 
 @pytest.mark.parametrize("start", ["kernel", "random"])
@@ -63,12 +55,12 @@ def test_fit_writes_an_interval_for_every_term(start, tmp_path):
 def test_deviation_of_a_prediction_from_the_definition():
     cohort = landscape(2, 120)
     posterior = genoattn.fit(cohort, order=3, start="kernel", device="cpu").model.posterior
-    calls, v = cohort.calls[:5], posterior.vocabulary
+    calls, v, basis = cohort.calls[:5], posterior.basis.vocabulary, posterior.basis
     expected = []
     for sample in calls:
         indicator = (sample[v.site] == v.state) - v.mean
-        entity = [float(indicator @ posterior.contrasts[:, c]) for c in range(posterior.contrasts.shape[1])]
-        row = np.array([np.prod([entity[c] for c in m]) for ms in posterior.members for m in ms])
+        entity = [float(indicator @ basis.contrasts[:, c]) for c in range(basis.contrasts.shape[1])]
+        row = np.array([np.prod([entity[c] for c in m]) for ms in basis.members for m in ms])
         expected.append(np.sqrt(row @ posterior.covariance @ row))
     np.testing.assert_allclose(posterior.prediction_deviation(calls), expected, rtol=1e-8)
 
@@ -139,10 +131,9 @@ def test_ensemble_intervals_of_dense_factors_cover_the_truth():
                 [c for c in combinations(range(24), order) if len(set(v.site[list(c)])) == order]
             )
             columns = columns[rng.permutation(len(columns))[:150]]
-            found = coefficient_intervals(
-                Expansion(main, "zero-sum"), oracles.make_cohort(calls, (4,) * 6, "sequence").sites,
-                {order: columns}, members,
-            )  # fmt: skip
+            coefficient = Expansion(main, "zero-sum").coefficients(columns)
+            drawn = np.stack([Expansion(member, "zero-sum").coefficients(columns) for member in members])
+            reach = stats.t.ppf(0.95, 5) * drawn.std(axis=0, ddof=1)
             truth = [oracles.project(grid, half, tuple(v.site[c]), tuple(v.state[c])) for c in columns]
-            covered += ((found["lower"] < truth) & (truth < found["upper"])).tolist()
+            covered += (np.abs(coefficient - truth) < reach).tolist()
     assert 0.85 < np.mean(covered) < 0.95

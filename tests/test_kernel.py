@@ -137,8 +137,7 @@ def test_readout_is_the_closed_form(kind):
     v, data, readout, account, split = trained(kind=kind)
     y = data.phenotype[split.training]
     products = make_products(v, 3)
-    unit = np.sqrt(v.variance) if v.is_dosage else 1.0
-    entity = (v.columns(data.calls) / unit) @ products.contrasts
+    entity = v.columns(data.calls) @ products.contrasts
     fit = fit_products(products, entity[:100], y, data.covariates[:100])
     expected = fit.intercept + data.covariates @ fit.covariates + products.values(entity) @ fit.coefficients
     found = predict_orders(readout, data.calls, data.covariates).sum(axis=1)
@@ -172,8 +171,9 @@ def test_posterior_deviation_is_that_of_its_draws():
     columns = np.array([[0, 3], [1, 5]])
     _, spread = posterior.moments(columns, "reference")
     draws = np.random.default_rng(0).multivariate_normal(posterior.mean, posterior.covariance, 4000)
-    deviation, level = posterior._split("reference")
-    sampled = draws @ posterior._rows(columns, deviation, level).T
+    sampled = np.empty((4000, 2))
+    for terms, products, weights in posterior.basis.coefficient_rows(columns, "reference"):
+        sampled[:, terms] = draws[:, products] @ weights.T
     np.testing.assert_allclose(sampled.std(axis=0), spread, rtol=0.05)
 
 

@@ -72,7 +72,9 @@ def test_what_the_folder_says(fitted, tmp_path):
     variance = pd.read_csv(tmp_path / "out" / "variance_components.tsv", sep="\t")
     assert variance["order"].tolist() == [1, 2, 3]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["schema_version"] == 1
+    assert manifest["schema_version"] == 2
+    assert manifest["tests"]["method"] in ("least squares", "posterior", "cell means", "mixed model")
+    assert manifest["estimand"].startswith("coefficient: ")
     assert (manifest["order"], manifest["gauge"]) == (3, "frequency")
     assert [c["name"] for c in manifest["covariates"]] == ["age", "batch=b", "batch=c"]
 
@@ -149,8 +151,8 @@ def test_checkpoint_of_another_model(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema version 2; this version of genoattn reads 1"),
-        ({"schema_version": None}, "schema version None; this version of genoattn reads 1"),
+        ({"schema_version": 3}, "schema version 3, and this genoattn reads up to 2; install genoattn"),
+        ({"schema_version": None}, "schema version None"),
         ({"sites": None}, "TypeError"),
         ({"sites": []}, "IndexError|TypeError"),
         ({"covariates": 3}, "TypeError"),

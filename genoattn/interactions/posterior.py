@@ -31,8 +31,8 @@ class Posterior:
     covariance: np.ndarray
     prior: np.ndarray
 
-    def deviation(self, columns: np.ndarray, gauge: Gauge) -> np.ndarray:
-        """Standard deviation of the coefficient of each term.
+    def moments(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the coefficient of each term.
 
         Parameters
         ----------
@@ -43,9 +43,10 @@ class Posterior:
 
         Returns
         -------
-        Shape (n_terms,).
+        Two arrays (n_terms,).
         """
-        return np.sqrt(self._moments(columns, gauge)[1])
+        mean, variance, _ = self._moments(columns, gauge)
+        return mean, np.sqrt(variance)
 
     def unshrunken(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
         r"""Estimate of each coefficient without its own prior, and its standard error.

@@ -270,7 +270,7 @@ def _where_meant(
 def _deviation(fitted: FittedTerms, terms: np.ndarray, gauge: Gauge) -> np.ndarray:
     """Posterior standard deviation of the model's coefficients, or that over an ensemble: (n_terms,)."""
     if terms.shape[1] and fitted.posterior is not None:
-        return fitted.posterior.deviation(terms, gauge)
+        return fitted.posterior.moments(terms, gauge)[1]
     if terms.shape[1] and len(fitted.members) > 1:
         drawn = [Expansion(member, gauge).coefficients(terms) for member in fitted.members]
         return np.std(drawn, axis=0, ddof=1)
