@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from inference_cohorts import cohort_of, linked_dosages, sites_on, unlinked_dosages
+from scipy.stats import t as t_distribution
 
 import genoattn
+from genoattn.inference.robust import StudentTest
 from genoattn.inference.signals import Signal, _with_q_values
 
 
@@ -26,6 +28,9 @@ def test_planted_pair_is_the_one_signal(binary):
     found = genoattn.discover(planted(binary=binary, strength=0.8))
     assert len(found.claimed) == 1
     signal = found.signals.iloc[0]
+    # One row, one quantity: the p-value is that of the statistic.
+    expected = 2 * t_distribution.sf(found.signals["statistic"].abs(), found.signals["df"])
+    np.testing.assert_allclose(found.signals["p_value"], expected, rtol=1e-9)
     assert (signal["site_1"], signal["site_2"]) == ("s5", "s25")
     assert signal["q_value"] < 0.01
     assert signal["survival"] > 0.8
@@ -74,7 +79,8 @@ def test_refusals():
 def test_thresholds_are_those_of_a_reshaped_procedure():
     p = [1e-7, 4e-6, 2e-5, 1e-3]
     none = np.zeros((0, 2), dtype=np.int64)
-    signals = [Signal((0, k), 5.0, v, 1.0, none, none, np.zeros(0)) for k, v in enumerate(p)]
+    tests = [StudentTest(float(t_distribution.isf(v / 2, 500)), 500) for v in p]
+    signals = [Signal((0, k), (0, k), t, 1.0, none, none, np.zeros(0)) for k, t in enumerate(tests)]
     found = [s.q_value for s in _with_q_values(signals, 1000)]
     shape = np.r_[0.2, 0.8 / np.arange(2, 201) / (1 / np.arange(2, 201)).sum()]  # sums to one
     beta = np.cumsum(np.arange(1, 201) * shape)

@@ -6,7 +6,7 @@ from inference_cohorts import standardised, unlinked_dosages
 from oracles_inference import least_squares, pair_fit
 from scipy.stats import t as t_distribution
 
-from genoattn.inference.robust import orthonormal_basis, pair_t, robust_p_value
+from genoattn.inference.robust import orthonormal_basis, pair_t, robust_test
 
 
 def uneven(seed=0, n=150, effect=0.0):
@@ -32,48 +32,50 @@ def test_robust_p_value_is_the_larger_of_least_squares_and_hc3():
         plain, sandwich = fit.bse[0], fit.get_robustcov_results("HC3").bse[0]
         larger.add(bool(sandwich > plain))
         expected = p_of(fit.params[0] / max(plain, sandwich), fit.df_resid)
-        assert robust_p_value(predictor, beside, y[:, None]) == pytest.approx(expected, rel=1e-9, abs=0)
+        assert robust_test(predictor, beside, y[:, None]).p_value == pytest.approx(expected, rel=1e-9, abs=0)
     assert larger == {True, False}
 
 
 def test_largest_over_versions_of_the_trait():
     predictor, beside, y = uneven(1, effect=1.0)
     other = np.sign(y) * np.abs(y) ** 0.5
-    each = [robust_p_value(predictor, beside, v[:, None]) for v in (y, other)]
+    each = [robust_test(predictor, beside, v[:, None]).p_value for v in (y, other)]
     assert each[0] != pytest.approx(each[1], rel=0.1, abs=0)
-    assert robust_p_value(predictor, beside, np.column_stack([y, other])) == pytest.approx(max(each), abs=0)
+    assert robust_test(predictor, beside, np.column_stack([y, other])).p_value == pytest.approx(
+        max(each), abs=0
+    )
 
 
 def test_versions_that_disagree_in_sign_are_no_evidence():
     predictor, beside, y = uneven(2, effect=5.0)
-    assert robust_p_value(predictor, beside, y[:, None]) < 1e-6
-    assert robust_p_value(predictor, beside, np.column_stack([y, -y])) == 1.0
+    assert robust_test(predictor, beside, y[:, None]).p_value < 1e-6
+    assert robust_test(predictor, beside, np.column_stack([y, -y])).p_value == 1.0
 
 
 def test_redundant_columns_change_nothing():
     predictor, beside, y = uneven(3, effect=1.0)
     more = np.column_stack([beside, beside[:, 1] - 3 * beside[:, 2], beside[:, 0] * 7, np.zeros(len(y))])
-    expected = robust_p_value(predictor, beside, y[:, None])
-    assert robust_p_value(predictor, more, y[:, None]) == pytest.approx(expected, rel=1e-7, abs=0)
+    expected = robust_test(predictor, beside, y[:, None]).p_value
+    assert robust_test(predictor, more, y[:, None]).p_value == pytest.approx(expected, rel=1e-7, abs=0)
 
 
 def test_units_of_columns_and_trait_change_nothing():
     predictor, beside, y = uneven(4, effect=1.0)
-    expected = robust_p_value(predictor, beside, y[:, None])
-    scaled = robust_p_value(-1e-5 * predictor, beside * [1, 1e4, 1e-4, 1], 1e3 * y[:, None])
+    expected = robust_test(predictor, beside, y[:, None]).p_value
+    scaled = robust_test(-1e-5 * predictor, beside * [1, 1e4, 1e-4, 1], 1e3 * y[:, None]).p_value
     assert scaled == pytest.approx(expected, rel=1e-7, abs=0)
 
 
 def test_predictor_in_the_span_of_the_others_adds_nothing():
     _, beside, y = uneven(5)
-    assert robust_p_value(beside[:, 1] + 2 * beside[:, 3], beside, y[:, None]) == 1.0
-    assert robust_p_value(np.zeros(len(y)), beside, y[:, None]) == 1.0
+    assert robust_test(beside[:, 1] + 2 * beside[:, 3], beside, y[:, None]).p_value == 1.0
+    assert robust_test(np.zeros(len(y)), beside, y[:, None]).p_value == 1.0
 
 
 def test_too_few_samples_are_no_evidence():
     rng = np.random.default_rng(6)
     beside = np.column_stack([np.ones(4), rng.normal(size=(4, 2))])
-    assert robust_p_value(rng.normal(size=4), beside, rng.normal(size=(4, 1))) == 1.0
+    assert robust_test(rng.normal(size=4), beside, rng.normal(size=(4, 1))).p_value == 1.0
 
 
 def test_sample_of_full_leverage_does_not_make_a_signal():
@@ -82,7 +84,7 @@ def test_sample_of_full_leverage_does_not_make_a_signal():
     predictor = np.zeros(50)
     predictor[3] = 1.0
     y = rng.normal(size=(50, 1))
-    assert 0.0 < robust_p_value(predictor, np.ones((50, 1)), y) <= 1.0
+    assert 0.0 < robust_test(predictor, np.ones((50, 1)), y).p_value <= 1.0
 
 
 def test_uniform_under_the_null_with_uneven_spread():
@@ -91,7 +93,7 @@ def test_uniform_under_the_null_with_uneven_spread():
         rng = np.random.default_rng(1000 + seed)
         predictor = rng.normal(size=120)
         y = rng.normal(size=120) * (0.3 + predictor**2)
-        p.append(robust_p_value(predictor, np.ones((120, 1)), y[:, None]))
+        p.append(robust_test(predictor, np.ones((120, 1)), y[:, None]).p_value)
     # Least squares alone rejects more than a fifth of these.
     assert (np.array(p) < 0.05).mean() <= 0.08
 

@@ -96,12 +96,12 @@ class Discovery:
         ]
         if len(passing) and n:
             shown = passing.head(n)[
-                ["site_1", "site_2", "t", "p_value", "q_value", "n_pairs", "n_credible", "flag"]
+                ["site_1", "site_2", "statistic", "p_value", "q_value", "n_pairs", "n_credible", "flag"]
             ]
             text = shown.to_string(
                 index=False,
                 formatters={
-                    "t": "{:.2f}".format,
+                    "statistic": "{:.2f}".format,
                     "p_value": "{:.2g}".format,
                     "q_value": "{:.2g}".format,
                 },
@@ -283,8 +283,9 @@ def signal_frame(
 
     Returns
     -------
-    ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; its ``t``,
-    ``p_value``, ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set with
+    ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; ``tested_1`` and
+    ``tested_2``, the pair of the cluster that was tested, with its ``statistic`` (t on ``df`` degrees of freedom) and
+    ``p_value``; ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set with
     posteriors, and how many it holds; ``survival``, the share of t left beside the additive variation around
     both sites; and ``flag``, ``phantom`` where that is less than 0.6, or the sites are within 1 Mb.
     """
@@ -299,7 +300,9 @@ def signal_frame(
             f"{sites.ids[site[i]]} x {sites.ids[site[j]]} ({p:.2f})"
             for (i, j), p in zip(s.credible, s.posterior, strict=True)
         ]
-        row |= {"t": s.t, "p_value": s.p_value, "weight": s.weight, "q_value": s.q_value}
+        row |= {f"tested_{k}": sites.ids[site[column]] for k, column in enumerate(s.tested, 1)}
+        row |= {"statistic": s.test.statistic, "df": s.test.df, "p_value": s.p_value}
+        row |= {"weight": s.weight, "q_value": s.q_value}
         row |= {"n_pairs": len(s.members), "n_credible": len(s.credible), "credible": "; ".join(named)}
         rows.append(
             row
@@ -309,7 +312,8 @@ def signal_frame(
             }
         )
     names = [f"{n}_{k}" for k in (1, 2) for n in ("site", "chrom", "pos")]
-    names += ["t", "p_value", "weight", "q_value", "n_pairs", "n_credible", "credible", "survival", "flag"]
+    names += ["tested_1", "tested_2", "statistic", "df", "p_value", "weight", "q_value"]
+    names += ["n_pairs", "n_credible", "credible", "survival", "flag"]
     return pd.DataFrame(rows, columns=names)
 
 

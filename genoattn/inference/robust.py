@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.stats import t as t_distribution
 
 
-def robust_p_value(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray) -> float:
-    """The largest p-value of a predictor over versions of a phenotype and over two standard errors.
+@dataclass(frozen=True)
+class StudentTest:
+    """A t statistic with its degrees of freedom.
+
+    Parameters
+    ----------
+    statistic
+        Signed.
+    df
+        Degrees of freedom.
+    """
+
+    statistic: float
+    df: float
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided."""
+        return float(2 * t_distribution.sf(abs(self.statistic), self.df)) if self.statistic else 1.0
+
+
+def robust_test(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray) -> StudentTest:
+    """The least significant test of a predictor over versions of a phenotype and over two standard errors.
 
     One standard error is that of least squares, the other the HC3 sandwich (MacKinnon & White 1985), which
     holds where the variance depends on the genotype.
@@ -23,17 +46,18 @@ def robust_p_value(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarr
 
     Returns
     -------
-    The two-sided p-value; 1 where the versions disagree in sign, or the predictor adds nothing to the others.
+    Statistic 0 where the versions disagree in sign, or the predictor adds nothing to the others.
     """
     basis = orthonormal_basis(beside)
     pure = predictor - basis @ (basis.T @ predictor)
     length = float(np.linalg.norm(pure))
     df = len(predictor) - basis.shape[1] - 1
     if df < 1 or length < 1e-6 * max(float(np.linalg.norm(predictor)), 1e-300):
-        return 1.0
+        return StudentTest(0.0, max(df, 1))
     pure /= length
     leverage = np.minimum((basis**2).sum(axis=1) + pure**2, 0.99)
-    smallest, signs = np.inf, set()
+    smallest = np.inf
+    signs: set[float] = set()
     for y in versions.T:
         left = y - basis @ (basis.T @ y)
         estimate = float(pure @ left)
@@ -41,8 +65,8 @@ def robust_p_value(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarr
         plain = np.sqrt(left @ left / df)
         sandwich = np.sqrt(((pure * left / (1 - leverage)) ** 2).sum())
         smallest = min(smallest, abs(estimate) / max(plain, sandwich, 1e-300))
-        signs.add(np.sign(estimate))
-    return 1.0 if len(signs) > 1 else float(2 * t_distribution.sf(smallest, df))
+        signs.add(float(np.sign(estimate)))
+    return StudentTest(0.0 if len(signs) > 1 else signs.pop() * float(smallest), df)
 
 
 def orthonormal_basis(columns: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import t as t_distribution
 
 from genoattn.inference.background import Background
-from genoattn.inference.robust import pair_t, robust_p_value
+from genoattn.inference.robust import StudentTest, pair_t, robust_test
 from genoattn.inference.tested import LINKED_R2, SiteMap
 from genoattn.inference.weights import PairWeights
 
@@ -26,11 +26,12 @@ class Signal:
     ----------
     lead
         Column indices, ascending: the likeliest pair.
-    t
-        Of the lead, in the phenotype less the cohort's covariates, beside both columns.
-    p_value
-        Of the pair of the cluster that was tested, in what the additive genome leaves of the phenotype:
-        robust, and beside the signals found before it.
+    tested
+        Column indices of the pair of the cluster that was tested, ascending: the strongest in the residual of the
+        phenotype after regression on the additive genome.
+    test
+        Of that pair: the least significant over standard errors and versions of the phenotype, with and without
+        adjustment for the signals found before it.
     weight
         Of the hypothesis.
     members
@@ -44,13 +45,18 @@ class Signal:
     """
 
     lead: tuple[int, int]
-    t: float
-    p_value: float
+    tested: tuple[int, int]
+    test: StudentTest
     weight: float
     members: np.ndarray
     credible: np.ndarray
     posterior: np.ndarray
     q_value: float = 1.0
+
+    @property
+    def p_value(self) -> float:
+        """Of ``test``."""
+        return self.test.p_value
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +122,14 @@ def find_signals(
     plain = 2 * t_distribution.sf(np.abs(candidates.t), df) if df > 0 else np.ones(len(weight))
     limit = min(alpha * _MOST / candidates.n_tests, 1.0)
     looked_at = np.flatnonzero(plain / np.maximum(weight, 1e-300) <= limit)
-    p = np.array([_robust(background, basis, candidates.pair[k], ()) for k in looked_at])
-    weighted = np.maximum(p, plain[looked_at]) / weight[looked_at]
+    tests = [
+        _weaker(
+            _robust(background, basis, candidates.pair[k], ()),
+            StudentTest(float(candidates.t[k]), max(df, 1)),
+        )
+        for k in looked_at
+    ]
+    weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
     leads: list[Signal] = []
     given: list[tuple[int, int]] = []
     for k in np.argsort(weighted, kind="stable"):
@@ -127,14 +139,17 @@ def find_signals(
         pair = candidates.pair[index]
         if any(_is_linked(background.columns, where, pair, tested) for tested in given):
             continue
-        again = weighted[k]
+        test = tests[k]
         if given:
-            again = max(again, _robust(background, basis, pair, tuple(given), where) / weight[index])
-        if again <= limit:
+            test = _weaker(test, _robust(background, basis, pair, tuple(given), where))
+        if test.p_value / weight[index] <= limit:
             given.append((int(pair[0]), int(pair[1])))
-            p_value = min(again * weight[index], 1.0)
-            leads.append(_signal(given[-1], background, candidates, p_value, weight[index], where))
+            leads.append(_signal(given[-1], background, candidates, test, weight[index], where))
     return _with_q_values(leads, candidates.n_tests)
+
+
+def _weaker(one: StudentTest, other: StudentTest) -> StudentTest:
+    return one if one.p_value >= other.p_value else other
 
 
 def _robust(
@@ -143,15 +158,15 @@ def _robust(
     pair: np.ndarray,
     given: tuple[tuple[int, int], ...],
     where: SiteMap | None = None,
-) -> float:
-    """Robust p-value of a pair beside its main effects and the pairs ``given``."""
+) -> StudentTest:
+    """Robust test of a pair, adjusted for its main effects and the pairs ``given``."""
     x = background.columns
     beside = [basis, x[:, pair]]
     for lead in given:
         beside.append((x[:, lead[0]] * x[:, lead[1]])[:, None])
         if where is not None and _share_chromosomes(where, pair, lead):
             beside.append(x[:, list(lead)])
-    return robust_p_value(x[:, pair[0]] * x[:, pair[1]], np.column_stack(beside), background.residuals)
+    return robust_test(x[:, pair[0]] * x[:, pair[1]], np.column_stack(beside), background.residuals)
 
 
 def _share_chromosomes(where: SiteMap, pair: np.ndarray, lead: tuple[int, int]) -> bool:
@@ -174,7 +189,7 @@ def _signal(
     tested: tuple[int, int],
     background: Background,
     candidates: Candidates,
-    p_value: float,
+    test: StudentTest,
     weight: float,
     where: SiteMap,
 ) -> Signal:
@@ -199,8 +214,8 @@ def _signal(
     first, second = members[order[0]].tolist()
     return Signal(
         (first, second),
-        float(t[order[0]]),
-        float(p_value),
+        tested,
+        test,
         float(weight),
         members,
         members[order[:number]],

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Sites
-from genoattn.inference.robust import robust_p_value
+from genoattn.inference.robust import robust_test
 from genoattn.model.families import family_folds
 from genoattn.model.pair_columns import PairColumns
 from genoattn.model.pair_path import PairProblem, found_factors
@@ -157,4 +157,4 @@ def _test(
     """Robust p-value of the product of a pair among some samples, beside both columns and the covariates."""
     a, b = columns[chosen][:, pair[0]], columns[chosen][:, pair[1]]
     beside = np.column_stack([np.ones(len(a)), covariates[chosen], a, b])
-    return robust_p_value(a * b, beside, phenotype[chosen][:, None])
+    return robust_test(a * b, beside, phenotype[chosen][:, None]).p_value
