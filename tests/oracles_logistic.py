@@ -20,10 +20,37 @@ def likelihood_ratio(calls, sites, case, covariates):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         full, less = (sm.Logit(y, part).fit(disp=False, maxiter=200, tol=1e-14) for part in (x, x[:, :-1]))
+    assert full.mle_retvals["converged"] and less.mle_retvals["converged"]
     gain = 2 * (full.llf - less.llf)
     r2 = np.corrcoef(columns[0][called], columns[1][called])[0, 1] ** 2
     root = np.sign(full.params[-1]) * np.sqrt(max(gain, 0))
     return full.params[-1], full.bse[-1], root, gain / (-2 * full.llnull), r2, full.fittedvalues
+
+
+def log_likelihood(x, case):
+    """Greatest log-likelihood of a logistic regression, or its limit where cases and controls are separated.
+
+    A trust region takes no step that loses likelihood, where Newton's steps may run away; that the gradient has
+    vanished is checked.
+    """
+    basis = np.linalg.svd(x / np.linalg.norm(x, axis=0).clip(1e-300), full_matrices=False)
+    q = basis[0][:, basis[1] > 1e-9 * basis[1][0]] * np.sqrt(len(x))
+
+    def cost(beta):
+        eta = q @ beta
+        mean = 1 / (1 + np.exp(-eta))
+        return np.logaddexp(0, eta).sum() - case @ eta, q.T @ (mean - case)
+
+    def curvature(beta):
+        mean = 1 / (1 + np.exp(-q @ beta))
+        return (q.T * (mean * (1 - mean))) @ q
+
+    found = minimize(
+        cost, np.zeros(q.shape[1]), jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-9}
+    )
+    # Along a separated direction the gradient is what is left to gain.
+    assert np.abs(found.jac).max() < 1e-6, found.message
+    return -found.fun
 
 
 def firth_ratio(x, case):

@@ -49,16 +49,20 @@ def test_binary_pairs_equal_statsmodels():
     calls, covariates = scan_cohort_data(rng, 400, 9, 0.02, 0.2, 2)
     case = (rng.random(400) < 1 / (1 + np.exp(1 - covariates[:, 1] + 0.0))).astype(float)
     cohort = make_cohort(calls, [3] * 9, "genotype", case, True, covariates)
-    frame = genoattn.scan_pairs(cohort, threshold=1.0).frame.set_index(["site_1", "site_2"])
+    result = genoattn.scan_pairs(cohort, threshold=1.0)
+    frame = result.frame.assign(wald_se=result.tests.se).set_index(["site_1", "site_2"])
     n_compared = 0
     for i, j in combinations(range(9), 2):
         expected = term_regression(calls, [i, j], case, covariates, binary=True)
         row = frame.loc[(f"s{i}", f"s{j}")]
-        if expected is None or row["se"] > 5:
+        if expected is None or row["wald_se"] > 5:
             continue
         n_compared += 1
         assert row["coefficient"] == pytest.approx(expected[0], rel=1e-6)
-        assert row["se"] == pytest.approx(expected[1], rel=1e-6)
+        assert row["wald_se"] == pytest.approx(expected[1], rel=1e-6)
+        # One row, one quantity: the standard error is that of the likelihood-ratio test.
+        assert row["effect"] == row["coefficient"]
+        assert row["effect"] / row["se"] == pytest.approx(row["statistic"], rel=1e-12)
         assert row["p_value"] == pytest.approx(expected[3], rel=1e-5)
     assert n_compared > 25
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from oracles import make_cohort
+from oracles_logistic import log_likelihood
 from oracles_scan import scan_cohort_data
 from scipy.optimize import minimize
 from scipy.stats import chi2, kstest
@@ -35,13 +36,11 @@ def genotypic_definition(calls, sites, trait, covariates, binary=False):
     df, y = rank_full - rank, trait[called]
     if df == 0:
         return None
+    if binary:
+        ratio = 2 * (log_likelihood(full, y) - log_likelihood(lower, y))
+        return ratio, chi2.sf(ratio, df), df, called.sum()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if binary:
-            family = sm.families.Binomial()
-            fits = [sm.GLM(y, x, family=family).fit(maxiter=300, tol=1e-12) for x in (lower, full)]
-            ratio = 2 * (fits[1].llf - fits[0].llf)
-            return ratio, chi2.sf(ratio, df), df, called.sum()
         table = anova_lm(sm.OLS(y, lower).fit(), sm.OLS(y, full).fit())
     assert table["df_diff"].iloc[1] == df
     return table["F"].iloc[1], table["Pr(>F)"].iloc[1], df, called.sum()
