@@ -68,3 +68,15 @@ def test_no_terms():
     calls = np.zeros((5, 2), dtype=np.int8)
     v = build_vocabulary(oracles.make_cohort(calls, (2, 2), "sequence"), "sequence")
     assert len(describe_terms(v, calls, np.zeros((0, 2), dtype=np.int64)).n_samples) == 0
+
+
+def test_more_joint_states_than_a_table_holds(monkeypatch):
+    calls = oracles.random_calls(np.random.default_rng(2), 200, (4,) * 4)
+    v = build_vocabulary(oracles.make_cohort(calls, (4,) * 4, "sequence"), "sequence")
+    terms = oracles.all_terms(v, 3)
+    one = describe_terms(v, calls, terms)
+    monkeypatch.setattr("genoattn.interactions.descriptions.MOST_CELLS", 10)
+    other = describe_terms(v, calls, terms)
+    assert one.carriers.sum() == 4 * 200
+    np.testing.assert_array_equal(other.carriers, one.carriers)
+    np.testing.assert_allclose(other.r2_ld, one.r2_ld)

@@ -16,6 +16,7 @@ import numpy as np
 
 from genoattn.cohort import MISSING
 from genoattn.interactions.basis import by_site_set
+from genoattn.interactions.descriptions import MOST_CELLS
 from genoattn.interactions.estimates import Estimates
 from genoattn.interactions.expansion import Gauge, gauge_centre
 from genoattn.model.working import WorkingResponse
@@ -23,7 +24,6 @@ from genoattn.tokens import Vocabulary
 
 _PRIOR_SAMPLES = 10  # that the common variance counts for beside a cell's own
 _AMBIGUOUS = 1.0  # variance from states never seen, over that from noise, which an estimate may have
-_TERMS = 512
 
 
 def cell_estimates(
@@ -62,6 +62,8 @@ def cell_estimates(
     for sites, chosen in by_site_set(vocabulary.site[np.sort(terms, axis=1)]):
         columns = np.sort(terms[chosen], axis=1)
         shape = tuple(vocabulary.n_states[list(sites)].tolist())
+        if np.prod(shape, dtype=np.float64) > MOST_CELLS:
+            continue
         called = (calls[:, sites] != MISSING).all(axis=1)
         cell = np.ravel_multi_index(tuple(calls[called][:, sites].T.astype(np.int64)), shape)
         w, r = weight[called], residual[called]
@@ -73,26 +75,28 @@ def cell_estimates(
         own = (_PRIOR_SAMPLES * noise + inflation * squares) / (_PRIOR_SAMPLES + number)
         spread = np.where(seen, own / np.where(seen, size, 1.0), 0.0)
         of_unseen = np.where(seen, 0.0, float((coefficient[chosen] ** 2).mean()))
-        for start in range(0, len(chosen), _TERMS):
-            rows = chosen[start : start + _TERMS]
-            contrast = _contrasts(vocabulary, columns[start : start + _TERMS], centre, shape)
-            var = inflation * (contrast**2 @ spread)
-            own_cell = np.ravel_multi_index(tuple(vocabulary.state[columns[start : start + _TERMS]].T), shape)
-            ambiguity = contrast**2 @ of_unseen
-            known = seen[own_cell] & (ambiguity <= _AMBIGUOUS * var)
-            variance[rows] = np.where(known, var + ambiguity, np.nan)
-            effect[rows] = coefficient[rows] + inflation * (contrast @ mean)
+        # A is a product of one matrix a site, and so is its square.
+        matrices = [
+            np.eye(number) - centre[_columns(vocabulary, s)] for s, number in zip(sites, shape, strict=True)
+        ]
+        at = tuple(vocabulary.state[columns].T)
+        step = _along_sites(mean.reshape(shape), matrices)[at]
+        squared = [matrix**2 for matrix in matrices]
+        var, ambiguity = (_along_sites(t.reshape(shape), squared)[at] for t in (spread, of_unseen))
+        var = inflation * var
+        known = seen.reshape(shape)[at] & (ambiguity <= _AMBIGUOUS * var)
+        variance[chosen] = np.where(known, var + ambiguity, np.nan)
+        effect[chosen] = coefficient[chosen] + inflation * step
     return Estimates.of(effect, np.sqrt(variance), np.inf, noise / working.total)
 
 
-def _contrasts(
-    vocabulary: Vocabulary, columns: np.ndarray, centre: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
-    """A: weight of each cell in the coefficient of each term of one set of sites, (n_terms, n_cells)."""
-    out = np.ones((len(columns), 1))
-    for k, number in enumerate(shape):
-        first = vocabulary.first[vocabulary.site[columns[:, k]]]
-        part = -centre[first[:, None] + np.arange(number)]
-        part[np.arange(len(columns)), columns[:, k] - first] += 1.0
-        out = (out[:, :, None] * part[:, None, :]).reshape(len(columns), -1)
-    return out
+def _columns(vocabulary: Vocabulary, site: int) -> slice:
+    first = int(vocabulary.first[site])
+    return slice(first, first + int(vocabulary.n_states[site]))
+
+
+def _along_sites(table: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
+    """A table over the states of sites, times one matrix (n_states, n_states) along each of its axes."""
+    for axis, matrix in enumerate(matrices):
+        table = np.moveaxis(np.tensordot(matrix, table, (1, axis)), 0, axis)
+    return table

@@ -12,6 +12,7 @@ from genoattn.interactions.basis import by_site_set
 from genoattn.tokens import Vocabulary
 
 RARE_SAMPLES = 10
+MOST_CELLS = 4_000_000  # joint states that are counted in a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,55 +54,59 @@ def describe_terms(vocabulary: Vocabulary, calls: np.ndarray, terms: np.ndarray)
         Shape (n_terms, order), column indices at distinct sites.
     """
     out = [np.zeros(len(terms)) for _ in fields(Descriptions)]
+    describe = _of_dosages if vocabulary.is_dosage else _of_states
     for sites, chosen in by_site_set(vocabulary.site[np.sort(terms, axis=1)]):
         columns = np.sort(terms[chosen], axis=1)
-        shape = tuple(vocabulary.n_states[list(sites)].tolist())
         called = (calls[:, sites] != MISSING).all(axis=1)
         states = calls[:, sites][called].astype(np.int64)
-        if not sites or np.prod(shape, dtype=np.float64) <= max(len(states), 64):
-            states, count = _table(states, shape)
-        else:
-            count = np.ones(len(states))
-        for array, values in zip(out, _from_states(vocabulary, columns, states, count), strict=True):
+        for array, values in zip(out, describe(vocabulary, columns, states), strict=True):
             array[chosen] = values
+        out[0][chosen] = len(states)
     n_samples, frequency, r2, carriers = out
     return Descriptions(n_samples.astype(np.int64), frequency, r2, carriers.astype(np.int64))
 
 
-def _table(states: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The different joint states (n_cells, order) of samples, and how many have each."""
-    if not shape:
-        return np.zeros((1, 0), dtype=np.int64), np.array([float(len(states))])
-    cell = np.ravel_multi_index(tuple(states.T), shape)
-    count = np.bincount(cell, minlength=int(np.prod(shape)))
-    seen = np.flatnonzero(count)
-    return np.stack(np.unravel_index(seen, shape), axis=1), count[seen].astype(np.float64)
-
-
-def _from_states(
-    vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray, count: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """Samples, frequency, r2 and carriers of terms of one set of sites, from joint states with counts."""
-    n = max(float(count.sum()), 1.0)
-    order = columns.shape[1]
-    frequency, carriers = np.empty(len(columns)), np.empty(len(columns))
+def _of_states(vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Samples, frequency, r2 and carriers of terms of one set of sites, from counts of their joint states."""
+    n, order = max(len(states), 1), columns.shape[1]
+    own = vocabulary.state[columns]  # (term, slot)
+    carriers = _carriers(vocabulary, columns, states, own)
     largest = np.full(len(columns), np.nan)
-    for start in range(0, len(columns), 256):
-        rows = slice(start, start + 256)
-        some = columns[rows]
-        if vocabulary.is_dosage:
-            most = (vocabulary.n_states[vocabulary.site[some]] - 1).astype(np.float64)
-            value = states[:, None, :] / most  # (cell, term, slot)
-            minor = np.where(vocabulary.mean[some] > most / 2, 1 - value, value) > 0
-        else:
-            value = (states[:, None, :] == vocabulary.state[some]).astype(np.float64)
-            minor = value > 0
-        frequency[rows] = count @ value.prod(axis=2) / n
-        carriers[rows] = count @ minor.all(axis=2)
-        mean = np.tensordot(count, value, 1) / n  # (term, slot)
-        for a, b in combinations(range(order), 2):
-            x, y = value[:, :, a] - mean[:, a], value[:, :, b] - mean[:, b]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                r2 = (count @ (x * y)) ** 2 / (count @ x**2) / (count @ y**2)
-            largest[rows] = np.fmax(largest[rows], r2)
-    return np.full(len(columns), count.sum()), frequency, largest, carriers
+    for a, b in combinations(range(order), 2):
+        p, q, both = (
+            _carriers(vocabulary, columns[:, slots], states[:, slots], own[:, slots]) / n
+            for slots in ([a], [b], [a, b])
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            largest = np.fmax(largest, (both - p * q) ** 2 / (p * (1 - p) * q * (1 - q)))
+    return np.full(len(columns), len(states)), carriers / n, largest, carriers
+
+
+def _carriers(vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Samples (n_samples, order) with each of some joint states (n_terms, order) of one set of sites."""
+    key, wanted = np.zeros(len(states), dtype=np.int64), np.zeros(len(own), dtype=np.int64)
+    number = 1
+    for k, site in enumerate(vocabulary.site[columns[0]]):
+        n_states = int(vocabulary.n_states[site])
+        key, wanted, number = key * n_states + states[:, k], wanted * n_states + own[:, k], number * n_states
+    if number <= MOST_CELLS:
+        return np.bincount(key, minlength=number)[wanted]
+    found, count = np.unique(key, return_counts=True)
+    at = np.minimum(np.searchsorted(found, wanted), len(found) - 1)
+    return np.where(found[at] == wanted, count[at], 0)
+
+
+def _of_dosages(vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The same of the one term of a set of sites with dosages (n_samples, order)."""
+    n, order = max(len(states), 1), columns.shape[1]
+    most = (vocabulary.n_states[vocabulary.site[columns[0]]] - 1).astype(np.float64)
+    value = states / most
+    minor = np.where(vocabulary.mean[columns[0]] > most / 2, 1 - value, value) > 0
+    largest = np.nan
+    centred = value - value.mean(axis=0) if len(states) else value
+    for a, b in combinations(range(order), 2):
+        x, y = centred[:, a], centred[:, b]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            largest = np.fmax(largest, (x @ y) ** 2 / (x @ x) / (y @ y))
+    one = (len(states), value.prod(axis=1).sum() / n, largest, minor.all(axis=1).sum())
+    return tuple(np.full(len(columns), x, dtype=np.float64) for x in one)
