@@ -22,7 +22,7 @@ demo: $(TEST_STAMP)
 		--trait 3.Butenyl --transform log --order 2 -o demo_out --force
 
 test: $(TEST_STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

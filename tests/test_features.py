@@ -137,6 +137,7 @@ def test_saved_model_predicts_the_same(attention, tmp_path):
     assert again.to_json() == loaded.manifest.to_json()
 
 
+@pytest.mark.validation  # trains a model to the end
 def test_linear_attention_learns_every_pairwise_function():
     rng = np.random.default_rng(4)
     calls = rng.integers(0, 3, (4000, 4))

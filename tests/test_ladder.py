@@ -69,6 +69,7 @@ def test_written_and_printed(chosen, tmp_path):
     assert f"chosen: order {order}, link none, the smallest that is not clearly worse" in result.summary()
 
 
+@pytest.mark.validation  # fits four models
 def test_curvature_is_not_sold_as_epistasis():
     cohort, _ = sigmoid_landscape()
     result = genoattn.fit(

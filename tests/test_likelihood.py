@@ -172,6 +172,7 @@ def cohort_of(calls, y, **how):
     return Cohort(samples, sequence_sites(5), calls, "sequence", Phenotype("y", np.asarray(y, float), **how))
 
 
+@pytest.mark.validation  # trains a model to the end
 def test_counts_are_modelled_on_the_log_scale():
     rng, calls, latent = landscape()
     size = 5.0
@@ -189,6 +190,7 @@ def test_counts_are_modelled_on_the_log_scale():
     np.testing.assert_allclose(frame["mean"], np.exp(frame["prediction"]))
 
 
+@pytest.mark.validation  # trains two models to the end
 def test_outliers_do_not_move_a_student_fit():
     rng, calls, latent = landscape()
     y = latent + rng.normal(0, 0.1, len(latent))
@@ -203,6 +205,7 @@ def test_outliers_do_not_move_a_student_fit():
     assert error["gaussian"] > 5 * error["student"]
 
 
+@pytest.mark.validation  # trains two models to the end
 def test_known_variances_are_weights():
     rng, calls, latent = landscape()
     variance = np.where(rng.random(len(latent)) < 0.7, 9.0, 0.01)

@@ -41,6 +41,7 @@ def _roots(design, trait, pairs):  # type: ignore[no-untyped-def]
     )
 
 
+@pytest.mark.validation  # compiles for half a minute
 @pytest.mark.parametrize(("seed", "n_covariates", "missing"), [(1, 1, 0.0), (2, 3, 0.0), (3, 6, 0.03)])
 def test_amended_root_is_the_exact_one_to_second_order(seed: int, n_covariates: int, missing: float) -> None:
     design, trait, pairs = _cohort(seed, n_covariates, missing)

@@ -258,6 +258,7 @@ def test_coarse_ratio_is_near_the_exact_one(ratio, maf, heavy):
     assert (rough[strong] > 0.85 * exact[strong]).all()
 
 
+@pytest.mark.validation  # compiles two screens
 def test_binary_screen_finds_what_is_there():
     rng = np.random.default_rng(2)
     calls, covariates = scan_cohort_data(rng, 800, 60, 0.0, 0.5, 2)
