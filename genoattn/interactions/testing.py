@@ -118,11 +118,12 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
     has_link = fitted.response.readout.link is not None
     widest = float(np.ptp(fitted.latent)) / 4 if has_link else np.inf
 
-    def of(columns: np.ndarray, gauge: Gauge) -> Estimates:
-        found = chosen.estimate(columns, gauge)
-        return found.only(found.se <= widest).with_sd(_deviation(fitted, columns, gauge))
+    def of(order: int, gauge: Gauge) -> Estimates:
+        found = chosen.estimate(terms[order], gauge)
+        seen = (described[order].carriers > 0) | vocabulary.is_dosage
+        return found.only((found.se <= widest) & seen).with_sd(_deviation(fitted, terms[order], gauge))
 
-    of_gauge = {gauge: {order: of(t, gauge) for order, t in terms.items()} for gauge in GAUGES}
+    of_gauge = {gauge: {order: of(order, gauge) for order in terms} for gauge in GAUGES}
     reasons = {gauge: [_FLAT] if has_link else [] for gauge in GAUGES}
     if chosen.method in ("cell means", "mixed model") and fitted.factors.order > 1:
         for gauge in ("reference", "zero-sum"):
