@@ -109,7 +109,7 @@ def test_a_combination_never_seen_is_flagged():
     cohort = oracles.make_cohort(calls, (2,) * 5, "sequence", cohort.phenotype.values)
     frame = genoattn.fit(cohort, order=2, gauge="reference", device="cpu").table.frame
     row = frame[(frame["site_1"] == "s0") & (frame["site_2"] == "s1")].iloc[0]
-    assert row["flag"] == "unseen"
+    assert "unseen" in row["flag"].split(";")
     assert np.isnan(row[["effect", "se", "statistic", "p_value"]].to_numpy(dtype=float)).all()
     assert np.isfinite(row["coefficient"])
 
@@ -164,7 +164,7 @@ def test_rows_in_words():
         "at the training frequencies of all other sites"
     )
     assert describe_row(row, "dosage", "reference", "log units").startswith(
-        "each copy of GA1[C] and copy of GH.117C[C]: +0.98 "
+        "each copy of GA1[C] with each copy of GH.117C[C]: +0.98 "
     )
     untested = describe_row(row | {"effect": np.nan, "se": np.nan}, "genotype", "reference", "log units")
     assert "+0.7 log units (the model's; not tested)" in untested

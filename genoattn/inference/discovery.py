@@ -95,14 +95,10 @@ class Discovery:
             f"{len(passing) - phantoms}" + (f", and {phantoms} phantoms" if phantoms else "")
         ]
         if len(passing) and n:
-            shown = passing.head(n)[
-                ["site_1", "site_2", "statistic", "p_value", "q_value", "n_pairs", "n_credible", "flag"]
-            ]
+            shown = passing.head(n)[["site_1", "site_2", "q_value", "n_pairs", "n_credible", "flag"]]
             text = shown.to_string(
                 index=False,
                 formatters={
-                    "statistic": "{:.2f}".format,
-                    "p_value": "{:.2g}".format,
                     "q_value": "{:.2g}".format,
                 },
             )

@@ -18,17 +18,27 @@ _OWN = {
     "reference": "the site's reference state",
 }
 _ESTIMATED = {
-    "least squares": "unpenalised least squares of all terms of the model together; se the ordinary standard error",
-    "posterior": "the model's coefficient over its reliability (generalised least squares, all other terms random "
-    "effects); se goes with it",
-    "cell means": "the model's coefficient corrected by one step: the term's own contrast of the residuals' means over "
-    "the states of its sites",
-    "mixed model": "generalised least squares of the term with its lower-order terms, beside the model's other "
-    "interactions, all additive effects as random effects; linked sites that share one interaction are each estimated "
-    "as its only representative",
-    "scan": "least squares (binary: logistic regression) of the product beside its lower-order terms and the "
-    "covariates, which is the coefficient itself; for a binary trait se is effect over the signed root of the "
-    "likelihood-ratio statistic",
+    "least squares": (
+        "unpenalised least squares of all terms of the model together; se is the ordinary standard error"
+    ),
+    "posterior": (
+        "the model's coefficient divided by its reliability: generalised least squares with all other terms as "
+        "random effects"
+    ),
+    "cell means": (
+        "the model's coefficient with a one-step correction: the term's own contrast of the mean residuals of the "
+        "joint states of its sites"
+    ),
+    "mixed model": (
+        "generalised least squares of the term with its lower-order terms, adjusted for the model's other "
+        "interactions, with all additive effects as random effects; of linked terms that share one interaction "
+        "the lead alone is estimated, as if its proxies had none of it"
+    ),
+    "scan": (
+        "least squares (binary traits: logistic regression) of the product with its lower-order terms and the "
+        "covariates, which is the coefficient itself; for a binary trait se is the effect over the signed root of "
+        "the likelihood-ratio statistic"
+    ),
 }
 SCHEMA_1 = (
     "written by schema 1: effect (statistic * se) is the estimate of a regression of the one indicator or product "
@@ -81,8 +91,7 @@ def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) 
     if order == 0:
         return f"average of all samples, {_BACKGROUND[gauge]}: {value}"
     if encoding == "dosage":
-        who = " and ".join(f"copy of {token}" for token in tokens)
-        who = f"each {who}"
+        who = " with ".join(f"each copy of {token}" for token in tokens)
     else:
         who = f"carriers of {' and '.join(tokens)}"
     if order == 1:

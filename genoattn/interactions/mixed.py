@@ -96,7 +96,7 @@ class MixedModel:
         self._spectrum = Spectrum.of_columns(self._columns, self._root)
         self._response = (working.values - interactions) * self._root
         self._slots = _slots(factors, self._columns)
-        self._beside_kept: dict[tuple[int, ...], _Beside] = {}
+        self._beside_kept: dict[tuple[str, ...], _Beside] = {}
         self.penalty = self._beside(()).ridge.fit(self._response)[0]
         self._isolated = list(_isolated_factors(factors, self._columns, leads))
 
@@ -171,13 +171,19 @@ class MixedModel:
                     at = stop
 
     def _beside(self, sites: SiteSet) -> _Beside:
-        """Fixed effects for terms of some sites: intercept, covariates, and the slots of factors elsewhere.
+        """Fixed effects for terms of some sites: intercept, covariates, and the slots of factors.
 
-        The model has no penalty on additive effects along its factors.
+        The model has no penalty on additive effects along its factors. A term whose site is in a slot is adjusted for
+        the slot's lead alone, and that of the lead itself not for the slot.
         """
-        kept = tuple(k for k, (held, _) in enumerate(self._slots) if held.isdisjoint(sites))
+        kept = tuple(slot.adjusts(sites) for slot in self._slots)
         if kept not in self._beside_kept:
-            fixed = np.column_stack([self._fixed, *(self._slots[k][1] for k in kept)]) * self._root[:, None]
+            slots = [
+                slot.value if how == "slot" else self._columns[:, self._free[slot.lead]]
+                for slot, how in zip(self._slots, kept, strict=True)
+                if how
+            ]
+            fixed = np.column_stack([self._fixed, *slots]) * self._root[:, None]
             ridge = RidgeRegression(self._spectrum, fixed)
             penalty = self.penalty if self._beside_kept else ridge.fit(self._response)[0]
             taken = ridge.taken_out(self._response[:, None], penalty)[:, 0]
@@ -258,17 +264,32 @@ class _Block:
     beside: _Beside
 
 
-def _slots(factors: Factors, columns: np.ndarray) -> list[tuple[frozenset[int], np.ndarray]]:
-    """Sites of each slot of each free factor, and its values (n_samples,)."""
+@dataclass(frozen=True, eq=False)
+class _Slot:
+    """One side of a free factor: its sites, the one of largest weight, and its values (n_samples,)."""
+
+    sites: frozenset[int]
+    lead: int
+    value: np.ndarray
+
+    def adjusts(self, sites: SiteSet) -> str:
+        """What terms of some sites are adjusted for: the ``slot``, its ``lead``, or nothing."""
+        if self.sites.isdisjoint(sites):
+            return "slot"
+        return "" if self.lead in sites else "lead"
+
+
+def _slots(factors: Factors, columns: np.ndarray) -> list[_Slot]:
+    """Both sides, or all three, of the free factors."""
     v = factors.vocabulary
     out = []
     for order, values in factors.factors.items():
         if values.shape[1] != order or len(values) == v.n_columns:  # tied, or a coefficient for every pair
             continue
-        for slot in values.reshape(-1, v.n_columns):
-            scaled = slot * np.sqrt(np.maximum(v.variance, 1e-12))
-            if scaled.any():
-                out.append((frozenset(v.site[slot != 0].tolist()), columns @ scaled))
+        for slot in values.reshape(-1, v.n_columns) * np.sqrt(np.maximum(v.variance, 1e-12)):
+            if slot.any():
+                lead = int(v.site[np.argmax(np.abs(slot))])
+                out.append(_Slot(frozenset(v.site[slot != 0].tolist()), lead, columns @ slot))
     return out
 
 

@@ -78,13 +78,14 @@ class InteractionTable:
     def summary(self, n: int = 10) -> str:
         """What the table is, how many contrasts of each order, and the first interactions.
 
-        Two states of one site carry the same contrast with opposite signs: it counts, and is listed, once.
+        Two states of one site carry the same contrast with opposite signs: it counts, and is listed, once. Proxies
+        do not count.
         """
         lines = [f"Interaction table: {self.manifest.describe()}"]
         for order in range(1, self.manifest.order + 1):
             rows = self.frame[self.frame["order"] == order]
             if len(rows):
-                different = rows[~has_flag(rows["flag"], "repeat")]
+                different = rows[~has_flag(rows["flag"], "repeat") & ~has_flag(rows["flag"], "proxy")]
                 below = int((different["q_value"] < 0.05).sum())
                 tests = self.manifest.n_tests.get(order, len(rows))
                 text = f"  order {order}: {len(different):,} contrasts, {below:,} with q < 0.05"
