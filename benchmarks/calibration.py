@@ -23,7 +23,7 @@ import pandas as pd
 
 import genoattn
 from genoattn.cohort import Cohort, Phenotype, Sites
-from genoattn.interactions.expansion import gauge_centre
+from genoattn.interactions.expansion import Expansion, gauge_centre
 from genoattn.tokens import Vocabulary
 
 HERE = Path(__file__).parent
@@ -206,7 +206,46 @@ def compare_cohort(
                     value = _of_states(cohort, effect, sites, row, order, centre, v)
                 true.append(value)
             parts.append(_compared(rows, np.array(true), gauge, order))
+    if is_dosage and result.tested.method == "mixed model":
+        parts.append(_unselected(cohort, effect, result, seed))
     return pd.concat(parts).assign(method=result.tested.method)
+
+
+def _unselected(
+    cohort: Cohort, effect: dict[tuple[int, ...], float], result: genoattn.FitResult, seed: int
+) -> pd.DataFrame:
+    """Pairs drawn at random, with the planted ones: those of a table have been chosen for standing out."""
+    from genoattn.interactions.extract import readout_factors
+    from genoattn.interactions.mixed import MixedModel
+    from genoattn.model.prediction import predict_orders
+    from genoattn.model.working import ResponseModel
+
+    rng, v = np.random.default_rng(seed), result.manifest.vocabulary
+    drawn = np.sort(rng.integers(0, cohort.n_sites, (400, 2)), axis=1)
+    drawn = np.unique(drawn[drawn[:, 0] < drawn[:, 1]], axis=0)
+    pairs = np.unique(np.concatenate([drawn, [s for s in effect if len(s) == 2]]), axis=0)
+    none = np.zeros((cohort.n_samples, 0))
+    orders = predict_orders(result.readout, cohort.calls, none)
+    record = result.manifest.model
+    response = ResponseModel(result.readout, record["likelihood"], record["noise"], cohort.phenotype.values)
+    factors = readout_factors(result.readout, v)
+    model = MixedModel(
+        factors, cohort.calls, none, response.at(orders.sum(axis=1)), orders[:, 2:].sum(axis=1)
+    )
+    coefficient = Expansion(factors, "frequency").coefficients(pairs)
+    found = model.estimates(pairs, coefficient, "frequency")
+    rows = pd.DataFrame(
+        {
+            "effect": found.effect,
+            "se": found.se,
+            "p_value": found.p_value,
+            "coefficient": coefficient,
+            "flag": "",
+        }
+    )
+    tested = rows["p_value"].notna()
+    true = np.array([effect.get(tuple(pair), 0.0) for pair in pairs.tolist()])
+    return _compared(rows[tested], true[tested], "any pairs", 2)
 
 
 def _of_states(

@@ -293,7 +293,7 @@ def test_missing_calls_leave_the_phenotype_alone() -> None:
 def test_truth_schema(simulations: dict[str, Simulation]) -> None:
     truth = simulations["triple"].truth
     per_site = [f"{name}_{k}" for k in (1, 2, 3) for name in ("site", "chrom", "pos", "ref", "state")]
-    estimated = ["se", "statistic", "p_value", "q_value"]
+    estimated = ["coefficient_sd", "effect", "se", "statistic", "p_value", "q_value"]
     measures = ["n_samples", "frequency", "variance_explained", "r2_ld", "flag"]
     assert list(truth.columns) == ["order", *per_site, "coefficient", *estimated, *measures]
     assert truth[estimated].isna().all(axis=None)

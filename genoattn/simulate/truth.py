@@ -1,4 +1,4 @@
-"""The planted terms as an interaction table (schema version 1)."""
+"""The planted terms as an interaction table (schema version 2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PER_SITE = ("site", "chrom", "pos", "ref", "state")
-ESTIMATED = ("se", "statistic", "p_value", "q_value")
+ESTIMATED = ("coefficient_sd", "effect", "se", "statistic", "p_value", "q_value")
 MEASURES = ("n_samples", "frequency", "variance_explained", "r2_ld", "flag")
 
 
@@ -25,8 +25,8 @@ def truth_table(effects: Effects, genotypes: Genotypes) -> pd.DataFrame:
     less its mean in the complete genotypes). ``frequency`` is the chance that one allele drawn from a random
     sample at each site of the term gives the effect allele everywhere. ``variance_explained`` is the share
     of the row's pure part by itself (see :func:`genoattn.simulate.effects.draw_effects`), ``r2_ld`` the
-    largest squared correlation of dosages within the term. What a fit would estimate (``se``, ``statistic``,
-    ``p_value``, ``q_value``) is empty.
+    largest squared correlation of dosages within the term. What a fit would estimate (``coefficient_sd`` to
+    ``q_value``) is empty.
     """
     import pandas as pd
 
