@@ -2,11 +2,11 @@
 
     python benchmarks/calibration.py [--kinds complete sparse ...] [--seeds 10] [--first-seed 1]
 
-Landscapes and cohorts are simulated with known coefficients, fitted, and every tested row of order 1 and above is
-compared with the true coefficient of its gauge: that of the simulated phenotype itself, projected on the gauge by its
-definition. Behind a link the truth is scaled by the convention of the latent phenotype (its standard deviation is
-that of the measured one). Prints, by kind, gauge and order, the share of 95 % intervals ``effect +- 1.96 se`` that hold
-the truth, and the share of true zeros with p < 0.05.
+Landscapes and cohorts are simulated with known coefficients, fitted, and every tested row of order 1 and
+above is compared with the true coefficient of its gauge: that of the simulated phenotype itself, projected
+on the gauge by its definition. Behind a link the truth is scaled by the convention of the latent phenotype
+(its standard deviation is that of the measured one). Prints, by kind, gauge and order, the share of 95 %
+intervals ``effect +- 1.96 se`` that hold the truth, and the share of true zeros with p < 0.05.
 """
 
 from __future__ import annotations
@@ -271,7 +271,8 @@ def _of_states(
 def _compared(rows: pd.DataFrame, true: np.ndarray, gauge: str, order: int) -> pd.DataFrame:
     covered = np.abs(rows["effect"].to_numpy() - true) <= 1.96 * rows["se"].to_numpy()
     return pd.DataFrame(
-        {"gauge": gauge, "order": order, "covered": covered, "zero": np.abs(true) < 1e-9, "p": rows["p_value"],
+        {"gauge": gauge, "order": order, "covered": covered, "zero": np.abs(true) < 1e-9,
+         "p": rows["p_value"],
          "error": (rows["effect"] - true) / rows["se"], "true": true, "coefficient": rows["coefficient"],
          "effect": rows["effect"], "se": rows["se"], "flag": rows["flag"]}
     )  # fmt: skip
@@ -309,7 +310,8 @@ def kinds() -> dict[str, Callable[[int], pd.DataFrame]]:
         ),
         "cohort-binary": cohort({"order": 2}, n_samples=2000, n_sites=200, encoding="dosage", binary=True),
         "cohort-genotype": cohort(
-            {"order": 2, "encoding": "genotype"}, n_samples=2000, n_sites=60, encoding="genotype", binary=False
+            {"order": 2, "encoding": "genotype"}, n_samples=2000, n_sites=60, encoding="genotype",
+            binary=False
         ),
         "few-sites": cohort({"order": 2}, n_samples=2000, n_sites=30, encoding="dosage", binary=False),
         "few-sites-binary": cohort({"order": 2}, n_samples=4000, n_sites=10, encoding="dosage", binary=True),

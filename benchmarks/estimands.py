@@ -1,10 +1,12 @@
 """One row, one quantity: do a table's coefficient and its effect say the same, and how long does it take?
 
-    python benchmarks/estimands.py [--data ../shared/data] [--sets poelwijk ...] [--splice-site FASTA TABLE TRAIT]
+    python benchmarks/estimands.py [--data ../shared/data] [--sets poelwijk ...] [--splice-site FASTA TABLE
+    TRAIT]
 
-For measured landscapes and simulated cohorts, in every gauge, over the first 200 tested rows of each order: the share
-of rows in which ``coefficient`` and ``effect`` have opposite signs, the correlation of the two, the median of
-coefficient / effect, and the largest difference of effect / se from ``statistic``. Seconds are those of the fit.
+For measured landscapes and simulated cohorts, in every gauge, over the first 200 tested rows of each order:
+the share of rows in which ``coefficient`` and ``effect`` have opposite signs, the correlation of the two,
+the median of coefficient / effect, and the largest difference of effect / se from ``statistic``. Seconds
+are those of the fit.
 """
 
 from __future__ import annotations
@@ -23,19 +25,20 @@ from genoattn.cohort import Cohort
 
 HERE = Path(__file__).parent
 FIRST = 200
+FYN = ("fyn_sh3_core.fasta.gz", "fyn_sh3_core.tsv.gz", "fitness", "fitness_var")
+GB1 = ("gb1_four_sites.fasta.gz", "gb1_four_sites.tsv.gz", "log_fitness", "log_fitness_var")
+LINKED = {"order": 2, "link": "monotone"}
 FILES = {  # name: alignment, table, trait, column of variances, settings
     "poelwijk": ("poelwijk_eqfp611.fasta.gz", "poelwijk_eqfp611.tsv", "brightness", None, {"order": 3}),
-    "fyn": ("fyn_sh3_core.fasta.gz", "fyn_sh3_core.tsv.gz", "fitness", "fitness_var", {"order": 2}),
-    "fyn-link": (
-        "fyn_sh3_core.fasta.gz", "fyn_sh3_core.tsv.gz", "fitness", "fitness_var", {"order": 2, "link": "monotone"},
-    ),
+    "fyn": (*FYN, {"order": 2}),
+    "fyn-link": (*FYN, LINKED),
     "cr6261": ("cr6261_h1.fasta.gz", "cr6261_h1.tsv", "neg_log10_kd", None, {"order": 3}),
     "trna": ("trna.fasta.gz", "trna.tsv", "fitness", "fitness_var", {"order": 2}),
     "lithium": ("yeast_lithium.fasta.gz", "yeast_lithium.tsv.gz", "score", "variance", {"order": 2}),
-    "gb1": ("gb1_four_sites.fasta.gz", "gb1_four_sites.tsv.gz", "log_fitness", "log_fitness_var", {"order": 2}),
-    "his3": ("his3_s12.fasta.gz", "his3_s12.tsv.gz", "score", None, {"order": 2, "link": "monotone"}),
-    "aav": ("aav.fasta.gz", "aav.tsv.gz", "score", None, {"order": 2, "link": "monotone", "start": "random"}),
-}  # fmt: skip
+    "gb1": (*GB1, {"order": 2}),
+    "his3": ("his3_s12.fasta.gz", "his3_s12.tsv.gz", "score", None, LINKED),
+    "aav": ("aav.fasta.gz", "aav.tsv.gz", "score", None, LINKED | {"start": "random"}),
+}
 
 
 def measured(folder: Path, names: list[str]) -> Iterator[tuple[str, Cohort, dict[str, Any]]]:

@@ -178,10 +178,11 @@ def _discovery(cohort: Cohort, config: FitConfig, account: TrainingAccount) -> D
 
 
 def _inflation(metrics: Metrics, account: TrainingAccount, n_samples: int) -> float:
-    """By how much the errors of training samples are too small for flexible factors, once all samples train them.
+    """By how much the errors of training samples are too small for flexible factors, once all samples train
+    them.
 
-    With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that of
-    others ``1 + p / n`` times: their mean is the noise.
+    With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that
+    of others ``1 + p / n`` times: their mean is the noise.
     """
     held_out = metrics.by_order.get("test", metrics.by_order.get("validation"))
     if account.start == "kernel" or held_out is None or metrics.name != "r2":

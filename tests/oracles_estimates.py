@@ -1,4 +1,4 @@
-"""Slow definitions of the unshrunken estimates of coefficients: one statsmodels regression in the gauge's own coding."""
+"""Slow definitions of unshrunken estimates: one statsmodels regression in the gauge's own coding."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from genoattn.interactions.expansion import gauge_centre
 def coded_columns(vocabulary, calls, gauge):
     """For each site the columns whose regression coefficients are those of the gauge: (column index, values).
 
-    Of states a with weights p the coefficients c satisfy ``sum p_a c_a = 0``: with b the state of largest weight,
-    column a is ``x_a - p_a / p_b x_b``. A missing call counts as the training mean.
+    Of states a with weights p the coefficients c satisfy ``sum p_a c_a = 0``: with b the state of largest
+    weight, column a is ``x_a - p_a / p_b x_b``. A missing call counts as the training mean.
     """
     v, centre = vocabulary, gauge_centre(vocabulary, gauge)
     out = []

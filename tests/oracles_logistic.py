@@ -20,7 +20,8 @@ def likelihood_ratio(calls, sites, case, covariates):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         full, less = (sm.Logit(y, part).fit(disp=False, maxiter=200, tol=1e-14) for part in (x, x[:, :-1]))
-    assert full.mle_retvals["converged"] and less.mle_retvals["converged"]
+    assert full.mle_retvals["converged"]
+    assert less.mle_retvals["converged"]
     gain = 2 * (full.llf - less.llf)
     r2 = np.corrcoef(columns[0][called], columns[1][called])[0, 1] ** 2
     root = np.sign(full.params[-1]) * np.sqrt(max(gain, 0))
@@ -30,8 +31,8 @@ def likelihood_ratio(calls, sites, case, covariates):
 def log_likelihood(x, case):
     """Greatest log-likelihood of a logistic regression, or its limit where cases and controls are separated.
 
-    A trust region takes no step that loses likelihood, where Newton's steps may run away; that the gradient has
-    vanished is checked.
+    A trust region takes no step that loses likelihood, where Newton's steps may run away; that the gradient
+    has vanished is checked.
     """
     basis = np.linalg.svd(x / np.linalg.norm(x, axis=0).clip(1e-300), full_matrices=False)
     q = basis[0][:, basis[1] > 1e-9 * basis[1][0]] * np.sqrt(len(x))

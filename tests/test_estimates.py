@@ -103,8 +103,8 @@ def test_sparse_products_give_the_same_as_dense_ones(monkeypatch):
 
 @pytest.mark.parametrize("gauge", GAUGES)
 def test_combinations_never_seen(gauge):
-    # A pair of rare states never occurs together: its own row has no estimate, and in the gauge of its absence
-    # (reference) all others are those of a regression without it.
+    # A pair of rare states never occurs together: its own row has no estimate, and in the gauge of its
+    # absence (reference) all others are those of a regression without it.
     rng = np.random.default_rng(4)
     calls = oracles.random_calls(rng, 1200, (3, 3, 2))
     calls[(calls[:, 0] == 2) & (calls[:, 1] == 2), 1] = 0
@@ -173,8 +173,8 @@ def test_a_complete_landscape_has_the_coefficients_of_its_projection(gauge):
     v = build_vocabulary(oracles.make_cohort(calls, shape, "sequence"), "sequence")
     y = grid[tuple(calls.T)]
     joint = fit_jointly(
-        indicator_basis(v, 2), np.repeat(calls, 9, axis=0), np.zeros((108, 0)), plain_model(v, np.repeat(y, 9)),
-        np.zeros(108),
+        indicator_basis(v, 2), np.repeat(calls, 9, axis=0), np.zeros((108, 0)),
+        plain_model(v, np.repeat(y, 9)), np.zeros(108),
     )  # fmt: skip
     centre = np.split(gauge_centre(v, gauge), v.first[1:])
     order_2 = grid - sum(  # what no product of two sites can hold
@@ -194,8 +194,8 @@ def test_a_complete_landscape_has_the_coefficients_of_its_projection(gauge):
 
 @pytest.mark.parametrize("gauge", GAUGES)
 def test_posterior_estimates_are_generalised_least_squares(gauge):
-    # With the others random under their prior: regress y on the mean that a coefficient gives the products, with the
-    # covariance of what it leaves open of them.
+    # With the others random under their prior: regress y on the mean that a coefficient gives the products,
+    # with the covariance of what it leaves open of them.
     rng = np.random.default_rng(7)
     calls = oracles.random_calls(rng, 60, (3, 2, 3))
     v = build_vocabulary(oracles.make_cohort(calls, (3, 2, 3), "sequence"), "sequence")
@@ -303,9 +303,9 @@ def test_the_lead_stands_for_an_interaction_shared_by_linked_sites():
 
 
 def test_cell_means_by_hand():
-    # Four cells of 3 samples, residuals 1, 0, 0, 0 on average (all alike within a cell): the contrast of (1, 1) at
-    # frequencies of one half is (1 - 0 - 0 + 0) / 4. Its variance: sum of 1/16 v_c / 3 with v = (10 s2 + 3 r_c^2) / 13
-    # and s2 = 3 / 12.
+    # Four cells of 3 samples, residuals 1, 0, 0, 0 on average (all alike within a cell): the contrast of
+    # (1, 1) at frequencies of one half is (1 - 0 - 0 + 0) / 4. Its variance: sum of 1/16 v_c / 3 with v =
+    # (10 s2 + 3 r_c^2) / 13 and s2 = 3 / 12.
     calls = np.repeat(oracles.all_calls((2, 2)), 3, axis=0)
     v = build_vocabulary(oracles.make_cohort(calls, (2, 2), "sequence"), "sequence")
     y = np.where((calls == 1).all(axis=1), 1.0, 0.0)

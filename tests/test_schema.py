@@ -160,8 +160,8 @@ def test_rows_in_words():
         "coefficient": 0.7, "effect": 0.98, "se": 0.1,
     }  # fmt: skip
     assert describe_row(row, "genotype", "frequency", "log units") == (
-        "carriers of GA1[C] and GH.117C[C]: +0.98 (+0.784 to +1.18) log units beyond what the two alone give, "
-        "at the training frequencies of all other sites"
+        "carriers of GA1[C] and GH.117C[C]: +0.98 (+0.784 to +1.18) log units beyond what the two alone "
+        "give, at the training frequencies of all other sites"
     )
     assert describe_row(row, "dosage", "reference", "log units").startswith(
         "each copy of GA1[C] with each copy of GH.117C[C]: +0.98 "

@@ -280,10 +280,10 @@ def signal_frame(
     Returns
     -------
     ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; ``tested_1`` and
-    ``tested_2``, the pair of the cluster that was tested, with its ``statistic`` (t on ``df`` degrees of freedom) and
-    ``p_value``; ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set with
-    posteriors, and how many it holds; ``survival``, the share of t left beside the additive variation around
-    both sites; and ``flag``, ``phantom`` where that is less than 0.6, or the sites are within 1 Mb.
+    ``tested_2``, the pair of the cluster that was tested, with its ``statistic`` (t on ``df`` degrees of
+    freedom) and ``p_value``; ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set
+    with posteriors, and how many it holds; ``survival``, the share of t left beside the additive variation
+    around both sites; and ``flag``, ``phantom`` where that is less than 0.6, or the sites are within 1 Mb.
     """
     rows = []
     for s in signals:

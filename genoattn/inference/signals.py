@@ -27,11 +27,11 @@ class Signal:
     lead
         Column indices, ascending: the likeliest pair.
     tested
-        Column indices of the pair of the cluster that was tested, ascending: the strongest in the residual of the
-        phenotype after regression on the additive genome.
+        Column indices of the pair of the cluster that was tested, ascending: the strongest in the residual
+        of the phenotype after regression on the additive genome.
     test
-        Of that pair: the least significant over standard errors and versions of the phenotype, with and without
-        adjustment for the signals found before it.
+        Of that pair: the least significant over standard errors and versions of the phenotype, with and
+        without adjustment for the signals found before it.
     weight
         Of the hypothesis.
     members

@@ -180,7 +180,7 @@ def n_products(free: np.ndarray, order: int) -> int:
 
 
 def free_states(vocabulary: Vocabulary) -> np.ndarray:
-    """Contrasts that the data have at each site: 1 for a dosage that varies, else the states seen less one."""
+    """Contrasts of each site in the data: 1 for a dosage that varies, else the states seen less one."""
     seen = np.bincount(vocabulary.site, vocabulary.variance > 0, vocabulary.n_sites).astype(np.int64)
     return seen if vocabulary.is_dosage else np.maximum(seen - 1, 0)
 

@@ -22,27 +22,27 @@ _ESTIMATED = {
         "unpenalised least squares of all terms of the model together; se is the ordinary standard error"
     ),
     "posterior": (
-        "the model's coefficient divided by its reliability: generalised least squares with all other terms as "
-        "random effects"
+        "the model's coefficient divided by its reliability: generalised least squares with all other terms "
+        "as random effects"
     ),
     "cell means": (
-        "the model's coefficient with a one-step correction: the term's own contrast of the mean residuals of the "
-        "joint states of its sites"
+        "the model's coefficient with a one-step correction: the term's own contrast of the mean residuals of "
+        "the joint states of its sites"
     ),
     "mixed model": (
         "generalised least squares of the term with its lower-order terms, adjusted for the model's other "
-        "interactions, with all additive effects as random effects; of linked terms that share one interaction "
-        "the lead alone is estimated, as if its proxies had none of it"
+        "interactions, with all additive effects as random effects; of linked terms that share one "
+        "interaction the lead alone is estimated, as if its proxies had none of it"
     ),
     "scan": (
-        "least squares (binary traits: logistic regression) of the product with its lower-order terms and the "
-        "covariates, which is the coefficient itself; for a binary trait se is the effect over the signed root of "
-        "the likelihood-ratio statistic"
+        "least squares (binary traits: logistic regression) of the product with its lower-order terms and "
+        "the covariates, which is the coefficient itself; for a binary trait se is the effect over the signed "
+        "root of the likelihood-ratio statistic"
     ),
 }
 SCHEMA_1 = (
-    "written by schema 1: effect (statistic * se) is the estimate of a regression of the one indicator or product "
-    "beside its lower-order terms, averaged over all other sites: not an estimate of coefficient"
+    "written by schema 1: effect (statistic * se) is the estimate of a regression of the one indicator or "
+    "product with its lower-order terms, averaged over all other sites: not an estimate of coefficient"
 )
 
 
@@ -61,9 +61,12 @@ def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
         A key of :data:`genoattn.interactions.testing.Method`, or ``scan``.
     """
     if encoding == "dosage":
-        row = "change per copy of the effect allele (order 2: per product of copies, beyond both alone; and so on)"
+        row = "change per copy of the effect allele (order 2: per product, beyond both alone; and so on)"
     else:
-        row = f"deviation of carriers of the states from {_OWN[gauge]} (order 2: beyond that of both alone; and so on)"
+        row = (
+            f"deviation of carriers of the states from {_OWN[gauge]} "
+            "(order 2: beyond that of both alone; and so on)"
+        )
     return (
         f"coefficient: {row}, {_BACKGROUND[gauge]}, in {units}, as the model has it. "
         f"effect: the same, estimated without shrinkage by {_ESTIMATED[method]}. statistic = effect / se"

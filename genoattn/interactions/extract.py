@@ -88,7 +88,8 @@ def two_state_sites(vocabulary: Vocabulary, sites: Sites) -> frozenset[str]:
 
 
 def repeats(frame: pd.DataFrame, two_state: frozenset[str]) -> np.ndarray:
-    """Rows whose contrast an earlier row has: the same sites, and at those of more than two states the same state.
+    """Rows whose contrast an earlier row has: the same sites, and at those of more than two states the same
+    state.
 
     Returns
     -------

@@ -18,8 +18,8 @@ def coefficient_intervals(frame: pd.DataFrame, n_members: int = 0, level: float 
     frame
         Of an interaction table whose ``coefficient_sd`` is filled.
     n_members
-        Models of the ensemble that the deviations come from: Student's quantile with one degree of freedom less;
-        0 for a posterior: the normal quantile.
+        Models of the ensemble that the deviations come from: Student's quantile with one degree of freedom
+        less; 0 for a posterior: the normal quantile.
     level
         Probability that an interval holds the coefficient.
 

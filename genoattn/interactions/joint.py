@@ -1,9 +1,9 @@
 r"""Least squares of the whole hierarchical model, and its coefficients in any gauge.
 
-All products up to the order are regressed together, without a penalty, by weighted least squares of the working
-response: coefficients :math:`\hat\theta` with covariance C. A coefficient of a gauge is :math:`R \hat\theta` with
-variance :math:`R C R^T`, R the weights of :class:`genoattn.interactions.basis.ProductBasis`: the numbers of a
-regression in that gauge's coding.
+All products up to the order are regressed together, without a penalty, by weighted least squares of the
+working response: coefficients :math:`\hat\theta` with covariance C. A coefficient of a gauge is :math:`R
+\hat\theta` with variance :math:`R C R^T`, R the weights of
+:class:`genoattn.interactions.basis.ProductBasis`: the numbers of a regression in that gauge's coding.
 """
 
 from __future__ import annotations
@@ -272,8 +272,8 @@ def _convention(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and scale of the latent phenotype, which a link leaves open, as constraints on the coefficients.
 
-    By convention they are those of the predictions g(phi). To first order that holds while ``mean(dg - dphi)``
-    and ``cov(g, dg) - cov(phi, dphi)`` are zero for the changes of predictions and of phi.
+    By convention they are those of the predictions g(phi). To first order that holds while ``mean(dg -
+    dphi)`` and ``cov(g, dg) - cov(phi, dphi)`` are zero for the changes of predictions and of phi.
 
     Returns
     -------

@@ -11,8 +11,8 @@ _REACH = 1.96  # standard errors on either side of an estimate that hold 95 %
 def format_terms(rows: Mapping[str, Sequence[Any]] | Any, order: int) -> str:
     """Terms of one order as lines of aligned text below a header.
 
-    ``coefficient`` and ``effect`` have their 95 % intervals in brackets, where there are any; where the coefficient
-    is the effect itself, as in a scan, the p-value stands in its place.
+    ``coefficient`` and ``effect`` have their 95 % intervals in brackets, where there are any; where the
+    coefficient is the effect itself, as in a scan, the p-value stands in its place.
 
     Parameters
     ----------

@@ -1,13 +1,14 @@
 r"""One-step estimates for cohorts: each term as a fixed effect, the rest of the genome as random effects.
 
-With z the working response less the interactions that the model holds elsewhere, X the columns of all sites, C the
-contrasts of a term with all of its lower-order terms, and F intercept and covariates,
+With z the working response less the interactions that the model holds elsewhere, X the columns of all
+sites, C the contrasts of a term with all of its lower-order terms, and F intercept and covariates,
 
-.. math:: z = F \gamma + C \beta + X u + e, \qquad u \sim N(0, \sigma^2 / \lambda), \quad e \sim N(0, \sigma^2 / w),
+.. math::
+    z = F \gamma + C \beta + X u + e, \qquad u \sim N(0, \sigma^2 / \lambda), \quad e \sim N(0, \sigma^2 / w),
 
-is a linear mixed model whose fixed effects are estimated by generalised least squares (Kang et al. 2008, Genetics
-178:1709). For the additive effects it undoes the shrinkage of ridge regression: the estimate is the ridge
-coefficient over its reliability.
+is a linear mixed model whose fixed effects are estimated by generalised least squares (Kang et al. 2008,
+Genetics 178:1709). For the additive effects it undoes the shrinkage of ridge regression: the estimate is
+the ridge coefficient over its reliability.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Isolated:
 class MixedModel:
     """Generalised least-squares estimates of the terms of one cohort.
 
-    An interaction that the model shares among linked sites is estimated for its lead alone, as if the proxies had
-    none of it: samples that cannot tell them apart have no estimate of each.
+    An interaction that the model shares among linked sites is estimated for its lead alone, as if the
+    proxies had none of it: samples that cannot tell them apart have no estimate of each.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ class MixedModel:
         return bool(leads) and sites not in leads
 
     def _blocks(self, terms: np.ndarray) -> Iterator[tuple[SiteSet, np.ndarray, _Block]]:
-        """Each set of sites but proxies, with its terms and the contrasts of all of its subsets, itself the last."""
+        """Each set of sites but proxies, with its terms and the contrasts of all its subsets, itself last."""
         groups = [g for g in by_site_set(self._vocabulary.site[terms]) if not self._is_proxy(g[0])]
         by_beside: dict[int, tuple[_Beside, list[tuple[SiteSet, np.ndarray]]]] = {}
         for group in groups:
@@ -173,8 +174,8 @@ class MixedModel:
     def _beside(self, sites: SiteSet) -> _Beside:
         """Fixed effects for terms of some sites: intercept, covariates, and the slots of factors.
 
-        The model has no penalty on additive effects along its factors. A term whose site is in a slot is adjusted for
-        the slot's lead alone, and that of the lead itself not for the slot.
+        The model has no penalty on additive effects along its factors. A term whose site is in a slot is
+        adjusted for the slot's lead alone, and that of the lead itself not for the slot.
         """
         kept = tuple(slot.adjusts(sites) for slot in self._slots)
         if kept not in self._beside_kept:
@@ -248,7 +249,7 @@ class MixedModel:
 
 @dataclass(frozen=True, eq=False)
 class _Beside:
-    """Fixed effects that terms are estimated with; what they and the random effects explain of the response."""
+    """Fixed effects that terms are estimated with, and what they and the random ones explain."""
 
     ridge: RidgeRegression
     taken: np.ndarray
@@ -294,7 +295,7 @@ def _slots(factors: Factors, columns: np.ndarray) -> list[_Slot]:
 
 
 def _free_columns(vocabulary: Vocabulary, site: int) -> np.ndarray:
-    """Columns of a site that are estimated: its dosage, or all of its states that were seen but the commonest."""
+    """Columns of a site that are estimated: its dosage, or all states that were seen but the commonest."""
     v = vocabulary
     if v.is_dosage:
         return np.arange(site, site + 1)[v.variance[site : site + 1] > 0]

@@ -78,8 +78,8 @@ class InteractionTable:
     def summary(self, n: int = 10) -> str:
         """What the table is, how many contrasts of each order, and the first interactions.
 
-        Two states of one site carry the same contrast with opposite signs: it counts, and is listed, once. Proxies
-        do not count.
+        Two states of one site carry the same contrast with opposite signs: it counts, and is listed, once.
+        Proxies do not count.
         """
         lines = [f"Interaction table: {self.manifest.describe()}"]
         for order in range(1, self.manifest.order + 1):
@@ -174,8 +174,8 @@ class InteractionTable:
 def load_interactions(path: str | Path) -> InteractionTable:
     """Read a table that ``fit`` or ``export`` wrote, of this or an earlier schema.
 
-    Schema 1 had no ``effect``: there it is ``statistic * se``, which was an estimate of another quantity than the
-    coefficient; ``manifest.estimand`` and a warning say so.
+    Schema 1 had no ``effect``: there it is ``statistic * se``, which was an estimate of another quantity
+    than the coefficient; ``manifest.estimand`` and a warning say so.
 
     Parameters
     ----------

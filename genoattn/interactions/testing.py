@@ -27,8 +27,8 @@ _EVENTS = 20  # cases, and controls, a product
 _UNSEEN = 0.05  # share of the products that the data need not determine
 _MOST = 8000  # products: their covariance takes half a gibibyte
 _NO_LOWER = (
-    "rows below the highest order have no test in this gauge: their coefficients are meant at other states than the "
-    "average ones, and sum up more interactions than the samples tell apart; export the frequency gauge for these"
+    "rows below the highest order have no test in this gauge: their coefficients are meant at one background "
+    "and sum up more interactions than the samples tell apart; the frequency gauge tests them"
 )
 _FLAT = (
     "rows whose interval is wider than the range of the latent phenotype have no test: the link is flat there"
@@ -96,8 +96,8 @@ Estimator = Callable[[np.ndarray, Gauge], Estimates]
 def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_terms: int = 0) -> TestedTerms:
     """Estimates of terms in every gauge.
 
-    Where all products are estimated together, all terms of an order are listed, those that the model leaves at zero
-    too, unless they are more than ``max_terms``.
+    Where all products are estimated together, all terms of an order are listed, those that the model leaves
+    at zero too, unless they are more than ``max_terms``.
 
     Parameters
     ----------

@@ -118,8 +118,8 @@ class RidgeRegression:
     def taken_out(self, block: np.ndarray, penalty: float) -> np.ndarray:
         """T such that ``B'C - T_B' T_C`` is ``penalty`` times the product of B and C in the metric of P.
 
-        P is V^-1 less its part along the fixed effects: generalised least squares beside them are least squares in
-        this metric.
+        P is V^-1 less its part along the fixed effects: generalised least squares beside them are least
+        squares in this metric.
 
         Parameters
         ----------

@@ -53,7 +53,8 @@ class ResponseModel:
     readout
         Whose link is used.
     kind, noise
-        Of the likelihood, and what it learned beside the predictor (:class:`genoattn.model.likelihood.Likelihood`).
+        Of the likelihood, and what it learned beside the predictor
+        (:class:`genoattn.model.likelihood.Likelihood`).
     observed
         Shape (n_samples,), the phenotype.
     variance
@@ -103,12 +104,14 @@ class ResponseModel:
         return WorkingResponse(latent + residual / slope, information, dispersion)
 
     def link_tangents(self, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Change of the working response with each parameter of the link, and how far each is from its prior's mean.
+        """Change of the working response with each parameter of the link, and how far each is from its
+        prior's mean.
 
         Returns
         -------
-        Shapes (n_samples, n_parameters) and (n_parameters,). In least squares a penalty of the residual variance on
-        the squared distance is the normal prior of unit variance under which links are fitted in closed form.
+        Shapes (n_samples, n_parameters) and (n_parameters,). In least squares a penalty of the residual
+        variance on the squared distance is the normal prior of unit variance under which links are fitted
+        in closed form.
         """
         link = self.readout.link
         if link is None:

@@ -72,7 +72,8 @@ def pair_rows(
 def _effect(tests: PairTests) -> tuple[np.ndarray, np.ndarray]:
     """The coefficient, with the standard error that goes with its test: ``effect / se`` is the statistic.
 
-    For the likelihood ratio it is the effect over the signed root (Miettinen 1976, Am. J. Epidemiol. 103:226).
+    For the likelihood ratio it is the effect over the signed root (Miettinen 1976, Am. J. Epidemiol.
+    103:226).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         se = np.where(tests.statistic != 0, tests.coefficient / tests.statistic, tests.se)
