@@ -26,8 +26,8 @@ _ESTIMATED = {
         "as random effects"
     ),
     "cell means": (
-        "the model's coefficient with a one-step correction: the term's own contrast of the mean residuals of "
-        "the joint states of its sites"
+        "the model's coefficient with a one-step correction: the term's own contrast of the mean residuals "
+        "of the joint states of its sites"
     ),
     "mixed model": (
         "generalised least squares of the term with its lower-order terms, adjusted for the model's other "
@@ -36,8 +36,8 @@ _ESTIMATED = {
     ),
     "scan": (
         "least squares (binary traits: logistic regression) of the product with its lower-order terms and "
-        "the covariates, which is the coefficient itself; for a binary trait se is the effect over the signed "
-        "root of the likelihood-ratio statistic"
+        "the covariates, which is the coefficient itself; for a binary trait se is the effect over the "
+        "signed root of the likelihood-ratio statistic"
     ),
 }
 SCHEMA_1 = (

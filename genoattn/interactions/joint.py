@@ -25,6 +25,7 @@ _SINGULAR = 1e-9  # share of a column that the others leave, below which it is a
 _STEPS = 30
 _SETTLED = 1e-7
 _AMBIGUOUS = 1.0  # variance from combinations never seen, over that from noise, which an estimate may have
+_UNKNOWN = 1e100  # variance of what nothing is known of
 _SPARSE = 250  # times as dear is an entry of a sparse product
 
 
@@ -81,7 +82,11 @@ class JointFit:
                 rows = np.concatenate([np.broadcast_to(self.origin, (len(terms), len(fixed))), rows], axis=1)
             effect[terms] = rows @ self.theta[index]
             variance[terms] = ((rows @ self.covariance[np.ix_(index, index)]) * rows).sum(axis=1)
-            ambiguity[terms] = (rows @ self.null[index]) ** 2 @ self.null_variance
+            loading = rows @ self.null[index]
+            loading[np.abs(loading) <= 1e-7 * np.abs(rows).max(axis=1, initial=0.0)[:, None]] = (
+                0.0  # rounding
+            )
+            ambiguity[terms] = loading**2 @ self.null_variance
             step[terms] = rows @ self.step[index]
         determined = (variance > 0) & (ambiguity <= _AMBIGUOUS * variance)
         se = np.sqrt(np.maximum(variance + ambiguity, 0.0))
@@ -136,7 +141,7 @@ def fit_jointly(
         df = max(len(calls) - int(solved.kept.sum()), 0)
         dispersion = float(working.weight @ (working.values - fitted) ** 2) / max(df, 1)
     inverse = solved.inverse
-    if len(distance):
+    if len(distance) and np.ptp(latent) > 0:
         held = _convention(model, basis, entity, beside, latent, len(mean))
         theta, inverse = _constrained(theta, inverse, *held)
     first = beside.shape[1] - 1
@@ -186,22 +191,40 @@ def _moments(
     return _Moments(gram, inner)
 
 
-def _sparse_products(basis: ProductBasis, entity: np.ndarray) -> csr_array | None:
-    """The products as a sparse matrix, where they are indicators and mostly zero."""
+def gram_work(basis: ProductBasis, calls: np.ndarray) -> float:
+    """Multiplications that the products of all columns of the design with each other take, about."""
+    return min(_work(basis, _codes(basis, basis.entity(calls)), len(calls)))
+
+
+def _codes(basis: ProductBasis, entity: np.ndarray) -> np.ndarray | None:
+    """Which contrast of each site a sample has, (n_samples, n_sites), -1 for none; None if not indicators."""
     if basis.vocabulary.is_dosage or not np.isin(entity, (0.0, 1.0)).all():
         return None
-    n = len(entity)
-    code = np.full((n, basis.vocabulary.n_sites), -1)
+    code = np.full((len(entity), basis.vocabulary.n_sites), -1)
     for k, own in enumerate(basis.of_site):
-        code[:, k] = np.where(
-            entity[:, own].any(axis=1), entity[:, own].argmax(axis=1) if len(own) else 0, -1
-        )
+        if len(own):
+            code[:, k] = np.where(entity[:, own].any(axis=1), entity[:, own].argmax(axis=1), -1)
+    return code
+
+
+def _work(basis: ProductBasis, code: np.ndarray | None, n_samples: int) -> tuple[float, float]:
+    """Multiplications with all products, and with those alone that are not zero (infinite where none is)."""
+    dense = n_samples * float(len(basis.order_of)) ** 2
+    if code is None:
+        return dense, np.inf
     present = (code >= 0).sum(axis=1).astype(np.float64)
-    number, choose = np.zeros(n), np.ones(n)
+    number, choose = np.zeros(n_samples), np.ones(n_samples)
     for k in range(1, basis.order + 1):
         choose = choose * np.maximum(present - k + 1, 0) / k
         number += choose
-    if _SPARSE * float((number**2).sum()) > n * float(len(basis.order_of)) ** 2:
+    return dense, _SPARSE * float((number**2).sum())
+
+
+def _sparse_products(basis: ProductBasis, entity: np.ndarray) -> csr_array | None:
+    """The products as a sparse matrix, where they are indicators and mostly zero."""
+    code, n = _codes(basis, entity), len(entity)
+    dense, sparse = _work(basis, code, n)
+    if code is None or sparse > dense:
         return None
     rows, columns = [], []
     for sites in basis.sets:
@@ -221,8 +244,8 @@ def _solve(moments: _Moments, ridge: np.ndarray) -> _Solution:
     unit = np.where(size > 0, size, 1.0)
     width = len(gram)
     factor, pivot, rank, _ = lapack.dpstrf(gram / unit / unit[:, None], tol=_SINGULAR, lower=1)
-    order = pivot - 1
-    chosen, others = order[:rank], order[rank:]
+    chosen, others = pivot[:rank] - 1, pivot[rank:] - 1
+    ascending = np.argsort(others)
     lower = factor[:rank, :rank]
     inverse, _ = lapack.dpotri(np.asfortranarray(lower), lower=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
@@ -231,9 +254,9 @@ def _solve(moments: _Moments, ridge: np.ndarray) -> _Solution:
     full[np.ix_(chosen, chosen)] = inverse
     kept = np.zeros(width, dtype=bool)
     kept[chosen] = True
+    others, below = others[ascending], factor[rank:, :rank][ascending]
     null = np.zeros((width, len(others)))
     null[others, np.arange(len(others))] = 1.0
-    below = factor[rank:, :rank]
     null[chosen] = -solve_triangular(np.tril(lower), below.T, lower=True, trans="T")
     # Back to units of the columns: a unit of a column that is left out is one of its own.
     null = null / unit[:, None] * unit[others]
@@ -253,7 +276,7 @@ def _null_variance(
 ) -> np.ndarray:
     """Of the products left out: mean square of the others of their order less that of their errors."""
     at = first + 1
-    out = np.full(len(theta), np.inf)
+    out = np.full(len(theta), _UNKNOWN)
     for order in range(1, basis.order + 1):
         members = at + np.flatnonzero(basis.order_of == order)
         known = members[kept[members]]

@@ -98,7 +98,7 @@ class MixedModel:
         self._response = (working.values - interactions) * self._root
         self._slots = _slots(factors, self._columns)
         self._beside_kept: dict[tuple[str, ...], _Beside] = {}
-        self.penalty = self._beside(()).ridge.fit(self._response)[0]
+        self.penalty = self._regression([slot.value for slot in self._slots]).fit(self._response)[0]
         self._isolated = list(_isolated_factors(factors, self._columns, leads))
 
     def estimates(self, terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
@@ -184,12 +184,14 @@ class MixedModel:
                 for slot, how in zip(self._slots, kept, strict=True)
                 if how
             ]
-            fixed = np.column_stack([self._fixed, *slots]) * self._root[:, None]
-            ridge = RidgeRegression(self._spectrum, fixed)
-            penalty = self.penalty if self._beside_kept else ridge.fit(self._response)[0]
-            taken = ridge.taken_out(self._response[:, None], penalty)[:, 0]
-            self._beside_kept[kept] = _Beside(ridge, taken, len(self._root) - fixed.shape[1])
+            ridge = self._regression(slots)
+            taken = ridge.taken_out(self._response[:, None], self.penalty)[:, 0]
+            self._beside_kept[kept] = _Beside(ridge, taken, len(self._root) - ridge.n_fixed)
         return self._beside_kept[kept]
+
+    def _regression(self, slots: list[np.ndarray]) -> RidgeRegression:
+        fixed = np.column_stack([self._fixed, *slots]) * self._root[:, None]
+        return RidgeRegression(self._spectrum, fixed)
 
     def _contrasts(self, sites: SiteSet) -> np.ndarray:
         """Products of the columns of every subset of sites, (n_samples, n_contrasts), weighted."""

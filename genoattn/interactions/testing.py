@@ -15,7 +15,7 @@ from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
-from genoattn.interactions.joint import JointFit, fit_jointly
+from genoattn.interactions.joint import JointFit, fit_jointly, gram_work
 from genoattn.interactions.mixed import MixedModel
 from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.terms import count_terms, every_term
@@ -25,16 +25,12 @@ _log = logging.getLogger(__name__)
 _SHARE = 3  # samples a product, for least squares of all of them
 _EVENTS = 20  # cases, and controls, a product
 _UNSEEN = 0.05  # share of the products that the data need not determine
+_MOST_WORK = 2e12  # multiplications, one to two minutes
 _MOST = 8000  # products: their covariance takes half a gibibyte
 _NO_LOWER = (
     "rows below the highest order have no test in this gauge: their coefficients are meant at one background "
     "and sum up more interactions than the samples tell apart; the frequency gauge tests them"
 )
-_FLAT = (
-    "rows whose interval is wider than the range of the latent phenotype have no test: the link is flat there"
-)
-
-
 _FLAT = (
     "rows whose interval is wider than the range of the latent phenotype have no test: the link is flat there"
 )
@@ -161,14 +157,14 @@ def choose_estimator(fitted: FittedTerms) -> Chosen:
     number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
     most, share = _carried(fitted)
     said = f"{number:,} products up to order {fitted.factors.order}"
-    if number <= min(most, _MOST):
-        joint = _fit_all(fitted)
+    joint = _fit_all(fitted) if number <= min(most, _MOST) else None
+    if joint is not None:
         missing = joint.null.shape[1]
         if missing <= _UNSEEN * number:
             return Chosen("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
         said += f", {missing:,} of them not determined by the samples"
     else:
-        said += f", more than {share}" if number > most else f", more than {_MOST:,}"
+        said += f", more than {share}" if number > most else ", too many to regress together"
     if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
         return Chosen("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
     if fitted.is_sequence:
@@ -189,8 +185,12 @@ def _carried(fitted: FittedTerms) -> tuple[int, str]:
     return effective // part, f"1/{part} of the samples{words}"
 
 
-def _fit_all(fitted: FittedTerms) -> JointFit:
+def _fit_all(fitted: FittedTerms) -> JointFit | None:
+    """Least squares of all products; None where they would take minutes."""
     basis = indicator_basis(fitted.factors.vocabulary, max(fitted.factors.order, 1))
+    rounds = 10 if fitted.response.is_iterated else 1
+    if rounds * gram_work(basis, fitted.calls) > _MOST_WORK:
+        return None
     return fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, fitted.latent)
 
 

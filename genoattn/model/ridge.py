@@ -77,6 +77,11 @@ class RidgeRegression:
         self._spectrum = spectrum
         self._q_in = spectrum.vectors.T @ self._q
 
+    @property
+    def n_fixed(self) -> int:
+        """Fixed effects that are no sums of others."""
+        return self._q.shape[1]
+
     def fit(
         self, phenotype: np.ndarray, penalty: float | None = None
     ) -> tuple[float, np.ndarray, np.ndarray]:
