@@ -94,7 +94,7 @@ def test_sparse_products_give_the_same_as_dense_ones(monkeypatch):
     y = rng.normal(size=2500)
     found = {}
     for share in (0.0, 1e9):  # always sparse, never
-        monkeypatch.setattr("genoattn.interactions.joint._SPARSE", share)
+        monkeypatch.setattr("genoattn.interactions.design_moments._SPARSE", share)
         joint = fit_jointly(indicator_basis(v, 2), calls, np.zeros((2500, 0)), plain_model(v, y), 0 * y)
         found[share] = joint.estimates(oracles.all_terms(v, 2)[:200], "zero-sum")
     np.testing.assert_allclose(found[0.0].effect, found[1e9].effect, rtol=1e-9, atol=1e-11)

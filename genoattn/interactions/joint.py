@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
-from scipy.sparse import csr_array
 
 from genoattn.interactions.basis import ProductBasis
+from genoattn.interactions.design_moments import Moments, design_moments
 from genoattn.interactions.estimates import Estimates
 from genoattn.interactions.expansion import Gauge
 from genoattn.model.prediction import link_slope, respond
-from genoattn.model.working import ResponseModel, WorkingResponse
+from genoattn.model.working import ResponseModel
 
 _ROWS = 4096
 _SINGULAR = 1e-9  # share of a column that the others leave, below which it is a sum of them
@@ -26,7 +26,6 @@ _STEPS = 30
 _SETTLED = 1e-7
 _AMBIGUOUS = 1.0  # variance from combinations never seen, over that from noise, which an estimate may have
 _UNKNOWN = 1e100  # variance of what nothing is known of
-_SPARSE = 250  # times as dear is an entry of a sparse product
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +124,7 @@ def fit_jointly(
     theta, step = np.zeros(0), np.zeros(0)
     for _ in range(_STEPS):
         working = model.at(latent)
-        moments = _moments(basis, entity, beside, working)
+        moments = design_moments(basis, entity, beside, working)
         noise = float(working.weight @ (working.values - latent) ** 2) / len(latent)
         moments.inner[len(mean) : len(mean) + len(distance)] -= noise * distance
         solved = _solve(moments, np.r_[noise * prior, np.zeros(len(moments.inner) - len(prior))])
@@ -153,14 +152,6 @@ def fit_jointly(
 
 
 @dataclass(frozen=True, eq=False)
-class _Moments:
-    """Weighted products of the design with itself and with the response."""
-
-    gram: np.ndarray
-    inner: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class _Solution:
     """Least squares over the columns that are ``kept``, with the inverse of their Gram matrix."""
 
@@ -170,73 +161,7 @@ class _Solution:
     null: np.ndarray
 
 
-def _moments(
-    basis: ProductBasis, entity: np.ndarray, beside: np.ndarray, working: WorkingResponse
-) -> _Moments:
-    root = np.sqrt(working.weight)
-    sparse = _sparse_products(basis, entity)
-    if sparse is not None:
-        products = (sparse.multiply(root[:, None])).tocsr()
-        weighted, y = beside * root[:, None], working.values * root
-        across = products.T @ weighted
-        gram = np.block([[weighted.T @ weighted, across.T], [across, (products.T @ products).toarray()]])
-        return _Moments(gram, np.concatenate([weighted.T @ y, products.T @ y]))
-    width = beside.shape[1] + len(basis.order_of)
-    gram, inner = np.zeros((width, width)), np.zeros(width)
-    for start in range(0, len(entity), _ROWS):
-        rows = slice(start, start + _ROWS)
-        design = np.concatenate([beside[rows], basis.values(entity[rows])], axis=1) * root[rows, None]
-        gram += design.T @ design
-        inner += design.T @ (root[rows] * working.values[rows])
-    return _Moments(gram, inner)
-
-
-def gram_work(basis: ProductBasis, calls: np.ndarray) -> float:
-    """Multiplications that the products of all columns of the design with each other take, about."""
-    return min(_work(basis, _codes(basis, basis.entity(calls)), len(calls)))
-
-
-def _codes(basis: ProductBasis, entity: np.ndarray) -> np.ndarray | None:
-    """Which contrast of each site a sample has, (n_samples, n_sites), -1 for none; None if not indicators."""
-    if basis.vocabulary.is_dosage or not np.isin(entity, (0.0, 1.0)).all():
-        return None
-    code = np.full((len(entity), basis.vocabulary.n_sites), -1)
-    for k, own in enumerate(basis.of_site):
-        if len(own):
-            code[:, k] = np.where(entity[:, own].any(axis=1), entity[:, own].argmax(axis=1), -1)
-    return code
-
-
-def _work(basis: ProductBasis, code: np.ndarray | None, n_samples: int) -> tuple[float, float]:
-    """Multiplications with all products, and with those alone that are not zero (infinite where none is)."""
-    dense = n_samples * float(len(basis.order_of)) ** 2
-    if code is None:
-        return dense, np.inf
-    present = (code >= 0).sum(axis=1).astype(np.float64)
-    number, choose = np.zeros(n_samples), np.ones(n_samples)
-    for k in range(1, basis.order + 1):
-        choose = choose * np.maximum(present - k + 1, 0) / k
-        number += choose
-    return dense, _SPARSE * float((number**2).sum())
-
-
-def _sparse_products(basis: ProductBasis, entity: np.ndarray) -> csr_array | None:
-    """The products as a sparse matrix, where they are indicators and mostly zero."""
-    code, n = _codes(basis, entity), len(entity)
-    dense, sparse = _work(basis, code, n)
-    if code is None or sparse > dense:
-        return None
-    rows, columns = [], []
-    for sites in basis.sets:
-        chosen = np.flatnonzero((code[:, sites] >= 0).all(axis=1))
-        shape = tuple(len(basis.of_site[s]) for s in sites)
-        rows.append(chosen)
-        columns.append(basis.start[sites] + np.ravel_multi_index(tuple(code[chosen][:, sites].T), shape))
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    return csr_array((np.ones(len(row)), (row, column)), shape=(n, len(basis.order_of)))
-
-
-def _solve(moments: _Moments, ridge: np.ndarray) -> _Solution:
+def _solve(moments: Moments, ridge: np.ndarray) -> _Solution:
     """Least squares by a pivoted Cholesky factor, which finds the columns that are sums of others."""
     gram = moments.gram
     gram[np.diag_indices_from(gram)] += ridge

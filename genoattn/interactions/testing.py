@@ -13,9 +13,10 @@ import numpy as np
 from genoattn.interactions.basis import SiteSet, free_states, indicator_basis, n_products
 from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
+from genoattn.interactions.design_moments import gram_work
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
-from genoattn.interactions.joint import JointFit, fit_jointly, gram_work
+from genoattn.interactions.joint import JointFit, fit_jointly
 from genoattn.interactions.mixed import MixedModel
 from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.terms import count_terms, every_term

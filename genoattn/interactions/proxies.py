@@ -1,0 +1,99 @@
+"""Sparse factors of a cohort: which sites they couple, and which of these stand for linked others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from genoattn.interactions.basis import SiteSet
+from genoattn.interactions.expansion import Factors
+
+LINKED_R2 = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Isolated:
+    """A factor of one site and its linked neighbours in every slot: one interaction, shared by its proxies.
+
+    Parameters
+    ----------
+    sets
+        The sets of sites that it couples.
+    lead
+        The one that stands for the interaction; the others are proxies.
+    alone
+        The factor as a model of its own.
+    value
+        Shape (n_samples,), what it adds to the phenotype.
+    """
+
+    sets: frozenset[SiteSet]
+    lead: SiteSet
+    alone: Factors
+    value: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One side of a free factor: its sites, the one of largest weight, and its values (n_samples,)."""
+
+    sites: frozenset[int]
+    lead: int
+    value: np.ndarray
+
+    def adjusts(self, sites: SiteSet) -> str:
+        """What terms of some sites are adjusted for: the ``slot``, its ``lead``, or nothing."""
+        if self.sites.isdisjoint(sites):
+            return "slot"
+        return "" if self.lead in sites else "lead"
+
+
+def factor_slots(factors: Factors, columns: np.ndarray) -> list[Slot]:
+    """Both sides, or all three, of the free factors."""
+    v = factors.vocabulary
+    out = []
+    for order, values in factors.factors.items():
+        if values.shape[1] != order or len(values) == v.n_columns:  # tied, or a coefficient for every pair
+            continue
+        for slot in values.reshape(-1, v.n_columns) * np.sqrt(np.maximum(v.variance, 1e-12)):
+            if slot.any():
+                lead = int(v.site[np.argmax(np.abs(slot))])
+                out.append(Slot(frozenset(v.site[slot != 0].tolist()), lead, columns @ slot))
+    return out
+
+
+def isolated_factors(factors: Factors, columns: np.ndarray, leads: Collection[SiteSet]) -> Iterator[Isolated]:
+    """The free factors of single interactions whose slots are linked sites."""
+    v = factors.vocabulary
+    for order, values in factors.factors.items():
+        if values.shape[1] != order or len(values) == v.n_columns:  # tied, or a coefficient for every pair
+            continue
+        for k in range(len(values)):
+            slots = [np.flatnonzero(slot) for slot in values[k]]
+            if not all(
+                len(s) and _is_linked(columns, slot, s) for slot, s in zip(values[k], slots, strict=True)
+            ):
+                continue
+            sites = [tuple(np.unique(v.site[s]).tolist()) for s in slots]
+            if len(set().union(*sites)) < sum(map(len, sites)):
+                continue
+            scaled = values[k] * np.sqrt(np.maximum(v.variance, 1e-12))  # per standardised column
+            sums = [columns[:, s] @ slot[s] for slot, s in zip(scaled, slots, strict=True)]
+            weight = factors.weights[order][k : k + 1]
+            alone = Factors(
+                v, 0.0, np.zeros(v.n_columns), {order: values[k : k + 1]}, {order: weight}, factors.known
+            )
+            sets = frozenset(tuple(sorted(s)) for s in product(*sites))
+            largest = tuple(sorted(int(v.site[np.argmax(np.abs(slot))]) for slot in scaled))
+            lead = next((s for s in leads if s in sets), largest)
+            yield Isolated(sets, lead, alone, float(weight[0]) * np.prod(sums, axis=0))
+
+
+def _is_linked(columns: np.ndarray, slot: np.ndarray, support: np.ndarray) -> bool:
+    """Whether all columns of a slot are linked to its largest."""
+    lead = support[np.argmax(np.abs(slot[support]))]
+    r2 = (columns[:, lead] @ columns[:, support] / len(columns)) ** 2
+    return bool((r2 >= LINKED_R2).all())
