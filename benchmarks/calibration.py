@@ -18,6 +18,7 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -333,6 +334,25 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+def draw(table: pd.DataFrame, path: Path) -> None:
+    """Coverage of every kind, gauge and order, with the band that is asked for."""
+    names = list(dict.fromkeys(table["kind"]))
+    figure, axes = plt.subplots(figsize=(9, 0.36 * len(names) + 1.4), layout="constrained")
+    axes.axvspan(0.93, 0.97, color="0.92")
+    axes.axvline(0.95, color="0.6", linewidth=0.8)
+    for colour, gauge in zip(("C0", "C1", "C2", "C3"), (*GAUGES, "any pairs"), strict=True):
+        for marker, order in (("o", 1), ("s", 2), ("^", 3)):
+            part = table[(table["gauge"] == gauge) & (table["order"] == order)]
+            label = f"{gauge}, order {order}" if len(part) else None
+            at = [names.index(kind) for kind in part["kind"]]
+            axes.plot(part["covered"], at, marker, color=colour, markersize=5, alpha=0.8, label=label)
+    axes.set(yticks=range(len(names)), xlabel="share of 95 % intervals that hold the truth", xlim=(None, 1))
+    axes.set_yticklabels(names)
+    axes.invert_yaxis()
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -350,7 +370,9 @@ def main() -> None:
         print(part.to_string(index=False, header=not parts, float_format="%.3f"), flush=True)
         parts.append(part)
     options.output.parent.mkdir(exist_ok=True)
-    pd.concat(parts).to_csv(options.output, sep="\t", index=False, float_format="%.4g")
+    table = pd.concat(parts)
+    table.to_csv(options.output, sep="\t", index=False, float_format="%.4g")
+    draw(table, options.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":

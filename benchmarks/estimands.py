@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -99,6 +100,22 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return work(), time.perf_counter() - start
 
 
+def draw(tables: dict[str, genoattn.InteractionTable], path: Path) -> None:
+    """Coefficient against effect over the first tested rows of each order, one panel a set."""
+    figure, axes = plt.subplots(
+        1, len(tables), figsize=(2.6 * len(tables), 2.9), layout="constrained", squeeze=False
+    )
+    for axis, (name, table) in zip(axes[0], tables.items(), strict=True):
+        for order in range(table.manifest.order, 0, -1):
+            rows = table.frame[(table.frame["order"] == order) & table.frame["p_value"].notna()].head(FIRST)
+            axis.plot(rows["effect"], rows["coefficient"], ".", markersize=4, label=f"order {order}")
+        axis.axline((0, 0), slope=1, color="0.7", linewidth=0.8)
+        axis.set(title=name, xlabel="effect")
+    axes[0][0].set_ylabel("coefficient, frequency gauge")
+    axes[0][0].legend(fontsize=7, frameon=False)
+    figure.savefig(path, dpi=100)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -119,9 +136,10 @@ def main() -> None:
         problems.append(("splice-site", cohort, {"order": 4, "link": "monotone"}))
     if options.cohorts is not None:
         problems += cohorts(options.cohorts, options.seed)
-    parts = []
+    parts, tables = [], {}
     for name, cohort, settings in problems:
         result, seconds = timed(lambda c=cohort, s=settings: genoattn.fit(c, seed=options.seed, **s))
+        tables[name] = result.export("frequency")
         for gauge in ("frequency", "zero-sum", "reference"):
             part = compare(result.export(gauge))
             part.insert(0, "set", name)
@@ -130,6 +148,7 @@ def main() -> None:
             parts.append(part)
     options.output.parent.mkdir(exist_ok=True)
     pd.concat(parts).to_csv(options.output, sep="\t", index=False, float_format="%.4g")
+    draw(tables, options.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":
