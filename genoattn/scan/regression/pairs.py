@@ -108,7 +108,8 @@ def _block(values: np.ndarray, basis: np.ndarray) -> Block:
     if codes is None:
         return Block(values, square, on_fixed)
     # t is the same in any units of the columns: those of the counts.
-    unit = np.maximum(np.ptp(codes, axis=1), 1) / np.where(norm2 > 0, np.ptp(values, axis=1), 1.0)
+    spread = np.ptp(values, axis=1)
+    unit = np.maximum(np.ptp(codes, axis=1), 1) / np.where(spread > 0, spread, 1.0)
     on_fixed, square = on_fixed * unit, square * unit**2
     return Block(values * unit[:, None], square, on_fixed, code_rows(codes))
 
