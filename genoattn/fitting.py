@@ -105,8 +105,11 @@ def fit(
         config = replace(config, training=training)
     readout, account = train_readout(vocabulary, data, split, config.training, features, progress)
     metrics = _metrics(readout, account, data, split)
+    refitted = _is_refitted(cohort, account) if config.refit is None else config.refit
+    n_final = cohort.n_samples if refitted else len(split.training)
+    inflation = _inflation(readout, account, data, split, n_final) if cohort.kind == "sequence" else 1.0
     final_split, final_training = split, config.training
-    if _is_refitted(cohort, account) if config.refit is None else config.refit:
+    if refitted:
         final_split = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
         vocabulary = build_vocabulary(cohort, encoding)
         final_training = replace(config.training, max_epochs=account.best_epoch)
@@ -130,16 +133,9 @@ def fit(
             factors,
             data.calls,
             covariates,
-            ResponseModel(
-                readout,
-                account.likelihood,
-                account.noise,
-                data.phenotype,
-                data.variance,
-                account.start == "kernel",
-            ),
+            _response(readout, account, data),
             predict_orders(readout, data.calls, covariates),
-            _inflation(metrics, account, len(final_split.training)) if cohort.kind == "sequence" else 1.0,
+            inflation,
             account.posterior,
             members,
             cohort.kind == "sequence",
@@ -154,7 +150,6 @@ def fit(
     manifest = _manifest(cohort, config, readout, expansion, tested, left_out, account.record())
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
     model = FittedModel(readout, tested, manifest, account.posterior)
-
     intervals = None
     if members or account.posterior is not None:
         intervals = coefficient_intervals(table.frame, len(members))
@@ -177,19 +172,29 @@ def _discovery(cohort: Cohort, config: FitConfig, account: TrainingAccount) -> D
     )
 
 
-def _inflation(metrics: Metrics, account: TrainingAccount, n_samples: int) -> float:
-    """By how much the errors of training samples are too small for flexible factors, once all samples train
-    them.
+def _inflation(
+    readout: Readout, account: TrainingAccount, data: TrainingData, split: Split, n_samples: int
+) -> float:
+    """By how much the errors of training samples are too small for flexible factors, once all samples train.
 
     With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that
     of others ``1 + p / n`` times: their mean is the noise.
     """
-    held_out = metrics.by_order.get("test", metrics.by_order.get("validation"))
-    if account.start == "kernel" or held_out is None or metrics.name != "r2":
+    held_out = split.test if len(split.test) else split.validation
+    if account.start == "kernel" or not len(held_out):
         return 1.0
-    left, left_out = 1 - metrics.by_order["training"][-1], 1 - held_out[-1]
-    used = max(0.0, (left_out - left) / (left_out + left)) if left > 0 else 0.0
-    return 1 / (1 - min(0.5, used * min(1.0, metrics.n_samples["training"] / n_samples)))
+    latent = predict_orders(readout, data.calls, data.covariates).sum(axis=1)
+    squares = _response(readout, account, data).squared_errors(latent)
+    left, left_out = float(squares[split.training].mean()), float(squares[held_out].mean())
+    used = max(0.0, (left_out - left) / max(left_out + left, 1e-300))
+    return 1 / (1 - min(0.5, used * min(1.0, len(split.training) / n_samples)))
+
+
+def _response(readout: Readout, account: TrainingAccount, data: TrainingData) -> ResponseModel:
+    """How the phenotype depends on the latent phenotype of a fit."""
+    return ResponseModel(
+        readout, account.likelihood, account.noise, data.phenotype, data.variance, account.start == "kernel"
+    )
 
 
 def _manifest(

@@ -161,6 +161,8 @@ def load_model(directory: str | Path) -> FittedModel:
         return FittedModel(
             _readout(record, manifest), _tested(record), manifest, _posterior(record, manifest)
         )
+    except InputError as error:  # of a later schema
+        raise InputError(f"{directory}: {error}") from None
     except _UNREADABLE as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
         raise InputError(

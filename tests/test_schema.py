@@ -39,8 +39,9 @@ def test_the_statistic_is_effect_over_its_standard_error(result, gauge):
     frame = result.export(gauge).frame
     tested = frame["p_value"].notna()
     assert tested.sum() > 5
-    for name in ("effect", "se", "statistic", "variance_explained"):
+    for name in ("effect", "se", "statistic"):
         assert (frame[name].notna() == tested).all()
+    assert (frame["variance_explained"].notna() == (tested & (frame["order"] > 0))).all()
     np.testing.assert_allclose(frame["statistic"], frame["effect"] / frame["se"], rtol=1e-12)
     assert ((frame["variance_explained"].dropna() >= 0) & (frame["variance_explained"].dropna() <= 1)).all()
 

@@ -151,7 +151,6 @@ def test_checkpoint_of_another_model(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 3}, "schema version 3, and this genoattn reads up to 2; install genoattn"),
         ({"schema_version": None}, "schema version None"),
         ({"sites": None}, "TypeError"),
         ({"sites": []}, "IndexError|TypeError"),

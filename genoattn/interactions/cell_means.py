@@ -25,7 +25,7 @@ from genoattn.model.working import WorkingResponse
 from genoattn.tokens import Vocabulary
 
 _PRIOR_SAMPLES = 10  # that the common variance counts for beside a cell's own
-_AMBIGUOUS = 1.0  # variance from states never seen, over that from noise, which an estimate may have
+_AMBIGUOUS = 0.25  # standard errors by which states never seen may move an estimate
 
 
 def cell_estimates(
@@ -86,8 +86,8 @@ def cell_estimates(
         squared = [matrix**2 for matrix in matrices]
         var, ambiguity = (_along_sites(t.reshape(shape), squared)[at] for t in (spread, of_unseen))
         var = inflation * var
-        known = seen.reshape(shape)[at] & (ambiguity <= _AMBIGUOUS * var)
-        variance[chosen] = np.where(known, var + ambiguity, np.nan)
+        known = seen.reshape(shape)[at] & (ambiguity <= _AMBIGUOUS**2 * var)
+        variance[chosen] = np.where(known, var, np.nan)
         effect[chosen] = coefficient[chosen] + inflation * step
     return Estimates.of(effect, np.sqrt(variance), np.inf, noise / working.total)
 

@@ -34,6 +34,7 @@ _ESTIMATED = {
         "interactions, with all additive effects as random effects; of linked terms that share one "
         "interaction the lead alone is estimated, as if its proxies had none of it"
     ),
+    "none": "no method: see tests in the manifest",
     "scan": (
         "least squares (binary traits: logistic regression) of the product with its lower-order terms and "
         "the covariates, which is the coefficient itself; for a binary trait se is the effect over the "
@@ -83,6 +84,8 @@ def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) 
     encoding, gauge, units
         Of the table.
     """
+    if units.startswith("latent units"):
+        units = "units of the latent phenotype"
     order = int(row["order"])
     tokens = [f"{row[f'site_{k}']}[{row[f'state_{k}']}]" for k in range(1, order + 1)]
     size, tested = row["effect"], np.isfinite(row["effect"])
@@ -90,9 +93,10 @@ def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) 
         reach = 1.96 * row["se"]
         value = f"{size:+.3g} ({size - reach:+.3g} to {size + reach:+.3g}) {units}"
     else:
-        value = f"{row['coefficient']:+.3g} {units} (the model's; not tested)"
+        why = "no sample carries them" if "unseen" in str(row.get("flag", "")) else "not tested"
+        value = f"{row['coefficient']:+.3g} {units} (the model's; {why})"
     if order == 0:
-        return f"average of all samples, {_BACKGROUND[gauge]}: {value}"
+        return f"expected value at covariates of 0, {_BACKGROUND[gauge].replace('other ', '')}: {value}"
     if encoding == "dosage":
         who = " with ".join(f"each copy of {token}" for token in tokens)
     else:

@@ -55,7 +55,8 @@ class Estimates:
         effect, se = np.where(usable, effect, np.nan), np.where(usable, se, np.nan)
         statistic = effect / se
         p_value = 2 * stdtr(min(max(df, 1.0), 1e12), -np.abs(statistic))
-        return Estimates(effect, se, p_value, statistic**2 * noise, np.full(len(effect), np.nan))
+        explained = np.minimum(statistic**2 * noise, 1.0)
+        return Estimates(effect, se, p_value, explained, np.full(len(effect), np.nan))
 
     @staticmethod
     def none(n_terms: int) -> Estimates:

@@ -14,7 +14,7 @@ from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.multiplicity import q_values
 from genoattn.interactions.schema import SITE_COLUMNS, table_columns
-from genoattn.interactions.terms import count_terms
+from genoattn.interactions.terms import count_terms, is_listed
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
 
@@ -106,7 +106,7 @@ def repeats(frame: pd.DataFrame, two_state: frozenset[str]) -> np.ndarray:
 
 def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: int) -> pd.DataFrame:
     v, claims = expansion.vocabulary, tested.claims.get(order)
-    kept = _listed(expansion, tested.terms[order])
+    kept = is_listed(v, tested.terms[order], expansion.gauge)
     columns, described = tested.terms[order][kept], tested.descriptions[order].select(kept)
     estimates = tested.estimates[expansion.gauge][order].select(kept)
     rows: dict[str, Any] = {"order": np.full(len(columns), order)}
@@ -129,7 +129,8 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
         "q_value": q_values(estimates.p_value, n_tests) if claims is None else claims.q_value[kept],
         "n_samples": described.n_samples,
         "frequency": described.frequency,
-        "variance_explained": estimates.variance_explained,
+        # The intercept explains no variance about the mean.
+        "variance_explained": estimates.variance_explained if order else np.full(len(columns), np.nan),
         "r2_ld": described.r2_ld,
         "flag": _flags(v, sites, columns, described, estimates),
     }
@@ -138,14 +139,6 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
     if order in tested.proxies:
         rows["flag"] = with_flag(rows["flag"], "proxy", tested.proxies[order][kept])
     return pd.DataFrame(rows)
-
-
-def _listed(expansion: Expansion, columns: np.ndarray) -> np.ndarray:
-    """Which terms (n_terms, order) the gauge lists: bool."""
-    v = expansion.vocabulary
-    if expansion.gauge != "reference" or v.is_dosage:
-        return np.ones(len(columns), dtype=bool)
-    return ~(v.state[columns] == v.reference[v.site[columns]]).any(axis=1)
 
 
 def _flags(

@@ -18,13 +18,14 @@ from genoattn.interactions.design_moments import Moments, design_moments
 from genoattn.interactions.estimates import Estimates
 from genoattn.interactions.expansion import Gauge
 from genoattn.model.prediction import link_slope, respond
-from genoattn.model.working import ResponseModel
+from genoattn.model.working import ResponseModel, are_separated
 
 _ROWS = 4096
 _SINGULAR = 1e-9  # share of a column that the others leave, below which it is a sum of them
 _STEPS = 30
 _SETTLED = 1e-7
-_AMBIGUOUS = 1.0  # variance from combinations never seen, over that from noise, which an estimate may have
+_AMBIGUOUS = 0.25  # standard errors by which combinations never seen may move an estimate
+_ROUNDING = 1e-12  # standard deviation of residuals, over that of the phenotype, that is rounding error
 _UNKNOWN = 1e100  # variance of what nothing is known of
 
 
@@ -48,6 +49,8 @@ class JointFit:
         Index of the intercept; the products follow.
     origin
         Shape (n_columns,): weights that lead from the intercept to covariates of 0.
+    separated
+        Whether the fit tells all cases from all controls, so that the likelihood has no maximum.
     dispersion, df, total
         Residual variance at weight 1, its degrees of freedom (infinite where it is known), and the weighted
         sum of squares of the working response.
@@ -61,6 +64,7 @@ class JointFit:
     null_variance: np.ndarray
     first: int
     origin: np.ndarray
+    separated: bool
     dispersion: float
     df: float
     total: float
@@ -68,8 +72,8 @@ class JointFit:
     def estimates(self, columns: np.ndarray, gauge: Gauge) -> Estimates:
         """Coefficients of terms (n_terms, order) in a gauge; see :class:`Estimates`.
 
-        What combinations that were never seen add to a coefficient counts as random, with the variance of the
-        others of their order; where it is more than what noise adds, there is no estimate.
+        Combinations that were never seen are taken for no larger than the others of their order; where they
+        could move an estimate by more than a quarter of its standard error, there is none.
         """
         n = len(columns)
         effect, variance, ambiguity, step = (np.zeros(n) for _ in range(4))
@@ -87,8 +91,8 @@ class JointFit:
             )
             ambiguity[terms] = loading**2 @ self.null_variance
             step[terms] = rows @ self.step[index]
-        determined = (variance > 0) & (ambiguity <= _AMBIGUOUS * variance)
-        se = np.sqrt(np.maximum(variance + ambiguity, 0.0))
+        determined = (variance > 0) & (ambiguity <= _AMBIGUOUS**2 * variance)
+        se = np.sqrt(np.maximum(variance, 0.0))
         determined &= np.abs(step) <= 1e-3 * (1 + np.abs(effect))
         return Estimates.of(effect, np.where(determined, se, np.nan), self.df, self.dispersion / self.total)
 
@@ -139,15 +143,17 @@ def fit_jointly(
     if dispersion is None:
         df = max(len(calls) - int(solved.kept.sum()), 0)
         dispersion = float(working.weight @ (working.values - fitted) ** 2) / max(df, 1)
+        dispersion = max(dispersion, _ROUNDING**2 * working.total / len(calls))
     inverse = solved.inverse
     if len(distance) and np.ptp(latent) > 0:
         held = _convention(model, basis, entity, beside, latent, len(mean))
         theta, inverse = _constrained(theta, inverse, *held)
     first = beside.shape[1] - 1
     null_variance = _null_variance(basis, theta, dispersion * inverse.diagonal(), solved.kept, first)
+    separated = model.kind == "bernoulli" and are_separated(model.observed, fitted)
     return JointFit(
         basis, theta, dispersion * inverse, step, solved.null, null_variance,
-        first, origin, dispersion, float(df), working.total,
+        first, origin, separated, dispersion, float(df), working.total,
     )  # fmt: skip
 
 

@@ -31,6 +31,11 @@ class Posterior:
     covariance: np.ndarray
     prior: np.ndarray
 
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom that the weights use: how many of them the data determine."""
+        return float((1 - self.covariance.diagonal() / self.prior[self.basis.order_of - 1]).sum())
+
     def moments(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the coefficient of each term.
 

@@ -59,6 +59,13 @@ def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") 
     return elementary[order]
 
 
+def is_listed(vocabulary: Vocabulary, columns: np.ndarray, gauge: Gauge) -> np.ndarray:
+    """Which terms (n_terms, order) a table in the gauge lists, (n_terms,): not those of reference states."""
+    if gauge != "reference" or vocabulary.is_dosage:
+        return np.ones(len(columns), dtype=bool)
+    return ~(vocabulary.state[columns] == vocabulary.reference[vocabulary.site[columns]]).any(axis=1)
+
+
 def every_term(vocabulary: Vocabulary, order: int) -> np.ndarray:
     """All terms of an order, (n_terms, order): :func:`count_terms` of them in the frequency gauge."""
     sites = combinations(range(vocabulary.n_sites), order)

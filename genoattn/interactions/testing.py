@@ -19,12 +19,14 @@ from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
 from genoattn.interactions.joint import JointFit, fit_jointly
 from genoattn.interactions.mixed import MixedModel
 from genoattn.interactions.posterior import Posterior
-from genoattn.interactions.terms import count_terms, every_term
-from genoattn.model.working import ResponseModel
+from genoattn.interactions.terms import count_terms, every_term, is_listed
+from genoattn.model.working import ResponseModel, are_separated
 
 _log = logging.getLogger(__name__)
 _SHARE = 3  # samples a product, for least squares of all of them
-_EVENTS = 20  # cases, and controls, a product
+_EVENTS = 10  # cases, and controls, a product (Peduzzi et al. 1996)
+_COUNTS = 5  # samples with counts a product
+_WIDE = 10.0  # standard error of log-odds: cases and controls are separated along such a term
 _UNSEEN = 0.05  # share of the products that the data need not determine
 _MOST_WORK = 2e12  # multiplications, one to two minutes
 _MOST = 8000  # products: their covariance takes half a gibibyte
@@ -34,6 +36,10 @@ _NO_LOWER = (
 )
 _FLAT = (
     "rows whose interval is wider than the range of the latent phenotype have no test: the link is flat there"
+)
+_UNDETERMINED = (
+    "rows have no test where the samples do not determine the coefficient: states never seen together, terms "
+    "that are sums of others or of covariates in these samples, separated cases and controls"
 )
 _PROXY = "proxies, linked terms that share the interaction of a lead, have no test of their own"
 
@@ -86,7 +92,7 @@ class FittedTerms:
         return {gauge: Expansion(self.factors, gauge) for gauge in GAUGES}
 
 
-Method = Literal["least squares", "posterior", "cell means", "mixed model"]
+Method = Literal["least squares", "posterior", "cell means", "mixed model", "none"]
 Estimator = Callable[[np.ndarray, Gauge], Estimates]
 
 
@@ -114,6 +120,8 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
     described = {order: describe_terms(vocabulary, fitted.calls, t) for order, t in terms.items()}
     has_link = fitted.response.readout.link is not None
     widest = float(np.ptp(fitted.latent)) / 4 if has_link else np.inf
+    if fitted.response.kind == "bernoulli":
+        widest = min(widest, _WIDE)
 
     def of(order: int, gauge: Gauge) -> Estimates:
         found = chosen.estimate(terms[order], gauge)
@@ -128,6 +136,15 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
     if chosen.proxies is not None:
         for gauge in GAUGES:
             reasons[gauge].append(_PROXY)
+    for gauge, by_order in of_gauge.items():
+        if chosen.method == "none":
+            reasons[gauge] = [chosen.reason]
+        elif any(
+            np.isnan(found.effect[is_listed(vocabulary, terms[order], gauge)]).any()
+            for order, found in by_order.items()
+            if order
+        ):
+            reasons[gauge].append(_UNDETERMINED)
     untested = {gauge: "; ".join(said) for gauge, said in reasons.items() if said}
     proxies = {} if chosen.proxies is None else {k: chosen.proxies(t) for k, t in terms.items() if k > 1}
     return TestedTerms(terms, described, of_gauge, chosen.method, chosen.reason, untested, proxies)
@@ -160,6 +177,8 @@ def choose_estimator(fitted: FittedTerms) -> Chosen:
     said = f"{number:,} products up to order {fitted.factors.order}"
     joint = _fit_all(fitted) if number <= min(most, _MOST) else None
     if joint is not None:
+        if joint.separated:
+            return _untested("cases and controls are separated: the likelihood has no maximum")
         missing = joint.null.shape[1]
         if missing <= _UNSEEN * number:
             return Chosen("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
@@ -169,8 +188,14 @@ def choose_estimator(fitted: FittedTerms) -> Chosen:
     if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
         return Chosen("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
     if fitted.is_sequence:
+        if fitted.response.kind == "bernoulli" and are_separated(fitted.response.observed, fitted.latent):
+            return _untested("the model separates all cases from all controls: the likelihood has no maximum")
         return Chosen("cell means", f"{said}; sequences", _by_cell_means(fitted))
     return _by_mixed_model(fitted, f"{said}; genotypes")
+
+
+def _untested(reason: str) -> Chosen:
+    return Chosen("none", reason, lambda terms, _: Estimates.none(len(terms)))
 
 
 def _carried(fitted: FittedTerms) -> tuple[int, str]:
@@ -181,7 +206,7 @@ def _carried(fitted: FittedTerms) -> tuple[int, str]:
         return min(cases, n - cases) // _EVENTS, f"1/{_EVENTS} of the cases or controls"
     weight = response.at(fitted.latent).weight
     effective = int(weight.sum() ** 2 / (weight @ weight))  # Kish 1965: what uneven weights are worth
-    part = _SHARE if response.kind in ("gaussian", "student") else _EVENTS
+    part = _SHARE if response.kind in ("gaussian", "student") else _COUNTS
     words = "" if effective > 0.9 * n else f", of which {effective:,} count, by their weights"
     return effective // part, f"1/{part} of the samples{words}"
 
@@ -210,11 +235,12 @@ def _by_posterior(fitted: FittedTerms) -> Estimator:
     posterior, working = fitted.posterior, fitted.response.at(fitted.latent)
     assert posterior is not None
     noise = float(working.weight @ (working.values - fitted.latent) ** 2) / len(fitted.latent)
+    df = len(fitted.latent) - 1 - fitted.covariates.shape[1] - posterior.degrees
 
     def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
         if not terms.shape[1]:
             return Estimates.none(len(terms))
-        return Estimates.of(*posterior.unshrunken(terms, gauge), np.inf, noise / working.total)
+        return Estimates.of(*posterior.unshrunken(terms, gauge), df, noise / working.total)
 
     return estimate
 

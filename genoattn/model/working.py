@@ -44,6 +44,12 @@ class WorkingResponse:
         return float(self.weight @ (self.values - mean) ** 2)
 
 
+def are_separated(case: np.ndarray, latent: np.ndarray) -> bool:
+    """Whether every case (n_samples,) has a larger latent phenotype than every control."""
+    cases, controls = latent[case == 1], latent[case == 0]
+    return bool(len(cases) and len(controls) and cases.min() > controls.max())
+
+
 @dataclass(frozen=True, eq=False)
 class ResponseModel:
     """How a phenotype depends on the latent phenotype: link, likelihood and what was learned of the noise.
@@ -102,6 +108,12 @@ class ResponseModel:
             if self.kind == "student":
                 residual = residual * self._pull(residual)
         return WorkingResponse(latent + residual / slope, information, dispersion)
+
+    def squared_errors(self, latent: np.ndarray) -> np.ndarray:
+        """Squared residuals of the phenotype over its variance, up to a constant: (n_samples,)."""
+        mean = mean_response(self.kind, respond(self.readout, latent))
+        squares = (self.observed - mean) ** 2
+        return squares / np.maximum(mean, 1e-12) if self.kind in COUNTS else squares * self._base()
 
     def link_tangents(self, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Change of the working response with each parameter of the link, and how far each is from its
