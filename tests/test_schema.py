@@ -200,3 +200,39 @@ def test_scans_keep_the_law():
     several = genoattn.scan_pairs(cohort, threshold=1.0, test="genotypic").frame
     assert several["effect"].isna().all()
     assert several["statistic"].notna().all()
+
+
+def test_separated_cases_have_no_test_and_the_manifest_says_why():
+    calls = np.repeat(oracles.all_calls((2,) * 5), 4, axis=0)
+    case = ((calls[:, 0] == 1) & (calls[:, 1] == 1)).astype(float)
+    table = genoattn.fit(
+        oracles.make_cohort(calls, (2,) * 5, "sequence", case, True), order=2, device="cpu"
+    ).table
+    assert table.frame["p_value"].isna().all()
+    assert "separate" in table.manifest.tests["untested"]
+
+
+def test_rounding_is_not_tested():
+    calls = np.repeat(oracles.all_calls((2,) * 5), 2, axis=0)
+    y = 1.0 * calls[:, 0] + 0.5 * calls[:, 0] * calls[:, 1]
+    frame = genoattn.fit(
+        oracles.make_cohort(calls, (2,) * 5, "sequence", y), order=2, device="cpu"
+    ).table.frame
+    single = frame[(frame["order"] == 1) & (frame["state_1"] == "C")].set_index("site_1")["p_value"]
+    assert single["s0"] < 1e-100
+    assert (single[["s2", "s3", "s4"]] > 0.01).all()
+
+
+def test_tests_of_pure_noise_hold_their_size_where_samples_are_few():
+    p_values = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        calls = oracles.random_calls(rng, 24, (2,) * 6)
+        cohort = oracles.make_cohort(calls, (2,) * 6, "sequence", rng.normal(size=24))
+        result = genoattn.fit(cohort, order=2, device="cpu", seed=seed)
+        assert result.tested.method == "posterior"
+        pairs = result.table.frame[result.table.frame["order"] == 2]
+        p_values += pairs.loc[~has_flag(pairs["flag"], "repeat"), "p_value"].dropna().tolist()
+    assert len(p_values) > 300
+    assert np.mean(np.array(p_values) < 0.05) < 0.09
+    assert np.mean(np.array(p_values) < 0.001) < 0.01

@@ -25,7 +25,6 @@ from genoattn.model.working import ResponseModel, are_separated
 _log = logging.getLogger(__name__)
 _SHARE = 3  # samples a product, for least squares of all of them
 _EVENTS = 10  # cases, and controls, a product (Peduzzi et al. 1996)
-_COUNTS = 5  # samples with counts a product
 _WIDE = 10.0  # standard error of log-odds: cases and controls are separated along such a term
 _UNSEEN = 0.05  # share of the products that the data need not determine
 _MOST_WORK = 2e12  # multiplications, one to two minutes
@@ -204,11 +203,12 @@ def _carried(fitted: FittedTerms) -> tuple[int, str]:
     if response.kind == "bernoulli":
         cases = int(response.observed.sum())
         return min(cases, n - cases) // _EVENTS, f"1/{_EVENTS} of the cases or controls"
+    if response.readout.link is None:
+        return n // _SHARE, f"1/{_SHARE} of the samples"
     weight = response.at(fitted.latent).weight
     effective = int(weight.sum() ** 2 / (weight @ weight))  # Kish 1965: what uneven weights are worth
-    part = _SHARE if response.kind in ("gaussian", "student") else _COUNTS
     words = "" if effective > 0.9 * n else f", of which {effective:,} count, by their weights"
-    return effective // part, f"1/{part} of the samples{words}"
+    return effective // _SHARE, f"1/{_SHARE} of the samples{words}"
 
 
 def _fit_all(fitted: FittedTerms) -> JointFit | None:
