@@ -280,18 +280,21 @@ def _where_meant(
     model couples to no other.
     """
     highest = max(fitted.factors.order, 1)
+    is_dosage = fitted.factors.vocabulary.is_dosage
 
     def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
         if not terms.shape[1]:
             return Estimates.none(len(terms))
         coefficient = fitted.expansions[gauge].coefficients(terms)
-        if gauge == "frequency" or terms.shape[1] == highest:
-            return one_step(terms, coefficient, gauge)
-        if not fitted.factors.vocabulary.is_dosage:
-            return Estimates.none(len(terms))
-        same = coefficient == fitted.expansions["frequency"].coefficients(terms)
-        return one_step(terms, coefficient, gauge).only(same)
+        if not is_dosage:
+            meant = gauge == "frequency" or terms.shape[1] == highest
+            return one_step(terms, coefficient, gauge) if meant else Estimates.none(len(terms))
+        average = fitted.expansions["frequency"].coefficients(terms)
+        if terms.shape[1] not in of_dosages:  # the same in every gauge
+            of_dosages[terms.shape[1]] = one_step(terms, average, "frequency")
+        return of_dosages[terms.shape[1]].only((coefficient == average) | (terms.shape[1] == highest))
 
+    of_dosages: dict[int, Estimates] = {}
     return estimate
 
 
