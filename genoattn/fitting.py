@@ -134,7 +134,6 @@ def fit(
             data.calls,
             covariates,
             _response(readout, account, data),
-            predict_orders(readout, data.calls, covariates),
             inflation,
             account.posterior,
             members,

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from genoattn.cohort import MISSING
-from genoattn.interactions.basis import by_site_set
+from genoattn.interactions.basis import SiteSet, by_site_set
 from genoattn.tokens import Vocabulary
 
 RARE_SAMPLES = 10
@@ -54,32 +54,50 @@ def describe_terms(vocabulary: Vocabulary, calls: np.ndarray, terms: np.ndarray)
         Shape (n_terms, order), column indices at distinct sites.
     """
     out = [np.zeros(len(terms)) for _ in fields(Descriptions)]
-    describe = _of_dosages if vocabulary.is_dosage else _of_states
+    complete = not (calls == MISSING).any()
+    tables: dict[SiteSet, np.ndarray] = {}  # r2 of two sites, for all terms that hold both
     for sites, chosen in by_site_set(vocabulary.site[np.sort(terms, axis=1)]):
         columns = np.sort(terms[chosen], axis=1)
-        called = (calls[:, sites] != MISSING).all(axis=1)
+        called = slice(None) if complete else (calls[:, sites] != MISSING).all(axis=1)
         states = calls[:, sites][called].astype(np.int64)
-        for array, values in zip(out, describe(vocabulary, columns, states), strict=True):
-            array[chosen] = values
-        out[0][chosen] = len(states)
+        if vocabulary.is_dosage:
+            values = _of_dosages(vocabulary, columns, states)
+        else:
+            values = _of_states(vocabulary, columns, states, tables if complete else {})
+        for array, value in zip(out, values, strict=True):
+            array[chosen] = value
     n_samples, frequency, r2, carriers = out
     return Descriptions(n_samples.astype(np.int64), frequency, r2, carriers.astype(np.int64))
 
 
-def _of_states(vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, ...]:
+def _of_states(
+    vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray, tables: dict[SiteSet, np.ndarray]
+) -> tuple[np.ndarray, ...]:
     """Samples, frequency, r2 and carriers of terms of one set of sites, from counts of their joint states."""
-    n, order = max(len(states), 1), columns.shape[1]
-    own = vocabulary.state[columns]  # (term, slot)
+    order, own = columns.shape[1], vocabulary.state[columns]  # (term, slot)
     carriers = _carriers(vocabulary, columns, states, own)
     largest = np.full(len(columns), np.nan)
+    sites = vocabulary.site[columns[0]].tolist()
     for a, b in combinations(range(order), 2):
-        p, q, both = (
-            _carriers(vocabulary, columns[:, slots], states[:, slots], own[:, slots]) / n
-            for slots in ([a], [b], [a, b])
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            largest = np.fmax(largest, (both - p * q) ** 2 / (p * (1 - p) * q * (1 - q)))
+        pair = (sites[a], sites[b])
+        if pair not in tables:
+            shape = tuple(vocabulary.n_states[list(pair)].tolist())
+            tables[pair] = _r2(
+                np.bincount(states[:, a] * shape[1] + states[:, b], minlength=shape[0] * shape[1]).reshape(
+                    shape
+                )
+            )
+        largest = np.fmax(largest, tables[pair][own[:, a], own[:, b]])
+    n = max(len(states), 1)
     return np.full(len(columns), len(states)), carriers / n, largest, carriers
+
+
+def _r2(counts: np.ndarray) -> np.ndarray:
+    """Squared correlation of the indicators of every two states of two sites, from joint counts."""
+    both = counts / max(counts.sum(), 1)
+    p, q = both.sum(axis=1, keepdims=True), both.sum(axis=0, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (both - p * q) ** 2 / (p * (1 - p) * q * (1 - q))
 
 
 def _carriers(vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray, own: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from genoattn.interactions.joint import JointFit, fit_jointly
 from genoattn.interactions.mixed import MixedModel
 from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.terms import count_terms, every_term, is_listed
+from genoattn.model.prediction import predict_orders
 from genoattn.model.working import ResponseModel, are_separated
 
 _log = logging.getLogger(__name__)
@@ -55,8 +56,6 @@ class FittedTerms:
         Shapes (n_samples, n_sites), int8, and (n_samples, n_covariates).
     response
         The phenotype, its link and likelihood.
-    orders
-        Shape (n_samples, 1 + n_orders), what each order of the model adds to the latent phenotype.
     inflation
         By how much the errors of training samples are too small: 1 or more.
     posterior
@@ -73,14 +72,18 @@ class FittedTerms:
     calls: np.ndarray
     covariates: np.ndarray
     response: ResponseModel
-    orders: np.ndarray
     inflation: float = 1.0
     posterior: Posterior | None = None
     members: Sequence[Factors] = ()
     is_sequence: bool = True
     leads: Collection[SiteSet] = ()
 
-    @property
+    @cached_property
+    def orders(self) -> np.ndarray:
+        """Shape (n_samples, 1 + n_orders), what each order of the model adds to the latent phenotype."""
+        return predict_orders(self.response.readout, self.calls, self.covariates)
+
+    @cached_property
     def latent(self) -> np.ndarray:
         """Shape (n_samples,), the fitted latent phenotype."""
         return self.orders.sum(axis=1)
@@ -217,7 +220,9 @@ def _fit_all(fitted: FittedTerms) -> JointFit | None:
     rounds = 10 if fitted.response.is_iterated else 1
     if rounds * gram_work(basis, fitted.calls) > _MOST_WORK:
         return None
-    return fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, fitted.latent)
+    # Without a link and with normal noise nothing depends on where the step begins.
+    latent = np.zeros(len(fitted.calls)) if fitted.response.is_linear else fitted.latent
+    return fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, latent)
 
 
 def _jointly(fitted: FittedTerms, joint: JointFit) -> Estimator:
