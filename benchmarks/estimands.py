@@ -101,17 +101,19 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def draw(tables: dict[str, genoattn.InteractionTable], path: Path) -> None:
-    """Coefficient against effect over the first tested rows of each order, one panel a set."""
-    figure, axes = plt.subplots(
-        1, len(tables), figsize=(2.6 * len(tables), 2.9), layout="constrained", squeeze=False
-    )
-    for axis, (name, table) in zip(axes[0], tables.items(), strict=True):
-        for order in range(table.manifest.order, 0, -1):
+    """Coefficient against effect over the first tested rows of each order, one panel a set, five in a row."""
+    n_rows = -(-len(tables) // 5)
+    figure, axes = plt.subplots(n_rows, 5, figsize=(13, 2.7 * n_rows), layout="constrained", squeeze=False)
+    for axis, (name, table) in zip(axes.flat, tables.items(), strict=False):
+        for order in range(1, table.manifest.order + 1):
             rows = table.frame[(table.frame["order"] == order) & table.frame["p_value"].notna()].head(FIRST)
             axis.plot(rows["effect"], rows["coefficient"], ".", markersize=4, label=f"order {order}")
         axis.axline((0, 0), slope=1, color="0.7", linewidth=0.8)
-        axis.set(title=name, xlabel="effect")
-    axes[0][0].set_ylabel("coefficient, frequency gauge")
+        axis.set_title(name, fontsize=9)
+    for axis in axes.flat[len(tables) :]:
+        axis.remove()
+    figure.supxlabel("effect", fontsize=9)
+    figure.supylabel("coefficient, frequency gauge", fontsize=9)
     axes[0][0].legend(fontsize=7, frameon=False)
     figure.savefig(path, dpi=100)
 

@@ -10,6 +10,7 @@ from genoattn.interactions.basis import ProductBasis
 from genoattn.interactions.expansion import Gauge
 
 _BLOCK = 1024
+_NO_PRIOR = 1e200  # stands for an infinite variance, whose products with zero are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,7 @@ class Posterior:
     def _moments(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean, variance and prior variance of each coefficient."""
         mean, variance, prior = (np.zeros(len(columns)) for _ in range(3))
-        before = self.prior[self.basis.order_of - 1]
+        before = np.minimum(self.prior, _NO_PRIOR)[self.basis.order_of - 1]
         for terms, products, rows in self.basis.coefficient_rows(columns, gauge):
             mean[terms] = rows @ self.mean[products]
             square = ((rows @ self.covariance[np.ix_(products, products)]) * rows).sum(axis=1)
