@@ -24,7 +24,7 @@ from genoattn.interactions.expansion import Gauge, gauge_centre
 from genoattn.model.working import WorkingResponse
 from genoattn.tokens import Vocabulary
 
-_PRIOR_SAMPLES = 10  # that the common variance counts for beside a cell's own
+_PRIOR_SAMPLES = 10  # that the common variance counts for, with a cell's own
 _AMBIGUOUS = 0.25  # standard errors by which states never seen may move an estimate
 
 

@@ -23,21 +23,21 @@ class Moments:
 
 
 def design_moments(
-    basis: ProductBasis, entity: np.ndarray, beside: np.ndarray, working: WorkingResponse
+    basis: ProductBasis, entity: np.ndarray, nuisance: np.ndarray, working: WorkingResponse
 ) -> Moments:
     root = np.sqrt(working.weight)
     sparse = _sparse_products(basis, entity)
     if sparse is not None:
         products = (sparse.multiply(root[:, None])).tocsr()
-        weighted, y = beside * root[:, None], working.values * root
+        weighted, y = nuisance * root[:, None], working.values * root
         across = products.T @ weighted
         gram = np.block([[weighted.T @ weighted, across.T], [across, (products.T @ products).toarray()]])
         return Moments(gram, np.concatenate([weighted.T @ y, products.T @ y]))
-    width = beside.shape[1] + len(basis.order_of)
+    width = nuisance.shape[1] + len(basis.order_of)
     gram, inner = np.zeros((width, width)), np.zeros(width)
     for start in range(0, len(entity), _ROWS):
         rows = slice(start, start + _ROWS)
-        design = np.concatenate([beside[rows], basis.values(entity[rows])], axis=1) * root[rows, None]
+        design = np.concatenate([nuisance[rows], basis.values(entity[rows])], axis=1) * root[rows, None]
         gram += design.T @ design
         inner += design.T @ (root[rows] * working.values[rows])
     return Moments(gram, inner)

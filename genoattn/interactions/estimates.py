@@ -91,7 +91,8 @@ class Claims:
     q_value
         Shape (n_terms,), of the signal that a term belongs to; 1 where it belongs to none.
     phantom
-        Shape (n_terms,), whether that signal vanishes beside the additive variation around its sites.
+        Shape (n_terms,), whether that signal vanishes when adjusted for the additive variation around its
+        sites.
     """
 
     q_value: np.ndarray

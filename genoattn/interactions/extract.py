@@ -13,12 +13,11 @@ from genoattn.interactions.estimand import estimand
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.multiplicity import q_values
+from genoattn.interactions.proxies import LINKED_R2
 from genoattn.interactions.schema import SITE_COLUMNS, table_columns
 from genoattn.interactions.terms import count_terms, is_listed
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
-
-LINKED_R2 = 0.1
 
 
 def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:

@@ -103,7 +103,7 @@ def fit_jointly(
     """Unpenalised fit of all products.
 
     Without a link the likelihood of a binary or count phenotype is maximised; with one a single step is taken
-    from the fitted model, the link's own parameters estimated beside the products. It is then asymptotically
+    from the fitted model, the link's own parameters estimated with the products. It is then asymptotically
     the maximum likelihood (van der Vaart 1998, section 5.7).
 
     Parameters
@@ -121,20 +121,20 @@ def fit_jointly(
     """
     mean = covariates.mean(axis=0)
     tangents, distance = model.link_tangents(latent)
-    beside = np.column_stack([covariates - mean, tangents, np.ones(len(calls))])
+    nuisance = np.column_stack([covariates - mean, tangents, np.ones(len(calls))])
     entity = basis.entity(calls)
     origin = np.r_[-mean, np.zeros(tangents.shape[1]), 1.0]
     prior = np.r_[np.zeros(len(mean)), np.ones(tangents.shape[1]), 0.0]
     theta, step = np.zeros(0), np.zeros(0)
     for _ in range(_STEPS):
         working = model.at(latent)
-        moments = design_moments(basis, entity, beside, working)
+        moments = design_moments(basis, entity, nuisance, working)
         noise = float(working.weight @ (working.values - latent) ** 2) / len(latent)
         moments.inner[len(mean) : len(mean) + len(distance)] -= noise * distance
         solved = _solve(moments, np.r_[noise * prior, np.zeros(len(moments.inner) - len(prior))])
         step = solved.theta - theta if len(theta) else np.zeros(len(solved.theta))
         theta = solved.theta
-        fitted = _predict(basis, entity, beside, theta)
+        fitted = _predict(basis, entity, nuisance, theta)
         moved = np.abs(fitted - latent).max()
         if not model.is_iterated or moved <= _SETTLED:
             break
@@ -146,9 +146,9 @@ def fit_jointly(
         dispersion = max(dispersion, _ROUNDING**2 * working.total / len(calls))
     inverse = solved.inverse
     if len(distance) and np.ptp(latent) > 0:
-        held = _convention(model, basis, entity, beside, latent, len(mean))
+        held = _convention(model, basis, entity, nuisance, latent, len(mean))
         theta, inverse = _constrained(theta, inverse, *held)
-    first = beside.shape[1] - 1
+    first = nuisance.shape[1] - 1
     null_variance = _null_variance(basis, theta, dispersion * inverse.diagonal(), solved.kept, first)
     separated = model.kind == "bernoulli" and are_separated(model.observed, fitted)
     return JointFit(
@@ -194,12 +194,12 @@ def _solve(moments: Moments, ridge: np.ndarray) -> _Solution:
     return _Solution(theta / unit, full / unit / unit[:, None], kept, null)
 
 
-def _predict(basis: ProductBasis, entity: np.ndarray, beside: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    n = beside.shape[1]
+def _predict(basis: ProductBasis, entity: np.ndarray, nuisance: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    n = nuisance.shape[1]
     parts = [
         basis.values(entity[start : start + _ROWS]) @ theta[n:] for start in range(0, len(entity), _ROWS)
     ]
-    return beside @ theta[:n] + np.concatenate(parts)
+    return nuisance @ theta[:n] + np.concatenate(parts)
 
 
 def _null_variance(
@@ -220,7 +220,7 @@ def _convention(
     model: ResponseModel,
     basis: ProductBasis,
     entity: np.ndarray,
-    beside: np.ndarray,
+    nuisance: np.ndarray,
     latent: np.ndarray,
     n_covariates: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -234,11 +234,11 @@ def _convention(
     Weights of the coefficients, (n_columns, 2), and the values (2,) that they have at the fit.
     """
     predicted, slope = respond(model.readout, latent), link_slope(model.readout, latent)
-    n, tangent = len(latent), slice(n_covariates, beside.shape[1] - 1)
+    n, tangent = len(latent), slice(n_covariates, nuisance.shape[1] - 1)
     by_link = np.column_stack([slope, slope * (predicted - predicted.mean()) / latent.std()]) / n
     by_phi = by_link - np.column_stack([np.ones(n), (latent - latent.mean()) / latent.std()]) / n
-    fixed = beside.T @ by_phi
-    fixed[tangent] = beside[:, tangent].T @ by_link
+    fixed = nuisance.T @ by_phi
+    fixed[tangent] = nuisance[:, tangent].T @ by_link
     parts = np.zeros((len(basis.order_of), 2))
     for start in range(0, n, _ROWS):
         rows = slice(start, start + _ROWS)

@@ -63,7 +63,6 @@ class MixedModel:
         leads: Collection[SiteSet] = (),
     ) -> None:
         v = self._vocabulary = factors.vocabulary
-        self._factors = factors
         self._free = [_free_columns(v, site) for site in range(v.n_sites)]
         self._spread = np.sqrt(np.maximum(v.variance, 1e-12))
         self._columns = v.columns(calls) / self._spread
@@ -75,7 +74,7 @@ class MixedModel:
         self._spectrum = Spectrum.of_columns(self._columns, self._root)
         self._response = (working.values - interactions) * self._root
         self._slots = factor_slots(factors, self._columns)
-        self._beside_kept: dict[tuple[str, ...], _Beside] = {}
+        self._adjustments: dict[tuple[str, ...], _Adjustment] = {}
         self.penalty = self._regression([slot.value for slot in self._slots]).fit(self._response)[0]
         self._isolated = list(isolated_factors(factors, self._columns, leads))
 
@@ -114,7 +113,7 @@ class MixedModel:
                 own_inverse = own_inverse - self._as_random(sites[0]) / self.penalty
             variance = ((weights @ own_inverse) * weights).sum(axis=1) * noise[chosen]
             se[chosen] = np.sqrt(np.maximum(variance, 0.0))
-            df = min(df, block.beside.df - len(beta))
+            df = min(df, block.adjustment.df - len(beta))
         return Estimates.of(effect, se, df if self._noise is None else np.inf, noise / self._total)
 
     def proxies(self, terms: np.ndarray) -> np.ndarray:
@@ -131,32 +130,34 @@ class MixedModel:
     def _blocks(self, terms: np.ndarray) -> Iterator[tuple[SiteSet, np.ndarray, _Block]]:
         """Each set of sites but proxies, with its terms and the contrasts of all its subsets, itself last."""
         groups = [g for g in by_site_set(self._vocabulary.site[terms]) if not self._is_proxy(g[0])]
-        by_beside: dict[int, tuple[_Beside, list[tuple[SiteSet, np.ndarray]]]] = {}
+        by_adjustment: dict[int, tuple[_Adjustment, list[tuple[SiteSet, np.ndarray]]]] = {}
         for group in groups:
-            beside = self._beside(group[0])
-            by_beside.setdefault(id(beside), (beside, []))[1].append(group)
+            adjustment = self._adjustment(group[0])
+            by_adjustment.setdefault(id(adjustment), (adjustment, []))[1].append(group)
         widths = [int(np.prod([1 + len(self._free[s]) for s in sites])) for sites, _ in groups]
         each = max(1, int(_BATCH_BYTES / (8 * len(self._root) * max(widths, default=1))))
-        for beside, alike in by_beside.values():
+        for adjustment, alike in by_adjustment.values():
             for start in range(0, len(alike), each):
                 batch = [
                     (sites, terms, self._contrasts(sites)) for sites, terms in alike[start : start + each]
                 ]
-                parts = beside.ridge.taken_out(np.concatenate([c for _, _, c in batch], axis=1), self.penalty)
+                parts = adjustment.ridge.taken_out(
+                    np.concatenate([c for _, _, c in batch], axis=1), self.penalty
+                )
                 at = 0
                 for sites, chosen, values in batch:
                     stop = at + values.shape[1]
-                    yield sites, chosen, _Block(values, parts[:, at:stop], beside)
+                    yield sites, chosen, _Block(values, parts[:, at:stop], adjustment)
                     at = stop
 
-    def _beside(self, sites: SiteSet) -> _Beside:
+    def _adjustment(self, sites: SiteSet) -> _Adjustment:
         """Fixed effects for terms of some sites: intercept, covariates, and the slots of factors.
 
         The model has no penalty on additive effects along its factors. A term whose site is in a slot is
         adjusted for the slot's lead alone, and that of the lead itself not for the slot.
         """
         kept = tuple(slot.adjusts(sites) for slot in self._slots)
-        if kept not in self._beside_kept:
+        if kept not in self._adjustments:
             slots = [
                 slot.value if how == "slot" else self._columns[:, self._free[slot.lead]]
                 for slot, how in zip(self._slots, kept, strict=True)
@@ -164,8 +165,8 @@ class MixedModel:
             ]
             ridge = self._regression(slots)
             taken = ridge.taken_out(self._response[:, None], self.penalty)[:, 0]
-            self._beside_kept[kept] = _Beside(ridge, taken, len(self._root) - ridge.n_fixed)
-        return self._beside_kept[kept]
+            self._adjustments[kept] = _Adjustment(ridge, taken, len(self._root) - ridge.n_fixed)
+        return self._adjustments[kept]
 
     def _regression(self, slots: list[np.ndarray]) -> RidgeRegression:
         fixed = np.column_stack([self._fixed, *slots]) * self._root[:, None]
@@ -209,10 +210,10 @@ class MixedModel:
         self, block: _Block, added: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Coefficients of a block, the inverse of its information at unit noise, and the noise."""
-        y, taken = self._response, block.beside.taken
+        y, taken = self._response, block.adjustment.taken
         if added:
             y = y + self._root * sum(added)
-            taken = block.beside.ridge.taken_out(y[:, None], self.penalty)[:, 0]
+            taken = block.adjustment.ridge.taken_out(y[:, None], self.penalty)[:, 0]
         information = block.values.T @ block.values - block.parts.T @ block.parts
         inner = block.values.T @ y - block.parts.T @ taken
         size = np.sqrt(np.maximum(information.diagonal(), 0.0))
@@ -224,11 +225,11 @@ class MixedModel:
         inverse = np.linalg.inv(correlation) / size / size[:, None]
         beta = inverse @ inner
         residual = float(y @ y - taken @ taken - beta @ inner)
-        return beta, inverse, max(residual, 0.0) / max(block.beside.df - len(beta), 1)
+        return beta, inverse, max(residual, 0.0) / max(block.adjustment.df - len(beta), 1)
 
 
 @dataclass(frozen=True, eq=False)
-class _Beside:
+class _Adjustment:
     """Fixed effects that terms are estimated with, and what they and the random ones explain."""
 
     ridge: RidgeRegression
@@ -242,7 +243,7 @@ class _Block:
 
     values: np.ndarray
     parts: np.ndarray
-    beside: _Beside
+    adjustment: _Adjustment
 
 
 def _free_columns(vocabulary: Vocabulary, site: int) -> np.ndarray:

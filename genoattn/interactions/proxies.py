@@ -36,6 +36,13 @@ class Isolated:
     value: np.ndarray
 
 
+def _free_factors(factors: Factors) -> Iterator[tuple[int, np.ndarray]]:
+    """Orders with factors (n_ranks, order, n_columns) of free slots, not tied, nor one for every pair."""
+    for order, values in factors.factors.items():
+        if values.shape[1] == order and len(values) != factors.vocabulary.n_columns:
+            yield order, values
+
+
 @dataclass(frozen=True, eq=False)
 class Slot:
     """One side of a free factor: its sites, the one of largest weight, and its values (n_samples,)."""
@@ -55,9 +62,7 @@ def factor_slots(factors: Factors, columns: np.ndarray) -> list[Slot]:
     """Both sides, or all three, of the free factors."""
     v = factors.vocabulary
     out = []
-    for order, values in factors.factors.items():
-        if values.shape[1] != order or len(values) == v.n_columns:  # tied, or a coefficient for every pair
-            continue
+    for _, values in _free_factors(factors):
         for slot in values.reshape(-1, v.n_columns) * np.sqrt(np.maximum(v.variance, 1e-12)):
             if slot.any():
                 lead = int(v.site[np.argmax(np.abs(slot))])
@@ -68,9 +73,7 @@ def factor_slots(factors: Factors, columns: np.ndarray) -> list[Slot]:
 def isolated_factors(factors: Factors, columns: np.ndarray, leads: Collection[SiteSet]) -> Iterator[Isolated]:
     """The free factors of single interactions whose slots are linked sites."""
     v = factors.vocabulary
-    for order, values in factors.factors.items():
-        if values.shape[1] != order or len(values) == v.n_columns:  # tied, or a coefficient for every pair
-            continue
+    for order, values in _free_factors(factors):
         for k in range(len(values)):
             slots = [np.flatnonzero(slot) for slot in values[k]]
             if not all(

@@ -59,7 +59,7 @@ class ResponseModel:
     readout
         Whose link is used.
     kind, noise
-        Of the likelihood, and what it learned beside the predictor
+        Of the likelihood, and what it learned besides the predictor
         (:class:`genoattn.model.likelihood.Likelihood`).
     observed
         Shape (n_samples,), the phenotype.
