@@ -9,7 +9,7 @@ from genoattn.inference.background import remove_background
 from genoattn.inference.signals import Candidates
 from genoattn.inference.tested import SiteMap
 from genoattn.model.pair_columns import PairColumns, visible_segments
-from genoattn.scan.regression.pairs import score_matrix
+from genoattn.scan.scores import score_matrix
 
 
 def standardised(dosage):

@@ -13,7 +13,7 @@ from genoattn.model.pair_growth import gain, gain_one_by_one, grow, net_gain, pr
 from genoattn.model.pair_path import PairProblem, believed_factors, found_factors, without_linked
 from genoattn.model.pair_start import Seeds, _pair_scores, _Strengths, find_seeds, pair_factors
 from genoattn.model.ridge import RidgeRegression, Spectrum
-from genoattn.scan.regression.pairs import score_matrix
+from genoattn.scan.scores import score_matrix
 
 
 def seeds_of(pairs, y, n_tests=None):

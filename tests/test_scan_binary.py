@@ -6,21 +6,16 @@ from itertools import combinations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from numba import njit
 from oracles import make_cohort
 from oracles_logistic import firth_ratio, likelihood_ratio, weighted_score
 from oracles_scan import design_matrix, scan_cohort_data, term_regression
+from scan_tools import candidates
 from scipy.special import ndtri
 
 import genoattn
-from genoattn.scan.logistic.cells import no_planes
-from genoattn.scan.logistic.coarse import coarse_root, make_grid
-from genoattn.scan.logistic.likelihood import _test as pair_test
-from genoattn.scan.logistic.likelihood import test_pairs as run_kernel
-from genoattn.scan.logistic.null import binary_design, score_margin
-from genoattn.scan.logistic.rows import make_memory
-from genoattn.scan.logistic.stages import coarse_subjects, logistic_pairs, subjects_of
-from genoattn.scan.logistic.vector_exp import vector_exp, vector_log1p
+from genoattn.scan.binary import LogisticTests, logistic_pairs, similar_log_odds, fit_cells, fit_samples
+from genoattn.scan.null import binary_design, score_margin
+from genoattn.scan.screen import CellScreen
 from genoattn.simulate import simulate_cohort
 
 
@@ -76,8 +71,6 @@ def test_kernel_equals_statsmodels(kind, missing):
     covariates = covariates_of(rng, 500, kind)
     case = cases_of(rng, covariates.sum(axis=1) * 0.5 - 0.5 + 0.4 * np.maximum(calls[:, 2], 0))
     design = binary_design(np.ascontiguousarray(calls.T), case, covariates)
-    n_groups = subjects_of(design, case).fixed.shape[1]
-    assert n_groups == {"none": 1, "few": 4, "many": 500}[kind]
     tests = logistic_pairs(design, case, all_pairs(8))
     n_compared = 0
     for k, (i, j) in enumerate(all_pairs(8)):
@@ -242,20 +235,68 @@ def test_stages_lose_nothing_that_passes(n_samples, ratio, maf, main):
             np.testing.assert_allclose(ours, whole, rtol=1e-7)
 
 
+def cell_tests(design, case, group, level, pairs):
+    """Likelihood-ratio tests of pairs on cells within groups, as the kernel writes them."""
+    out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 3))
+    columns = design.columns
+    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False
+    fit_cells(*of, group, level, pairs, 1.0, out, near)
+    return out, near
+
+
 @pytest.mark.parametrize(("ratio", "maf", "heavy"), [(4, 0.05, False), (20, 0.02, True)])
-def test_coarse_ratio_is_near_the_exact_one(ratio, maf, heavy):
+def test_ratio_in_groups_is_near_the_exact_one(ratio, maf, heavy):
     codes, case, covariates = uneven_cohort(50, 2500, ratio, maf, 0.5, heavy)
     design = binary_design(codes, case, covariates)
     pairs = all_pairs(len(codes))
-    coarse = coarse_subjects(design, case, subjects_of(design, case))
-    assert coarse.fixed.shape[1] <= 16 < len(np.unique(covariates[:, 0]))
-    rough = np.sqrt(
-        run_kernel(coarse, coarse, no_planes(), 0.0, False, (np.zeros(len(codes)),) * 3, pairs)[:, 2]
-    )
-    exact = np.abs(logistic_pairs(design, case, pairs).statistic)
-    strong = exact > 2.5
+    group, level, doubt = similar_log_odds(design, case)
+    assert len(level) <= 16 < len(np.unique(covariates[:, 0]))
+    out, _ = cell_tests(design, case, group, level, pairs)
+    rough, exact = np.sqrt(out[:, 2]), np.abs(logistic_pairs(design, case, pairs).statistic)
+    strong = (exact > 2.5) & np.isfinite(rough)
     assert strong.sum() > 20
     assert (rough[strong] > 0.85 * exact[strong]).all()
+    allowed = doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1)
+    assert (rough[strong] > (exact * (1 - allowed))[strong]).all()
+
+
+def test_cells_without_covariates_are_the_samples():
+    """The nine cells hold all that the regression needs; so do samples one by one."""
+    rng = np.random.default_rng(15)
+    calls, _ = scan_cohort_data(rng, 400, 9, 0.05, 0.3)
+    case = cases_of(rng, 0.5 * np.maximum(calls[:, 2], 0) - 1)
+    design = binary_design(np.ascontiguousarray(calls.T), case, np.zeros((400, 0)))
+    pairs = all_pairs(9)
+    of_cells, _ = cell_tests(design, case, np.zeros(400, dtype=np.int64), np.zeros(1), pairs)
+    out, columns = np.full((len(pairs), 6), np.nan), design.columns
+    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False
+    fit_samples(*of, np.zeros((0, 400)), np.zeros(1), pairs, np.zeros((len(pairs), 3)), out)
+    assert np.isfinite(out[:, 2]).sum() > 25
+    np.testing.assert_allclose(of_cells, out, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.05])
+@pytest.mark.parametrize("rare", [False, True])
+def test_cell_screen_loses_nothing_and_leaves_little(missing, rare):
+    rng = np.random.default_rng(16)
+    calls, _ = scan_cohort_data(rng, 1200, 60, missing, 0.3)
+    if rare:
+        calls = np.where(calls < 0, -1, rng.binomial(2, rng.uniform(0.01, 0.1, 60), calls.shape)).astype(
+            np.int8
+        )
+    x = np.maximum(calls, 0)
+    case = cases_of(rng, 0.8 * x[:, 3] * x[:, 9] - 1 + 0.6 * x[:, 5])
+    design = binary_design(np.ascontiguousarray(calls.T), case, np.zeros((1200, 0)))
+    tests = logistic_pairs(design, case, all_pairs(60))
+    for threshold in (1e-2, 1e-4):
+        screen = CellScreen(design, case, ndtri(threshold / 2) ** 2)
+        left, found = candidates(screen, np.arange(60), np.arange(60))
+        passing = all_pairs(60)[tests.p_value <= threshold]
+        assert {tuple(p) for p in passing.tolist()} <= left
+        untestable = {tuple(p) for p in all_pairs(60)[~tests.testable].tolist()}
+        assert found.n_untestable == len(untestable - left)
+        if not rare:
+            assert len(left) < {1e-2: 0.6, 1e-4: 0.25}[threshold] * len(tests.p_value)
 
 
 @pytest.mark.validation  # compiles two screens
@@ -291,19 +332,6 @@ def test_null_p_values_of_one_case_in_twenty_are_uniform():
     assert np.mean(p <= 1e-3) < 2e-3
 
 
-def test_vector_functions_are_exact_to_rounding():
-    @njit
-    def each(x, exponential, logarithm):
-        for k in range(len(x)):
-            exponential[k], logarithm[k] = vector_exp(-700 * x[k]), vector_log1p(x[k])
-
-    x = np.r_[np.linspace(0, 1, 20_001), np.logspace(-300, 0, 1000)]
-    exponential, logarithm = np.empty_like(x), np.empty_like(x)
-    each(x, exponential, logarithm)
-    np.testing.assert_allclose(exponential, np.exp(-700 * x), rtol=1e-15)
-    np.testing.assert_allclose(logarithm, np.log1p(x), rtol=1e-15)
-
-
 def test_covariates_that_separate_are_refused():
     rng = np.random.default_rng(14)
     codes, covariate = rng.integers(0, 3, (3, 60)).astype(np.int8), rng.normal(size=(60, 1))
@@ -321,32 +349,15 @@ def test_covariates_that_separate_are_refused():
         binary_design(codes, case, three, ("first", "second", "third"))
 
 
-def test_grid_of_groups_is_the_coarse_test():
-    codes, case, covariates = uneven_cohort(51, 2500, 4, 0.1, 0.4)
-    design = binary_design(codes, case, covariates)
-    pairs = all_pairs(len(codes))
-    coarse = coarse_subjects(design, case, subjects_of(design, case))
-    expected = np.sqrt(
-        run_kernel(coarse, coarse, no_planes(), 0.0, False, (np.zeros(len(codes)),) * 3, pairs)[:, 2]
-    )
-    grid = make_grid(coarse)
-    roots = np.array([coarse_root(coarse, i, j, grid)[0] for i, j in pairs])
-    told = np.isfinite(roots) & (expected > 1)
-    assert told.mean() > 0.2
-    np.testing.assert_allclose(roots[told], expected[told], rtol=2e-3)
-
-
 def test_a_far_start_changes_nothing():
-    """Where Newton's method fails from where coarse groups end, it starts again before a penalty is taken."""
+    """Where Newton's method fails from where groups end, it starts again before a penalty is taken."""
     codes, case, covariates = uneven_cohort(53, 1500, 4, 0.1, 0.4)
     design = binary_design(codes, case, covariates)
-    subjects = subjects_of(design, case)
-    memory = make_memory(subjects)
-    largest = np.abs(subjects.fixed).max(axis=1)
-    for i, j in ((0, 1), (2, 5)):
-        room = np.r_[largest, np.ones(4)]
-        found = [
-            pair_test(subjects, i, j, np.array(near), 1.0, room, memory)
-            for near in ([0.0] * 3, [9.0, -20.0, 20.0])
-        ]
-        np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+    tests, columns = LogisticTests(design, case), design.columns
+    pairs, found = np.array([[0, 1], [2, 5]]), []
+    for near in ([0.0] * 3, [9.0, -20.0, 20.0]):
+        out = np.full((2, 6), np.nan)
+        of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False
+        fit_samples(*of, tests._fixed, tests._start, pairs, np.array([near] * 2), out)
+        found.append(out)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

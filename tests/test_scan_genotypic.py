@@ -10,18 +10,19 @@ import statsmodels.api as sm
 from oracles import make_cohort
 from oracles_logistic import log_likelihood
 from oracles_scan import scan_cohort_data
+from scan_tools import genotypic_tile
 from scipy.optimize import minimize
 from scipy.stats import chi2, kstest
 from statsmodels.stats.anova import anova_lm
 
 import genoattn
 from genoattn.errors import InputError
+from genoattn.scan import screen
 from genoattn.scan.design import make_design
-from genoattn.scan.logistic.null import binary_design
-from genoattn.scan.logistic.saturated import _maximum
-from genoattn.scan.regression import genotypic
-from genoattn.scan.regression.exact import regress_pairs
-from genoattn.scan.regression.genotypic import check_genotypic, genotypic_pairs, genotypic_tile
+from genoattn.scan.null import binary_design
+from genoattn.scan.exact import regress_pairs
+from genoattn.scan.genotypic import check_genotypic, genotypic_pairs
+from genoattn.scan.logistic import greatest_likelihood, make_problem
 
 
 def genotypic_definition(calls, sites, trait, covariates, binary=False):
@@ -63,7 +64,7 @@ def awkward_data(seed, n_samples=260, n_covariates=2, missing=0.0):
 @pytest.mark.parametrize("missing", [0.0, 0.03])
 @pytest.mark.parametrize("n_covariates", [0, 2])
 def test_every_pair_equals_statsmodels(binary, missing, n_covariates, monkeypatch):
-    monkeypatch.setattr(genotypic, "_ROWS", 5)
+    monkeypatch.setattr(screen, "_STRIP", 5)
     calls, covariates, trait = awkward_data(1, n_covariates=n_covariates, missing=missing)
     trait = (trait > np.quantile(trait, 0.6)).astype(float) if binary else trait
     make = binary_design if binary else make_design
@@ -170,7 +171,9 @@ def test_likelihood_is_climbed_where_a_whole_step_overshoots():
         return n @ np.logaddexp(0, x @ beta) - cases @ (x @ beta)
 
     best = minimize(loss, [1.0, 1.0], method="Nelder-Mead", options={"fatol": 1e-10, "xatol": 1e-10})
-    assert _maximum(x, cases, n) == pytest.approx(-best.fun, rel=1e-9)
+    problem = make_problem(2, 3)
+    problem.x[:], problem.n[:], problem.cases[:] = x.T, n, cases
+    assert greatest_likelihood(problem, 2) == pytest.approx(-best.fun, rel=1e-9)
 
 
 def test_too_few_samples_are_untestable():

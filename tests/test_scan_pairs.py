@@ -8,9 +8,8 @@ import numpy as np
 import oracles
 import pytest
 
-from genoattn.scan.regression import pairs
-from genoattn.scan.regression.elimination import agreed
-from genoattn.scan.regression.pairs import pair_tiles, score_matrix
+from genoattn.scan import scores as pairs
+from genoattn.scan.scores import agreed, pair_tiles, score_matrix
 
 
 def scan_data(seed=0, n_samples=120, n_columns=11):
@@ -133,24 +132,9 @@ def test_score_matrix_across_tiles(monkeypatch):
     assert whole.nnz > 10
 
 
-@pytest.mark.parametrize("n_covariates", [0, 2])
-def test_counted_products_are_those_of_matrix_products(monkeypatch, n_covariates):
-    columns, phenotypes, covariates = scan_data()
-    columns[:, 3] = (columns[:, 3] > 0) - 7.5  # an indicator in other units
-    columns = columns * np.linspace(-2, 3, 11)  # column 4 is 0 throughout
-    covariates = covariates[:, :n_covariates]
-    assert pairs._as_codes(columns.T) is not None
-    counted = whole_matrix(columns, phenotypes, covariates, 1024)
-    monkeypatch.setattr(pairs, "_as_codes", lambda values: None)
-    multiplied = whole_matrix(columns, phenotypes, covariates, 1024)
-    assert np.isfinite(counted).sum() > 100
-    np.testing.assert_allclose(counted, multiplied, rtol=1e-10, atol=1e-12)
-
-
 def test_columns_that_are_no_codes_equal_statsmodels():
     columns, phenotypes, covariates = scan_data(3)
     columns[::7] += 0.1  # as where missing calls are imputed
-    assert pairs._as_codes(columns.T) is None
     t = whole_matrix(columns, phenotypes, covariates, 4)
     expected = oracles.pair_t(columns[:, 2], columns[:, 8], phenotypes[:, 1], covariates)
     assert t[1, 2, 8] == pytest.approx(expected, rel=1e-8)
@@ -177,5 +161,5 @@ def test_column_that_the_covariates_explain_is_nan():
 
 
 def test_import_of_the_package_loads_no_compiler():
-    code = "import sys, genoattn, genoattn.scan.regression.pairs; sys.exit('numba' in sys.modules)"
+    code = "import sys, genoattn; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -161,7 +161,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(cohort, tmp_path):
         ({"threads": 0}, "threads is 0; it must be 1 or more"),
         ({"memory": 5.0}, "memory is 5 bytes; give at least 100 MB"),
         ({"permutations": -1}, "permutations is -1; it must be 0 or more"),
-        ({"precision": "half"}, "precision 'half' is unknown; choose one of auto"),
+        ({"device": "half"}, "device 'half' is not available here; use cpu"),
         ({"min_distance": -5}, "min_distance is -5; give a number of bases"),
         ({"max_r2": 0.0}, "max_r2 is 0.0; give a squared correlation above 0"),
         ({"sites": "nowhere"}, "site set 'nowhere': no site with this ID, region or file"),
@@ -174,7 +174,7 @@ def test_settings_out_of_range(cohort, options, message):
 
 
 def test_unknown_setting(cohort):
-    with pytest.raises(TypeError, match="unknown setting 'colour'; known are encoding"):
+    with pytest.raises(TypeError, match="unknown setting 'colour'; known are device"):
         genoattn.scan_pairs(cohort, colour=1)
 
 
@@ -218,13 +218,13 @@ def test_compiling_is_announced_where_it_takes_long(cohort, monkeypatch, caplog)
     monkeypatch.setattr(engine, "_PATIENCE", 600)
     genoattn.scan_pairs(cohort, 1e-3)
     assert "compiling" not in caplog.text
-    loading = engine.one_thread_each
+    loading = engine.threadpool_limits
 
     def slow(products):
         sleep(0.3)
         return loading(products)
 
     monkeypatch.setattr(engine, "_PATIENCE", 0.05)
-    monkeypatch.setattr(engine, "one_thread_each", slow)
+    monkeypatch.setattr(engine, "threadpool_limits", slow)
     genoattn.scan_pairs(cohort, 1e-3)
     assert caplog.text.count("compiling the kernels of this kind of scan") == 1

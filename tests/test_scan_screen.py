@@ -8,22 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import make_cohort
 from oracles_scan import scan_cohort_data, term_regression
+from scan_tools import candidates
 
 import genoattn
 from genoattn.scan.design import make_design
-from genoattn.scan.engine import critical_value
-from genoattn.scan.regression.exact import regress_pairs
-from genoattn.scan.screening.products import BFloat16, Float32, has_byte_units
-from genoattn.scan.screening.screen import Screen
-from genoattn.scan.screening.whole_screen import WholeScreen
+from genoattn.scan.engine import critical_square
+from genoattn.scan.exact import regress_pairs
+from genoattn.scan.products import ProductScreen
+from genoattn.scan.screen import PlaneScreen
 
-PRECISIONS = ["float32", "bfloat16"] + ["int8"] * has_byte_units()
-
-
-def screen_of(precision, design, critical):
-    if precision == "int8":
-        return WholeScreen(design, critical)
-    return Screen(design, Float32() if precision == "float32" else BFloat16(), critical)
+SCREENS = {
+    "planes": PlaneScreen,
+    "products": ProductScreen,
+    "torch": lambda design, t2, max_r2=None: ProductScreen(design, t2, max_r2, device="cpu"),
+}
 
 
 def cohort_of(calls, trait, covariates, binary=False):
@@ -56,48 +54,77 @@ def test_every_pair_equals_statsmodels(missing, n_covariates):
     assert n_tests > 80
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    n_samples=st.integers(20, 400),
-    n_covariates=st.integers(0, 10),
-    missing=st.sampled_from([0.0, 0.0, 0.01, 0.1]),
+    n_samples=st.integers(40, 400),
+    n_covariates=st.sampled_from([0, 0, 1, 3, 10, 25]),
+    missing=st.sampled_from([0.0, 0.01, 0.1, 0.2]),
     linked=st.sampled_from([0.0, 0.5, 0.95, 1.0]),
     main=st.sampled_from([0.0, 1.0, 10.0]),
+    rare=st.booleans(),
     threshold=st.sampled_from([1e-2, 1e-3, 1e-4]),
-    precision=st.sampled_from(PRECISIONS),
+    impute=st.booleans(),
+    screen=st.sampled_from(sorted(SCREENS)),
 )
 def test_nothing_that_passes_is_discarded(
-    seed, n_samples, n_covariates, missing, linked, main, threshold, precision
+    seed, n_samples, n_covariates, missing, linked, main, rare, threshold, impute, screen
 ):
     rng = np.random.default_rng(seed)
     calls, covariates = scan_cohort_data(rng, n_samples, 40, missing, linked, n_covariates)
+    if rare:
+        carried = rng.binomial(2, rng.uniform(0.01, 0.1, 40), calls.shape)
+        calls = np.where(calls < 0, -1, carried).astype(np.int8)
     product = np.prod(np.maximum(calls[:, rng.choice(40, 2, replace=False)], 0), axis=1)
     trait = main * calls[:, 5] + 0.5 * product + covariates.sum(axis=1) + rng.standard_t(3, n_samples)
-    design = make_design(np.ascontiguousarray(calls.T), trait, covariates)
+    if n_covariates > 2 and n_samples > 100:  # a covariate that is a product of columns, but for noise
+        covariates[:, 0] = product + rng.normal(0, 1e-3, n_samples)
+    design = make_design(np.ascontiguousarray(calls.T), trait, covariates, impute=impute)
     usable = np.flatnonzero(design.columns.varies)
-    screen = screen_of(precision, design, critical_value(design, threshold))
-    a, b = screen.candidates(screen.left(usable), screen.right(usable))
-    candidates = {(usable[i], usable[j]) for i, j in zip(a, b, strict=True)}
+    left, found = candidates(SCREENS[screen](design, critical_square(design, threshold)), usable, usable)
     pairs = np.array(list(combinations(usable, 2)), dtype=np.intp).reshape(-1, 2)
     tests = regress_pairs(design, trait, pairs)
-    needed = {tuple(p) for p in pairs[~(tests.p_value > threshold)]}  # what passes or is untestable
-    assert needed <= candidates
-    assert {(j, i) for i, j in needed} <= candidates  # either way round
+    assert {tuple(p) for p in pairs[tests.p_value <= threshold].tolist()} <= left
+    untestable = {tuple(p) for p in pairs[~tests.testable].tolist()}
+    assert len(untestable - left) == found.n_untestable
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("missing", [0.0, 0.005])
-def test_screen_discards_nearly_all(precision, missing):
+@pytest.mark.parametrize("screen", sorted(SCREENS))
+@pytest.mark.parametrize("missing", [0.0, 0.01])
+@pytest.mark.parametrize("n_covariates", [0, 10])
+def test_screen_discards_nearly_all(screen, missing, n_covariates):
     rng = np.random.default_rng(0)
     calls = rng.binomial(2, rng.uniform(0.2, 0.5, 200), (1000, 200)).astype(np.int8)
     calls[rng.random(calls.shape) < missing] = -1
-    trait = rng.normal(size=1000)
-    design = make_design(np.ascontiguousarray(calls.T), trait, np.zeros((1000, 0)))
-    screen = screen_of(precision, design, critical_value(design, 1e-4))
+    covariates = rng.normal(size=(1000, n_covariates))
+    design = make_design(np.ascontiguousarray(calls.T), rng.normal(size=1000), covariates)
     every = np.arange(200)
-    a, b = screen.candidates(screen.left(every), screen.right(every))
-    assert (a != b).sum() < (40 if missing == 0 else 200)  # of 39,800
+    left, _ = candidates(SCREENS[screen](design, critical_square(design, 1e-4)), every, every)
+    assert len(left) < (20 if missing == 0 else 100)  # of 19,900
+
+
+def test_rounding_of_products_is_allowed_for(monkeypatch):
+    """A product with the trait that is off by nearly all that its bound allows loses no pair."""
+    rng = np.random.default_rng(1)
+    calls, covariates = scan_cohort_data(rng, 500, 40, 0.02, 0.3)
+    trait = rng.normal(size=500)
+    design = make_design(np.ascontiguousarray(calls.T), trait, covariates)
+    every, pairs = np.arange(40), np.array(list(combinations(range(40), 2)))
+    tests = regress_pairs(design, trait, pairs)
+    real = PlaneScreen._products
+
+    def rounded(self, left, right):
+        out = real(self, left, right)
+        norms = np.linalg.norm(left * self._trait, axis=1)[:, None] * np.linalg.norm(right, axis=1)
+        return out - 0.98 * np.sign(out) * self._limits.rounding * norms.astype(np.float32)
+
+    monkeypatch.setattr(PlaneScreen, "_products", rounded)
+    for k in np.argsort(tests.p_value)[:12]:
+        df = 500 - 4 - 0
+        t2 = tests.statistic[k] ** 2 * (1 - 1e-7) * (df / (tests.n_samples[k] - 4))
+        screen = PlaneScreen(design, min(t2, tests.statistic[k] ** 2 * (1 - 1e-7)))
+        left, _ = candidates(screen, every, every)
+        assert tuple(pairs[k]) in left
 
 
 @pytest.mark.parametrize("missing", ["complete", "mean"])
@@ -139,3 +166,49 @@ def test_untestable_pairs_are_counted_and_not_reported():
     assert result.counts["n_untestable"] == 1 + 5 + 1
     assert result.counts["n_tests"] == len(result.frame) == 15 - 7
     assert result.frame[["coefficient", "se", "statistic", "p_value", "q_value"]].notna().all(axis=None)
+
+
+def test_what_runs_is_recorded(caplog):
+    caplog.set_level("INFO", logger="genoattn")
+    rng = np.random.default_rng(6)
+    calls, covariates = scan_cohort_data(rng, 90, 8, 0.02, 0.2, 2)
+    trait = rng.normal(size=90)
+    cohorts = {
+        ("planes", "quantitative trait with 2 covariates"): (cohort_of(calls, trait, covariates), {}),
+        ("cells", "binary trait without covariates"): (
+            cohort_of(calls, (trait > 0) * 1.0, covariates[:, :0], True), {},
+        ),
+        ("planes", "binary trait with 2 covariates"): (cohort_of(calls, (trait > 0) * 1.0, covariates, True), {}),
+        ("none", "every pair is tested exactly: many have p <= 0.5"): (
+            cohort_of(calls, trait, covariates), {"threshold": 0.5},
+        ),
+        ("genotypic", "tables of both sites' genotypes"): (
+            cohort_of(calls, trait, covariates), {"test": "genotypic"},
+        ),
+    }  # fmt: skip
+    for (name, reason), (cohort, options) in cohorts.items():
+        counts = genoattn.scan_pairs(cohort, **{"threshold": 1e-3, **options}).counts
+        assert (counts["screen"], counts["screen_reason"]) == (name, reason)
+        assert f"screen {name}: {reason}" in caplog.text
+
+
+def test_torch_gives_the_same_table(monkeypatch):
+    rng = np.random.default_rng(7)
+    for binary in (False, True):
+        calls, covariates = scan_cohort_data(rng, 300, 40, 0.02, 0.6, 2)
+        trait = calls[:, 3] * calls[:, 30] + rng.normal(size=300)
+        cohort = cohort_of(calls, (trait > 0.2) * 1.0 if binary else trait, covariates, binary)
+        one = genoattn.scan_pairs(cohort, threshold=1e-2)
+        monkeypatch.setattr("genoattn.scan.engine._CPU", "none")
+        other = genoattn.scan_pairs(cohort, threshold=1e-2)
+        monkeypatch.undo()
+        assert other.counts["screen_reason"] == "device cpu"
+        assert len(one) > 5
+        assert one.frame.equals(other.frame)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    calls, covariates = scan_cohort_data(np.random.default_rng(8), 60, 4)
+    cohort = cohort_of(calls, np.arange(60.0), covariates)
+    with pytest.raises(genoattn.InputError, match="device 'xpu9' is not available here; use cpu"):
+        genoattn.scan_pairs(cohort, device="xpu9")

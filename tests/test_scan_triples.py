@@ -14,12 +14,12 @@ from oracles_scan import scan_cohort_data, term_regression
 import genoattn
 from genoattn.cohort import Phenotype
 from genoattn.scan.design import make_design
-from genoattn.scan.screening.products import summing_error
+from genoattn.scan.elimination import summing_error
+from genoattn.scan.exact import regress_terms
 from genoattn.scan.triples import screen as triple_screen
 from genoattn.scan.triples.api import _TripleCheckpoint
 from genoattn.scan.triples.engine import TripleEngine
 from genoattn.scan.triples.scope import make_triple_scope
-from genoattn.scan.triples.score import regress_triples
 
 SITES = ["site_1", "site_2", "site_3"]
 
@@ -74,7 +74,7 @@ def test_list_equals_that_of_every_triple_regressed(n_covariates, linked, thresh
     engine = TripleEngine(design, trait, scope, threshold, 2)
     parts = [result for _, result in engine.run(list(range(len(engine.tiles))))]
     every = np.array(list(combinations(columns, 3)))
-    tests = regress_triples(design, trait, every)
+    tests = regress_terms(design, trait, every)
     passing = tests.p_value <= threshold
     assert passing.sum() > 2
     assert {tuple(t) for part in parts for t in part.pairs} == set(map(tuple, every[passing]))
@@ -92,9 +92,9 @@ def test_bound_regresses_hardly_more_than_passes(monkeypatch):
 
     def counting(design, trait, triples):
         regressed.append(len(triples))
-        return regress_triples(design, trait, triples)
+        return regress_terms(design, trait, triples)
 
-    monkeypatch.setattr("genoattn.scan.triples.engine.regress_triples", counting)
+    monkeypatch.setattr("genoattn.scan.triples.engine.regress_terms", counting)
     result = genoattn.scan_triples(cohort, threshold=1e-3)
     assert 15 < result.counts["n_reported"] <= sum(regressed) < 1.1 * result.counts["n_reported"] + 3
 
@@ -108,14 +108,14 @@ def test_products_rounded_as_badly_as_may_be_miss_nothing(monkeypatch, n_covaria
     trait = rng.normal(size=1000) + 3 * calls[:, 4] + 3 * calls[:, 5] * calls[:, 6]
     design = make_design(np.ascontiguousarray(calls.T), trait, covariates)
     every = np.array(list(combinations(range(20), 3)))
-    p_values = regress_triples(design, trait, every).p_value
+    p_values = regress_terms(design, trait, every).p_value
     real = triple_screen._Products.product
 
     def rounded(self, tile, i, j, vector, start, out):
         length = real(self, tile, i, j, vector, start, out)
         if out.dtype == np.float32:
             size = np.linalg.norm(self.values[start:], axis=1)
-            out -= 0.99 * np.sign(out) * summing_error(1000) * length[:, None] * size
+            out -= 0.99 * np.sign(out) * summing_error(1000, triple_screen._CHUNK) * length[:, None] * size
         return length
 
     monkeypatch.setattr(triple_screen._Products, "product", rounded)

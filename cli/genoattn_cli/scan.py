@@ -30,12 +30,6 @@ class TestName(StrEnum):
     genotypic = "genotypic"
 
 
-class PrecisionName(StrEnum):
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
 def command(
     cohort: options.Cohort,
     pheno: options.Pheno,
@@ -88,9 +82,6 @@ def command(
     haploid: options.Haploid = options.HaploidName.double,
     alphabet: options.Alphabet = options.AlphabetName.auto,
     memory: Annotated[float, typer.Option("--memory", metavar="GB", help="Memory to stay under.")] = 2.0,
-    precision: Annotated[
-        PrecisionName, typer.Option("--precision", help="Of the screen; the result is the same.")
-    ] = PrecisionName.auto,
     permutations: Annotated[
         int, typer.Option("--permutations", min=0, help="Permute the trait for a genome-wide threshold.")
     ] = 0,
@@ -113,10 +104,11 @@ def command(
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     threads: options.Threads = None,
+    device: options.Device = "cpu",
 ) -> None:
     """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
 
-    One regression a pair, beside both main effects and the covariates, on the samples called at both sites:
+    One regression a pair, adjusted for both main effects and the covariates, on the samples called at both sites:
     least squares for a quantitative trait, logistic for a binary one. Writes interactions.tsv and
     .parquet, manifest.json and scan.json to DIR, and prints a summary; of several traits each has a folder in
     DIR, and traits.tsv sums them up. Interrupted, the scan of one trait leaves DIR.partial, from which the
@@ -144,7 +136,7 @@ def command(
         "encoding": options.chosen_encoding(encoding),
         "memory": memory * 1e9,
         "threads": threads,
-        "precision": precision.value,
+        "device": device,
         "permutations": permutations,
         "seed": seed,
     }

@@ -22,7 +22,7 @@ from genoattn.interactions.estimates import Claims
 from genoattn.model.families import find_families
 from genoattn.model.pair_columns import PairColumns, visible_segments
 from genoattn.model.pair_start import find_seeds, pair_factors
-from genoattn.scan.regression.pairs import score_matrix
+from genoattn.scan.scores import score_matrix
 from genoattn.tokens import build_vocabulary
 
 _LEAST = 2.0  # |t| of a candidate

@@ -11,7 +11,7 @@ from scipy import linalg
 from genoattn.model.families import family_folds
 from genoattn.model.pair_columns import PairColumns
 from genoattn.model.pair_start import Seeds, find_seeds, pair_factors
-from genoattn.scan.regression.pairs import score_matrix
+from genoattn.scan.scores import score_matrix
 
 _log = logging.getLogger(__name__)
 _PATH = (0.0, 4.0, 8.0, 16.0, 32.0)  # squared z beyond its price that a factor must have

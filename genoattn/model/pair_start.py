@@ -47,7 +47,7 @@ def find_seeds(score: sparse.csr_array, n_tests: int | None = None) -> Seeds:
     Parameters
     ----------
     score
-        From :func:`genoattn.scan.regression.pairs.score_matrix`.
+        From :func:`genoattn.scan.scores.score_matrix`.
     n_tests
         Pairs tested; all pairs of columns if None.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,19 @@ from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.logistic.null import binary_design
-from genoattn.scan.logistic.stages import LogisticTests
+from genoattn.scan.null import binary_design
 from genoattn.scan.progress import pair_progress
-from genoattn.scan.regression.exact import regress_pairs
-from genoattn.scan.regression.tails import normal_p_value, t_p_value
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.scope import Scope, make_scope
-from genoattn.scan.screening.products import Int8, Products, choose_products, n_operands
 from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
+from genoattn.scan.tails import normal_p_value, t_p_value
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
-_TILE = 1024
+_TILE = 256
 _NARROWEST = 32
+_BYTES = 13  # of a sample of a column, as operands of a screen
 
 
 def scan_pairs(
@@ -40,10 +37,10 @@ def scan_pairs(
     checkpoint: str | Path | None = None,
     **options: object,
 ) -> ScanResult:
-    """Test the product term of every pair of sites, beside both main effects and the covariates.
+    """Test the product term of every pair of sites, adjusted for both main effects and the covariates.
 
-    A quantitative trait gets the t test of least squares; a binary one the score test for all pairs and the
-    likelihood-ratio test of logistic regression for those near the threshold.
+    A quantitative trait gets the t test of least squares, a binary one the likelihood-ratio test of logistic
+    regression. Pairs that a bound shows to be above the threshold are not tested one by one.
 
     Parameters
     ----------
@@ -61,7 +58,18 @@ def scan_pairs(
     Returns
     -------
     The pairs that pass, as an interaction table, and how many were tested. Benjamini-Hochberg q-values are
-    over the tests made; pairs below the threshold count as p = 1.
+    over all tests made, reported or not.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
+    >>> result = genoattn.scan_pairs(cohort, threshold=1e-3)
+    >>> result.counts["n_tests"]
+    190
+    >>> bool((result.frame["p_value"] <= 1e-3).all())
+    True
 
     Raises
     ------
@@ -145,23 +153,17 @@ def scan_columns(
     state.remove()
     if config.permutations:
         counts |= _permutations(design, usable, config, progress)
+    counts |= {"screen": engine.name, "screen_reason": engine.reason}
     return _result(cohort, prepared.vocabulary, config, design, tally, n_pairs - n_usable, counts)
 
 
 def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engine:
-    """The engine of a scan, in the precision and on the threads of its settings."""
+    """The engine of a scan, on the threads and the device of its settings."""
     if cohort.phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes)
     scope = prepared.scope.restrict(design.columns.varies)
-    products = choose_products(config.precision, design)
-    settings = _settings(design, scope, config, products)
-    trait = cohort.phenotype.values
-    if design.binary:
-        return Engine(
-            design, trait, scope, products, settings, LogisticTests(design, trait, config.threshold)
-        )
-    return Engine(design, trait, scope, products, settings, partial(regress_pairs, design, trait))
+    return Engine(design, cohort.phenotype.values, scope, _settings(design, scope, config))
 
 
 def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bool) -> dict[str, float]:
@@ -213,19 +215,19 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
     return make_scope(cohort.sites, vocabulary.site, chosen[0], chosen[1], config.min_distance, config.max_r2)
 
 
-def _settings(design: Design, scope: Scope, config: ScanConfig, products: Products | Int8) -> Settings:
-    """Tiles that fit in the memory, beside the calls as the cohort and the scan hold them."""
-    threads = config.n_threads
-    # The calls of the cohort and of the scan, and their bits.
+def _settings(design: Design, scope: Scope, config: ScanConfig) -> Settings:
+    """Tiles that fit in the memory, besides the calls as the cohort and the scan hold them."""
+    threads, device = config.n_threads, config.screen_device
     room = max(config.memory - 2.4 * design.codes.nbytes - 3e8, 5e7)
-    bytes_each = design.n_samples * products.dtype.itemsize
-    operands = max(n_operands(design, products))
-    width = int(room / 2 / ((threads + 1) * (operands + 1) * bytes_each))
-    # No narrower than pays, no wider than gives every thread a few tiles.
+    bytes_each = design.n_samples * (_BYTES if device == "cpu" else 40)
+    width = int(room / 2 / ((threads + 1) * 2 * bytes_each))
+    # No narrower than pays, no wider than gives every thread a few tiles; a device wants all it can hold.
     spread = max(len(scope.rows), len(scope.cols)) // (2 * threads) + 1
-    width = max(_NARROWEST, min(width, _TILE, spread))
-    cached = threads + 2 + int(room / 2 / (operands * width * bytes_each))
-    return Settings(config.threshold, width, threads, cached, config.test == "genotypic")
+    most = _TILE if device == "cpu" else 4096
+    width = max(_NARROWEST, min(width, most, spread))
+    cached = threads + 2 + int(room / 2 / (width * bytes_each))
+    genotypic = config.test == "genotypic"
+    return Settings(config.threshold, width, threads, cached, genotypic, device)
 
 
 def _result(

@@ -16,7 +16,7 @@ import numpy as np
 from genoattn.errors import InputError
 from genoattn.scan.design import Design
 from genoattn.scan.engine import Settings, TileResult
-from genoattn.scan.regression.exact import PairTests
+from genoattn.scan.exact import PairTests
 from genoattn.scan.scope import Scope
 
 _EVERY_SECONDS = 30.0

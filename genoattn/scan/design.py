@@ -1,4 +1,4 @@
-"""What a scan knows of its columns and of the trait: float64, one pass over the calls."""
+"""Columns, working trait and fixed effects of a scan, and the moments of each column in float64."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from genoattn.cohort import MISSING
 from genoattn.errors import InputError
 
-# Squared length, relative to its own, of what the fixed effects leave of a column that still varies.
+# Squared norm of a column's residual after regression on the fixed effects, relative to its own, below which it
+# does not vary.
 _FLAT = 1e-10
+_BLOCK = 256  # columns at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +65,6 @@ class Design:
         return float(self.weight.sum())
 
     @cached_property
-    def gaps(self) -> np.ndarray:
-        """Whether pairs with a column lose samples: shape (n_columns,), bool."""
-        return (self.columns.missing > 0) & (not self.impute)
-
-    def called(self, chosen: np.ndarray) -> np.ndarray:
-        """Which samples the columns do not lose: (n_chosen, n_samples), bool."""
-        return (self.codes[chosen] != MISSING) | self.impute
-
-    @cached_property
     def trait_norm(self) -> float:
         return float(np.sqrt(self.weight @ self.trait**2))
 
@@ -87,7 +80,7 @@ class Design:
         return centred(self.codes[chosen], columns.mean[chosen], np.float64, missing)
 
     def residual(self, values: np.ndarray) -> np.ndarray:
-        """What the fixed effects leave of rows: (n_rows, n_samples)."""
+        """Residuals of rows after regression on the fixed effects: (n_rows, n_samples)."""
         return values - (values * self.weight) @ self.basis.T @ self.basis
 
 
@@ -100,7 +93,8 @@ class ColumnSummary:
     mean
         Weighted mean over called samples: what a column has subtracted.
     norm, residual_norm
-        Length of the column, and of what the fixed effects leave of it; missing calls count as the mean.
+        Norms of the column less its mean, and of its residual after regression on the fixed effects; missing
+        calls count as the mean.
     with_trait
         Correlation of the residual column with the trait.
     missing
@@ -108,7 +102,8 @@ class ColumnSummary:
     on_fixed
         Shape (n_columns, n_fixed), inner products with the fixed effects.
     varies
-        Whether the fixed effects leave anything of the column: else no pair with it can be tested.
+        Whether the column has a residual after regression on the fixed effects: else no pair with it can be
+        tested.
     """
 
     mean: np.ndarray
@@ -174,11 +169,18 @@ def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.
 
 
 def _summarise(design: Design) -> ColumnSummary:
-    from genoattn.scan.screening.fill import column_moments  # compiled code loads when it is used
-
     vectors = np.vstack([design.basis, design.trait, np.ones(design.n_samples)]) * design.weight
     sums = np.empty((design.n_columns, 3 + 2 * len(vectors)))
-    column_moments(design.codes, design.weight, vectors, sums)
+    for start in range(0, design.n_columns, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        codes = design.codes[block]
+        gaps = codes == MISSING
+        value = np.where(gaps, 0, codes).astype(np.float64)
+        sums[block, 0], sums[block, 1], sums[block, 2] = (
+            gaps.sum(axis=1), value @ design.weight, np.square(value) @ design.weight,
+        )  # fmt: skip
+        sums[block, 3 : 3 + len(vectors)] = value @ vectors.T
+        sums[block, 3 + len(vectors) :] = gaps.astype(np.float64) @ vectors.T if gaps.any() else 0.0
     missing, total, square = sums[:, 0].astype(np.int64), sums[:, 1], sums[:, 2]
     dots, lost = np.split(sums[:, 3:], 2, axis=1)
     of_called = vectors.sum(axis=1) - lost

@@ -11,23 +11,23 @@ from threading import Lock, Timer
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from genoattn.scan.binary import LogisticTests
 from genoattn.scan.design import Design
-from genoattn.scan.logistic.null import score_margin
-from genoattn.scan.regression.dense import column_r2, make_traits, multi_trait_tile
-from genoattn.scan.regression.exact import PairTests
-from genoattn.scan.regression.genotypic import check_genotypic, genotypic_tile
-from genoattn.scan.regression.tails import normal_critical, t_critical
+from genoattn.scan.exact import PairTests, regress_pairs
+from genoattn.scan.genotypic import GenotypicTests, check_genotypic
+from genoattn.scan.null import score_margin
+from genoattn.scan.products import ProductScreen
 from genoattn.scan.scope import Scope
-from genoattn.scan.screening.products import Int8, Products, one_thread_each
-from genoattn.scan.screening.screen import Screen
-from genoattn.scan.screening.whole_screen import WholeScreen
+from genoattn.scan.screen import CellScreen, PlaneScreen
+from genoattn.scan.tails import normal_critical, t_critical
 
-Tester = Callable[[np.ndarray], PairTests]
+Screen = PlaneScreen | CellScreen | ProductScreen | GenotypicTests
 _log = logging.getLogger(__name__)
-_PATIENCE = 3.0  # seconds
-_COMPILING = "compiling the kernels of this kind of scan, once after an installation: up to a minute"
-_DENSE = 0.01  # share of candidates above which a whole tile costs less than its candidates one by one
+_CPU = "cpu"  # the device that is screened without torch
+_PATIENCE = 2.0  # seconds
+_COMPILING = "compiling the kernels of this kind of scan, once after an installation"
 _SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
 
 
@@ -64,17 +64,53 @@ class Settings:
         Columns in a tile.
     threads
         Tiles at a time.
-    cached_sides
+    cached_blocks
         Operands of how many blocks are kept.
     genotypic
         Whether each site has a dominance term too, and all products are tested together.
+    device
+        Where the screen runs.
     """
 
     threshold: float
     width: int
     threads: int
-    cached_sides: int
+    cached_blocks: int
     genotypic: bool = False
+    device: str = "cpu"
+
+
+def choose_screen(
+    design: Design, trait: np.ndarray, max_r2: float | None, settings: Settings
+) -> tuple[Screen | None, str, str]:
+    """Which screen a scan runs, its name, and why: the one place that decides.
+
+    Returns
+    -------
+    None for no screen: every pair is then tested exactly.
+    """
+    threshold = settings.threshold
+    if settings.genotypic:
+        check_genotypic(design)
+        return (
+            GenotypicTests(design, trait, threshold, max_r2),
+            "genotypic",
+            "tables of both sites' genotypes",
+        )
+    if threshold >= _SCREENED:
+        return None, "none", f"every pair is tested exactly: many have p <= {threshold:g}"
+    square = critical_square(design, threshold)
+    margin = score_margin(design, threshold) if design.binary else None
+    device = None if settings.device == _CPU else settings.device
+    if device is not None:
+        return ProductScreen(design, square, max_r2, margin, device), "products", f"device {device}"
+    if int(design.codes.max(initial=0)) > 2:
+        return ProductScreen(design, square, max_r2, margin), "products", "codes above 2"
+    if design.binary and design.n_fixed == 1 and not design.impute:
+        return CellScreen(design, trait, square, max_r2), "cells", "binary trait without covariates"
+    what = "binary trait" if design.binary else "quantitative trait"
+    adjusted = f" with {design.n_fixed - 1} covariates" if design.n_fixed > 1 else ""
+    return PlaneScreen(design, square, max_r2, margin), "planes", what + adjusted
 
 
 class Engine:
@@ -88,37 +124,17 @@ class Engine:
         Shape (n_samples,), as measured.
     scope
         The pairs, of columns that vary.
-    products
-        Precision of the screen.
     settings
         How to run.
-    tester
-        The exact test of pairs, given their indices of columns.
     """
 
-    def __init__(
-        self,
-        design: Design,
-        trait: np.ndarray,
-        scope: Scope,
-        products: Products | Int8,
-        settings: Settings,
-        tester: Tester,
-    ) -> None:
-        self.design, self.trait, self.scope = design, trait, scope
-        self.products, self.settings, self.tester = products, settings, tester
+    def __init__(self, design: Design, trait: np.ndarray, scope: Scope, settings: Settings) -> None:
+        self.design, self.trait, self.scope, self.settings = design, trait, scope, settings
         self.tiles = list(scope.tiles(settings.width))
-        if settings.genotypic:
-            check_genotypic(design)
-        screened = settings.threshold < _SCREENED and not settings.genotypic
-        critical = critical_value(design, settings.threshold)
-        margin = score_margin(design, settings.threshold) if design.binary and screened else None
-        self.screen: WholeScreen | Screen | None = None
-        if screened and isinstance(products, Int8):
-            self.screen = WholeScreen(design, critical, margin)
-        elif screened:
-            self.screen = Screen(design, products, critical, margin)  # type: ignore[arg-type]
-        self._sides = _SideCache(settings.cached_sides)
+        self.screen, self.name, self.reason = choose_screen(design, trait, scope.max_r2, settings)
+        _log.info("screen %s: %s", self.name, self.reason)
+        self._logistic = LogisticTests(design, trait, settings.threshold) if design.binary else None
+        self._blocks = _BlockCache(settings.cached_blocks)
 
     def load(self) -> None:
         """Load the compiled code of a tile, which its first use would wait for; say so if that takes long."""
@@ -128,15 +144,24 @@ class Engine:
         timer = Timer(_PATIENCE, _log.info, [_COMPILING])
         timer.start()
         try:
-            with one_thread_each(self.products):
-                self.screen.candidates(self.screen.left(few), self.screen.right(few))  # type: ignore[arg-type]
-            self.tester(np.zeros((0, 2), dtype=np.intp))
+            with threadpool_limits(1):
+                block = self.screen.block(few)
+                self.screen.candidates(block, block, np.ones((len(few),) * 2, dtype=bool))  # type: ignore[arg-type]
+            self.tests(np.zeros((0, 2), dtype=np.intp))
         finally:
             timer.cancel()
 
+    def tests(self, pairs: np.ndarray) -> PairTests:
+        """The exact tests of pairs, given their indices of columns."""
+        if isinstance(self.screen, GenotypicTests):
+            return self.screen.tests(pairs)
+        if self._logistic is not None:
+            return self._logistic(pairs)
+        return regress_pairs(self.design, self.trait, pairs)
+
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
         """Results of tiles as they finish, in any order."""
-        with one_thread_each(self.products), ThreadPoolExecutor(self.settings.threads) as pool:
+        with threadpool_limits(1), ThreadPoolExecutor(self.settings.threads) as pool:
             waiting: dict[Future, int] = {}
             queue = iter(todo)
             try:
@@ -159,86 +184,43 @@ class Engine:
         rows, cols = self.scope.rows[i], self.scope.cols[j]
         keep = self.scope.allowed(rows, cols)
         n_pairs = int(keep.sum())
-        n_linked = 0
-        if self.scope.max_r2 is not None and n_pairs:
-            keep &= column_r2(self.design, rows, cols) <= self.scope.max_r2 * (1 + 1e-12)
-            n_linked = n_pairs - int(keep.sum())
-        if n_pairs == n_linked:
-            return self._result(np.zeros((0, 2), dtype=np.intp), None, n_pairs, n_linked)
-        if self.settings.genotypic:
-            return self._genotypic(rows, cols, keep, n_pairs, n_linked)
+        if not n_pairs:
+            return TileResult(np.zeros((0, 2), dtype=np.intp), PairTests.none(), 0, 0, 0)
+        n_linked, n_untestable = 0, 0
         if self.screen is None:
-            return self._whole(rows, cols, keep, n_pairs, n_linked)
-        left = self._sides.get(("left", i.start), lambda: self.screen.left(rows))  # type: ignore[union-attr]
-        right = self._sides.get(("right", j.start), lambda: self.screen.right(cols))  # type: ignore[union-attr]
-        triangle = self.scope.symmetric and i.start == j.start
-        a, b = self.screen.candidates(left, right, triangle)
-        chosen = keep[a, b]
-        a, b = a[chosen], b[chosen]
-        if len(a) > _DENSE * keep.size and not self.design.binary:
-            possible = np.zeros_like(keep)
-            possible[a, b] = True
-            return self._whole(rows, cols, possible, n_pairs, n_linked)
+            if self.scope.max_r2 is not None:
+                keep &= column_r2(self.design, rows, cols) <= self.scope.max_r2 * (1 + 1e-12)
+                n_linked = n_pairs - int(keep.sum())
+            a, b = np.nonzero(keep)
+        else:
+            make: Callable[[np.ndarray], Any] = self.screen.block
+            left = self._blocks.get((i.start, self.scope.symmetric or "rows"), lambda: make(rows))
+            right = self._blocks.get((j.start, self.scope.symmetric or "cols"), lambda: make(cols))
+            a, b, n_linked, n_untestable = self.screen.candidates(left, right, keep)
         pairs = np.stack([rows[a], cols[b]], axis=1)
-        return self._result(pairs, self.tester(pairs), n_pairs, n_linked)
-
-    def _whole(
-        self, rows: np.ndarray, cols: np.ndarray, keep: np.ndarray, n_pairs: int, n_linked: int
-    ) -> TileResult:
-        """Test the pairs of a tile by products in float64, those with missing calls one by one."""
-        gaps = keep & (self.design.gaps[rows][:, None] | self.design.gaps[cols])
-        if self.design.binary:
-            gaps = keep
-        a, b = np.nonzero(gaps)
-        pairs = np.stack([rows[a], cols[b]], axis=1)
-        tests, n_untestable = self.tester(pairs), 0
-        if not self.design.binary:
-            traits = make_traits(self.design, self.trait[None])
-            (found,), n_untestable = multi_trait_tile(
-                self.design, traits, rows, cols, keep & ~gaps, self.settings.threshold
-            )
-            pairs = np.concatenate([np.stack([rows[found.i], cols[found.j]], axis=1), pairs])
-            tests = PairTests.join([found.tests, tests])
-        return self._result(pairs, tests, n_pairs, n_linked, n_untestable)
-
-    def _genotypic(
-        self, rows: np.ndarray, cols: np.ndarray, keep: np.ndarray, n_pairs: int, n_linked: int
-    ) -> TileResult:
-        """Test all products of additive and dominance terms of the pairs of a tile together."""
-        found, n_untestable = genotypic_tile(
-            self.design, self.trait, rows, cols, keep, self.settings.threshold
-        )
-        pairs = np.stack([rows[found.i], cols[found.j]], axis=1)
-        return self._result(pairs, found.tests, n_pairs, n_linked, n_untestable)
-
-    def _result(
-        self,
-        pairs: np.ndarray,
-        tests: PairTests | None,
-        n_pairs: int,
-        n_linked: int,
-        n_untestable: int = 0,
-    ) -> TileResult:
-        """What passes; ``n_untestable`` pairs beside those among ``tests`` cannot be tested."""
-        if tests is None:
-            tests = PairTests.none()
-        found = np.flatnonzero(tests.p_value <= self.settings.threshold)
+        tests = self.tests(pairs)
         n_untestable += int((~tests.testable).sum())
+        found = np.flatnonzero(tests.p_value <= self.settings.threshold)
         return TileResult(np.sort(pairs[found], axis=1), tests.select(found), n_pairs, n_linked, n_untestable)
 
 
-def critical_value(design: Design, p_value: float) -> float:
-    """Smallest |z| (binary), or smallest |correlation| beside all else, with at most this two-sided p."""
+def column_r2(design: Design, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Squared correlation of columns over all samples, missing calls at the mean: (n_rows, n_cols)."""
+    columns = design.columns
+    product = (design.values(rows) * design.weight) @ design.values(cols).T
+    out: np.ndarray = (product / columns.norm[rows][:, None] / columns.norm[cols]) ** 2
+    return out
+
+
+def critical_square(design: Design, p_value: float) -> float:
+    """Square of the smallest |z| (binary), or |t|, with at most this two-sided p."""
     if design.binary:
-        return normal_critical(p_value)
+        return normal_critical(p_value) ** 2
     df = design.n_samples - design.n_fixed - 3
-    if df <= 0:
-        return 0.0
-    t = t_critical(p_value, df)
-    return float(t / np.sqrt(df + t**2)) * (1 - 1e-9)
+    return t_critical(p_value, df) ** 2 if df > 0 else 0.0
 
 
-class _SideCache:
+class _BlockCache:
     """Operands of blocks, made once while they are kept, by whichever thread first asks."""
 
     def __init__(self, size: int) -> None:

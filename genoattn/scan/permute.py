@@ -1,13 +1,14 @@
 """Genome-wide thresholds: the largest |t|, or |z|, of a scan of traits made under the null hypothesis.
 
-Quantitative traits: what the fixed effects leave of the trait is permuted among the samples (Freedman and
-Lane 1983), and residualised again; it is taken to be exchangeable, that is, of one variance. Binary traits:
+Quantitative traits: the residual of the trait after regression on the fixed effects is permuted among the
+samples (Freedman and Lane 1983), and residualised again; it is taken to be exchangeable, that is, of one
+variance. Binary traits:
 without covariates the case labels are permuted; with covariates case status is drawn anew from the
 probabilities of the logistic regression on the covariates, because residuals whose variance depends on the
 covariates are not exchangeable (Epstein et al. 2012 draw the same, with the number of cases held). Each
 draw is scored at the weights of that regression, after one step of its refit. Either way the pairs are
-tested as in the scan, but with missing calls at the mean; what the genotypes contribute is worked out once,
-and a permutation costs one product a pair in single precision, good to four digits of t.
+tested as in the scan, but with missing calls at the mean; the genotypes' part of the regressions is computed
+once, and a permutation costs one product a pair in single precision, good to four digits of t.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numba import njit
+from threadpoolctl import threadpool_limits
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design
-from genoattn.scan.regression.dense import Block, column_r2, genotype_part, strips, trait_products
-from genoattn.scan.regression.elimination import PairWeights, largest_share
+from genoattn.scan.products import as_columns, pair_weights
 from genoattn.scan.scope import Scope
-from genoattn.scan.screening.products import Float32, one_thread_each
 
 _TILE = 512
 
@@ -45,7 +46,7 @@ def permuted_maxima(
         The pairs, of columns that vary.
     n_permutations
         How many; 1,000 give a 5 % threshold whose true level is 5 % +- 0.7 %. Memory is four bytes a
-        permutation and sample, beside a few blocks of columns.
+        permutation and sample, besides a few blocks of columns.
     rng
         Draws the permutations.
     threads
@@ -66,7 +67,7 @@ def permuted_maxima(
         raise InputError(f"permutations is {n_permutations}; it must be 1 or more")
     traits, squares = null_traits(design, n_permutations, rng)
     best = np.zeros(n_permutations)
-    with one_thread_each(Float32()), ThreadPoolExecutor(threads) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         tiles = pool.map(lambda tile: _tile_maxima(design, scope, traits, squares, *tile), scope.tiles(_TILE))
         for maxima, n_pairs in tiles:
             best = np.maximum(best, maxima)
@@ -113,38 +114,44 @@ def _tile_maxima(
     """Largest squared statistic of a tile in each permutation, and its number of pairs."""
     rows, cols = scope.rows[i], scope.cols[j]
     keep = scope.allowed(rows, cols)
-    n_pairs = int(keep.sum())
-    if scope.max_r2 is not None:
-        keep &= column_r2(design, rows, cols) <= scope.max_r2 * (1 + 1e-12)
-    out = np.zeros(len(traits))
-    if design.n_samples - design.n_fixed - 3 <= 0:
+    n_pairs, out = int(keep.sum()), np.zeros(len(traits))
+    if design.n_samples - design.n_fixed - 3 <= 0 or not n_pairs:
         return out, n_pairs
-    weight = design.weight if design.binary else None
-    for a, b, left, right in strips(design, rows, cols, keep):
-        weights, _ = genotype_part(left, right, design.basis, weight)
-        single, room = _single(weights, keep[a, b], design.binary)
-        left, right = _rounded(left), _rounded(right)
-        for k, trait in enumerate(trait_products(left, right, traits, squares)):
-            out[k] = max(out[k], largest_share(single, trait, room))
+    left, right = (
+        as_columns(design.values(chosen), design.basis, design.weight, design.columns.varies[chosen])
+        for chosen in (rows, cols)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = pair_weights(left, right, design.basis, design.weight)
+        partial = weights.regress(0.0, 0.0, 0.0, 1.0)
+        keep &= weights.testable(partial)
+        if scope.max_r2 is not None:
+            keep &= weights.r2 <= scope.max_r2 * (1 + 1e-12)
+        # In single precision; a pair that does not count has a room of 0.
+        room = np.where(keep, 1 / partial.left, 0).astype(np.float32)
+        inverse = np.where(keep, 1 / (partial.share * weights.aa * weights.bb), 0).astype(np.float32)
+    of = [np.where(keep, x, 0).astype(np.float32) for x in (partial.on_a, partial.on_b, weights.ab)]
+    if design.binary:  # the variance is known: main effects take nothing of it
+        inverse[:] = 0
+    aa, bb = (np.nan_to_num(x).astype(np.float32) for x in (left.residual_square, right.residual_square))
+    a, b = left.values.astype(np.float32), right.values.astype(np.float32)
+    with_a, with_b, operand = traits @ a.T, traits @ b.T, np.empty_like(a)
+    for k, trait in enumerate(traits):
+        np.multiply(a, trait, out=operand)
+        out[k] = _largest_share(operand @ b.T, *of, room, inverse, aa, bb, with_a[k], with_b[k], squares[k])
     return out, n_pairs
 
 
-def _single(weights: PairWeights, keep: np.ndarray, binary: bool) -> tuple[PairWeights, np.ndarray]:
-    """Weights in single precision, and 1 / ``left``; 0 for pairs that do not count.
-
-    Where the variance of the trait is known, main effects take nothing of it: ``inverse`` is 0.
-    """
-    keep = keep & np.isfinite(weights.left)
-
-    def counted(x: np.ndarray) -> np.ndarray:
-        return np.where(keep, x, 0).astype(np.float32)
-
-    square_a, square_b = (np.nan_to_num(x).astype(np.float32) for x in (weights.square_a, weights.square_b))
-    room = counted(1 / np.where(keep, weights.left, 1.0))
-    inverse = np.zeros_like(room) if binary else counted(weights.inverse)
-    arrays = (counted(weights.on_a), counted(weights.on_b), room, counted(weights.residual), inverse)
-    return PairWeights(*arrays, square_a, square_b), room
-
-
-def _rounded(block: Block) -> Block:
-    return Block(block.values.astype(np.float32), block.square, block.on_fixed)
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _largest_share(product, on_a, on_b, ab, room, inverse, aa, bb, with_a, with_b, square):  # type: ignore[no-untyped-def]
+    """Largest ``cross^2 / (left rest)`` of a tile for one trait; see :mod:`genoattn.scan.elimination`."""
+    best = np.float32(0.0)
+    for i in range(len(product)):
+        ya, a2 = with_a[i], aa[i]
+        for j in range(product.shape[1]):
+            yb = with_b[j]
+            cross = product[i, j] - on_a[i, j] * ya - on_b[i, j] * yb
+            main = ya * ya * bb[j] + yb * (yb * a2 - (ya + ya) * ab[i, j])
+            share = cross * cross * room[i, j] / (square - main * inverse[i, j])
+            best = share if share > best else best
+    return best

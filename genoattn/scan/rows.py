@@ -12,7 +12,7 @@ from genoattn.interactions.columns import TermColumns
 from genoattn.interactions.multiplicity import q_values
 from genoattn.interactions.schema import table_columns
 from genoattn.scan.design import Design
-from genoattn.scan.regression.exact import PairTests
+from genoattn.scan.exact import PairTests
 from genoattn.tokens import Vocabulary
 
 _LINKED_R2 = 0.1

@@ -38,8 +38,9 @@ class ScanConfig:
         Bytes to stay under.
     threads
         Tiles at a time; None for all processors.
-    precision
-        Of the screen: ``float32``, ``bfloat16``, ``int8``, or ``auto``. The result is the same.
+    device
+        Of the screen: ``cpu``, a device of torch such as ``cuda``, or ``auto`` for cuda where there is one. The
+        result is the same.
     permutations
         How often the trait is permuted for a genome-wide threshold; 0 for none.
     seed
@@ -56,9 +57,18 @@ class ScanConfig:
     encoding: Encoding | None = None
     memory: float = 2e9
     threads: int | None = None
-    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    device: str = "cpu"
     permutations: int = 0
     seed: int = 0
+
+    @property
+    def screen_device(self) -> str:
+        """``device``, with ``auto`` resolved."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
     @property
     def n_threads(self) -> int:
@@ -95,5 +105,17 @@ def check_config(config: ScanConfig) -> None:
         raise InputError(f"threads is {config.threads}; it must be 1 or more")
     if not config.permutations >= 0:
         raise InputError(f"permutations is {config.permutations}; it must be 0 or more")
+    if config.device not in ("cpu", "auto"):
+        check_device(config.device)
     if not config.memory >= 1e8:
         raise InputError(f"memory is {config.memory:g} bytes; give at least 100 MB")
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have here."""
+    import torch
+
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device).sum()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError):
+        raise InputError(f"device {device!r} is not available here; use cpu") from None

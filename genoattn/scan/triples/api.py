@@ -26,7 +26,7 @@ from genoattn.scan.triples.engine import TripleEngine
 from genoattn.scan.triples.scope import TripleScope, make_triple_scope, tile_bytes
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
-_TAKEN = ("threshold", "sites", "missing", "encoding", "memory", "threads", "precision", "seed")
+_TAKEN = ("threshold", "sites", "missing", "encoding", "memory", "threads", "seed")
 
 
 def scan_triples(
@@ -63,7 +63,7 @@ def scan_triples(
         A file that keeps finished tiles of an interrupted scan; it is removed at the end.
     options
         ``sites`` (a triple holds one of them), ``missing``, ``encoding``, ``memory`` and ``threads`` of
-        :class:`genoattn.scan.settings.ScanConfig`; matrix products are float32 whatever the ``precision``.
+        :class:`genoattn.scan.settings.ScanConfig`.
 
     Returns
     -------

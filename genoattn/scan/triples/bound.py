@@ -1,9 +1,8 @@
 """The bound on every triple of a tile: exact elimination of the six lower terms, eight triples a vector.
 
-Columns are minor-allele counts a, b, c of 0, 1, 2: bits ``a = A1 + A2``, ``a^2 = A1 + 3 A2``. All inner
-products among 1, a, b, ab, c, ac, bc, abc are moments ``sum a^p b^q c^r`` with p, q, r up to 2. Those without
-all three columns belong to pairs; the other eight follow from eight counts, of samples in A1 or A2, B1 or B2,
-and C1 or C2. They are integers, known exactly. With the fixed effects q_k, orthonormal, the residual inner
+Columns are minor-allele counts a, b, c of 0, 1, 2. All inner products among 1, a, b, ab, c, ac, bc, abc are
+moments ``sum a^p b^q c^r`` with p, q, r up to 2. Those without all three columns belong to pairs; the other
+eight follow from eight counts, of samples with codes 1 or 2 at each. They are integers, known exactly. With the fixed effects q_k, orthonormal, the residual inner
 products are ``<x, y> - sum_k <x, q_k> <y, q_k>``.
 
 For a row (a, b) the terms 1, a, b, ab are eliminated once. For each c what they leave of c, ac, bc, abc is
@@ -135,18 +134,18 @@ def fill_pairs(work, columns, table_a, in_a, table_b, in_b, scores, start):  # t
 
 @njit(nogil=True, cache=True)
 def fill_triples(work, counts):  # type: ignore[no-untyped-def]
-    """The eight moments of all three columns from counts (8, CHUNK), those with C1 first."""
-    for r in range(2):  # c = C1 + C2, then c^2 = C1 + 3 C2
-        weight, place = np.int64(1 + 2 * r), 9 * r * CHUNK
+    """The eight moments of all three columns from counts (8, CHUNK), those with code 1 at c first."""
+    for r in range(2):  # c, then c^2
+        weight, place = 2.0 + 2.0 * r, 9 * r * CHUNK
         for c in range(CHUNK):
-            n11 = np.int64(counts[c]) + weight * np.int64(counts[4 * CHUNK + c])
-            n12 = np.int64(counts[CHUNK + c]) + weight * np.int64(counts[5 * CHUNK + c])
-            n21 = np.int64(counts[2 * CHUNK + c]) + weight * np.int64(counts[6 * CHUNK + c])
-            n22 = np.int64(counts[3 * CHUNK + c]) + weight * np.int64(counts[7 * CHUNK + c])
-            work[place + 4 * CHUNK + c] = float(n11 + n12 + n21 + n22)
-            work[place + 5 * CHUNK + c] = float(n11 + n21 + 3 * (n12 + n22))
-            work[place + 7 * CHUNK + c] = float(n11 + n12 + 3 * (n21 + n22))
-            work[place + 8 * CHUNK + c] = float(n11 + 3 * (n12 + n21) + 9 * n22)
+            n11 = counts[0, c] + weight * counts[4, c]
+            n12 = counts[1, c] + weight * counts[5, c]
+            n21 = counts[2, c] + weight * counts[6, c]
+            n22 = counts[3, c] + weight * counts[7, c]
+            work[place + 4 * CHUNK + c] = n11 + 2.0 * (n12 + n21) + 4.0 * n22
+            work[place + 5 * CHUNK + c] = n11 + 2.0 * n21 + 4.0 * n12 + 8.0 * n22
+            work[place + 7 * CHUNK + c] = n11 + 2.0 * n12 + 4.0 * n21 + 8.0 * n22
+            work[place + 8 * CHUNK + c] = n11 + 4.0 * (n12 + n21) + 16.0 * n22
 
 
 @njit(nogil=True, cache=True)

@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from genoattn.scan.design import Design
 from genoattn.scan.engine import TileResult
+from genoattn.scan.exact import regress_terms
 from genoattn.scan.triples.scope import TripleScope
-from genoattn.scan.triples.score import regress_triples
 from genoattn.scan.triples.screen import CountScreen, ScoreScreen
 
 _SCREEN_FACTOR = 10.0  # triples are regressed up to this many times the threshold by their score
@@ -65,7 +65,7 @@ class TripleEngine:
         found = self.screen.candidates(self.tiles[number])
         places = np.stack([found.i, found.j, found.k], axis=1)
         triples = np.sort(self.scope.columns[places], axis=1)
-        tests = regress_triples(self.design, self.trait, triples)
+        tests = regress_terms(self.design, self.trait, triples)
         passing = np.flatnonzero(tests.p_value <= self.threshold)
         n_untestable = found.n_untestable + int((~tests.testable).sum())
         return TileResult(triples[passing], tests.select(passing), found.n_triples, 0, n_untestable)

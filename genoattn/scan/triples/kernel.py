@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from genoattn.scan.counts import count_with_sets
 from genoattn.scan.triples.bound import (
     EXCESS,
     SCRATCH,
@@ -18,30 +19,16 @@ from genoattn.scan.triples.bound import (
     take_fixed,
     untestable,
 )
-from genoattn.scan.triples.counts import LANES, make_counter
 from genoattn.scan.triples.operands import CHUNK
-
-_count_triple = make_counter(4, 2)
 
 
 @njit(nogil=True, cache=True)
 def _join_planes(columns, a, b, planes):  # type: ignore[no-untyped-def]
     """Samples in A1 or A2 and in B1 or B2: ``planes`` (4, n_words)."""
     for w in range(planes.shape[1]):
-        one, two = columns.rows[0, a, w], columns.rows[1, a, w]
-        planes[0, w], planes[1, w] = one & columns.rows[0, b, w], one & columns.rows[1, b, w]
-        planes[2, w], planes[3, w] = two & columns.rows[0, b, w], two & columns.rows[1, b, w]
-
-
-@njit(nogil=True, cache=True)
-def _count_chunk(columns, planes, place, n, counts):  # type: ignore[no-untyped-def]
-    """Counts of ``n`` columns from a place, a multiple of eight: ``counts`` (8, CHUNK), flat."""
-    n_words, counts_at = planes.shape[1], counts.ctypes.data
-    one_at, two_at = columns.one.ctypes.data, columns.two.ctypes.data
-    for c in range(0, n, LANES):
-        offset = 8 * n_words * (place + c)
-        right = (one_at + offset, two_at + offset)
-        _count_triple(planes.ctypes.data, right, LANES, n_words, counts_at + 8 * c, CHUNK)
+        one, two = columns.planes[a, 0, w], columns.planes[a, 1, w]
+        planes[0, w], planes[1, w] = one & columns.planes[b, 0, w], one & columns.planes[b, 1, w]
+        planes[2, w], planes[3, w] = two & columns.planes[b, 0, w], two & columns.planes[b, 1, w]
 
 
 @njit(nogil=True, cache=True)
@@ -76,7 +63,7 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
     columns, table_a, table_b, rows
         The columns, the tables that hold the rows' columns, the rows.
     start
-        The column, a multiple of eight, that the products begin with.
+        The column that the products begin with.
     scores
         Shape (n_rows, n_products) float32, <abc, y>; the trait has unit length.
     fixed
@@ -93,8 +80,8 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
     Number of triples, and of those that cannot be tested.
     """
     n_fixed, end = len(fixed), start + scores.shape[1]
-    planes = np.empty((4, columns.one.shape[1]), dtype=np.uint64)
-    counts, work = np.zeros(8 * CHUNK, dtype=np.uint64), np.zeros(SCRATCH)
+    planes = np.empty((4, columns.planes.shape[2]), dtype=np.uint64)
+    counts, work = np.zeros((8, CHUNK)), np.zeros(SCRATCH)
     left_out = np.zeros(len(columns.total), dtype=np.bool_)
     n_triples, n_untestable = 0, 0
     for r in range(len(rows.a)):
@@ -107,9 +94,9 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
             continue
         left_out[skipped] = True
         _join_planes(columns, a, b, planes)
-        for place in range((after + 1) // LANES * LANES, end, CHUNK):
+        for place in range(max(after + 1, start), end, CHUNK):
             n, k = min(CHUNK, end - place), place - start
-            _count_chunk(columns, planes, place, n, counts)
+            count_with_sets(planes, columns.planes[place : place + n], counts)
             fill_pairs(work, columns, table_a, in_a, table_b, in_b, scores[r, k : k + n], place)
             fill_triples(work, counts)
             if n_fixed:

@@ -7,30 +7,25 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.triples.counts import LANES, make_counter
+from genoattn.scan.counts import count_with_sets
 
 CHUNK = 64  # columns at a time: their scratch stays in the cache
-_count_pair = make_counter(2, 2)
 
 
 class Columns(NamedTuple):
-    """All columns of a scan, ``n`` of them after padding to whole vectors.
+    """All columns of a scan, ``n`` of them after padding to chunks.
 
     Parameters
     ----------
-    rows
-        Shape (2, n, n_words) uint64: planes A1 and A2, column by column.
-    one, two
-        Shape (n / 8, n_words, 8) uint64: the same, word by word for eight columns.
+    planes
+        Shape (n, 3, n_words) uint64, bit planes; see :mod:`genoattn.scan.counts`.
     total, square, with_trait, size
         Shape (n,) float64: sum, sum of squares, inner product with the trait, root of ``square``.
     on_fixed
         Shape (n_fixed - 1, n), inner products with the fixed effects but the intercept.
     """
 
-    rows: np.ndarray
-    one: np.ndarray
-    two: np.ndarray
+    planes: np.ndarray
     total: np.ndarray
     square: np.ndarray
     with_trait: np.ndarray
@@ -88,19 +83,12 @@ class Rows(NamedTuple):
 @njit(nogil=True, cache=True)
 def count_moments(columns, chosen, out):  # type: ignore[no-untyped-def]
     """Sums of ac, a^2 c, a c^2 and a^2 c^2 for chosen columns a and every c: ``out`` (n_chosen, 4, n)."""
-    n_words, n = columns.one.shape[1], len(columns.total)
-    one_at, two_at = columns.one.ctypes.data, columns.two.ctypes.data
-    planes = np.empty((2, n_words), dtype=np.uint64)
-    counts = np.empty((4, LANES), dtype=np.uint64)
+    counts = np.empty((4, len(columns.total)))
     for r in range(len(chosen)):
-        planes[0], planes[1] = columns.rows[0, chosen[r]], columns.rows[1, chosen[r]]
-        for c in range(0, n, LANES):
-            right = (one_at + 8 * n_words * c, two_at + 8 * n_words * c)
-            _count_pair(planes.ctypes.data, right, LANES, n_words, counts.ctypes.data, LANES)
-            for j in range(LANES):
-                n11, n21 = float(counts[0, j]), float(counts[1, j])
-                n12, n22 = float(counts[2, j]), float(counts[3, j])
-                out[r, 0, c + j] = n11 + n21 + n12 + n22
-                out[r, 1, c + j] = n11 + 3 * n21 + n12 + 3 * n22
-                out[r, 2, c + j] = n11 + n21 + 3 * n12 + 3 * n22
-                out[r, 3, c + j] = n11 + 3 * n21 + 3 * n12 + 9 * n22
+        count_with_sets(columns.planes[chosen[r], :2], columns.planes, counts)
+        for c in range(counts.shape[1]):
+            n11, n21, n12, n22 = counts[0, c], counts[1, c], counts[2, c], counts[3, c]
+            out[r, 0, c] = n11 + 2 * (n21 + n12) + 4 * n22
+            out[r, 1, c] = n11 + 4 * n21 + 2 * n12 + 8 * n22
+            out[r, 2, c] = n11 + 2 * n21 + 4 * n12 + 8 * n22
+            out[r, 3, c] = n11 + 4 * (n21 + n12) + 16 * n22

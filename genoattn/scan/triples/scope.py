@@ -85,8 +85,8 @@ class TripleScope:
         return i[keep], j[keep]
 
     def start(self, tile: Tile) -> int:
-        """The place, a multiple of eight, from which products of a tile's rows are made."""
-        return (self.n_first if tile.pairs[1] else tile.middle[0] + 1) // 8 * 8
+        """The place from which products of a tile's rows are made."""
+        return self.n_first if tile.pairs[1] else tile.middle[0] + 1
 
     def left_out(self, tile: Tile, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What makes no triple of the tile with each row.

@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genoattn.scan.counts import WORD, pack_planes
 from genoattn.scan.design import Design
-from genoattn.scan.regression.tails import normal_critical, t_critical
-from genoattn.scan.screening.bits import pack_planes
-from genoattn.scan.screening.products import Float32, summing_error
+from genoattn.scan.elimination import summing_error
+from genoattn.scan.tails import normal_critical, t_critical
 from genoattn.scan.triples.kernel import screen_rows
 from genoattn.scan.triples.operands import CHUNK, Columns, Rows, Table, count_moments
 from genoattn.scan.triples.scope import Tile, TripleScope
-from genoattn.scan.triples.score import N_LOWER
 
+N_LOWER = 6  # main effects and pairs that a triple's test is adjusted for
 _BLOCK = 1024
-_CHUNK = 32768  # samples summed in one product, as summing_error has it
+_CHUNK = 4096  # samples summed in one product
 _ROUND_UP = 1 + 1e-4  # of lengths that are float32 sums, and of all else in the elimination
 
 
@@ -146,7 +146,7 @@ class CountScreen:
         fixed = self._products.memory("fixed", np.float64, self.design.n_fixed - 1, *shape)
         for k, vector in enumerate(self.design.basis[1:]):
             self._products.product(tile, i, j, vector, start, fixed[k])
-        error = (3 * Float32.unit + summing_error(self.design.n_samples)) * length
+        error = summing_error(self.design.n_samples, _CHUNK) * length
         rows = Rows(i, j, in_a, in_b, *self.scope.left_out(tile, i, j), error)
         found = np.zeros(scores.shape, dtype=bool)
         n = float(self.design.n_samples)
@@ -159,12 +159,10 @@ class CountScreen:
     def _make_columns(self, codes: np.ndarray) -> Columns:
         """Columns as bits, padded so that a chunk may begin anywhere."""
         n, n_fixed = len(codes), self.design.n_fixed
-        padded = (n + CHUNK + 7) // 8 * 8
-        planes = pack_planes(np.concatenate([codes, np.zeros((padded - n, codes.shape[1]), dtype=np.int8)]))
-        one, two = (
-            np.ascontiguousarray(plane.reshape(padded // 8, 8, -1).transpose(0, 2, 1))
-            for plane in (planes.one, planes.two)
-        )
+        padded = n + CHUNK
+        empty = np.zeros((padded - n, codes.shape[1]), dtype=np.int8)
+        n_words = -(-codes.shape[1] // WORD)
+        planes = pack_planes(np.concatenate([codes, empty]), np.arange(codes.shape[1]), n_words)
         total, square, with_trait = np.zeros(padded), np.zeros(padded), np.zeros(padded)
         on_fixed = np.zeros((n_fixed - 1, padded))
         for start in range(0, n, _BLOCK):
@@ -173,8 +171,7 @@ class CountScreen:
             total[block], square[block] = values.sum(axis=1), np.square(values).sum(axis=1)
             with_trait[block] = values @ self._y
             on_fixed[:, block] = self.design.basis[1:] @ values.T
-        rows = np.stack([planes.one, planes.two])
-        return Columns(rows, one, two, total, square, with_trait, np.sqrt(square), on_fixed)
+        return Columns(planes, total, square, with_trait, np.sqrt(square), on_fixed)
 
     def _table(self, chosen: np.ndarray) -> Table:
         """Inner products of chosen places with all columns."""

@@ -1,4 +1,4 @@
-"""Regressions on the joint genotypes of two sites, from sums over the cells of their 3 x 3 table: compiled.
+"""Regressions on the joint genotypes of two sites, from the cells of their 3 x 3 table: compiled.
 
 A site enters as the indicators of its codes 1 and 2, which span its additive and its dominance term; the
 four products of the indicators of two sites are their interaction. Predictors are eliminated in order (fixed
@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.regression.exact import SINGULAR
+from genoattn.scan.elimination import SINGULAR, eliminate_in_order
+from genoattn.scan.logistic import first_rows, greatest_likelihood, make_problem
 
 N_MAIN, N_PRODUCTS = 4, 4
 _N = N_MAIN + N_PRODUCTS
@@ -46,28 +47,6 @@ class TableTests(NamedTuple):
     share: np.ndarray
     df: np.ndarray
     df_main: np.ndarray
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def eliminate_in_order(gram, rhs, least, first, last):  # type: ignore[no-untyped-def]
-    """Squares explained by the predictors from first to last beyond those before, and how many they are.
-
-    The lower triangle of the Gram matrix and the inner products with the trait are changed in place: what
-    is left after last. A predictor enters if its pivot exceeds its entry of ``least``.
-    """
-    n, gain, rank = len(rhs), 0.0, 0
-    for k in range(first, last):
-        if not gram[k, k] > least[k]:
-            continue
-        rank += 1
-        gain += rhs[k] * rhs[k] / gram[k, k]
-        for i in range(k + 1, n):
-            weight = gram[i, k] / gram[k, k]
-            if weight != 0.0:
-                rhs[i] -= weight * rhs[k]
-                for j in range(k + 1, i + 1):
-                    gram[i, j] -= weight * gram[j, k]
-    return gain, rank
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -194,3 +173,115 @@ def _fill_from_cells(cell, n_fixed, gram, rhs, least):  # type: ignore[no-untype
                     rhs[place] = joint
     for k in range(n):
         least[k] = SINGULAR * (1.0 if k < n_fixed else gram[k, k])
+
+
+@njit(nogil=True, cache=True)
+def _set_genotypes(p, r, first, a, b):  # type: ignore[no-untyped-def]
+    """The indicators of a row's codes, and their products, from predictor ``first`` on."""
+    p.x[first : first + _N, r] = 0.0
+    if a > 0:
+        p.x[first + a - 1, r] = 1.0
+    if b > 0:
+        p.x[first + 1 + b, r] = 1.0
+    if a > 0 and b > 0:
+        p.x[first + 1 + 2 * a + b, r] = 1.0
+
+
+@njit(nogil=True, cache=True)
+def _gather(codes, case, fixed, i, j, p):  # type: ignore[no-untyped-def]
+    """Rows of a pair: its samples or, without covariates, its cells; their number."""
+    n_fixed, n_rows = len(fixed), 0
+    if n_fixed == 1:
+        p.n[:9], p.cases[:9] = 0.0, 0.0
+    for s in range(codes.shape[1]):
+        a, b = codes[i, s], codes[j, s]
+        if a < 0 or b < 0:
+            continue
+        if n_fixed == 1:
+            p.n[3 * a + b] += 1.0
+            p.cases[3 * a + b] += case[s]
+            continue
+        p.x[:n_fixed, n_rows] = fixed[:, s]
+        _set_genotypes(p, n_rows, n_fixed, a, b)
+        p.n[n_rows], p.cases[n_rows] = 1.0, case[s]
+        n_rows += 1
+    if n_fixed == 1:
+        for cell in range(9):
+            if p.n[cell] > 0.0:
+                p.x[0, n_rows] = 1.0
+                _set_genotypes(p, n_rows, 1, cell // 3, cell % 3)
+                p.n[n_rows], p.cases[n_rows] = p.n[cell], p.cases[cell]
+                n_rows += 1
+    return n_rows
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _keep_independent(p, n_lower):  # type: ignore[no-untyped-def]
+    """Move the predictors that those before them do not explain to the front.
+
+    Returns
+    -------
+    How many they are, and how many of them are among the first ``n_lower``.
+    """
+    n = len(p.x)
+    gram, rhs, least = np.empty((n, n)), np.zeros(n), np.empty(n)
+    for k in range(n):
+        for h in range(k + 1):
+            gram[k, h] = (p.n * p.x[k] * p.x[h]).sum()
+        least[k] = SINGULAR * max(gram[k, k], 1e-300)
+    kept, kept_lower = 0, 0
+    for k in range(n):
+        _, entered = eliminate_in_order(gram, rhs, least, k, k + 1)
+        if entered:
+            p.x[kept] = p.x[k]
+            kept += 1
+            kept_lower += 1 if k < n_lower else 0
+    return kept, kept_lower
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _ratios(codes, case, fixed, pairs, out):  # type: ignore[no-untyped-def]
+    n_fixed = len(fixed)
+    memory = make_problem(n_fixed + _N, max(codes.shape[1], 9))
+    for k in range(len(pairs)):
+        p = first_rows(memory, _gather(codes, case, fixed, pairs[k, 0], pairs[k, 1], memory))
+        n, n_cases = p.n.sum(), p.cases.sum()
+        out[k, 0], out[k, 1], out[k, 2], out[k, 3] = np.nan, 0.0, 1.0, n
+        if not 0 < n_cases < n:
+            continue
+        rate = n_cases / n
+        out[k, 2] = -2.0 * n * (rate * np.log(rate) + (1.0 - rate) * np.log(1.0 - rate))
+        kept, kept_lower = _keep_independent(p, n_fixed + N_MAIN)
+        if kept == kept_lower or n <= kept:
+            continue
+        out[k, 1] = kept - kept_lower
+        gain = greatest_likelihood(p, kept) - greatest_likelihood(p, kept_lower)
+        out[k, 0] = max(2.0 * gain, 0.0)
+
+
+def likelihood_ratios(
+    codes: np.ndarray, case: np.ndarray, fixed: np.ndarray, pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Twice the gain in log-likelihood of the four products of two sites, pair by pair.
+
+    Cells of cases or of controls alone are taken at the limit of their likelihood, which is finite.
+
+    Parameters
+    ----------
+    codes
+        Shape (n_columns, n_samples), int8; -1 where missing.
+    case
+        Shape (n_samples,), 0 and 1.
+    fixed
+        Shape (n_fixed, n_samples), the intercept first.
+    pairs
+        Shape (n_pairs, 2), indices of columns.
+
+    Returns
+    -------
+    The ratio; the degrees of freedom, 0 where it cannot be tested; twice the log-likelihood, without its
+    sign, of the intercept alone; and the samples called at both sites. Shape (n_pairs,) each.
+    """
+    out = np.empty((len(pairs), 4))
+    _ratios(codes, case.astype(np.float64), np.ascontiguousarray(fixed), pairs, out)
+    return out[:, 0], out[:, 1], out[:, 2], out[:, 3]

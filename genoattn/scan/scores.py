@@ -1,10 +1,4 @@
-"""The exact least-squares test of the product term of every pair of columns, by blocked matrix products.
-
-y and each column a are residualised on the covariates Z = QR: yt, at. For the product P of a and b every
-pair has ``<P,yt> = <a yt, b>``, ``<P,q_k> = <a q_k, b>``, ``<P,at> = <a^2,b> - sum_k <a,q_k> <P,q_k>``
-and ``<P,P>_resid = <a^2,b^2> - sum_k <P,q_k>^2``. A 2 x 2 elimination then gives the t of a regression a
-pair. Columns of genotypes, in whatever units, have their products counted from bits.
-"""
+"""Scores of every pair for several traits at once: the t of the product term, exactly, by matrix products."""
 
 from __future__ import annotations
 
@@ -15,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genoattn.scan.products import Columns, as_columns, pair_weights
+
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from genoattn.scan.regression.dense import Block
-
 _ROWS = 128  # of a tile at a time, whose arrays stay in the cache
-_FLAT = 1e-10  # squared length, relative to its own, of what the covariates leave of a column that varies
-_WHOLE = 1e-9  # distance from a whole number below which rounding is to blame
+_FLAT = 1e-10  # squared norm of a column's residual, relative to its own, below which it does not vary
 
 
 def pair_tiles(
@@ -32,7 +25,7 @@ def pair_tiles(
     block: int = 1024,
     threads: int | None = None,
 ) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """t of the product of every pair of columns, beside both main effects and the covariates.
+    """t of the product of every pair of columns, adjusted for both main effects and the covariates.
 
     Parameters
     ----------
@@ -43,7 +36,7 @@ def pair_tiles(
     covariates
         Shape (n_samples, n_covariates), without an intercept.
     block
-        Tile width; memory is about n_traits tiles of block x block float64, beside a copy of the columns.
+        Tile width; memory is about n_traits tiles of block x block float64, besides a copy of the columns.
     threads
         Strips of a tile at a time; None for all processors.
 
@@ -54,20 +47,21 @@ def pair_tiles(
     """
     from threadpoolctl import ThreadpoolController
 
-    n = len(phenotypes)
-    q, _ = np.linalg.qr(np.column_stack([np.ones(n), covariates]))
+    q, _ = np.linalg.qr(np.column_stack([np.ones(len(phenotypes)), covariates]))
     y = np.ascontiguousarray((phenotypes - q @ (q.T @ phenotypes)).T)
+    basis, ones = np.ascontiguousarray(q.T), np.ones(len(phenotypes))
     values = np.ascontiguousarray((columns - columns.mean(axis=0)).T)
-    basis = np.ascontiguousarray(q.T)
-    n_columns = len(values)
-    libraries = ThreadpoolController()
+    square = np.einsum("bs,bs->b", values, values)
+    residual = square - ((basis[1:] @ values.T) ** 2).sum(axis=0)
+    varies = (square > 0) & (residual > _FLAT * square)
+    n_columns, libraries = len(values), ThreadpoolController()
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
         for i in range(0, n_columns, block):
             rows = slice(i, min(i + block, n_columns))
-            left = _block(values[rows], basis)
+            left = as_columns(values[rows], basis, ones, varies[rows])
             for j in range(i, n_columns, block):
                 cols = slice(j, min(j + block, n_columns))
-                right = left if i == j else _block(values[cols], basis)
+                right = left if i == j else as_columns(values[cols], basis, ones, varies[cols])
                 t = np.empty((len(y), len(left), len(right)))
                 with libraries.limit(limits=1):  # the threads are those of the strips
                     strips = range(0, len(left), _ROWS)
@@ -75,11 +69,10 @@ def pair_tiles(
                 yield rows, cols, t
 
 
-def _strip(left: Block, right: Block, start: int, basis: np.ndarray, y: np.ndarray, t: np.ndarray) -> None:
+def _strip(
+    left: Columns, right: Columns, start: int, basis: np.ndarray, y: np.ndarray, t: np.ndarray
+) -> None:
     """Fill some rows of a tile; of a block with itself, the columns from there on and their transpose."""
-    from genoattn.scan.regression.dense import genotype_part, trait_products
-    from genoattn.scan.regression.elimination import t_statistics
-
     rows = slice(start, min(start + _ROWS, len(left)))
     df = y.shape[1] - len(basis) - 3
     if df <= 0:
@@ -88,41 +81,17 @@ def _strip(left: Block, right: Block, start: int, basis: np.ndarray, y: np.ndarr
     symmetric = left is right
     part = slice(start, len(right)) if symmetric else slice(0, len(right))
     a, b = left.part(rows), right.part(part)
-    weights, _ = genotype_part(a, b, basis)
-    for k, trait in enumerate(trait_products(a, b, y, (y**2).sum(axis=1))):
-        t_statistics(weights, trait, float(df), t[k, rows, part])
-        if symmetric:
-            t[k, rows.stop :, rows] = t[k, rows, rows.stop :].T
-
-
-def _block(values: np.ndarray, basis: np.ndarray) -> Block:
-    """Centred rows (n_block, n_samples) as a block of a tile."""
-    from genoattn.scan.regression.dense import Block
-    from genoattn.scan.regression.genotype_sums import code_rows
-
-    on_fixed = basis[1:] @ values.T
-    norm2 = np.einsum("bs,bs->b", values, values)
-    square = norm2 - (on_fixed**2).sum(axis=0)
-    codes = _as_codes(values)
-    square = np.where((norm2 > 0) & (square > _FLAT * norm2), square, np.nan)
-    if codes is None:
-        return Block(values, square, on_fixed)
-    # t is the same in any units of the columns: those of the counts.
-    spread = np.ptp(values, axis=1)
-    unit = np.maximum(np.ptp(codes, axis=1), 1) / np.where(spread > 0, spread, 1.0)
-    on_fixed, square = on_fixed * unit, square * unit**2
-    return Block(values * unit[:, None], square, on_fixed, code_rows(codes))
-
-
-def _as_codes(values: np.ndarray) -> np.ndarray | None:
-    """Rows as codes 0, 1 and 2, int8, where they are such numbers in other units; else None."""
-    low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
-    share = (values - low) / np.where(high > low, high - low, 1.0)
-    codes = np.rint(2 * share)
-    if not (np.abs(2 * share - codes) <= _WHOLE).all():
-        return None
-    halved = ~(codes == 1).any(axis=1, keepdims=True)
-    return np.where(halved, codes / 2, codes).astype(np.int8)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = pair_weights(a, b, basis, np.ones(y.shape[1]))
+        for k, trait in enumerate(y):
+            ya, yb = a.values @ trait, b.values @ trait
+            partial = weights.regress(ya[:, None], yb, (a.values * trait) @ b.values.T, trait @ trait)
+            # Written so that an exact fit gives a large number, and NaN stays NaN.
+            room = np.maximum(partial.left * partial.rest - partial.cross**2, 1e-300)
+            score = np.where(weights.testable(partial), partial.cross * np.sqrt(df / room), np.nan)
+            t[k, rows, part] = score
+            if symmetric:
+                t[k, rows.stop :, rows] = t[k, rows, rows.stop :].T
 
 
 def score_matrix(
@@ -150,8 +119,6 @@ def score_matrix(
     """
     from scipy import sparse
 
-    from genoattn.scan.regression.elimination import agreed
-
     rows, cols, values = [], [], []
     for row_block, col_block, t in pair_tiles(columns, phenotypes, covariates):
         score = agreed(t, max(threshold, np.nextafter(0, 1)))
@@ -166,3 +133,10 @@ def score_matrix(
     shape = (columns.shape[1],) * 2
     upper = sparse.coo_array((value, (i, j)), shape=shape)
     return (upper + upper.T).tocsr()
+
+
+def agreed(t: np.ndarray, threshold: float) -> np.ndarray:
+    """Of t (n_traits, n_rows, n_cols) the one nearest to zero; 0 where signs differ or it is small."""
+    same = (t > 0).all(axis=0) | (t < 0).all(axis=0)  # NaN is neither
+    size = np.abs(t).min(axis=0)
+    return np.where(same & (size >= threshold), np.copysign(size, t[0]), 0.0)

@@ -6,11 +6,8 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.scan.design import Design, fixed_basis
-from genoattn.scan.regression.tails import normal_critical
-
-_ROUNDS = 40
-_SETTLED = 1e-9  # last step of Newton's method, relative to the coefficients
-_LARGEST = 25.0  # log-odds beyond which covariates separate cases from controls
+from genoattn.scan.logistic import fit_logistic
+from genoattn.scan.tails import normal_critical
 
 
 def binary_design(
@@ -46,20 +43,8 @@ def _separating(covariates: np.ndarray, trait: np.ndarray, names: tuple) -> str:
 
 def _null_log_odds(basis: np.ndarray, trait: np.ndarray) -> np.ndarray | None:
     """Log-odds of each sample in the regression on the fixed effects; None without a maximum."""
-    eta, coefficients = np.zeros(len(trait)), np.zeros(len(basis))
-    for _ in range(_ROUNDS):
-        mu = 1 / (1 + np.exp(-eta))
-        information = (basis * (mu * (1 - mu))) @ basis.T
-        if not np.linalg.cond(information) < 1e12:
-            return None
-        step = np.linalg.solve(information, basis @ (trait - mu))
-        coefficients += step
-        eta = basis.T @ coefficients
-        if not np.abs(eta).max() < _LARGEST:
-            return None
-        if np.abs(step).max() <= _SETTLED * (1 + np.abs(coefficients).max()):
-            return eta
-    return None
+    coefficients = fit_logistic(basis, trait)
+    return None if coefficients is None else basis.T @ coefficients
 
 
 def score_margin(design: Design, threshold: float) -> np.ndarray:

@@ -1,0 +1,150 @@
+"""The screen of a binary trait without covariates: a bound on the likelihood ratio from the nine cells. Compiled.
+
+Two columns of codes 0, 1 and 2 make nine cells; n samples of a cell, y of them cases, are all that the logistic
+regression on 1, a, b and ab needs. Its likelihood is at most that of the saturated model, whose logarithm is
+``sum f(y) + f(n - y) - f(n)`` over cells with ``f(k) = k log k``; that of 1, a, b is at least what any point has.
+At the point ``eta = eta_0 + d``, one Newton step from the intercept's maximum ``eta_0``, with
+``K(eta) = log(1 + exp(eta))``,
+
+``K(eta_0 + d) <= K + mu d + v d^2 / 2 + v (1 - 2 mu) d^3 / 6 + d^4 / 192``,  v = mu (1 - mu),
+
+since the fourth derivative of K is at most 1/8. Twice the difference of the two bounds the ratio. A pair whose
+cells may be separated has to be tested, as its test is another: where cases and controls are in the cells of
+two codes of a crossed with two codes of b, no function of 1, a, b, ab separates them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+_ROUNDING = 1e-9
+
+
+def log_terms(n: int) -> np.ndarray:
+    """``k log k`` for k from 0 to n."""
+    k = np.arange(n + 1, dtype=np.float64)
+    return k * np.log(np.maximum(k, 1))
+
+
+def mixed_tables() -> np.ndarray:
+    """Of each set of cells, bit 3a + b of its number, whether it holds a full two by two table: (512,), bool."""
+    out = np.zeros(512, dtype=np.bool_)
+    for number in range(512):
+        cell = [[bool(number >> (3 * a + b) & 1) for b in range(3)] for a in range(3)]
+        rows = [(0, 1), (0, 2), (1, 2)]
+        out[number] = any(all(cell[a][b] for a in two for b in other) for two in rows for other in rows)
+    return out
+
+
+@njit(inline="always")
+def _fill(counts, i, j, margins, cells):  # type: ignore[no-untyped-def]
+    """The nine cells of a pair from its counts; ``margins`` are those of complete columns, or None."""
+    c11, c12, c21, c22 = counts[0, i, j], counts[1, i, j], counts[2, i, j], counts[3, i, j]
+    if margins is None:
+        a1, a2, b1, b2, n = (
+            counts[4, i, j],
+            counts[5, i, j],
+            counts[6, i, j],
+            counts[7, i, j],
+            counts[8, i, j],
+        )
+    else:
+        left, right, total = margins
+        a1, a2, b1, b2, n = left[0, i], left[1, i], right[0, j], right[1, j], total
+    cells[4], cells[5], cells[7], cells[8] = c11, c12, c21, c22
+    cells[3], cells[6] = a1 - c11 - c12, a2 - c21 - c22
+    cells[1], cells[2] = b1 - c11 - c21, b2 - c12 - c22
+    cells[0] = n - a1 - a2 - cells[1] - cells[2]
+
+
+@njit(inline="always", error_model="numpy")
+def _additive(n, y, cells, cases, m):  # type: ignore[no-untyped-def]
+    """Lower bound on the log-likelihood of 1, a, b less that of the intercept; ``m`` (5,) is overwritten."""
+    sa = sb = aa = bb = ab = ya = yb = 0.0
+    for c in range(9):
+        a, b = np.float64(c // 3), np.float64(c % 3)
+        sa += cells[c] * a
+        sb += cells[c] * b
+        aa += cells[c] * a * a
+        bb += cells[c] * b * b
+        ab += cells[c] * a * b
+        ya += cases[c] * a
+        yb += cases[c] * b
+    ma, mb, mu = sa / n, sb / n, y / n
+    v = mu * (1.0 - mu)
+    gaa, gbb, gab = v * (aa - sa * ma), v * (bb - sb * mb), v * (ab - sa * mb)
+    ua, ub = ya - mu * sa, yb - mu * sb
+    det = gaa * gbb - gab * gab
+    if not det > 1e-6 * gaa * gbb:
+        return -np.inf
+    fa, fb = (gbb * ua - gab * ub) / det, (gaa * ub - gab * ua) / det
+    third = fourth = 0.0
+    for c in range(9):
+        d = fa * (c // 3 - ma) + fb * (c % 3 - mb)
+        third += cells[c] * d * d * d
+        fourth += cells[c] * d * d * d * d
+    return 0.5 * (fa * ua + fb * ub) - v * (1.0 - 2.0 * mu) * third / 6.0 - fourth / 192.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def screen_cells(controls, cases, margins, keep, square, max_r2, terms, mixed, found):  # type: ignore[no-untyped-def]
+    """Mark the pairs of a strip that may pass.
+
+    Parameters
+    ----------
+    controls, cases
+        Shape (9, n_rows, n_cols), counts of :func:`genoattn.scan.counts.count_pairs`.
+    margins
+        None where calls are missing; else for controls and cases the numbers of samples with codes 1 and 2,
+        (2, n_rows) and (2, n_cols), and of all samples.
+    keep
+        Shape (n_rows, n_cols), which pairs to test.
+    square
+        Critical value of the likelihood ratio.
+    max_r2
+        ``(limit, mean_left, mean_right, square_left, square_right)``: pairs of columns with a larger squared
+        correlation, missing calls at the mean, are left out.
+    terms, mixed
+        Of :func:`log_terms` and :func:`mixed_tables`.
+    found
+        Shape (n_rows, n_cols) bool, written.
+
+    Returns
+    -------
+    Pairs left out for their correlation; pairs that cannot be tested.
+    """
+    n_linked, n_untestable = 0, 0
+    of = np.empty((2, 9), np.int64)
+    both, y = np.empty(9, np.float64), np.empty(9, np.float64)
+    limit, mean_left, mean_right, square_left, square_right = max_r2
+    for i in range(found.shape[0]):
+        for j in range(found.shape[1]):
+            found[i, j] = False
+            if not keep[i, j]:
+                continue
+            _fill(controls, i, j, None if margins is None else margins[0], of[0])
+            _fill(cases, i, j, None if margins is None else margins[1], of[1])
+            n, n_cases, number, saturated, covariance = 0, 0, 0, 0.0, 0.0
+            ma, mb = mean_left[i], mean_right[j]
+            for c in range(9):
+                here = of[0, c] + of[1, c]
+                both[c], y[c] = here, of[1, c]
+                n += here
+                n_cases += of[1, c]
+                saturated += terms[of[0, c]] + terms[of[1, c]] - terms[here]
+                number |= np.int64(of[0, c] > 0 and of[1, c] > 0) << c
+                covariance += here * (c // 3 - ma) * (c % 3 - mb)
+            if covariance * covariance > limit * square_left[i] * square_right[j]:
+                n_linked += 1
+                continue
+            if both[4] + both[5] + both[7] + both[8] == 0:  # ab is 0 throughout
+                n_untestable += 1
+                continue
+            if not mixed[number]:
+                found[i, j] = True
+                continue
+            saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
+            ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y, of))
+            found[i, j] = not ratio + _ROUNDING * n < square
+    return n_linked, n_untestable

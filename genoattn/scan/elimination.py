@@ -1,0 +1,151 @@
+"""Regression of a trait on two columns and their product, from inner products: one elimination for all.
+
+The functions are plain arithmetic, so that the same lines run compiled, on numpy arrays, and on tensors of a
+graphics processor.
+
+With a, b the two columns, P = ab their product and y the trait, all less their means over the samples of the
+pair, the residual of P after regression on a and b has squared norm
+``left = <P,P> - f <P,a> - g <P,b>`` with ``(f, g) = G^-1 (<P,a>, <P,b>)`` and G the Gram matrix of a and b. Its
+inner product with y is ``cross = <P,y> - f <a,y> - g <b,y>``, and the residual of y after regression on a and b
+has squared norm ``rest``. Then beta = cross / left, and t^2 = df cross^2 / (left rest - cross^2).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numba.extending import register_jitable
+
+# Squared norm of a residual, relative to that of the predictor, below which this is a combination of others.
+SINGULAR = 1e-9
+
+
+class Moments(NamedTuple):
+    """Sums over the samples of a pair, of columns a and b less numbers near their means, and of P = ab.
+
+    Each is a number, or an array of shape (n_rows, n_cols).
+
+    Parameters
+    ----------
+    n
+        Sum of the weights.
+    a, b, aa, bb, p, pa, pb, pp
+        Sums of a, b, a^2, b^2, ab, a^2 b, a b^2 and a^2 b^2.
+    y, ya, yb, yp, yy
+        Sums of y, y a, y b, y ab and y^2.
+    """
+
+    n: Any
+    a: Any
+    b: Any
+    aa: Any
+    bb: Any
+    p: Any
+    pa: Any
+    pb: Any
+    pp: Any
+    y: Any
+    ya: Any
+    yb: Any
+    yp: Any
+    yy: Any
+
+
+class Partial(NamedTuple):
+    """Elimination of the intercept and of both columns.
+
+    Parameters
+    ----------
+    aa, bb, whole
+        Squared norms of a, b and P about their means.
+    share
+        Share of G's determinant that the correlation of a and b leaves: 1 - r^2.
+    on_a, on_b
+        Coefficients of P on a and b.
+    left, cross, rest
+        As in the module's formulas.
+    trait_a, trait_b
+        Coefficients of the trait on a and b.
+    """
+
+    aa: Any
+    bb: Any
+    whole: Any
+    share: Any
+    on_a: Any
+    on_b: Any
+    left: Any
+    cross: Any
+    rest: Any
+    trait_a: Any
+    trait_b: Any
+
+
+@register_jitable(inline="always")
+def eliminate(m):  # type: ignore[no-untyped-def]
+    """Take the intercept and the main effects out of the product and the trait; ``m`` are :class:`Moments`."""
+    r = 1.0 / m.n
+    return eliminate_columns(
+        m.aa - m.a * m.a * r, m.bb - m.b * m.b * r, m.p - m.a * m.b * r,
+        m.pa - m.a * m.p * r, m.pb - m.b * m.p * r, m.pp - m.p * m.p * r,
+        m.ya - m.a * m.y * r, m.yb - m.b * m.y * r, m.yp - m.p * m.y * r, m.yy - m.y * m.y * r,
+    )  # fmt: skip
+
+
+@register_jitable(inline="always")
+def eliminate_columns(aa, bb, ab, pa, pb, pp, ya, yb, yp, yy):  # type: ignore[no-untyped-def]
+    """Take a and b out of their product and the trait, given inner products of residuals."""
+    determinant = aa * bb - ab * ab
+    d = 1.0 / determinant
+    on_a, on_b = (bb * pa - ab * pb) * d, (aa * pb - ab * pa) * d
+    trait_a, trait_b = (bb * ya - ab * yb) * d, (aa * yb - ab * ya) * d
+    left, cross = pp - on_a * pa - on_b * pb, yp - on_a * ya - on_b * yb
+    rest = yy - trait_a * ya - trait_b * yb
+    return Partial(aa, bb, pp, determinant / (aa * bb), on_a, on_b, left, cross, rest, trait_a, trait_b)
+
+
+@register_jitable(inline="always")
+def centre_counts(n, a1, a2, b1, b2, c11, c12, c21, c22, ma, mb):  # type: ignore[no-untyped-def]
+    """Moments n, a, b, aa, bb, p, pa, pb, pp of columns less ``ma`` and ``mb``, from counts of codes 1 and 2."""
+    a, aa, b, bb = a1 + 2.0 * a2, a1 + 4.0 * a2, b1 + 2.0 * b2, b1 + 4.0 * b2
+    p, aab = c11 + 2.0 * (c12 + c21) + 4.0 * c22, c11 + 2.0 * c12 + 4.0 * c21 + 8.0 * c22
+    abb, aabb = c11 + 4.0 * c12 + 2.0 * c21 + 8.0 * c22, c11 + 4.0 * (c12 + c21) + 16.0 * c22
+    saa, sbb = aa - ma * (2.0 * a - ma * n), bb - mb * (2.0 * b - mb * n)
+    p_a, p_b = aab - 2.0 * ma * p + ma * ma * b, abb - 2.0 * mb * p + mb * mb * a
+    spp = aabb - 2.0 * mb * aab + mb * mb * aa - 2.0 * ma * p_b + ma * ma * (bb - 2.0 * mb * b + mb * mb * n)
+    sp = p - ma * b - mb * a + ma * mb * n
+    return n, a - ma * n, b - mb * n, saa, sbb, sp, p_a - mb * saa, p_b - ma * sbb, spp
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def eliminate_in_order(gram, rhs, least, first, last):  # type: ignore[no-untyped-def]
+    """Squares explained by the predictors from first to last beyond those before, and how many they are.
+
+    The lower triangle of the Gram matrix and the inner products with the trait are changed in place: those of
+    the residuals after last. A predictor enters if its pivot exceeds its entry of ``least``.
+    """
+    n, gain, rank = len(rhs), 0.0, 0
+    for k in range(first, last):
+        if not gram[k, k] > least[k]:
+            continue
+        rank += 1
+        gain += rhs[k] * rhs[k] / gram[k, k]
+        for i in range(k + 1, n):
+            weight = gram[i, k] / gram[k, k]
+            if weight != 0.0:
+                rhs[i] -= weight * rhs[k]
+                for j in range(k + 1, i + 1):
+                    gram[i, j] -= weight * gram[j, k]
+    return gain, rank
+
+
+def summing_error(n: int, chunk: int, unit: float = 2.0**-24) -> float:
+    """Bound on the rounding of an inner product of n terms, summed in chunks, as a share of the norms' product.
+
+    Each product and each of the additions of a chunk rounds once, whatever their order (Higham 2002, Accuracy
+    and Stability of Numerical Algorithms, section 3.1); operands were rounded before.
+    """
+    terms = min(n, chunk) + -(-n // chunk) + 4
+    return 1.01 * terms * unit / (1 - terms * unit)

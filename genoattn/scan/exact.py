@@ -1,0 +1,213 @@
+"""The exact regression of chosen pairs, in float64, on the samples called at both sites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numba import njit
+
+from genoattn.scan.design import Design
+from genoattn.scan.elimination import SINGULAR, eliminate_in_order
+from genoattn.scan.tails import t_p_value
+
+
+@dataclass(frozen=True, eq=False)
+class PairTests:
+    """Tests of the product term of pairs; every array has shape (n_pairs,), NaN where a pair is untestable.
+
+    Parameters
+    ----------
+    coefficient, se
+        Of the product of the two columns, adjusted for both main effects and the fixed effects, in trait
+        units (log-odds for a binary trait).
+    statistic
+        t (quantitative), or the signed root of the likelihood-ratio statistic (binary).
+    p_value
+        Two-sided.
+    n_samples
+        Samples called at both sites.
+    r2
+        Squared correlation of the two columns over them.
+    explained
+        What the product adds to R2 (binary: to McFadden's R2).
+    df
+        Products tested together: 1 unless given.
+    """
+
+    coefficient: np.ndarray
+    se: np.ndarray
+    statistic: np.ndarray
+    p_value: np.ndarray
+    n_samples: np.ndarray
+    r2: np.ndarray
+    explained: np.ndarray
+    df: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.df is None:
+            object.__setattr__(self, "df", np.ones(len(self.p_value), dtype=np.int64))
+
+    @staticmethod
+    def join(parts: list[PairTests]) -> PairTests:
+        return PairTests(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(PairTests)))
+
+    @staticmethod
+    def none() -> PairTests:
+        """No tests."""
+        return PairTests(*(np.zeros(0) for _ in fields(PairTests)))
+
+    def select(self, index: np.ndarray) -> PairTests:
+        return PairTests(*(getattr(self, f.name)[index] for f in fields(PairTests)))
+
+    @property
+    def testable(self) -> np.ndarray:
+        return np.isfinite(self.p_value)
+
+
+def regress_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
+    """Least squares of the trait on two columns, their product and the fixed effects, pair by pair.
+
+    Parameters
+    ----------
+    design
+        Columns and fixed effects, weight 1.
+    trait
+        Shape (n_samples,), as measured.
+    pairs
+        Shape (n_pairs, 2), indices of columns.
+    """
+    return regress_terms(design, trait, np.ascontiguousarray(pairs).reshape(-1, 2))
+
+
+def regress_terms(design: Design, trait: np.ndarray, terms: np.ndarray) -> PairTests:
+    """As :func:`regress_pairs`, for terms of any order: adjusted for all products of fewer of their columns.
+
+    Parameters
+    ----------
+    design, trait
+        As there.
+    terms
+        Shape (n_terms, order), indices of columns.
+    """
+    out = np.empty((len(terms), 7))
+    vectors = np.ascontiguousarray(np.vstack([design.basis, design.trait, trait - trait.mean()]))
+    # A column that the fixed effects explain makes none of its products testable.
+    testable = design.columns.varies[terms].all(axis=1)
+    regress_products(
+        design.codes,
+        design.columns.mean,
+        vectors,
+        np.ascontiguousarray(terms, dtype=np.int64),
+        design.impute,
+        out,
+    )
+    left, cross, rss, n, rank, r2, total = out.T
+    n_predictors = design.n_fixed + 2 ** terms.shape[1] - 1
+    df = n - n_predictors
+    testable &= (rank == n_predictors) & (df > 0) & (total > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta = np.where(testable, cross / left, np.nan)
+        se = np.where(testable, np.sqrt(np.maximum(rss, 0) / df / left), np.nan)
+        statistic, explained = beta / se, beta * cross / total
+    p_value = t_p_value(statistic, np.maximum(df, 1))
+    return PairTests(beta, se, statistic, p_value, n.astype(np.int64), r2, explained)
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _dot(x, y):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for s in range(len(x)):
+        total += x[s] * y[s]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyped-def]
+    """Vectors and products of a term's columns over its samples: ``lower`` (n_rows, n_samples); their number.
+
+    The rows are the vectors, then the products of every set of columns in the order of their bits, each column
+    less its mean over the samples kept.
+    """
+    order, n_vectors, kept = len(term), len(vectors), 0
+    for s in range(codes.shape[1]):
+        called = True
+        for k in range(order):
+            called &= codes[term[k], s] >= 0
+        if called or impute:
+            for k in range(n_vectors):
+                lower[k, kept] = vectors[k, s]
+            for k in range(order):
+                c = codes[term[k], s]
+                lower[n_vectors + 2**k - 1, kept] = c - mean[term[k]] if c >= 0 else 0.0
+            kept += 1
+    for k in range(order):
+        column = lower[n_vectors + 2**k - 1]
+        shift = column[:kept].sum() / max(kept, 1)
+        for s in range(kept):
+            column[s] -= shift
+    for subset in range(1, 2**order):
+        highest = 1
+        while 2 * highest <= subset:
+            highest *= 2
+        rest = subset - highest
+        if rest:
+            a, b = lower[n_vectors + rest - 1], lower[n_vectors + highest - 1]
+            for s in range(kept):
+                lower[n_vectors + subset - 1, s] = a[s] * b[s]
+    return kept
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def regress_products(codes, mean, vectors, terms, impute, out):  # type: ignore[no-untyped-def]
+    """Least squares of products of columns, one after the other, on complete cases or with means imputed.
+
+    Parameters
+    ----------
+    codes
+        Shape (n_columns, n_samples), int8; -1 where missing.
+    mean
+        Shape (n_columns,).
+    vectors
+        Shape (n_fixed + 2, n_samples): orthonormal fixed effects; the trait's residual after regression on
+        them; the trait less its mean.
+    terms
+        Shape (n_terms, order).
+    impute
+        Whether missing calls count as the mean.
+    out
+        Shape (n_terms, 7), written: squared norm of the residual of the full product, its inner product with
+        the trait, the residual sum of squares, samples, rank of all predictors, largest squared correlation
+        among the columns, total sum of squares of the trait.
+    """
+    order, n_fixed = terms.shape[1], len(vectors) - 2
+    n_terms = 2**order - 1
+    n = n_fixed + n_terms
+    rows = np.empty((n + 2, codes.shape[1]))
+    gram, rhs, least = np.zeros((n, n)), np.empty(n), np.empty(n)
+    place = np.empty(n, np.int64)  # of each predictor among the rows: the trait's two rows are none
+    for k in range(n):
+        place[k] = k if k < n_fixed else k + 2
+    for p in range(len(terms)):
+        kept = _gather(codes, mean, vectors, terms[p], impute, rows)
+        y = rows[n_fixed, :kept]
+        for k in range(n):
+            x = rows[place[k], :kept]
+            rhs[k] = _dot(x, y)
+            for h in range(k + 1):
+                gram[k, h] = _dot(x, rows[place[h], :kept])
+            least[k] = SINGULAR * max(gram[k, k], 1e-300)
+        largest = 0.0
+        for k in range(order):
+            for h in range(k):
+                a, b = n_fixed + 2**k - 1, n_fixed + 2**h - 1
+                largest = max(largest, gram[a, b] ** 2 / max(gram[a, a] * gram[b, b], 1e-300))
+        square = _dot(y, y)
+        trait = rows[n_fixed + 1, :kept]
+        mean_of_trait = trait.sum() / max(kept, 1)
+        total = _dot(trait, trait) - kept * mean_of_trait**2
+        lower, rank = eliminate_in_order(gram, rhs, least, 0, n - 1)
+        left, cross = gram[n - 1, n - 1], rhs[n - 1]
+        gain, last = eliminate_in_order(gram, rhs, least, n - 1, n)
+        out[p, 0], out[p, 1], out[p, 2] = left, cross, square - lower - gain
+        out[p, 3], out[p, 4], out[p, 5], out[p, 6] = kept, rank + last, largest, total

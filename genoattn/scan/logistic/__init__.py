@@ -1,1 +1,0 @@
-"""Exact tests of pairs for binary traits, by likelihood."""

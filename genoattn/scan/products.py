@@ -1,0 +1,268 @@
+"""Tiles by matrix products alone: columns of any numbers, weights, covariates, and any device.
+
+Where counting bits does not serve (codes above 2, columns that are no codes, weights that must be exact, a
+graphics processor) the inner products of all pairs of two blocks are matrix products in float64. The same lines
+run on numpy arrays and on tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from genoattn.cohort import MISSING
+from genoattn.scan.design import Design
+from genoattn.scan.elimination import SINGULAR, Moments, Partial, eliminate, eliminate_columns
+from genoattn.scan.screen import Screened
+
+_SURE = 1e-6  # shares of squares below which a screen leaves it to the exact test
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """A block of columns as operands, arrays or tensors in float64.
+
+    Parameters
+    ----------
+    values
+        Shape (n_block, n_samples), less their means, 0 where missing.
+    called
+        The same shape, 1 where there is a call; None where there is one everywhere.
+    square, residual_square
+        Shape (n_block,), squared norms of the columns and of their residuals after regression on the fixed
+        effects.
+    on_fixed
+        Shape (n_fixed - 1, n_block), inner products with the fixed effects beyond the intercept.
+    margin, lost, with_lost
+        Shape (n_block,): see :class:`genoattn.scan.bound.Own` and :class:`genoattn.scan.bound.Reach`; the
+        norm of ``Q_L y_L``.
+    """
+
+    values: Any
+    called: Any
+    square: Any
+    residual_square: Any
+    on_fixed: Any
+    margin: Any = None
+    lost: Any = None
+    with_lost: Any = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, chosen: slice) -> Columns:
+        """Some of the columns, where no call is missing."""
+        return Columns(
+            self.values[chosen],
+            None,
+            self.square[chosen],
+            self.residual_square[chosen],
+            self.on_fixed[:, chosen],
+        )
+
+
+class Weights(NamedTuple):
+    """Elimination of the fixed effects and both columns, (n_rows, n_cols) each, whatever the trait.
+
+    Parameters
+    ----------
+    aa, bb, ab
+        Inner products of the columns' residuals after regression on the fixed effects; the first two are of
+        shapes (n_rows, 1) and (n_cols,).
+    pa, pb, pp
+        Those of the product's residual with them, and its squared norm.
+    whole
+        Squared norm of the product about its mean.
+    r2
+        Squared correlation of the columns.
+    """
+
+    aa: Any
+    bb: Any
+    ab: Any
+    pa: Any
+    pb: Any
+    pp: Any
+    whole: Any
+    r2: Any
+
+    def regress(self, ya: Any, yb: Any, yp: Any, yy: Any) -> Partial:
+        """Regressions on a trait orthogonal to the fixed effects: its products with a, b, P and itself."""
+        partial: Partial = eliminate_columns(
+            self.aa, self.bb, self.ab, self.pa, self.pb, self.pp, ya, yb, yp, yy
+        )
+        return partial
+
+    def testable(self, partial: Partial) -> Any:
+        """Which products are no combinations of lower terms."""
+        return (partial.share > SINGULAR) & (partial.left > SINGULAR * self.whole) & (self.whole > 0)
+
+
+def pair_weights(left: Columns, right: Columns, basis: Any, weight: Any) -> Weights:
+    """Elimination of the fixed effects from all products of two blocks, missing calls at the means.
+
+    Parameters
+    ----------
+    left, right
+        The blocks.
+    basis
+        Shape (n_fixed, n_samples), orthonormal in the weighted inner product, the intercept first.
+    weight
+        Shape (n_samples,), of the inner product.
+    """
+    a, b, total = left.values * weight, right.values, weight.sum()
+    a2, b2 = left.values * a, right.values**2
+    ab, pa, pb, pp = a @ b.T, a2 @ b.T, a @ b2.T, a2 @ b2.T
+    r2 = ab**2 / (left.square[:, None] * right.square)
+    whole = pp - ab**2 / total
+    residual, pp = ab, whole
+    for k in range(1, len(basis)):
+        on_a, on_b = left.on_fixed[k - 1][:, None], right.on_fixed[k - 1]
+        product = (a * basis[k]) @ b.T
+        residual = residual - on_a * on_b
+        pa, pb, pp = pa - on_a * product, pb - on_b * product, pp - product**2
+    return Weights(left.residual_square[:, None], right.residual_square, residual, pa, pb, pp, whole, r2)
+
+
+def as_columns(
+    values: np.ndarray,
+    basis: np.ndarray,
+    weight: np.ndarray,
+    varies: np.ndarray,
+    to: Callable[..., Any] = np.asarray,
+) -> Columns:
+    """Centred rows (n_block, n_samples) as operands.
+
+    Those that do not vary have residual squares of NaN, so that no pair with them is testable.
+    """
+    on_fixed = (basis[1:] * weight) @ values.T
+    square = np.einsum("bs,bs->b", values * weight, values)
+    residual = np.where(varies, square - (on_fixed**2).sum(axis=0), np.nan)
+    return Columns(to(values), None, to(square), to(residual), to(on_fixed))
+
+
+class ProductScreen:
+    """Which pairs of columns may pass the test of their product, by matrix products.
+
+    Parameters
+    ----------
+    design
+        Columns, working trait, fixed effects.
+    t2, max_r2, margin
+        As in :class:`genoattn.scan.screen.PlaneScreen`.
+    device
+        Of torch; None for numpy.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        t2: float,
+        max_r2: float | None = None,
+        margin: np.ndarray | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.design, self._t2 = design, t2
+        self._max_r2 = np.inf if max_r2 is None else max_r2 * (1 + 1e-12)
+        self._margin = np.zeros(design.n_columns) if margin is None else margin
+        self._device = device
+        self._basis, self._weight = self._to(design.basis), self._to(design.weight)
+        self._trait = self._to(design.trait * design.weight)
+        self._square = design.trait_norm**2
+        self._largest = float(
+            (np.linalg.norm(design.basis[1:], axis=0) * np.abs(design.trait)).max(initial=0)
+        )
+
+    def _to(self, array: np.ndarray) -> Any:
+        """An array as this screen computes with it."""
+        if self._device is None:
+            return np.asarray(array, dtype=np.float64)
+        import torch
+
+        return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=self._device)
+
+    def block(self, chosen: np.ndarray) -> Columns:
+        """Columns, by their indices, as operands."""
+        design, columns = self.design, self.design.columns
+        gaps = design.codes[chosen] == MISSING
+        lost, with_lost = np.zeros(len(chosen)), np.zeros(len(chosen))
+        for k in np.flatnonzero(gaps.any(axis=1)):
+            part = design.basis[1:, gaps[k]]
+            lost[k] = np.linalg.norm(part, 2) ** 2 if part.size else 0.0
+            with_lost[k] = np.linalg.norm(part @ design.trait[gaps[k]])
+        out = as_columns(design.values(chosen), design.basis, design.weight, columns.varies[chosen], self._to)
+        called = None if design.impute or not gaps.any() else self._to(~gaps)
+        of = (self._to(x) for x in (self._margin[chosen], lost, with_lost))
+        return Columns(out.values, called, out.square, out.residual_square, out.on_fixed, *of)
+
+    def candidates(self, left: Columns, right: Columns, keep: np.ndarray) -> Screened:
+        """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = pair_weights(left, right, self._basis, self._weight)
+            ya, yb = left.values @ self._trait, right.values @ self._trait
+            yp = (left.values * self._trait) @ right.values.T
+            partial = weights.regress(ya[:, None], yb, yp, self._square)
+            sure = (partial.share > _SURE) & (partial.left > _SURE * weights.whole)
+            if left.called is not None or right.called is not None:
+                fails, sure = self._fails_on_complete_cases(left, right)
+            elif self.design.binary:
+                fails = self._score_fails(left, right, partial)
+            else:
+                df = self.design.n_samples - self.design.n_fixed - 3
+                limit = self._t2 * partial.left * partial.rest * (1 - 1e-9)
+                fails = partial.cross**2 * (df + self._t2) < limit
+        linked, fails = self._back(weights.r2 > self._max_r2) & keep, self._back(fails & sure)
+        i, j = np.nonzero(keep & ~linked & ~fails)
+        return Screened(i, j, int(linked.sum()), 0)
+
+    def _score_fails(self, left: Columns, right: Columns, partial: Partial) -> Any:
+        """Which scores lie below the critical value by more than the columns' margins."""
+        critical = 1 - left.margin[:, None] - right.margin
+        critical = self._t2 * ((critical + abs(critical)) / 2) ** 2
+        return partial.cross**2 < critical * partial.left * (1 - 1e-9)
+
+    def _back(self, array: Any) -> np.ndarray:
+        return np.asarray(array) if self._device is None else array.cpu().numpy()  # type: ignore[no-any-return]
+
+    def _fails_on_complete_cases(self, left: Columns, right: Columns) -> tuple[Any, Any]:
+        """Which pairs cannot pass, and which are told; see :mod:`genoattn.scan.bound` for the covariates."""
+        ones = self._to(np.ones((1, self.design.n_samples)))
+        c_a, c_b = (ones if x.called is None else x.called for x in (left, right))
+        a, b, w, y = left.values, right.values, self._weight, self._trait
+        a2, b2 = a**2, b**2
+        m = Moments(
+            (c_a * w) @ c_b.T, (a * w) @ c_b.T, (c_a * w) @ b.T, (a2 * w) @ c_b.T, (c_a * w) @ b2.T,
+            (a * w) @ b.T, (a2 * w) @ b.T, (a * w) @ b2.T, (a2 * w) @ b2.T,
+            (c_a * y) @ c_b.T, (a * y) @ c_b.T, (c_a * y) @ b.T, (a * y) @ b.T, (c_a * y**2) @ c_b.T,
+        )  # fmt: skip
+        e = eliminate(m)
+        sure = (e.share > _SURE) & (e.left > _SURE * e.whole)
+        if self.design.binary:
+            return self._score_fails(left, right, e), sure
+        df = m.n - self.design.n_fixed - 3
+        if self.design.n_fixed == 1:
+            return e.cross**2 * (df + self._t2) < self._t2 * e.left * e.rest * (1 - 1e-9), sure
+        on_product = 0.0
+        for k in range(1, self.design.n_fixed):
+            on_product = on_product + ((a * self._basis[k]) @ b.T) ** 2
+        n_missing, lost = self.design.n_samples - m.n, left.lost[:, None] + right.lost
+        n_both = self.design.n_samples - c_a.sum(axis=1)[:, None] - c_b.sum(axis=1) + m.n
+        gaps = abs(lost * n_missing) ** 0.5
+        nu_a = (left.on_fixed**2).sum(axis=0)[:, None] ** 0.5 + abs(
+            right.lost * (left.square[:, None] - m.aa)
+        ) ** 0.5
+        nu_b = (right.on_fixed**2).sum(axis=0) ** 0.5 + abs(left.lost[:, None] * (right.square - m.bb)) ** 0.5
+        nu_a, nu_b = nu_a + abs(m.a / m.n) * gaps, nu_b + abs(m.b / m.n) * gaps
+        taken = lost * (1 + n_missing / m.n) + (nu_a**2 / e.aa + nu_b**2 / e.bb) / (
+            1 - abs(1 - e.share) ** 0.5
+        )
+        s = on_product**0.5 + abs(m.p / m.n) * gaps + abs(e.on_a) * nu_a + abs(e.on_b) * nu_b
+        t = left.with_lost[:, None] + right.with_lost + n_both * self._largest + abs(m.y / m.n) * gaps
+        t = t + abs(e.trait_a) * nu_a + abs(e.trait_b) * nu_b
+        s2, t2 = s**2 / (1 - taken), t**2 / (1 - taken)
+        top = abs(e.cross) + abs(s2 * t2) ** 0.5
+        sure = sure & (taken < 1) & (s2 < e.left) & (t2 < e.rest)
+        return top**2 * (df + self._t2) < self._t2 * (e.left - s2) * (e.rest - t2) * (1 - 1e-9), sure

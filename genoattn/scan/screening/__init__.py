@@ -1,1 +1,0 @@
-"""The screen: a bound on the statistic of every pair, which leaves few for the exact test."""

@@ -1,0 +1,33 @@
+"""What tests of the scan share: a screen run on one tile, and the genotypic test of one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from genoattn.scan.exact import PairTests
+from genoattn.scan.genotypic import GenotypicTests
+
+
+def candidates(screen, rows, cols, keep=None):
+    """Pairs of columns that a screen leaves, as a set, and its other counts."""
+    keep = rows[:, None] < cols if keep is None else keep
+    found = screen.candidates(screen.block(rows), screen.block(cols), keep)
+    return set(zip(rows[found.i].tolist(), cols[found.j].tolist(), strict=True)), found
+
+
+class Found(NamedTuple):
+    i: np.ndarray
+    j: np.ndarray
+    tests: PairTests
+
+
+def genotypic_tile(design, trait, rows, cols, keep, threshold):
+    """Pairs of a tile that pass the genotypic test, and how many cannot be tested."""
+    screen = GenotypicTests(design, trait, threshold)
+    _, left = candidates(screen, rows, cols, keep)
+    tests = screen.tests(np.stack([rows[left.i], cols[left.j]], axis=1))
+    kept = np.flatnonzero(tests.p_value <= threshold)
+    n_untestable = left.n_untestable + int((tests.df == 0).sum())
+    return Found(left.i[kept], left.j[kept], tests.select(kept)), n_untestable
