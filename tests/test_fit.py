@@ -15,10 +15,10 @@ from statsmodels.stats.multitest import multipletests
 import genoattn
 from genoattn.cohort import Cohort, Covariates, Phenotype
 from genoattn.errors import InputError
-from genoattn.metrics import r2
-from genoattn.model.split import split_samples
-from genoattn.model.train import TrainConfig
-from genoattn.settings import FitConfig
+from genoattn.fitting.fit_settings import FitConfig
+from genoattn.fitting.metrics import r2
+from genoattn.fitting.split import split_samples
+from genoattn.model.train_config import TrainConfig
 
 
 def rows(result):
@@ -433,6 +433,6 @@ def test_an_interruption_stays_one(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genoattn.model.training.PhenotypeModule.training_step", interrupt)
+    monkeypatch.setattr("genoattn.model.module.PhenotypeModule.training_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         short_fit(planted(60, 4, seed=6))

@@ -8,6 +8,7 @@ from inference_cohorts import linked_dosages, sites_on, standardised, unlinked_d
 from oracles_inference import count_far, is_far
 from scipy.stats import norm
 
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.cohort import Sites
 from genoattn.inference.background import (
     normal_scores,
@@ -16,7 +17,6 @@ from genoattn.inference.background import (
     unlinked_columns,
 )
 from genoattn.inference.tested import SiteMap
-from genoattn.model.ridge import RidgeRegression, Spectrum
 
 
 def test_normal_scores_by_hand():

@@ -12,8 +12,8 @@ from vcf_files import write_text
 
 from genoattn.errors import InputError
 from genoattn.io.covariates import check_covariates, expand_covariates, missing_rows, plan_covariates
+from genoattn.io.phenotypes import build_phenotype, choose_trait, rank_normal
 from genoattn.io.tables import Table, read_table
-from genoattn.io.traits import build_phenotype, choose_trait, rank_normal
 
 
 def table(tmp_path: Path, text: str) -> Table:

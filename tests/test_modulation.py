@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from inference_cohorts import standardised, unlinked_dosages
 
-from genoattn.model.modulation import modulated_start
-from genoattn.model.ridge import RidgeRegression, Spectrum
-from genoattn.model.start import joint_start
+from genoattn.closed_form.additive_start import joint_start
+from genoattn.closed_form.genome_wide_modifier import modulated_start
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 
 
 def scene(seed, changed, n=500, p=60):

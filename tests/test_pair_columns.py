@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from inference_cohorts import linked_dosages, sites_on, standardised
 from oracles_inference import carrier_values, visible_product
 
-from genoattn.model.pair_columns import PairColumns, chromosome_numbers, visible_segments
+from genoattn.closed_form.pair_columns import PairColumns, chromosome_numbers, visible_segments
 
 SEGMENT = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
 SCATTERED = np.array([2, 0, 1, 1, 0, 2, 0, 2, 2])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from inference_cohorts import linked_dosages, standardised
 
-from genoattn.model.sharpening import sharpened
+from genoattn.closed_form.sharpening import sharpened
 
 
 def factor(p, first, second):

@@ -45,6 +45,6 @@ def command(
 
     if output is not None:
         check_output(output, force)
-    from genoattn.store import load_model, save_table
+    from genoattn.fitting.store import load_model, save_table
 
     save_table(load_model(model).export(gauge.value, order).head(top), output, force)

@@ -158,7 +158,7 @@ def command(
     check_output(output, force, folder=True, inputs=(cohort, pheno, covar, features, reference))
     options.set_threads(threads)
     import genoattn
-    from genoattn.model.likelihood import COUNTS
+    from genoattn.model.phenotype_likelihood import COUNTS
 
     is_table = sequence_column is not None or mutation_column is not None
     data = options.read_cohort(

@@ -46,7 +46,7 @@ def command(
         check_output(output, force, inputs=(cohort, covar, reference))
     options.set_threads(threads)
     import genoattn
-    from genoattn.store import load_model
+    from genoattn.fitting.store import load_model
 
     fitted = load_model(model)
     if covar is not None and fitted.covariates is None:

@@ -73,7 +73,7 @@ def command(
     import logging
 
     import genoattn
-    from genoattn.store import load_model
+    from genoattn.fitting.store import load_model
 
     fitted = load_model(model)
     variants = None

@@ -28,7 +28,7 @@ from genoattn.attention.partitions import (
     set_partitions,
     subsets,
 )
-from genoattn.attention.terms import SymmetricTerms
+from genoattn.attention.symmetric_terms import SymmetricTerms
 from genoattn.attention.top_terms import TopTerms, top_products
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from genoattn.align import align_calls
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.design.combinations import Landscape
 from genoattn.design.search import search
 from genoattn.errors import InputError
-from genoattn.fitted import FittedModel
+from genoattn.fitting.fitted_model import FittedModel
 from genoattn.model.prediction import respond
+from genoattn.tokens.align import align_calls
 
 if TYPE_CHECKING:
-    from genoattn.result import FitResult
+    from genoattn.fitting.fit_result import FitResult
 
 LIMIT = 2_000_000
 WIDTH = 1_000

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse.linalg import svds
 from scipy.stats import norm, rankdata
 
-from genoattn.model.ridge import RidgeRegression, Spectrum
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 
 _PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
 _WINDOW = 50

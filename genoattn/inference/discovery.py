@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from genoattn.closed_form.pair_columns import PairColumns, visible_segments
+from genoattn.closed_form.pair_factors import find_seeds, pair_factors
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
 from genoattn.inference.background import Background, remove_background
 from genoattn.inference.phantom import is_phantom, survival
 from genoattn.inference.ranking import rank_pairs
+from genoattn.inference.relatives import find_relatives
 from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.tested import LINKED_R2, SiteMap
 from genoattn.inference.weights import PairWeights, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
-from genoattn.model.families import find_families
-from genoattn.model.pair_columns import PairColumns, visible_segments
-from genoattn.model.pair_start import find_seeds, pair_factors
 from genoattn.scan.regression.pairs import score_matrix
 from genoattn.tokens import build_vocabulary
 
@@ -166,7 +166,7 @@ def discover(
         max_rank=max_rank,
         weighted=weighted,
         halves=halves,
-        families=find_families(cohort.calls) if halves else None,
+        relatives=find_relatives(cohort.calls) if halves else None,
     )
 
 
@@ -189,7 +189,7 @@ def discover_pairs(
     max_rank: int = 32,
     weighted: bool = True,
     halves: int = 0,
-    families: np.ndarray | None = None,
+    relatives: np.ndarray | None = None,
 ) -> Discovery:
     """:func:`discover` on arrays.
 
@@ -219,7 +219,7 @@ def discover_pairs(
         Whether structure seen in other chromosomes lowers the bar of a pair.
     halves
         Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
-    families
+    relatives
         Shape (n_samples,), who stay together in every half; None where nobody is related.
     """
     where = SiteMap.of(sites, site)
@@ -241,7 +241,7 @@ def discover_pairs(
     stability = None
     if halves:
         stable = half_sample_stability(
-            pairs, phenotype, background.covariates, halves, seed, max_rank, families
+            pairs, phenotype, background.covariates, halves, seed, max_rank, relatives
         )
         stability = stable.frame(sites, site, scale)
     return Discovery(

@@ -10,8 +10,8 @@ from math import log
 
 import numpy as np
 
+from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.inference.robust import pair_t
-from genoattn.model.pair_columns import PairColumns
 
 _EXPECTED = 5.0  # isolated pairs expected among all
 _OCCAM = 0.5 * log(25.0)  # what an effect of unknown size, z about 5, costs in evidence

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from genoattn.closed_form.additive_start import fit_scale
+from genoattn.closed_form.pair_columns import PairColumns
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.cohort import Sites
+from genoattn.inference.pair_selection import PairProblem, found_factors
+from genoattn.inference.relatives import relative_folds
 from genoattn.inference.robust import robust_test
-from genoattn.model.families import family_folds
-from genoattn.model.pair_columns import PairColumns
-from genoattn.model.pair_path import PairProblem, found_factors
-from genoattn.model.ridge import RidgeRegression, Spectrum
-from genoattn.model.start import fit_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def half_sample_stability(
     n_halves: int,
     seed: int,
     max_rank: int = 32,
-    families: np.ndarray | None = None,
+    relatives: np.ndarray | None = None,
 ) -> Stability:
     """Find factors of pairs in random halves of the samples, and test them in the other halves.
 
@@ -99,14 +99,14 @@ def half_sample_stability(
         Of the draws.
     max_rank
         Most factors.
-    families
+    relatives
         Shape (n_samples,), who stay together in every half; None where nobody is related.
     """
     rng = np.random.default_rng(seed)
     coefficients: list[dict[tuple[int, int], float]] = []
     p_values: list[dict[tuple[int, int], float]] = []
     for _ in range(n_halves):
-        chosen = family_folds(families, len(phenotype), 2, rng) == 1
+        chosen = relative_folds(relatives, len(phenotype), 2, rng) == 1
         found = _choose(pairs, phenotype, covariates, chosen, max_rank)
         coefficients.append(found)
         p_values.append(

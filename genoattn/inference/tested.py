@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genoattn.closed_form.pair_columns import chromosome_numbers
 from genoattn.cohort import Sites
-from genoattn.model.pair_columns import chromosome_numbers
 
 NEAR = 1_000_000  # base pairs within which two sites of a chromosome are not tested
 LINKED_R2 = 0.1  # and the r2

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from genoattn.closed_form.pair_columns import PairColumns
+from genoattn.closed_form.pair_factors import Seeds, pair_factors
 from genoattn.inference.tested import SiteMap
-from genoattn.model.pair_columns import PairColumns
-from genoattn.model.pair_start import Seeds, pair_factors
 
 _FOLDS = 5
 _SHARE = 0.25  # of a fold's weight that goes to the support of its factors, and as much to their hubs

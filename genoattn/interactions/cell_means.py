@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from genoattn.closed_form.product_basis import by_site_set
 from genoattn.cohort import MISSING
-from genoattn.interactions.basis import by_site_set
 from genoattn.interactions.descriptions import MOST_CELLS
 from genoattn.interactions.estimates import Estimates
-from genoattn.interactions.expansion import Gauge, gauge_centre
-from genoattn.model.working import WorkingResponse
+from genoattn.model.working_response import WorkingResponse
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
 _PRIOR_SAMPLES = 10  # that the common variance counts for, with a cell's own
 _AMBIGUOUS = 0.25  # standard errors by which states never seen may move an estimate

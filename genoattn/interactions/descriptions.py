@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
+from genoattn.closed_form.product_basis import SiteSet, by_site_set
 from genoattn.cohort import MISSING
-from genoattn.interactions.basis import SiteSet, by_site_set
 from genoattn.tokens import Vocabulary
 
 RARE_SAMPLES = 10

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from genoattn.interactions.basis import ProductBasis
-from genoattn.model.working import WorkingResponse
+from genoattn.closed_form.product_basis import ProductBasis
+from genoattn.model.working_response import WorkingResponse
 
 _ROWS = 4096
 _SPARSE = 250  # times as dear is an entry of a sparse product

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import stdtr
 
 from genoattn.interactions.descriptions import Descriptions
-from genoattn.interactions.expansion import Expansion, Gauge
+from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.terms import count_terms
+from genoattn.tokens.gauge_centre import Gauge
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,16 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import factorial
-from typing import Literal
 
 import numpy as np
 
 from genoattn.attention.partitions import distinct_sum
-from genoattn.errors import InputError
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
-Gauge = Literal["reference", "zero-sum", "frequency"]
-GAUGES: tuple[Gauge, ...] = ("reference", "zero-sum", "frequency")
 _BLOCK = 4096
 
 
@@ -63,26 +60,6 @@ class Factors:
     def order(self) -> int:
         """The largest order."""
         return max(self.factors, default=1)
-
-
-def gauge_centre(vocabulary: Vocabulary, gauge: Gauge) -> np.ndarray:
-    """What the gauge takes for the mean of each column: a dosage, or a probability of the state.
-
-    Returns
-    -------
-    Shape (n_columns,). ``reference``: dosage 0, all mass on the reference state; ``zero-sum``: half the
-    ploidy, uniform over states; ``frequency``: the training mean dosage, the training frequencies.
-    """
-    if gauge not in GAUGES:
-        raise InputError(f"gauge {gauge!r} is unknown; choose one of {', '.join(GAUGES)}")
-    if gauge == "frequency":
-        return vocabulary.mean
-    n_states = vocabulary.n_states[vocabulary.site]
-    if gauge == "zero-sum":
-        return (n_states - 1) / 2.0 if vocabulary.is_dosage else 1.0 / n_states
-    if vocabulary.is_dosage:
-        return np.zeros(vocabulary.n_columns)
-    return (vocabulary.state == vocabulary.reference[vocabulary.site]).astype(np.float64)
 
 
 class Expansion:

@@ -3,7 +3,7 @@ r"""Least squares of the whole hierarchical model, and its coefficients in any g
 All products up to the order are regressed together, without a penalty, by weighted least squares of the
 working response: coefficients :math:`\hat\theta` with covariance C. A coefficient of a gauge is :math:`R
 \hat\theta` with variance :math:`R C R^T`, R the weights of
-:class:`genoattn.interactions.basis.ProductBasis`: the numbers of a regression in that gauge's coding.
+:class:`genoattn.closed_form.product_basis.ProductBasis`: the numbers of a regression in that gauge's coding.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
-from genoattn.interactions.basis import ProductBasis
+from genoattn.closed_form.product_basis import ProductBasis
 from genoattn.interactions.design_moments import Moments, design_moments
 from genoattn.interactions.estimates import Estimates
-from genoattn.interactions.expansion import Gauge
 from genoattn.model.prediction import link_slope, respond
-from genoattn.model.working import ResponseModel, are_separated
+from genoattn.model.working_response import ResponseModel, are_separated
+from genoattn.tokens.gauge_centre import Gauge
 
 _ROWS = 4096
 _SINGULAR = 1e-9  # share of a column that the others leave, below which it is a sum of them

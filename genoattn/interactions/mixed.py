@@ -19,13 +19,14 @@ from itertools import combinations, product
 
 import numpy as np
 
-from genoattn.interactions.basis import SiteSet, by_site_set
+from genoattn.closed_form.product_basis import SiteSet, by_site_set
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.interactions.estimates import Estimates
-from genoattn.interactions.expansion import Expansion, Factors, Gauge, gauge_centre
+from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.proxies import factor_slots, isolated_factors
-from genoattn.model.ridge import RidgeRegression, Spectrum
-from genoattn.model.working import WorkingResponse
+from genoattn.model.working_response import WorkingResponse
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
 _BATCH_BYTES = 128e6
 _SINGULAR = 1e-9

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from genoattn.interactions.basis import SiteSet
+from genoattn.closed_form.product_basis import SiteSet
 from genoattn.interactions.expansion import Factors
 
 LINKED_R2 = 0.1

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import METADATA
 from genoattn.interactions.estimand import describe_row
 from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import VALUE_COLUMNS, Manifest, manifest_from_json, table_columns
+from genoattn.tokens.align import align_calls, align_covariates
 
 _log = logging.getLogger(__name__)
 _TEXT = ("site", "chrom", "ref", "state", "flag")

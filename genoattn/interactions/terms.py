@@ -8,8 +8,9 @@ from math import comb
 
 import numpy as np
 
-from genoattn.interactions.expansion import Expansion, Gauge
+from genoattn.interactions.expansion import Expansion
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge
 
 _BLOCK = 200_000
 

@@ -10,18 +10,24 @@ from typing import Literal
 
 import numpy as np
 
-from genoattn.interactions.basis import SiteSet, free_states, indicator_basis, n_products
+from genoattn.closed_form.posterior import Posterior
+from genoattn.closed_form.product_basis import (
+    SiteSet,
+    free_states,
+    indicator_basis,
+    n_products,
+)
 from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
 from genoattn.interactions.design_moments import gram_work
 from genoattn.interactions.estimates import Estimates, TestedTerms
-from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
+from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.joint import JointFit, fit_jointly
 from genoattn.interactions.mixed import MixedModel
-from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.terms import count_terms, every_term, is_listed
 from genoattn.model.prediction import predict_orders
-from genoattn.model.working import ResponseModel, are_separated
+from genoattn.model.working_response import ResponseModel, are_separated
+from genoattn.tokens.gauge_centre import GAUGES, Gauge
 
 _log = logging.getLogger(__name__)
 _SHARE = 3  # samples a product, for least squares of all of them

@@ -134,7 +134,7 @@ def read(
     cohort = _match(genotypes, table, columns, covar, transform, trait_type, covariates_like)
     cohort = merge_duplicates(cohort, path, strict, average)
     if features is not None:
-        from genoattn.io.features import match_features
+        from genoattn.io.site_features import match_features
 
         cohort = match_features(cohort, Path(features))
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}

@@ -19,8 +19,13 @@ from genoattn.io.covariates import (
 )
 from genoattn.io.filters import with_log
 from genoattn.io.measurements import MeasurementColumns, read_measurements
+from genoattn.io.phenotypes import (
+    TraitType,
+    Transform,
+    build_phenotype,
+    with_variance,
+)
 from genoattn.io.tables import Table, read_table
-from genoattn.io.traits import TraitType, Transform, build_phenotype, with_variance
 
 
 class _Tally:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from genoattn.errors import InputError
+from genoattn.io.phenotypes import choose_trait
 from genoattn.io.replicates import replicate_means
 from genoattn.io.tables import Table, list_names, numeric_column
-from genoattn.io.traits import choose_trait
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.errors import InputError
-from genoattn.features import token_features
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.token_features import token_features
 
 
 def unseen_states(cohort: Cohort, sites: Sites) -> Sites:

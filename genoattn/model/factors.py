@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from genoattn.features import TokenFeatures
+from genoattn.tokens.token_features import TokenFeatures
 
 
 class TokenFactors(nn.Module):

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from genoattn.attention.partitions import distinct_sum
 from genoattn.attention.pooled import newton
 from genoattn.cohort import MISSING
-from genoattn.features import TokenFeatures
 from genoattn.model.factors import FeatureEffects, FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.link import LinkKind, make_link
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.token_features import TokenFeatures
 
 
 class Readout(nn.Module):
@@ -111,6 +111,11 @@ class Readout(nn.Module):
         if features is not None:
             return FeatureFactors(rank, slots, features)
         return TokenFactors(rank, slots, vocabulary.n_columns)
+
+    @property
+    def ranks(self) -> dict[int, int]:
+        """Number of ranks of each order of 2 and above."""
+        return {order: len(self.weights[str(order)]) for order in self.orders}
 
     def additive_values(self) -> Tensor:
         """Additive effect of each column before centring: (column,)."""

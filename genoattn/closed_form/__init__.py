@@ -1,0 +1,1 @@
+"""What has an exact solution: ridge regression, sparse pairs read off the scores, the Gaussian process."""

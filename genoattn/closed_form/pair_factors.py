@@ -1,0 +1,222 @@
+"""Sparse factors of pairs, grown from the score matrix: isolated pairs, hubs, coupled pathways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb, log
+
+import numpy as np
+from scipy import sparse
+
+from genoattn.closed_form.credible_columns import credible_entries
+from genoattn.closed_form.pair_columns import PairColumns
+from genoattn.closed_form.pair_growth import (
+    SOFT,
+    gain_one_by_one,
+    grow,
+    net_gain,
+)
+
+_SEEDS = 20_000
+_LOOKED_AT = 256  # seeds whose strength is worked out at a time
+_FAILURES = 5  # seeds in a row from which nothing grew
+
+
+@dataclass(frozen=True, eq=False)
+class Seeds:
+    """Pairs of columns whose score stands out, the strongest first.
+
+    Parameters
+    ----------
+    pair
+        Shape (n_pairs, 2), ascending column indices.
+    strength
+        Shape (n_pairs,), |t|.
+    n_tests
+        Pairs among which they were found.
+    """
+
+    pair: np.ndarray
+    strength: np.ndarray
+    n_tests: int
+
+    def strongest(self, kept: np.ndarray) -> Seeds:
+        """At most 20,000 of the pairs marked in ``kept``, shape (n_pairs,), bool."""
+        index = np.flatnonzero(kept)[:_SEEDS]
+        return Seeds(self.pair[index], self.strength[index], self.n_tests)
+
+
+def find_seeds(score: sparse.csr_array, n_tests: int | None = None) -> Seeds:
+    """The pairs of a symmetric score matrix whose |t| is above that of noise.
+
+    Parameters
+    ----------
+    score
+        From :func:`genoattn.scan.regression.pairs.score_matrix`.
+    n_tests
+        Pairs tested; all pairs of columns if None.
+    """
+    upper = sparse.triu(score, 1).tocoo()
+    strength = np.abs(upper.data)
+    order = np.argsort(-strength, kind="stable")
+    order = order[strength[order] > SOFT]
+    pair = np.stack([c[order] for c in upper.coords], axis=1).astype(np.int64)
+    return Seeds(pair, strength[order], n_tests or comb(score.shape[0], 2))
+
+
+def pair_factors(
+    pairs: PairColumns, seeds: Seeds, residual: np.ndarray, max_rank: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sparse factors ``(sum_k u_k x_k)(sum_k v_k x_k)`` whose gain stands out from that of noise.
+
+    From the strongest pair left a factor grows, one side at a time, by forward selection on the data, so that
+    a column linked to one already chosen adds nothing. Beside 2 log(pairs), the largest squared z of any pair
+    by chance, it pays 2 log(columns), that of a column, for every entry beyond the first two; and it must
+    gain the price of two columns more than its pairs would one by one, each paying 2 log(pairs). A pair from
+    which nothing grows is taken as isolated if its own squared z pays. What is accepted is taken out before
+    the next is sought.
+
+    Parameters
+    ----------
+    pairs
+        The columns, and which pairs of segments may be used.
+    seeds
+        Where to grow from; those in hidden pairs of segments are passed over, save where both columns lie in
+        one segment: such pairs can only be isolated.
+    residual
+        Shape (n_samples,), phenotype less the additive model.
+    max_rank
+        Most factors.
+
+    Returns
+    -------
+    Factors, shape (n_ranks, 2, n_columns), the larger entry of each side 1, to be scaled with
+    :func:`genoattn.closed_form.additive_start.fit_scale`; and by how much the squared z of each exceeds its
+    price, shape (n_ranks,).
+    """
+    first, second = pairs.segment[seeds.pair[:, 0]], pairs.segment[seeds.pair[:, 1]]
+    usable = pairs.visible[first, second]
+    inside = (first == second) & ~usable
+    seeds = seeds.strongest(usable | inside)
+    inside = pairs.segment[seeds.pair[:, 0]] == pairs.segment[seeds.pair[:, 1]]
+    inside &= ~pairs.visible.diagonal()[pairs.segment[seeds.pair[:, 0]]]
+    rest = residual - residual.mean()
+    strengths = _Strengths(pairs.columns, seeds, rest)
+    found: list[np.ndarray] = []
+    surplus: list[float] = []
+    needed, failures = 2 * log(max(seeds.n_tests, 2)), 0
+    while len(found) < max_rank and len(seeds.pair) and failures < _FAILURES:
+        best, strength = strengths.largest()
+        factor = None if inside[best] else _grown(pairs, rest, seeds.pair[best], needed)
+        if factor is None and strength**2 >= needed:
+            factor = _credible(pairs, seeds.pair, strengths, best)
+        strengths.take(best)  # a seed serves once
+        if factor is None:
+            failures += 1
+            continue
+        failures = 0
+        surplus.append(max(net_gain(pairs, rest, factor), strength**2) - needed)
+        found.append(factor / np.abs(factor).max(axis=1, keepdims=True))
+        product = pairs.product(factor)
+        rest = rest - product * (product @ rest) / max(float(product @ product), 1e-300)
+        strengths.explain(rest)
+    return np.stack(found) if found else np.zeros((0, 2, pairs.n_columns)), np.array(surplus)
+
+
+def _grown(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray, needed: float) -> np.ndarray | None:
+    """The factor (2, n_columns) that grows from a pair, if it is worth enough more than its pairs one by one.
+
+    Enough is the price of two columns: by chance the best one beside a strong pair pays its own in every
+    other cohort, and an isolated pair would come out with a third column.
+    """
+    start = np.zeros((2, pairs.n_columns))
+    start[[0, 1], seed] = 1.0
+    factor = grow(pairs, rest, start)
+    surplus = net_gain(pairs, rest, factor) - needed
+    if np.count_nonzero(factor) <= 2 or surplus < 0:
+        return None
+    one_by_one = gain_one_by_one(pairs, rest, factor, needed)
+    return factor if surplus > one_by_one + 4 * log(pairs.n_columns) else None
+
+
+class _Strengths:
+    """|t| of the seeds beside the factors found; worked out where it is asked for.
+
+    What these explained of a seed's score is taken off its |t|; and with less noise left, all that remains
+    is larger by as much.
+    """
+
+    def __init__(self, columns: np.ndarray, seeds: Seeds, rest: np.ndarray) -> None:
+        self._columns, self._pair, self._t = columns, seeds.pair, seeds.strength.copy()
+        self._at_first = self._rest = rest
+        self._score = np.full(len(self._t), np.nan)  # before any factor
+        self._scale = 1.0  # noise at first over the noise left
+        self._left = self._t.copy()
+        self._known = np.ones(len(self._t), dtype=bool)
+
+    def largest(self) -> tuple[int, float]:
+        """The strongest seed, and its strength."""
+        while True:
+            best = int(np.argmax(self._left))
+            if self._known[best]:
+                return best, float(self._left[best])
+            # None has more left than is there now, so that only those above the largest one known are needed.
+            self.at(np.argsort(-np.where(self._known, -1.0, self._left), kind="stable")[:_LOOKED_AT])
+
+    def at(self, index: np.ndarray) -> np.ndarray:
+        """The strengths of some seeds."""
+        new = index[~self._known[index]]
+        first = new[np.isnan(self._score[new])]
+        self._score[first] = _pair_scores(self._columns, self._pair[first], self._at_first)
+        now = _pair_scores(self._columns, self._pair[new], self._rest)
+        gone = self._scale * np.abs(self._score[new]) - np.sign(self._score[new]) * now
+        self._left[new] = np.clip(self._scale * self._t[new] - np.clip(gone, 0.0, None), 0.0, None)
+        self._known[new] = True
+        return self._left[index]
+
+    def take(self, index: int) -> None:
+        """Make a seed's strength 0."""
+        self._t[index] = self._left[index] = 0.0
+
+    def explain(self, rest: np.ndarray) -> None:
+        """Go on with what another factor leaves."""
+        self._rest = rest
+        self._scale = float(np.std(self._at_first) / max(float(np.std(rest)), 1e-300))
+        self._left = self._scale * self._t
+        self._known[:] = self._t == 0
+
+
+def _credible(pairs: PairColumns, seeds: np.ndarray, strengths: _Strengths, best: int) -> np.ndarray:
+    """An isolated pair spread over the linked pairs that the data can hardly tell from it.
+
+    With a flat prior over the pairs linked to the lead at both sites, the posterior of each is
+    proportional to exp(z2 / 2); a column enters its side with its marginal posterior.
+    Otherwise the pair that chance favours would hide the causal one.
+
+    Returns
+    -------
+    Shape (2, n_columns), the larger entry of each side 1.
+    """
+    lead, columns = seeds[best], pairs.columns
+    linked = [pairs.linked_to(np.bincount([k], minlength=pairs.n_columns)) for k in lead]
+    near, far = (linked[0][seeds[:, side]] & linked[1][seeds[:, 1 - side]] for side in (0, 1))
+    # The first side is the one linked to the lead's first column, whichever way round the pair is stored.
+    ordered = np.where((near | ~far)[:, None], seeds, seeds[:, ::-1])
+    weight = np.zeros(len(seeds))
+    weight[near | far] = np.exp(
+        (strengths.at(np.flatnonzero(near | far)) ** 2 - strengths.at(np.array([best])) ** 2) / 2
+    )
+    out = np.stack([np.bincount(ordered[:, side], weight, pairs.n_columns) for side in (0, 1)]) / weight.sum()
+    return np.stack([credible_entries(columns, side) for side in out])
+
+
+def _pair_scores(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """z of the product of each pair against what is left of the phenotype: shape (n_pairs,)."""
+    out = np.empty(len(pairs))
+    for start in range(0, len(pairs), 1024):
+        chosen = pairs[start : start + 1024]
+        product = columns[:, chosen[:, 0]] * columns[:, chosen[:, 1]]
+        product -= product.mean(axis=0)
+        norm = np.maximum(np.linalg.norm(product, axis=0), 1e-300)
+        out[start : start + 1024] = product.T @ rest / norm
+    return out / max(float(np.std(rest)), 1e-300)
