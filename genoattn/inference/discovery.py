@@ -20,7 +20,7 @@ from genoattn.inference.relatives import find_relatives
 from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.tested import LINKED_R2, SiteMap
-from genoattn.inference.weights import PairWeights, cross_fitted_weights
+from genoattn.inference.weights import HypothesisWeights, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
 from genoattn.scan.regression.pairs import score_matrix
 from genoattn.tokens import build_vocabulary
@@ -231,7 +231,7 @@ def discover_pairs(
     kept = sparse.coo_array((t, (pair[:, 0], pair[:, 1])), shape=score.shape).tocsr()
     seeds = find_seeds(kept, n_tests)
     residual = background.residuals[:, -1]
-    weights: PairWeights | None = None
+    weights: HypothesisWeights | None = None
     if weighted and where.n_chromosomes >= 3:
         weights = cross_fitted_weights(pairs, seeds, residual, where, max_rank, seed)
     signals = find_signals(background, Candidates(pair, t, n_tests), weights, where, alpha)

@@ -10,7 +10,7 @@ from scipy.stats import t as t_distribution
 from genoattn.inference.background import Background
 from genoattn.inference.robust import StudentTest, pair_t, robust_test
 from genoattn.inference.tested import LINKED_R2, SiteMap
-from genoattn.inference.weights import PairWeights
+from genoattn.inference.weights import HypothesisWeights
 
 _MOST = 200  # leads looked for; thresholds are those of so many discoveries at most
 _CREDIBLE = 0.95
@@ -81,7 +81,7 @@ class Candidates:
 def find_signals(
     background: Background,
     candidates: Candidates,
-    weights: PairWeights | None,
+    weights: HypothesisWeights | None,
     where: SiteMap,
     alpha: float = 0.05,
 ) -> list[Signal]:

@@ -18,7 +18,7 @@ _HUB = 3  # entries from which the other side counts as a hub
 
 
 @dataclass(frozen=True, eq=False)
-class PairWeights:
+class HypothesisWeights:
     """Weights of mean one over the pairs of columns that are tested.
 
     Parameters
@@ -60,7 +60,7 @@ class PairWeights:
 
 def cross_fitted_weights(
     pairs: PairColumns, seeds: Seeds, residual: np.ndarray, where: SiteMap, max_rank: int, seed: int
-) -> PairWeights:
+) -> HypothesisWeights:
     """Weights for pairs of chromosomes from factors that never saw a product of these chromosomes.
 
     The pairs of chromosomes are dealt into folds. For each fold factors are grown from the products of all
@@ -115,7 +115,7 @@ def cross_fitted_weights(
         values[k] = 1 - used / total, given[0][0], given[1][0]
         inside.append(own if given[0][1] else None)
         around.append(hubs if given[1][1] else None)
-    return PairWeights(fold, where.chromosome, inside, around, values)
+    return HypothesisWeights(fold, where.chromosome, inside, around, values)
 
 
 def _support(

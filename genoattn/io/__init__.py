@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from genoattn.cohort import Cohort, Covariates
     from genoattn.io.formats import FormatOptions
     from genoattn.io.measurements import MeasurementColumns
-    from genoattn.io.tables import Table
+    from genoattn.io.tables import SampleTable
     from genoattn.io.variants import VariantColumns
 
 __all__ = ["read"]
@@ -151,7 +151,7 @@ def read(
 
 def _read_samples(
     path: Path, variants: VariantColumns | None, formats: FormatOptions
-) -> tuple[Cohort, str, Table | None]:
+) -> tuple[Cohort, str, SampleTable | None]:
     """The cohort of the file, what was read in words, and of a table of variants its other columns."""
     if variants is None:
         from genoattn.io.formats import read_genotypes
@@ -165,8 +165,8 @@ def _read_samples(
 
 
 def _phenotype_table(
-    path: Path, pheno: str | PathLike[str] | None, own: Table | None, columns: MeasurementColumns
-) -> Table | None:
+    path: Path, pheno: str | PathLike[str] | None, own: SampleTable | None, columns: MeasurementColumns
+) -> SampleTable | None:
     """The table that has the phenotypes; None where none were asked for."""
     itself = columns.any if pheno is None else Path(pheno) == path
     if own is not None and itself:
@@ -184,7 +184,7 @@ def _phenotype_table(
 
 def _match(
     cohort: Cohort,
-    table: Table | None,
+    table: SampleTable | None,
     columns: MeasurementColumns,
     covar: str | PathLike[str] | None,
     transform: Literal["none", "log", "rank"],

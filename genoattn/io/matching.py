@@ -10,7 +10,7 @@ import numpy as np
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
 from genoattn.io.covariates import (
-    Plan,
+    CovariateColumns,
     check_covariates,
     expand_covariates,
     missing_rows,
@@ -25,7 +25,7 @@ from genoattn.io.phenotypes import (
     build_phenotype,
     with_variance,
 )
-from genoattn.io.tables import Table, read_table
+from genoattn.io.tables import SampleTable, read_table
 
 
 class _Tally:
@@ -45,7 +45,7 @@ class _Tally:
 
 def match_phenotype(
     cohort: Cohort,
-    table: Table,
+    table: SampleTable,
     columns: MeasurementColumns,
     transform: Transform,
     trait_type: TraitType,
@@ -114,7 +114,7 @@ def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Coh
     """
     table = read_table(path)
     if like is not None:
-        table = only_planned(table, Plan.of(like.names, like.levels))
+        table = only_planned(table, CovariateColumns.of(like.names, like.levels))
     tally = _Tally(cohort.n_samples)
     rows = _drop_without_covariates(cohort, table, tally)
     kept = _keep(cohort, tally)
@@ -124,7 +124,7 @@ def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Coh
     return replace(kept, covariates=expand_covariates(table, rows, like.names, like.levels))
 
 
-def _rows(cohort: Cohort, table: Table) -> np.ndarray:
+def _rows(cohort: Cohort, table: SampleTable) -> np.ndarray:
     """The table's row for each sample, shape (n_samples,), -1 for none; an error if there is none at all."""
     rows = table.rows(cohort.samples)
     if (rows < 0).all():
@@ -137,7 +137,7 @@ def _rows(cohort: Cohort, table: Table) -> np.ndarray:
     return rows
 
 
-def _drop_without_covariates(cohort: Cohort, table: Table, tally: _Tally) -> np.ndarray:
+def _drop_without_covariates(cohort: Cohort, table: SampleTable, tally: _Tally) -> np.ndarray:
     rows = _rows(cohort, table)
     tally.drop(rows < 0, f"without a row in {table.path}")
     tally.drop(np.append(missing_rows(table), False)[rows], "with a missing covariate")
@@ -153,7 +153,7 @@ def _keep(cohort: Cohort, tally: _Tally) -> Cohort:
     return with_log(kept, line)
 
 
-def _with_new_covariates(cohort: Cohort, table: Table, rows: np.ndarray) -> Cohort:
+def _with_new_covariates(cohort: Cohort, table: SampleTable, rows: np.ndarray) -> Cohort:
     plan = plan_covariates(table, rows)
     covariates = expand_covariates(table, rows, plan.names, plan.levels)
     check_covariates(table, covariates)

@@ -10,13 +10,13 @@ import numpy as np
 
 from genoattn.cohort import Phenotype
 from genoattn.errors import InputError
-from genoattn.io.tables import Table, list_names
+from genoattn.io.tables import SampleTable, list_names
 
 Transform = Literal["none", "log", "rank"]
 TraitType = Literal["auto", "quantitative", "binary"]
 
 
-def choose_trait(table: Table, trait: str | None) -> str:
+def choose_trait(table: SampleTable, trait: str | None) -> str:
     """The named trait, or the only column there is."""
     names = list(table.columns)
     if not names:

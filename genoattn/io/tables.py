@@ -18,7 +18,7 @@ MISSING_TEXT = frozenset({"", "NA", "NaN", "nan", "."})
 
 
 @dataclass(frozen=True)
-class Table:
+class SampleTable:
     """A table of samples.
 
     Parameters
@@ -41,7 +41,7 @@ class Table:
         return np.array([row.get(sample, -1) for sample in samples], dtype=np.intp)
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> SampleTable:
     """Read a table with a header line and an ``IID`` or ``sample`` column.
 
     Columns are separated by tabs if the header line has one, else by commas, else by spaces. PLINK's
@@ -53,7 +53,7 @@ def read_table(path: Path) -> Table:
     if id_column == "IID":
         columns.pop("FID", None)
     check_ids(path, ids)
-    return Table(path, ids, columns)
+    return SampleTable(path, ids, columns)
 
 
 def read_columns(
@@ -130,7 +130,7 @@ def to_number(text: str) -> float | None:
     return None if "_" in text or np.isnan(value) else value
 
 
-def numeric_column(table: Table, name: str, what: str) -> np.ndarray:
+def numeric_column(table: SampleTable, name: str, what: str) -> np.ndarray:
     """A column as float64, shape (n_rows,); NaN where missing, infinite where written so.
 
     Raises

@@ -23,7 +23,7 @@ from genoattn.io.alignment import (
 )
 from genoattn.io.fasta import read_reference
 from genoattn.io.mutations import MutationError, Substitution, check_variant, mutated, parse_variant
-from genoattn.io.tables import MISSING_TEXT, Table, check_ids, list_names, read_columns
+from genoattn.io.tables import MISSING_TEXT, SampleTable, check_ids, list_names, read_columns
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class VariantColumns:
     alphabet: Alphabet = "auto"
 
 
-def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Table]:
+def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, SampleTable]:
     """Read the variants of a table, and its other columns.
 
     Parameters
@@ -83,7 +83,7 @@ def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Tab
             raise InputError(f"{path}: row {row} ({ids[row - 1]}) has no {what}")
     read = _read_sequences if columns.sequence else _read_mutations
     cohort = read(path, ids, texts, columns)
-    return cohort, f"{len(ids)} variants ({cohort.n_sites} sites)", Table(path, ids, others)
+    return cohort, f"{len(ids)} variants ({cohort.n_sites} sites)", SampleTable(path, ids, others)
 
 
 def _ids(path: Path, cells: dict[str, tuple[str, ...]], texts: Sequence[str]) -> tuple[str, ...]:
