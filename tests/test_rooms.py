@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import genoattn
+import genoattn_cli
 
 LIBRARY = Path(genoattn.__file__).parent
 # Data flow down the list; imports point up it only. Rooms of one line may import each other.
@@ -116,9 +117,14 @@ def lines_of_code(function, lines):
     return sum(1 for number in every if number not in docstring and lines[number - 1].strip())
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if held(p)], ids=str)
+COMMANDS = sorted(Path(genoattn_cli.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*(LIBRARY / p for p in FILES if held(p)), *COMMANDS], ids=lambda p: p.name)
 def test_functions_fit_on_a_screen(path):
-    lines = (LIBRARY / path).read_text(encoding="utf-8").splitlines()
-    functions = (n for n in ast.walk(TREES[path]) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    nodes = ast.walk(ast.parse(text))
+    functions = (n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
     long = {f.name: n for f in functions if (n := lines_of_code(f, lines)) > LONGEST}
     assert long == {}
