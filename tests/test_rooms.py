@@ -4,10 +4,10 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
+import genoattn_cli
 import pytest
 
 import genoattn
-import genoattn_cli
 
 LIBRARY = Path(genoattn.__file__).parent
 # Data flow down the list; imports point up it only. Rooms of one line may import each other.
