@@ -123,7 +123,7 @@ def test_linked_columns():
     np.testing.assert_array_equal(pairs.linked_to(vector), expected)
     np.testing.assert_array_equal(pairs.linked_to(vector), expected)  # and again, from what was kept
     own = [j for j in range(5) if np.corrcoef(columns[:, j], columns[:, 3])[0, 1] ** 2 > 0.2]
-    np.testing.assert_array_equal(pairs.near(3), own)
+    np.testing.assert_array_equal(pairs.linked_neighbours(3), own)
     assert not pairs.linked_to(np.zeros(15)).any()
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from genoattn.attention.partitions import Block, distinct_sums, subsets
 
-# Numbers in a tensor up to which the dozen tensors of a contraction stay near the processor: larger
+# Numbers in a tensor up to which the dozen tensors of a contraction stay in the cache: larger
 # batches are contracted a few samples at a time.
 CACHED_VALUES = 2**17
 

@@ -53,9 +53,9 @@ class HyperAttention(nn.Module):
 
     Notes
     -----
-    The sum over distinct entities is what is left of larger sums. Where one entity is some ten times
-    larger than all the others, little is left from order 4 on, and float32 loses its digits; give the
-    module float64 then, or scale the entities.
+    The sum over distinct entities is a difference of larger sums. Where one entity is some ten times larger
+    than all others, they cancel from order 4 on beyond the digits of float32; use float64 then, or scale the
+    entities.
 
     Attributes
     ----------

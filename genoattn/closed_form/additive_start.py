@@ -1,8 +1,8 @@
-"""Where training starts: additive effects by ridge regression, and the scale of factors that scores suggest.
+"""Starting values of a training: additive effects by ridge regression, and the scale of given factors.
 
 The gradient of the loss at zero of full-rank linear self-attention is, pair by pair, the score of that
 pair, and of order-n HyperAttention that of the n-tuple. A thousand samples cannot train dense factors
-over hundreds of sites, but sparse ones read off the scores are already near the optimum.
+over hundreds of sites, but sparse ones read off the scores are already close to the optimum.
 """
 
 from __future__ import annotations
@@ -139,11 +139,11 @@ def joint_start(
     shapes: np.ndarray,
     slope: float,
 ) -> tuple[Start, np.ndarray, np.ndarray]:
-    """:func:`additive_start` beside pair factors.
+    """:func:`additive_start` together with pair factors.
 
     Neither their products nor the additive effects along them bear a penalty: an interaction whose main
-    effects are shrunk is taken for something else. What all these explain is no noise to the additive
-    effects of the other columns, whose penalty is chosen anew.
+    effects are shrunk is mistaken for another. The penalty of the other columns is chosen again, with all
+    these in the model.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One side of a pair among linked columns that the data can hardly tell from each other."""
+"""A slot of a pair spread over the linked columns that the data can hardly tell apart."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _OF_LARGEST = 0.5  # share of the largest that is enough where that is small too
 
 
 def credible_entries(columns: np.ndarray, posterior: np.ndarray) -> np.ndarray:
-    """Entries of a side from the marginal posteriors of its columns.
+    """Entries of a slot from the marginal posteriors of its columns.
 
     Parameters
     ----------
     columns
         Shape (n_samples, n_columns), standardised.
     posterior
-        Shape (n_columns,), of each to be the one.
+        Shape (n_columns,), of each to be the causal one.
 
     Returns
     -------

@@ -32,7 +32,7 @@ _SMALLEST = 1e-8  # of a variance, in units of the phenotype's
 
 
 def count_products(vocabulary: Vocabulary, order: int) -> int:
-    """How many products there are up to an order: those of one column less than each site's states."""
+    """Number of products up to an order, with one contrast fewer than states at each site."""
     return n_products(vocabulary.n_free, order)
 
 
@@ -49,7 +49,7 @@ def make_products(vocabulary: Vocabulary, order: int) -> ProductBasis:
 
 
 def column_unit(vocabulary: Vocabulary) -> np.ndarray:
-    """What a parameter of each column is per: a standard deviation of dosage, or 1: shape (n_columns,)."""
+    """Unit of a parameter of each column: a standard deviation of dosage, or 1; shape (n_columns,)."""
     spread = np.sqrt(vocabulary.variance)
     return np.where(vocabulary.is_dosage & (spread > 0), spread, 1.0)
 
@@ -71,7 +71,7 @@ class ProductFit:
     variances
         Shape (order,), prior variance of a coefficient of each order, infinite without penalty.
     noise
-        Variance of the residuals, beside known ones.
+        Variance of the residuals, added to known ones.
     variance_scale
         What known variances were multiplied with.
     """
@@ -93,7 +93,7 @@ def fit_products(
     variance: np.ndarray | None = None,
     penalty: float = 1.0,
     weight: np.ndarray | None = None,
-    near: ProductFit | None = None,
+    initial: ProductFit | None = None,
 ) -> ProductFit:
     """Posterior mean of the coefficients under the variances that make the data most likely.
 
@@ -115,17 +115,17 @@ def fit_products(
         Multiple of the precision of the priors; 0 for least squares.
     weight
         Shape (n_samples,), positive: the weight of each sample, in place of known variances.
-    near
+    initial
         A fit whose variances are a good start of the search.
     """
     fixed = np.column_stack([np.ones(len(phenotype)), covariates])
     weight = np.ones(len(phenotype)) if weight is None else weight / weight.mean()
     moments = _moments(products, entity, phenotype, fixed, weight)
-    fit = _fit_moments(products, moments, fixed.shape[1], penalty, near)
+    fit = _fit_moments(products, moments, fixed.shape[1], penalty, initial)
     if variance is None:
         return fit
     squares = (phenotype - predict_products(products, entity, covariates, fit)) ** 2
-    squares *= fit.noise / max(float(squares.mean()), 1e-300)  # what the coefficients took up
+    squares *= fit.noise / max(float(squares.mean()), 1e-300)  # for the degrees of freedom
     variance_scale, noise = fitted_noise(squares, variance)
     weight = 1 / (variance_scale * variance + noise)
     weight /= weight.mean()
@@ -172,7 +172,7 @@ def _moments(
 
 
 def _fit_moments(
-    products: ProductBasis, moments: _Moments, n_fixed: int, penalty: float, near: ProductFit | None
+    products: ProductBasis, moments: _Moments, n_fixed: int, penalty: float, initial: ProductFit | None
 ) -> ProductFit:
     order_of = products.order_of
     n_orders = len(products.members)
@@ -182,8 +182,8 @@ def _fit_moments(
     total = max(moments.phenotype / moments.n_samples, 1e-300)
     variances = np.array([0.5 * total / max(len(i), 1) / n_orders for i in at])
     noise = 0.5 * total
-    if near is not None:
-        variances, noise = near.variances, max(near.noise, _SMALLEST * total)
+    if initial is not None:
+        variances, noise = initial.variances, max(initial.noise, _SMALLEST * total)
     probes = np.random.default_rng(0).choice([-1.0, 1.0], (len(moments.gram), _PROBES))
     for _ in range(_ITERATIONS):
         theta, diagonal = _posterior_traces(moments, at, variances / penalty, noise, probes)
@@ -224,7 +224,7 @@ def _posterior(
 def _posterior_traces(
     moments: _Moments, at: list[np.ndarray], variances: np.ndarray, noise: float, probes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, and the diagonal of the covariance; where it is long, an estimate good enough for its sums.
+    """Mean, and the diagonal of the covariance; for many coefficients an estimate, good enough for its sums.
 
     The estimate is Hutchinson's: z * (inverse z), averaged over random signs z, from one factorisation.
     """

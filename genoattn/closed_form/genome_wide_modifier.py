@@ -1,7 +1,7 @@
 """A pair of sites that changes the effects of the whole genome.
 
-Where two alleles together switch a trait off, the rest of the genome shows in those only who have it on. So
-many small products with one pair cannot be seen each by itself, but together they can: as additive effects
+Where two alleles together switch a trait off, the other sites have effects only in samples that have it on.
+So many small products with one pair cannot be detected one by one, but they can together: as additive effects
 that grow along the pair's own contribution z, ``x . (w + z v)``, with a ridge penalty on w and v.
 """
 
@@ -23,8 +23,8 @@ _SURE = 5.4  # likelihood ratio: 9 of 1,600 cohorts with a strong pair and no ch
 
 
 @dataclass(frozen=True, eq=False)
-class Modulated:
-    """Additive effects beside pair factors, one of which changes them.
+class GenomeWideModifier:
+    """Additive effects and pair factors, one of which modifies the additive effects.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Modulated:
     strength
         Shape (n_ranks,), of the pair factors.
     factors
-        By order, of shape (1, order, n_columns), the last the modulated effects.
+        By order, shape (1, order, n_columns), the last slot the modified effects.
     """
 
     start: Start
@@ -44,7 +44,7 @@ class Modulated:
     factors: dict[int, np.ndarray]
 
 
-def modulated_start(
+def genome_wide_modifier(
     columns: np.ndarray,
     spectrum: Spectrum,
     phenotype: np.ndarray,
@@ -52,8 +52,8 @@ def modulated_start(
     shapes: np.ndarray,
     strength: np.ndarray,
     order: int,
-) -> Modulated | None:
-    """The additive effects as the strongest pair changes them, where the likelihood speaks for it.
+) -> GenomeWideModifier | None:
+    """Additive effects as the strongest pair modifies them, where the likelihood ratio supports it.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ def modulated_start(
     shapes, strength
         Pair factors, shape (n_ranks, 2, n_columns), and how strong each is.
     order
-        2 leaves the product out of z, and has products of two sites only; with 3 it is whole.
+        With 2, z has no product, so that products are of two sites; with 3 it is complete.
 
     Returns
     -------
-    None where no pair explains 5 % of the variance, or the restricted likelihood does not speak for a change.
+    None where no pair explains 5 % of the variance, or the restricted likelihood ratio is below 5.4.
     """
     products = np.stack([(columns @ a) * (columns @ b) for a, b in shapes], axis=1)
     share = strength**2 * products.var(axis=0)
@@ -99,13 +99,13 @@ def modulated_start(
     factors = {2: np.stack([beta[0] * first + beta[1] * second, changed])[None]}
     if order > 2:
         factors[3] = np.stack([beta[2] * first, second, changed])[None]
-    return Modulated(start, left - fixed @ of_fixed, of_fixed[-len(shapes) :], factors)
+    return GenomeWideModifier(start, left - fixed @ of_fixed, of_fixed[-len(shapes) :], factors)
 
 
 def _likeliest(
     columns: np.ndarray, spectrum: Spectrum, z: np.ndarray, fixed: np.ndarray, phenotype: np.ndarray
 ) -> tuple[float, float, RidgeRegression] | None:
-    """Ratio, penalty and regression of greatest restricted likelihood; None where that of none is near it."""
+    """Ratio, penalty and regression of greatest restricted likelihood; None without a likely one."""
     unchanged = RidgeRegression(spectrum, fixed).likeliest_penalty(phenotype)[1]
     best, least = None, unchanged - _SURE
     kernel = centred_kernel(columns)
@@ -116,5 +116,5 @@ def _likeliest(
         if deviance < least:
             best, least = (ratio, penalty, ridge), deviance
         if deviance > unchanged:
-            break  # a little change is worse than none, and more is worse still
+            break  # worse than none already, and worse still for larger ratios
     return best

@@ -19,7 +19,7 @@ _CANDIDATES = 2000
 def isolated_factors(
     columns: np.ndarray, residual: np.ndarray, site: np.ndarray, order: int, max_rank: int
 ) -> tuple[np.ndarray, int]:
-    """Terms of an order whose score, beside their lower-order terms, stands out from that of the others.
+    """Terms of an order whose score, adjusted for their lower-order terms, exceeds that expected by chance.
 
     A term is accepted if its squared z, given the terms accepted before, exceeds the largest expected
     among all terms by chance, 2 log(terms).
@@ -51,7 +51,7 @@ def isolated_factors(
     accepted: list[np.ndarray] = []
     while len(accepted) < max_rank and len(candidates):
         size = np.linalg.norm(values, axis=0)
-        usable = size > 1e-3 * np.maximum(norm, 1e-300)  # else it repeats what was accepted before
+        usable = size > 1e-3 * np.maximum(norm, 1e-300)  # else it is a sum of accepted terms
         gain = np.where(usable, (values.T @ y / np.maximum(size, 1e-300)) ** 2, 0.0) / max(
             float(y.var()), 1e-300
         )

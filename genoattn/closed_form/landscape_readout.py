@@ -25,7 +25,7 @@ from genoattn.tokens import Vocabulary
 def landscape_readout(
     vocabulary: Vocabulary, data: TrainingData, split: Split, config: TrainConfig
 ) -> tuple[Readout, TrainingSummary, Posterior]:
-    """The model whose variances of each order make the training samples most likely; see ``products``.
+    """The model of largest marginal likelihood; see :mod:`genoattn.closed_form.gaussian_process`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import numpy as np
 
 from genoattn.cohort import Sites
 
-LINKED = 0.2  # r2 above which a column is too close to the other factor to interact with it
+LINKED = 0.2  # r2 above which a column is too strongly linked with the other slot to interact with it
 
 
 def chromosome_numbers(sites: Sites) -> np.ndarray:
@@ -38,8 +38,8 @@ class PairColumns:
     segment
         Shape (n_columns,), from 0.
     visible
-        Shape (n_segments, n_segments), symmetric: pairs of segments whose products may be used. What is
-        learned from them says nothing of the noise in the others.
+        Shape (n_segments, n_segments), symmetric: pairs of segments whose products may be used. Their
+        noise is independent of that in the hidden pairs.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class PairColumns:
         self._squares: np.ndarray | None = None
 
     def seen_as(self, visible: np.ndarray) -> PairColumns:
-        """The same columns with other pairs of segments visible; what was worked out of them is shared."""
+        """The same columns with other pairs of segments visible; cached squares and linkage are shared."""
         out = copy.copy(self)
         out.visible, out._squares = visible, self.squares
         return out
@@ -72,7 +72,7 @@ class PairColumns:
         return self.columns.shape[1]
 
     def partial_sums(self, vector: np.ndarray) -> np.ndarray:
-        """What a sparse vector over the columns adds up to within each segment: (n_samples, n_segments)."""
+        """Sum of the columns, weighted by a sparse vector, within each segment: (n_samples, n_segments)."""
         out = np.zeros((self.n_samples, len(self.visible)))
         nonzero = np.flatnonzero(vector)
         for k in np.unique(self.segment[nonzero]):
@@ -85,9 +85,9 @@ class PairColumns:
         return self.partial_sums(vector) @ self.visible.astype(np.float64)
 
     def product(self, factor: np.ndarray) -> np.ndarray:
-        """Centred product of the sides of a factor (2, n_columns) over visible pairs: shape (n_samples,).
+        """Centred product of the slots of a factor (2, n_columns) over visible pairs: shape (n_samples,).
 
-        A pair of one site on each side that lies within one segment is its own product, visible or not.
+        A factor whose entries lie within one segment is its own product, visible or not.
         """
         left, right = self.partial_sums(factor[0]), self.partial_sums(factor[1])
         if self.is_inside_segment(factor):
@@ -97,7 +97,7 @@ class PairColumns:
         return out - out.mean()
 
     def is_inside_segment(self, factor: np.ndarray) -> bool:
-        """Whether both sides of a factor lie in one and the same segment."""
+        """Whether both slots of a factor lie in one and the same segment."""
         return len(np.unique(self.segment[(factor != 0).any(axis=0)])) == 1
 
     def linked_to(self, vector: np.ndarray) -> np.ndarray:
@@ -116,13 +116,13 @@ class PairColumns:
             out |= self._linked[column]
         return out
 
-    def near(self, column: int) -> np.ndarray:
+    def linked_neighbours(self, column: int) -> np.ndarray:
         """Columns of the same segment whose r2 with a column passes the limit, itself among them: indices."""
         linked = self.linked_to(np.bincount([column], minlength=self.n_columns))
         return np.flatnonzero(linked & (self.segment == self.segment[column]))
 
     def scores(self, carriers: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Inner product with ``target``, and squared length, of every column times its segment's carrier.
+        """Inner product with ``target``, and squared norm, of every column times its segment's carrier.
 
         Parameters
         ----------

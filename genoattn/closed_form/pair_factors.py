@@ -18,7 +18,7 @@ from genoattn.closed_form.pair_growth import (
 )
 
 _SEEDS = 20_000
-_LOOKED_AT = 256  # seeds whose strength is worked out at a time
+_LOOKED_AT = 256  # seeds whose strength is updated at a time
 _FAILURES = 5  # seeds in a row from which nothing grew
 
 
@@ -69,12 +69,12 @@ def pair_factors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sparse factors ``(sum_k u_k x_k)(sum_k v_k x_k)`` whose gain stands out from that of noise.
 
-    From the strongest pair left a factor grows, one side at a time, by forward selection on the data, so that
-    a column linked to one already chosen adds nothing. Beside 2 log(pairs), the largest squared z of any pair
-    by chance, it pays 2 log(columns), that of a column, for every entry beyond the first two; and it must
-    gain the price of two columns more than its pairs would one by one, each paying 2 log(pairs). A pair from
-    which nothing grows is taken as isolated if its own squared z pays. What is accepted is taken out before
-    the next is sought.
+    From the strongest remaining pair a factor grows, one slot at a time, by forward selection on the data, so
+    that a column linked to one already chosen adds nothing. It pays 2 log(pairs), the largest squared z of
+    any pair by chance, and 2 log(columns), that of a column, for every entry beyond the first two; and it
+    must gain the price of two columns more than its pairs would one by one, each paying 2 log(pairs). A pair
+    from which nothing grows is taken as isolated if its own squared z pays. The residual is updated after
+    each factor.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def pair_factors(
 
     Returns
     -------
-    Factors, shape (n_ranks, 2, n_columns), the larger entry of each side 1, to be scaled with
+    Factors, shape (n_ranks, 2, n_columns), the larger entry of each slot 1, to be scaled with
     :func:`genoattn.closed_form.additive_start.fit_scale`; and by how much the squared z of each exceeds its
     price, shape (n_ranks,).
     """
@@ -126,8 +126,8 @@ def pair_factors(
 def _grown(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray, needed: float) -> np.ndarray | None:
     """The factor (2, n_columns) that grows from a pair, if it is worth enough more than its pairs one by one.
 
-    Enough is the price of two columns: by chance the best one beside a strong pair pays its own in every
-    other cohort, and an isolated pair would come out with a third column.
+    Enough is the price of two columns: by chance the best column added to a strong pair pays its own price in
+    every other cohort, and an isolated pair would come out with a third column.
     """
     start = np.zeros((2, pairs.n_columns))
     start[[0, 1], seed] = 1.0
@@ -140,10 +140,10 @@ def _grown(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray, needed: float
 
 
 class _Strengths:
-    """|t| of the seeds beside the factors found; worked out where it is asked for.
+    """|t| of the seeds adjusted for the factors found, updated on demand.
 
-    What these explained of a seed's score is taken off its |t|; and with less noise left, all that remains
-    is larger by as much.
+    The part of a seed's score that the factors explain is subtracted from its |t|; and as the residual noise
+    falls, the remainder is scaled up by the same ratio.
     """
 
     def __init__(self, columns: np.ndarray, seeds: Seeds, rest: np.ndarray) -> None:
@@ -160,7 +160,7 @@ class _Strengths:
             best = int(np.argmax(self._left))
             if self._known[best]:
                 return best, float(self._left[best])
-            # None has more left than is there now, so that only those above the largest one known are needed.
+            # No update can raise a strength, so that only those above the largest known one are needed.
             self.at(np.argsort(-np.where(self._known, -1.0, self._left), kind="stable")[:_LOOKED_AT])
 
     def at(self, index: np.ndarray) -> np.ndarray:
@@ -169,8 +169,8 @@ class _Strengths:
         first = new[np.isnan(self._score[new])]
         self._score[first] = _pair_scores(self._columns, self._pair[first], self._at_first)
         now = _pair_scores(self._columns, self._pair[new], self._rest)
-        gone = self._scale * np.abs(self._score[new]) - np.sign(self._score[new]) * now
-        self._left[new] = np.clip(self._scale * self._t[new] - np.clip(gone, 0.0, None), 0.0, None)
+        explained = self._scale * np.abs(self._score[new]) - np.sign(self._score[new]) * now
+        self._left[new] = np.clip(self._scale * self._t[new] - np.clip(explained, 0.0, None), 0.0, None)
         self._known[new] = True
         return self._left[index]
 
@@ -179,7 +179,7 @@ class _Strengths:
         self._t[index] = self._left[index] = 0.0
 
     def explain(self, rest: np.ndarray) -> None:
-        """Go on with what another factor leaves."""
+        """Continue with the residual after another factor."""
         self._rest = rest
         self._scale = float(np.std(self._at_first) / max(float(np.std(rest)), 1e-300))
         self._left = self._scale * self._t
@@ -187,31 +187,31 @@ class _Strengths:
 
 
 def _credible(pairs: PairColumns, seeds: np.ndarray, strengths: _Strengths, best: int) -> np.ndarray:
-    """An isolated pair spread over the linked pairs that the data can hardly tell from it.
+    """An isolated pair spread over the linked pairs that are almost as likely.
 
     With a flat prior over the pairs linked to the lead at both sites, the posterior of each is
-    proportional to exp(z2 / 2); a column enters its side with its marginal posterior.
-    Otherwise the pair that chance favours would hide the causal one.
+    proportional to exp(z2 / 2); a column enters its slot with its marginal posterior. The lead alone would
+    hide the causal pair wherever chance favours another.
 
     Returns
     -------
-    Shape (2, n_columns), the larger entry of each side 1.
+    Shape (2, n_columns), the larger entry of each slot 1.
     """
     lead, columns = seeds[best], pairs.columns
     linked = [pairs.linked_to(np.bincount([k], minlength=pairs.n_columns)) for k in lead]
-    near, far = (linked[0][seeds[:, side]] & linked[1][seeds[:, 1 - side]] for side in (0, 1))
-    # The first side is the one linked to the lead's first column, whichever way round the pair is stored.
+    near, far = (linked[0][seeds[:, slot]] & linked[1][seeds[:, 1 - slot]] for slot in (0, 1))
+    # The first slot is the one linked to the lead's first column, whichever way round the pair is stored.
     ordered = np.where((near | ~far)[:, None], seeds, seeds[:, ::-1])
     weight = np.zeros(len(seeds))
     weight[near | far] = np.exp(
         (strengths.at(np.flatnonzero(near | far)) ** 2 - strengths.at(np.array([best])) ** 2) / 2
     )
-    out = np.stack([np.bincount(ordered[:, side], weight, pairs.n_columns) for side in (0, 1)]) / weight.sum()
-    return np.stack([credible_entries(columns, side) for side in out])
+    out = np.stack([np.bincount(ordered[:, slot], weight, pairs.n_columns) for slot in (0, 1)]) / weight.sum()
+    return np.stack([credible_entries(columns, slot) for slot in out])
 
 
 def _pair_scores(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """z of the product of each pair against what is left of the phenotype: shape (n_pairs,)."""
+    """z of the product of each pair against the residual ``rest``: shape (n_pairs,)."""
     out = np.empty(len(pairs))
     for start in range(0, len(pairs), 1024):
         chosen = pairs[start : start + 1024]

@@ -14,7 +14,7 @@ _ENTRIES = 64
 _POOL = 400  # columns a selection looks at between two passes over all
 _PASSES = 3
 _ROUNDS = 6
-_WEAKEST = 8  # entries of a side that pruning tries
+_WEAKEST = 8  # entries of a slot that pruning tries
 
 
 def price(pairs: PairColumns) -> float:
@@ -28,26 +28,26 @@ def _at_first(pairs: PairColumns) -> float:
 
 
 def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """Re-select each side of a factor given the other until they settle, then keep what is worth it.
+    """Select each slot of a factor again, given the other, until both settle; then prune.
 
     Parameters
     ----------
     pairs
         The columns.
     rest
-        Shape (n_samples,), what is to be explained.
+        Shape (n_samples,), the residual to explain.
     seed
         Shape (2, n_columns), a pair.
     """
     factor = seed
     for _ in range(_ROUNDS):
         before = factor != 0
-        for side in (0, 1):
-            factor = _replace_side(pairs, rest, factor, side, _at_first(pairs))
+        for slot in (0, 1):
+            factor = _replace_slot(pairs, rest, factor, slot, _at_first(pairs))
         if (before == (factor != 0)).all():
             break
-    for side in (0, 1):
-        factor = _replace_side(pairs, rest, factor, side, price(pairs))
+    for slot in (0, 1):
+        factor = _replace_slot(pairs, rest, factor, slot, price(pairs))
     return _prune(pairs, rest, factor)
 
 
@@ -63,7 +63,7 @@ def net_gain(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray) -> float:
 
 
 def gain_one_by_one(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, needed: float) -> float:
-    """What the pairs of a factor's support would gain as isolated pairs, each at its own price.
+    """Gain of the pairs of a factor's support as isolated pairs, each at its own price.
 
     Parameters
     ----------
@@ -88,23 +88,23 @@ def gain_one_by_one(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, ne
     return total
 
 
-def _replace_side(
-    pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, side: int, threshold: float
+def _replace_slot(
+    pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, slot: int, threshold: float
 ) -> np.ndarray:
-    """The factor with one side selected anew; as it was if nothing passes the threshold."""
-    selected = _select(pairs, rest, factor[1 - side], threshold)
+    """The factor with one slot selected anew; as it was if nothing passes the threshold."""
+    selected = _select(pairs, rest, factor[1 - slot], threshold)
     if not selected.any():
         return factor
     out = factor.copy()
-    out[side] = selected / np.linalg.norm(selected)
+    out[slot] = selected / np.linalg.norm(selected)
     return out
 
 
 def _select(pairs: PairColumns, rest: np.ndarray, other: np.ndarray, threshold: float) -> np.ndarray:
-    """Least-squares weights of columns whose products with the other side explain ``rest``, added in turn.
+    """Least-squares weights of columns whose products with the other slot explain ``rest``, added in turn.
 
-    Between passes over all columns the selection works on the inner products of a pool of the best, so that a
-    step costs what the pool does, not what the cohort does.
+    Between passes over all columns the selection works on the inner products of a pool of the best, so that
+    the cost of a step is that of the pool, not of the cohort.
     """
     carriers = pairs.carriers(other)
     allowed = ~pairs.linked_to(other)
@@ -132,9 +132,9 @@ def _forward(features: np.ndarray, target: np.ndarray, threshold: float) -> tupl
     """Features added in turn while the next adds a squared z of ``threshold``, and their weights."""
     gram, by_target = features.T @ features, features.T @ target
     norm2 = np.maximum(np.diag(gram), 1e-9)
-    whole = float(target @ target)
+    total = float(target @ target)
     chosen: list[int] = []
-    solution, left, variance = np.zeros(0), by_target, whole / len(target)
+    solution, left, variance = np.zeros(0), by_target, total / len(target)
     while len(chosen) < min(_ENTRIES, features.shape[1]):
         z2 = left**2 / norm2 / max(variance, 1e-300)
         z2[chosen] = 0.0
@@ -144,23 +144,23 @@ def _forward(features: np.ndarray, target: np.ndarray, threshold: float) -> tupl
         chosen.append(best)
         solution = np.linalg.lstsq(gram[np.ix_(chosen, chosen)], by_target[chosen], rcond=1e-8)[0]
         left = by_target - gram[:, chosen] @ solution
-        variance = max(whole - float(by_target[chosen] @ solution), 1e-9) / len(target)
+        variance = max(total - float(by_target[chosen] @ solution), 1e-9) / len(target)
     return chosen, solution
 
 
 def _prune(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Drop entries while the factor without one, both sides refitted, loses less than the entry's price."""
+    """Drop entries while the gain without one, both slots refitted, falls by less than its price."""
     while np.count_nonzero(factor) > 2:
         full = gain(pairs, rest, factor)
         best: tuple[float, np.ndarray] | None = None
-        for side in (0, 1):
-            own = np.flatnonzero(factor[side])
+        for slot in (0, 1):
+            own = np.flatnonzero(factor[slot])
             if len(own) < 2:
                 continue
-            for entry in own[np.argsort(np.abs(factor[side, own]), kind="stable")[:_WEAKEST]]:
+            for entry in own[np.argsort(np.abs(factor[slot, own]), kind="stable")[:_WEAKEST]]:
                 trial = factor.copy()
-                trial[side, entry] = 0.0
-                for refitted in (1 - side, side):
+                trial[slot, entry] = 0.0
+                for refitted in (1 - slot, slot):
                     trial = _refit(pairs, rest, trial, refitted)
                 loss = full - gain(pairs, rest, trial)
                 if best is None or loss < best[0]:
@@ -171,11 +171,11 @@ def _prune(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray) -> np.ndarr
     return factor
 
 
-def _refit(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, side: int) -> np.ndarray:
-    """The entries of one side by least squares, given the other side."""
-    index = np.flatnonzero(factor[side])
-    features = pairs.features(pairs.carriers(factor[1 - side]), index)
+def _refit(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, slot: int) -> np.ndarray:
+    """The entries of one slot by least squares, given the other slot."""
+    index = np.flatnonzero(factor[slot])
+    features = pairs.features(pairs.carriers(factor[1 - slot]), index)
     out = factor.copy()
     weights = np.linalg.lstsq(features.T @ features, features.T @ rest, rcond=1e-8)[0]
-    out[side, index] = weights / max(float(np.linalg.norm(weights)), 1e-300)
+    out[slot, index] = weights / max(float(np.linalg.norm(weights)), 1e-300)
     return out

@@ -34,7 +34,7 @@ class Posterior:
 
     @property
     def degrees(self) -> float:
-        """Degrees of freedom that the weights use: how many of them the data determine."""
+        """Effective degrees of freedom of the weights."""
         return float((1 - self.covariance.diagonal() / self.prior[self.basis.order_of - 1]).sum())
 
     def moments(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +74,7 @@ class Posterior:
         return np.where(known, effect, np.nan), np.where(known, se, np.nan)
 
     def prediction_deviation(self, calls: np.ndarray) -> np.ndarray:
-        """Standard deviation of the latent phenotype of samples: that of a sum of products known so far.
+        """Posterior standard deviation of the latent phenotype of samples.
 
         The intercept and the effects of covariates are taken as known: they are estimated from all samples.
 

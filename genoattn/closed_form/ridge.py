@@ -9,7 +9,7 @@ _FLAT = 1e-9  # eigenvalues, relative to the largest, that are rounding errors
 
 
 class Spectrum:
-    """Eigenvectors of the kernel ``A A'`` of centred columns A: what is dear in a ridge regression.
+    """Eigenvectors of the kernel ``A A'`` of centred columns A, the costly part of a ridge regression.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Spectrum:
 
     @classmethod
     def of_kernel(cls, kernel: np.ndarray) -> Spectrum:
-        """Of a kernel (n_samples, n_samples) of columns, centred or beside an intercept."""
+        """Of a kernel (n_samples, n_samples) of columns, centred or adjusted for an intercept."""
         values, vectors = _positive(kernel)
         return cls(vectors, values)
 
@@ -73,13 +73,13 @@ class RidgeRegression:
         basis, size, _ = np.linalg.svd(
             fixed / np.linalg.norm(fixed, axis=0).clip(1e-300), full_matrices=False
         )
-        self._q = basis[:, size > 1e-7 * size[0]]  # without effects that others hold already
+        self._q = basis[:, size > 1e-7 * size[0]]  # without redundant effects
         self._spectrum = spectrum
         self._q_in = spectrum.vectors.T @ self._q
 
     @property
     def n_fixed(self) -> int:
-        """Fixed effects that are no sums of others."""
+        """Rank of the fixed effects."""
         return self._q.shape[1]
 
     def fit(
@@ -90,7 +90,7 @@ class RidgeRegression:
         The effects of the columns are ``columns.T @ dual``. The penalty is that of generalised
         cross-validation unless it is given.
         """
-        y, y_in = self._beside_fixed(phenotype)
+        y, y_in = self._without_fixed(phenotype)
         if penalty is None:
             penalties = _PENALTIES * len(y)
             gcv = [self._squared_error(y, y_in, p) / self._freedom(p) ** 2 for p in penalties]
@@ -107,7 +107,7 @@ class RidgeRegression:
 
         The constant depends on the fixed effects alone (Patterson & Thompson 1971).
         """
-        y, y_in = self._beside_fixed(phenotype)
+        y, y_in = self._without_fixed(phenotype)
         freedom, values = len(y) - self._q.shape[1], self._spectrum.values
         least, best = np.inf, 0.0
         for p in _PENALTIES * len(y):
@@ -123,7 +123,7 @@ class RidgeRegression:
     def taken_out(self, block: np.ndarray, penalty: float) -> np.ndarray:
         """T such that ``B'C - T_B' T_C`` is ``penalty`` times the product of B and C in the metric of P.
 
-        P is V^-1 less its part along the fixed effects: generalised least squares beside them are least
+        P is V^-1 less its part along the fixed effects: generalised least squares adjusted for them are least
         squares in this metric.
 
         Parameters
@@ -147,21 +147,21 @@ class RidgeRegression:
         return max(self._freedom(penalty), 1.0)
 
     def _freedom(self, penalty: float) -> float:
-        """Trace of what turns a phenotype into residuals."""
+        """Trace of the matrix that turns a phenotype into residuals."""
         values, n = self._spectrum.values, len(self._q)
         shrink = penalty / (values + penalty)
         within = np.eye(self._q.shape[1]) - (self._q_in.T * (1 - shrink)) @ self._q_in  # p Q'V^-1 Q
         twice = np.eye(self._q.shape[1]) - (self._q_in.T * (1 - shrink**2)) @ self._q_in
-        lost = float(np.trace(np.linalg.solve(within, twice)))
-        return float(shrink.sum()) + n - len(values) - lost
+        used = float(np.trace(np.linalg.solve(within, twice)))
+        return float(shrink.sum()) + n - len(values) - used
 
-    def _beside_fixed(self, phenotype: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What fixed effects leave of a phenotype, and that along the eigenvectors."""
+    def _without_fixed(self, phenotype: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residual of a phenotype after regression on the fixed effects, and its eigenvector coordinates."""
         y = phenotype - self._q @ (self._q.T @ phenotype)
         return y, self._spectrum.vectors.T @ y
 
     def _fixed_effect(self, y_in: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """``Q' V^-1 Q``, and generalised least-squares effects of the basis on a phenotype beside it."""
+        """``Q' V^-1 Q``, and the generalised least-squares effects of the fixed basis on a phenotype."""
         values = self._spectrum.values
         weight = -values / (penalty * (values + penalty))  # of V^-1 beyond 1 / penalty
         information = np.eye(self._q.shape[1]) / penalty + (self._q_in.T * weight) @ self._q_in

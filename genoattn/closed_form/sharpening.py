@@ -1,4 +1,4 @@
-"""Which of many linked pairs it is: a strong isolated factor moves to the likeliest pairs of columns."""
+"""Fine mapping of a strong isolated factor: the likeliest pairs among linked columns."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def sharpened(
 ) -> np.ndarray:
     """Strong factors of two linked groups of columns, each replaced by the likeliest pairs of columns.
 
-    Factors are found in what the additive model leaves, where the main effects of an interaction are smeared
-    over linked columns. Which pair it is, is asked of the phenotype itself: of what main effects and product
-    explain of it together. A column counts by the posterior of its pairs, under a flat prior.
+    Factors are found in residuals of the additive model, where the main effects of an interaction are spread
+    over linked columns. The pair is therefore chosen on the phenotype itself, by the variance that main
+    effects and product explain together. A column counts by the posterior of its pairs, under a flat prior.
 
     Parameters
     ----------
     columns
         Shape (n_samples, n_columns), standardised.
     phenotype
-        Shape (n_samples,), less what covariates explain.
+        Shape (n_samples,), adjusted for covariates.
     shapes, strength
         Factors, shape (n_ranks, 2, n_columns), and how strong each is.
 
@@ -37,21 +37,21 @@ def sharpened(
     out = shapes.copy()
     for k, (first, second) in enumerate(shapes):
         product = (columns @ first) * (columns @ second)
-        one, other = (_alternatives(columns, side) for side in (first, second))
+        one, other = (_alternatives(columns, slot) for slot in (first, second))
         weak = strength[k] ** 2 * product.var() < LARGE * phenotype.var()
         if weak or one is None or other is None:
             continue
         posterior = _posterior(columns, phenotype - phenotype.mean(), one, other)
         out[k] = 0.0
-        for side, (index, axis) in enumerate(((one, 1), (other, 0))):
-            out[k, side, index] = credible_entries(columns[:, index], posterior.sum(axis=axis))
+        for slot, (index, axis) in enumerate(((one, 1), (other, 0))):
+            out[k, slot, index] = credible_entries(columns[:, index], posterior.sum(axis=axis))
     return out
 
 
-def _alternatives(columns: np.ndarray, side: np.ndarray) -> np.ndarray | None:
-    """Columns linked to the largest entry of one side; None where another entry is not."""
-    r2 = (columns.T @ columns[:, int(np.argmax(np.abs(side)))] / len(columns)) ** 2
-    if np.any(r2[side != 0] < _LINKED):
+def _alternatives(columns: np.ndarray, slot: np.ndarray) -> np.ndarray | None:
+    """Columns linked to the largest entry of a slot; None where another entry of it is not."""
+    r2 = (columns.T @ columns[:, int(np.argmax(np.abs(slot)))] / len(columns)) ** 2
+    if np.any(r2[slot != 0] < _LINKED):
         return None
     order = np.argsort(-r2, kind="stable")[:_MOST]
     return np.sort(order[r2[order] >= _LINKED])

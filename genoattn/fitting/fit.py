@@ -144,7 +144,7 @@ def _exported(
     features: TokenFeatures | None,
     progress: bool,
 ) -> _Exported:
-    """The model trained once more on all samples where that is asked for, or pays; else the measured one.
+    """The model trained again on all samples where that is asked for, or pays; else the measured one.
 
     It pays in landscapes, and where samples are scarce (a ``score`` start). The number of epochs, and of
     ranks where they are random, is that of the measured model.

@@ -1,4 +1,4 @@
-"""A fitted model, fresh or read back: what it predicts, and its table in any gauge."""
+"""A fitted model, new or read back: its predictions, and its table in any gauge."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class FittedModel:
 
         ``latent`` where the model has a link, ``probability`` where the prediction is log-odds, ``mean``
         where it is the logarithm of expected counts. Where the coefficients have a posterior, ``lower`` and
-        ``upper`` hold the model's value with 90 % probability; a new measurement has its noise besides. A
+        ``upper`` hold the model's value with 90 % probability, without the noise of a new measurement. A
         link is taken for known, so that they are too narrow where it is flat.
         """
         latent = self.latent(cohort)

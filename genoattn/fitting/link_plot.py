@@ -8,7 +8,7 @@ import numpy as np
 
 
 def draw_link(latent: np.ndarray, predicted: np.ndarray, units: str) -> bytes:
-    """The curve, and beside it the straight line that no link would be, as a PNG.
+    """The curve with the straight line of no link, as a PNG.
 
     Parameters
     ----------

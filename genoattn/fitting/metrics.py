@@ -1,4 +1,4 @@
-"""How well a model predicts, by part of the samples and by order."""
+"""Quality of predictions, by part of the samples and by order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Metrics:
 
     @property
     def test(self) -> float:
-        """The whole model on the test samples."""
+        """The complete model on the test samples."""
         return self.by_order["test"][-1]
 
     def summary(self) -> str:

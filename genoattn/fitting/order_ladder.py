@@ -1,4 +1,4 @@
-"""Which order do the data call for: models of every order on one split, with a link and without.
+"""Choice of the order: models of every order on one split, with a link and without.
 
 A curve between a latent and the measured phenotype looks like interactions of every order to a model without
 one; so each order is fitted both ways, and the smallest order that is not significantly worse than the best

@@ -19,7 +19,7 @@ def split_samples(
     seed: int,
     relatives: np.ndarray | None = None,
 ) -> Split:
-    """Random split; cases and controls in the same proportion everywhere, or families whole.
+    """Random split; cases and controls in the same proportion everywhere, or relatives together.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def split_samples(
     if relatives is not None:
         quota = np.array([sum(map(len, part)) for part in parts])
         chosen_part = assign_relatives(relatives, quota, rng)
-        whole = Split(*(np.flatnonzero(chosen_part == k) for k in range(3)))
-        if _serves(whole, quota, phenotype, binary):
-            return whole
+        together = Split(*(np.flatnonzero(chosen_part == k) for k in range(3)))
+        if _serves(together, quota, phenotype, binary):
+            return together
     return Split(*(np.sort(np.concatenate(part)) for part in parts))
 
 
 def _serves(split: Split, quota: np.ndarray, phenotype: np.ndarray, binary: bool) -> bool:
-    """Whether the parts of whole relatives are near the size they should have, and have both classes."""
+    """Whether the parts are within a factor of two of their sizes, and have both classes."""
     parts = split.training, split.validation, split.test
-    near = all(0.5 * q <= len(part) <= 2 * q for part, q in zip(parts, quota, strict=True))
-    return near and not (binary and any(len(part) and np.ptp(phenotype[part]) == 0 for part in parts))
+    close = all(0.5 * q <= len(part) <= 2 * q for part, q in zip(parts, quota, strict=True))
+    return close and not (binary and any(len(part) and np.ptp(phenotype[part]) == 0 for part in parts))

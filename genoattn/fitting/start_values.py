@@ -16,7 +16,7 @@ from genoattn.closed_form.additive_start import (
     joint_start,
     scaled,
 )
-from genoattn.closed_form.genome_wide_modifier import modulated_start
+from genoattn.closed_form.genome_wide_modifier import genome_wide_modifier
 from genoattn.closed_form.isolated_terms import isolated_factors
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.ridge import Spectrum
@@ -80,7 +80,7 @@ def initial_readout(
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """What the training samples say before any factor is thought of.
+    """Additive model of the training samples, from which factors start.
 
     Parameters
     ----------
@@ -151,8 +151,8 @@ def _sparse_readout(
 
 
 def _score_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
-    """Sparse factors of every order from 2 up, read off the scores; the additive effects beside those of
-    pairs; and whether these are the optimum."""
+    """Sparse factors of every order from 2 up, read off the scores; the additive effects adjusted for those
+    of pairs; and whether these are the optimum."""
     columns, site, config = scene.columns, scene.vocabulary.site, scene.config
     factors: dict[int, np.ndarray] = {}
     solved = False
@@ -168,9 +168,9 @@ def _score_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
 
 
 def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
-    """Factors of pairs that predict samples they were not found in; and the additive effects beside them.
+    """Factors of pairs that predict samples they were not found in; and the additive effects with them.
 
-    One of the pairs may change the effects of all other sites: then with factors for that, and solved.
+    One of the pairs may modify the effects of all other sites: then with factors for that, and solved.
     """
     data, config, site = scene.data, scene.config, scene.vocabulary.site
     columns, y, covariates = scene.columns, data.phenotype, data.covariates
@@ -188,7 +188,7 @@ def _pair_factors(scene: _Scene) -> tuple[_Scene, dict[int, np.ndarray], bool]:
         shapes = sharp
         start, residual, strength = joint_start(columns, scene.spectrum, y, covariates, shapes, slope)
     if not data.binary and config.link == "none":
-        changed = modulated_start(columns, scene.spectrum, y, covariates, shapes, strength, config.order)
+        changed = genome_wide_modifier(columns, scene.spectrum, y, covariates, shapes, strength, config.order)
         if changed is not None:
             pair = np.concatenate([scaled(shapes, changed.strength), changed.factors[2]])
             scene = replace(scene, start=changed.start, residual=changed.residual)

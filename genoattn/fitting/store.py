@@ -1,4 +1,4 @@
-"""What a fit leaves on disk: the output folder, tables in other gauges, and models read back."""
+"""The output folder of a fit, tables in other gauges, and models read back."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def save_fit(
     OutputError
         Where it could not be written, for want of space or permission.
     """
-    # Serialised in memory first: what is left to fail is plain writing, whose errors say what they are.
+    # Serialised in memory first, so that only plain writing can fail, whose errors say what they are.
     files = {
         "interactions.tsv": table.to_tsv(),
         "interactions.parquet": table.to_parquet(),
@@ -94,7 +94,7 @@ def _link_files(model: FittedModel) -> dict[str, bytes]:
 def save_table(table: InteractionTable, path: str | Path | None, force: bool = True) -> None:
     """Write a table as TSV or Parquet, by the name's ending; as TSV to stdout where ``path`` is None.
 
-    What describes a TSV goes beside it: ``NAME.manifest.json`` for ``NAME.tsv``.
+    The manifest of a TSV goes to its folder: ``NAME.manifest.json`` for ``NAME.tsv``.
     """
     if path is None:
         write_output(table.to_tsv(), None)
@@ -105,7 +105,7 @@ def save_table(table: InteractionTable, path: str | Path | None, force: bool = T
     if path.suffix == ".parquet":
         write_output(table.to_parquet(), path, force)
         return
-    # Both are complete before either takes its place: a table beside another's manifest would be misread.
+    # Both are complete before either takes its place: a table with another's manifest would be misread.
     with whole_file(path, force) as rows, whole_file(path.with_suffix(".manifest.json")) as manifest:
         rows.write_bytes(table.to_tsv())
         manifest.write_bytes(table.manifest.to_json().encode())

@@ -1,4 +1,4 @@
-"""What must be out of a phenotype before interactions are tested: structure, and the additive genome."""
+"""Adjustment of a phenotype for population structure and the additive genome, before pairs are tested."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse.linalg import svds
-from scipy.stats import norm, rankdata
 
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
+from genoattn.io.phenotypes import rank_normal
 
 _PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
 _WINDOW = 50
@@ -16,7 +16,7 @@ _WINDOW = 50
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Residuals of a phenotype, and the fixed effects to test beside.
+    """Residuals of a phenotype, and the fixed effects that tests adjust for.
 
     Parameters
     ----------
@@ -25,10 +25,10 @@ class Background:
     covariates
         Shape (n_samples, n_covariates): those of the cohort and its principal components.
     phenotype
-        Shape (n_samples,), less what intercept and the cohort's covariates explain.
+        Shape (n_samples,), residual after regression on the intercept and the cohort's covariates.
     residuals
-        Shape (n_samples, n_versions): what ridge regression on all columns leaves of the phenotype, and
-        of its rank-normalised values. A pair must stand out in each.
+        Shape (n_samples, n_versions): residuals of the phenotype, and of its rank-normalised values, after
+        ridge regression on all columns. A pair must stand out in each.
     """
 
     columns: np.ndarray
@@ -50,11 +50,11 @@ def remove_background(
     binary: bool,
     n_components: int = 4,
 ) -> Background:
-    """Principal components and the additive genome, taken out of a phenotype.
+    """Residuals of a phenotype after regression on principal components and the additive genome.
 
     Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
-    sites significant in a plain scan. The components take out the first; for the second a pair has to be
-    seen in the phenotype and in its normal scores as well, which undo any monotone curve.
+    sites significant in a plain scan. The components adjust for the first; against the second a pair has to
+    be seen in the phenotype and in its normal scores as well, which undo any monotone curve.
 
     Parameters
     ----------
@@ -74,15 +74,10 @@ def remove_background(
     fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
     every = np.column_stack([np.ones(len(phenotype)), fixed])
     ridge = RidgeRegression(Spectrum.of_columns(columns), every)
-    versions = [phenotype] if binary else [phenotype, normal_scores(phenotype)]
+    versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
     own = np.column_stack([np.ones(len(phenotype)), covariates])
     left = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
     return Background(columns, fixed, left, np.column_stack([ridge.fit(y)[2] for y in versions]))
-
-
-def normal_scores(values: np.ndarray) -> np.ndarray:
-    """Ranks turned into quantiles of the normal distribution (Blom 1958): shape (n_samples,)."""
-    return norm.ppf((rankdata(values) - 0.375) / (len(values) + 0.25))
 
 
 def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_components: int) -> np.ndarray:

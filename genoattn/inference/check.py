@@ -16,7 +16,7 @@ from genoattn.tokens import build_vocabulary
 
 
 def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
-    """How much of each pair's evidence is left beside the additive variation around both sites.
+    """Share of each pair's t that remains after adjustment for the additive variation around both sites.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
 
     Returns
     -------
-    One row a pair: ``site_1``, ``site_2``, ``survival`` (the share of its t that is left) and ``flag``:
+    One row a pair: ``site_1``, ``site_2``, ``survival`` (that share) and ``flag``:
     ``phantom`` where that is less than 0.6, or where the sites are within 1 Mb of each other, so that an
     untyped additive variant between them would look the same.
 

@@ -1,4 +1,4 @@
-"""How much of the pair factors to believe: a path of penalties, chosen by cross-validation."""
+"""Pair factors selected by cross-validation along a path of thresholds."""
 
 from __future__ import annotations
 

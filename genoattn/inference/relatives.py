@@ -1,4 +1,4 @@
-"""Related samples, who must not be on both sides of a split."""
+"""Groups of related samples, which every split of the samples keeps together."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BLOCK = 1024
 
 
 def find_relatives(calls: np.ndarray) -> np.ndarray | None:
-    """Families: samples connected by pairs who share alleles as second-degree relatives do, or more.
+    """Groups of samples connected by pairs that share alleles as second-degree relatives do, or more.
 
-    The relatedness of two samples is the mean product of their standardised dosages (VanRaden 2008). From
-    0.2 on it counts, and from six deviations of its values between strangers. Where sites are too few to
-    tell siblings, or one family has a tenth of the samples (crosses, inbred lines, populations far apart),
-    nobody is told apart.
+    The relatedness of two samples is the mean product of their standardised dosages (VanRaden 2008). Pairs
+    above 0.2, and above six deviations of its values between strangers, are related. None are where sites are
+    too few to tell siblings, or one group has a tenth of the samples (crosses, inbred lines, populations far
+    apart).
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def find_relatives(calls: np.ndarray) -> np.ndarray | None:
 
     Returns
     -------
-    Shape (n_samples,), the number of each sample's family from 0; None where no two are of one family.
+    Shape (n_samples,), the number of each sample's group from 0; None where no two samples are related.
     """
     n, n_sites = calls.shape
     columns = calls[:, np.unique(np.linspace(0, n_sites - 1, min(n_sites, _SITES)).astype(int))]
@@ -72,31 +72,31 @@ def find_relatives(calls: np.ndarray) -> np.ndarray | None:
 
 
 def relative_folds(
-    families: np.ndarray | None, n: int, folds: int, seed: int | np.random.Generator
+    groups: np.ndarray | None, n: int, folds: int, seed: int | np.random.Generator
 ) -> np.ndarray:
-    """Random folds of about equal size that keep families together: shape (n,), from 0."""
+    """Random folds of about equal size that keep relatives together: shape (n,), from 0."""
     rng = np.random.default_rng(seed)
-    if families is None:
+    if groups is None:
         return rng.permutation(n) % folds
-    return assign_relatives(families, np.full(folds, n / folds), rng)
+    return assign_relatives(groups, np.full(folds, n / folds), rng)
 
 
-def assign_relatives(families: np.ndarray, quota: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A part for each sample, whole families at random, each to the part that lacks the largest share.
+def assign_relatives(groups: np.ndarray, quota: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A part for each sample, whole groups at random, each to the part that lacks the largest share.
 
     Parameters
     ----------
-    families
+    groups
         Shape (n_samples,), from 0.
     quota
         Shape (n_parts,), how many samples each part is to have.
     rng
-        Shuffles the families.
+        Shuffles the groups.
     """
-    size = np.bincount(families)
+    size = np.bincount(groups)
     left, part = quota.astype(float), np.zeros(len(size), dtype=np.int64)
-    for family in rng.permutation(len(size)):
+    for group in rng.permutation(len(size)):
         chosen = int(np.argmax(left / np.maximum(quota, 1e-300)))
-        part[family] = chosen
-        left[chosen] -= size[family]
-    return part[families]
+        part[group] = chosen
+        left[chosen] -= size[group]
+    return part[groups]

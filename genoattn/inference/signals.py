@@ -88,9 +88,9 @@ def find_signals(
     """Signals by ascending weighted p-value, with q-values of the weighted Benjamini-Hochberg procedure.
 
     Candidates are taken by ascending weighted p-value. One that is linked (r2 of 0.1 or more at both sites)
-    to a lead joins it. Another is tested once more beside the leads before it, and beside their sites where
-    these lie on its own chromosomes, and leads a signal of its own if it still passes: what imperfect
-    linkage carries over from a strong pair is no second signal. The q-value of the k-th lead is its
+    to a lead joins it. Another is tested again with adjustment for the leads before it, and for their sites
+    where these lie on its own chromosomes, and leads a signal of its own if it still passes: an echo of a
+    strong pair through imperfect linkage is no second signal. The q-value of the k-th lead is its
     weighted p-value times the number of *all* tests over beta(k), made monotone. Counting a cluster once
     while paying for every pair is what keeps the rate of false clusters.
 
@@ -161,12 +161,12 @@ def _robust(
 ) -> StudentTest:
     """Robust test of a pair, adjusted for its main effects and the pairs ``given``."""
     x = background.columns
-    beside = [basis, x[:, pair]]
+    others = [basis, x[:, pair]]
     for lead in given:
-        beside.append((x[:, lead[0]] * x[:, lead[1]])[:, None])
+        others.append((x[:, lead[0]] * x[:, lead[1]])[:, None])
         if where is not None and _share_chromosomes(where, pair, lead):
-            beside.append(x[:, list(lead)])
-    return robust_test(x[:, pair[0]] * x[:, pair[1]], np.column_stack(beside), background.residuals)
+            others.append(x[:, list(lead)])
+    return robust_test(x[:, pair[0]] * x[:, pair[1]], np.column_stack(others), background.residuals)
 
 
 def _share_chromosomes(where: SiteMap, pair: np.ndarray, lead: tuple[int, int]) -> bool:
@@ -195,8 +195,8 @@ def _signal(
 ) -> Signal:
     """The candidates linked to a tested pair as one signal, led by the likeliest of them.
 
-    Which pair of a cluster it is, is asked of the phenotype itself: ridge regression smears the main effects
-    of an interaction over linked columns, and with them some of the interaction.
+    The lead is chosen on the phenotype itself, not on residuals of ridge regression, which spreads the main
+    effects of an interaction, and with them part of the interaction, over linked columns.
     """
     columns, n, c = background.columns, len(background.columns), where.chromosome
     r2 = [(columns.T @ columns[:, k] / n) ** 2 * (c == c[k]) for k in tested]
@@ -224,7 +224,7 @@ def _signal(
 
 
 def reshaped(k: int) -> float:
-    """What stands for the number of discoveries k in the thresholds, so that any dependence is allowed."""
+    """beta(k), which replaces the number of discoveries k in thresholds valid under any dependence."""
     return _LONE + _STEP * (min(k, _MOST) - 1)
 
 

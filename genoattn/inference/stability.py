@@ -1,4 +1,4 @@
-"""Which terms come back when half of the samples are drawn again, and pass in the other half."""
+"""Stability of the choice of pairs over random halves of the samples, tested in the other halves."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def half_sample_stability(
     """Find factors of pairs in random halves of the samples, and test them in the other halves.
 
     The frequency with which a pair is chosen is that of stability selection (Meinshausen & Buehlmann 2010),
-    and the spread of its coefficient over halves estimates that of the whole (delete-half jackknife: Shao &
+    and the spread of its coefficient over halves estimates that of all samples (delete-half jackknife: Shao &
     Wu 1989). p-values: in each half the p-value of a chosen pair in the other half times the number chosen, 1
     where it was not chosen; twice their median over the halves controls the family-wise error rate whatever
     their dependence (Meinshausen, Meier & Buehlmann 2009).
@@ -154,7 +154,7 @@ def _test(
     chosen: np.ndarray,
     pair: tuple[int, int],
 ) -> float:
-    """Robust p-value of the product of a pair among some samples, beside both columns and the covariates."""
+    """Robust p-value of the product of a pair in some samples, adjusted for both columns and covariates."""
     a, b = columns[chosen][:, pair[0]], columns[chosen][:, pair[1]]
-    beside = np.column_stack([np.ones(len(a)), covariates[chosen], a, b])
-    return robust_test(a * b, beside, phenotype[chosen][:, None]).p_value
+    others = np.column_stack([np.ones(len(a)), covariates[chosen], a, b])
+    return robust_test(a * b, others, phenotype[chosen][:, None]).p_value

@@ -1,4 +1,4 @@
-"""Which pairs of sites are tested: those far enough apart for a product to be more than a third marker."""
+"""Pairs of sites that are tested: those too far apart for their product to tag a third marker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINKED_R2 = 0.1  # and the r2
 
 @dataclass(frozen=True, eq=False)
 class SiteMap:
-    """Where the columns lie.
+    """Chromosome and position of the columns.
 
     Parameters
     ----------

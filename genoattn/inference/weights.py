@@ -14,7 +14,7 @@ _FOLDS = 5
 _SHARE = 0.25  # of a fold's weight that goes to the support of its factors, and as much to their hubs
 _LARGEST = 1000.0
 _TWIN = 0.8  # r2 from which a column stands for one of a factor's
-_HUB = 3  # entries from which the other side counts as a hub
+_HUB = 3  # entries of one slot from which the other counts as a hub
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,15 +127,15 @@ def _support(
     shape = (pairs.n_columns, pairs.n_columns)
     inside, around = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for factor in factors:
-        near = [_twins(pairs, side) for side in factor]
+        twins = [_twins(pairs, slot) for slot in factor]
         if np.count_nonzero(factor) > 2:
-            inside |= np.outer(near[0], near[1])
-        for side in (0, 1):
-            if np.count_nonzero(factor[1 - side]) >= _HUB:
-                around[near[side]] = True
+            inside |= np.outer(twins[0], twins[1])
+        for slot in (0, 1):
+            if np.count_nonzero(factor[1 - slot]) >= _HUB:
+                around[twins[slot]] = True
     inside |= inside.T
     around |= around.T
-    # Chromosome by chromosome, which takes no mask of all columns beside these.
+    # Chromosome by chromosome: a third mask of all pairs of columns would double the memory.
     for a in range(len(held)):
         for b in range(len(held)):
             if not held[a, b]:
@@ -145,9 +145,9 @@ def _support(
     return inside, around
 
 
-def _twins(pairs: PairColumns, side: np.ndarray) -> np.ndarray:
-    """Columns whose r2 with one of a side is above 0.8: shape (n_columns,), bool."""
-    index = np.flatnonzero(side)
+def _twins(pairs: PairColumns, slot: np.ndarray) -> np.ndarray:
+    """Columns whose r2 with a column of a slot is above 0.8: shape (n_columns,), bool."""
+    index = np.flatnonzero(slot)
     r2 = (pairs.columns[:, index].T @ pairs.columns / pairs.n_samples) ** 2
     out: np.ndarray = (r2 > _TWIN).any(axis=0)
     out[index] = True

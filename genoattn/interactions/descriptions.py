@@ -1,4 +1,4 @@
-"""What a term is in the data, whatever the gauge: samples, frequency, linkage."""
+"""Descriptions of terms that no gauge changes: samples, frequency, linkage."""
 
 from __future__ import annotations
 

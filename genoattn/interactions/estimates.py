@@ -28,7 +28,7 @@ class Estimates:
         Two-sided, of ``effect / se``: Student's t, or normal where the dispersion is known.
     variance_explained
         Share of the phenotype's variance (under a link or another likelihood: of the weighted variance of the
-        working response) that is lost without the term.
+        working response) by which the residual grows without the term.
     coefficient_sd
         Posterior standard deviation of the model's coefficient, or over an ensemble; NaN without either.
     """

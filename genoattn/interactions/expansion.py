@@ -30,7 +30,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """What a fitted readout knows, in float64 and in phenotype units.
+    """Parameters of a fitted readout, in float64 and in phenotype units.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class Expansion:
         return out
 
     def _component(self, order: int, columns: np.ndarray) -> np.ndarray:
-        """What the ranks of one order add to the coefficients of a block of terms."""
+        """Contribution of the ranks of one order to the coefficients of a block of terms."""
         deviation, mean = self._parts[order]
         weight = self.model.weights[order]
         size = columns.shape[1]

@@ -1,4 +1,4 @@
-r"""Least squares of the whole hierarchical model, and its coefficients in any gauge.
+r"""Least squares of the complete hierarchical model, and its coefficients in any gauge.
 
 All products up to the order are regressed together, without a penalty, by weighted least squares of the
 working response: coefficients :math:`\hat\theta` with covariance C. A coefficient of a gauge is :math:`R
@@ -21,7 +21,7 @@ from genoattn.model.working_response import ResponseModel, are_separated
 from genoattn.tokens.gauge_centre import Gauge
 
 _ROWS = 4096
-_SINGULAR = 1e-9  # share of a column that the others leave, below which it is a sum of them
+_SINGULAR = 1e-9  # residual share of a column after regression on the others, below which it is a sum of them
 _STEPS = 30
 _SETTLED = 1e-7
 _AMBIGUOUS = 0.25  # standard errors by which combinations never seen may move an estimate
@@ -224,7 +224,7 @@ def _convention(
     latent: np.ndarray,
     n_covariates: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale of the latent phenotype, which a link leaves open, as constraints on the coefficients.
+    """Mean and scale of the latent phenotype, undetermined under a link, as constraints on coefficients.
 
     By convention they are those of the predictions g(phi). To first order that holds while ``mean(dg -
     dphi)`` and ``cov(g, dg) - cov(phi, dphi)`` are zero for the changes of predictions and of phi.

@@ -231,7 +231,7 @@ class MixedModel:
 
 @dataclass(frozen=True, eq=False)
 class _Adjustment:
-    """Fixed effects that terms are estimated with, and what they and the random ones explain."""
+    """Fixed effects that terms are adjusted for, and the projection of the response on all effects."""
 
     ridge: RidgeRegression
     taken: np.ndarray
@@ -240,7 +240,7 @@ class _Adjustment:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Contrasts (n_samples, n_contrasts), and what fixed and random effects explain of them."""
+    """Contrasts (n_samples, n_contrasts), and their projection on fixed and random effects."""
 
     values: np.ndarray
     parts: np.ndarray

@@ -1,4 +1,4 @@
-"""Sparse factors of a cohort: which sites they couple, and which of these stand for linked others."""
+"""Sites coupled by the sparse factors of a cohort, and the lead among linked ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _free_factors(factors: Factors) -> Iterator[tuple[int, np.ndarray]]:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """One side of a free factor: its sites, the one of largest weight, and its values (n_samples,)."""
+    """One slot of a free factor: its sites, the one of largest weight, and its values (n_samples,)."""
 
     sites: frozenset[int]
     lead: int
@@ -59,7 +59,7 @@ class Slot:
 
 
 def factor_slots(factors: Factors, columns: np.ndarray) -> list[Slot]:
-    """Both sides, or all three, of the free factors."""
+    """All slots of the free factors."""
     v = factors.vocabulary
     out = []
     for _, values in _free_factors(factors):

@@ -1,4 +1,4 @@
-"""The interaction table: its columns, and what describes the whole of it (schema version 2)."""
+"""The interaction table: its columns, and the manifest that describes it (schema version 2)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def table_columns(max_order: int) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """What describes a whole table; ``manifest.json`` and the metadata of the Parquet file.
+    """Description of a table: ``manifest.json`` and the metadata of the Parquet file.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Manifest:
         Shape (n_columns,), centre of each column in the gauge: what a dosage has subtracted, or the
         probability of a state.
     covariate_names, covariate_levels, covariate_coefficients
-        Fixed effects, needed beside the table to predict.
+        Fixed effects, which predictions need with the table.
     n_tests
         For each order the number of terms that could have been reported: the family of its q-values.
     left_out
@@ -124,7 +124,7 @@ class Manifest:
         return f'{head},\n "sites": [\n  {lines}\n ]\n}}'
 
     def _site_records(self) -> list[dict[str, Any]]:
-        """What is to be written of each site."""
+        """Record of each site."""
         v, s = self.vocabulary, self.sites
         start = np.searchsorted(v.site, np.arange(len(s) + 1)).tolist()
         # Plain lists: an array costs a microsecond an element to index, and tables have thousands of sites.

@@ -35,7 +35,7 @@ class InteractionTable:
         is the model's, ``effect`` the unshrunken estimate of the same quantity, with its ``se`` and test;
         ``manifest.estimand`` says in words what they are, :meth:`describe` of one row.
     manifest
-        What describes the whole table.
+        Description of the table.
     """
 
     frame: pd.DataFrame
@@ -181,7 +181,7 @@ def load_interactions(path: str | Path) -> InteractionTable:
     ----------
     path
         The output folder of a fit, or a ``.parquet`` or ``.tsv`` table, the
-        latter with its manifest beside it, as ``fit`` and ``export`` leave it.
+        latter with its manifest in the same folder, as ``fit`` and ``export`` leave it.
 
     Raises
     ------

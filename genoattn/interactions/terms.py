@@ -1,4 +1,4 @@
-"""Which terms a model can make non-zero, without walking through all the others."""
+"""Terms that a model can make non-zero, found without listing all others."""
 
 from __future__ import annotations
 

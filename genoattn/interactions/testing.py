@@ -1,4 +1,4 @@
-"""Which estimates the terms of a fitted model get, and why."""
+"""Choice of the estimates of the terms of a fitted model, with its reason."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _PROXY = "proxies, linked terms that share the interaction of a lead, have no te
 
 @dataclass(frozen=True, eq=False)
 class FittedTerms:
-    """A fitted model with what its terms are to be tested on.
+    """A fitted model with the samples that its terms are tested on.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def _untested(reason: str) -> Chosen:
 
 
 def _carried(fitted: FittedTerms) -> tuple[int, str]:
-    """How many products the samples carry, and that in words."""
+    """Number of products that the samples can determine, and that in words."""
     response, n = fitted.response, len(fitted.calls)
     if response.kind == "bernoulli":
         cases = int(response.observed.sum())

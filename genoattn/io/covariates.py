@@ -11,7 +11,7 @@ from genoattn.cohort import Covariates
 from genoattn.errors import InputError
 from genoattn.io.tables import MISSING_TEXT, SampleTable, list_names, numeric_column, to_number
 
-# Relative length of what is left of a standardised column after projection on the others.
+# Norm of the residual of a standardised column after regression on the others, over its own.
 _RANK_TOLERANCE = 1e-8
 
 

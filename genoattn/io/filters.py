@@ -1,4 +1,4 @@
-"""Which sites to keep: polymorphic, called in most samples, not too rare. What goes is counted by reason."""
+"""Filters of sites: polymorphic, called in most samples, not too rare; dropped ones counted by reason."""
 
 from __future__ import annotations
 

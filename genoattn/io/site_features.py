@@ -69,7 +69,7 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 
 def info_label(info: str, key: str, index: int, n_alternates: int) -> str:
-    """Value of an INFO entry for an alternate allele: its own where there is one each, else the whole.
+    """Value of an INFO entry for an alternate allele: its own, or the complete value of the record.
 
     Parameters
     ----------

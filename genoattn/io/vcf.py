@@ -259,7 +259,7 @@ def quiet_htslib() -> Iterator[None]:
 
 
 def _index(path: Path) -> str | None:
-    """The index beside a file; pysam by itself looks for a .tbi only."""
+    """The index of a file, in its folder; pysam by itself looks for a .tbi only."""
     found = (f"{path}{suffix}" for suffix in (".tbi", ".csi") if Path(f"{path}{suffix}").exists())
     return next(found, None)
 

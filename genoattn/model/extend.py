@@ -15,7 +15,7 @@ from genoattn.tokens.token_features import token_features
 
 
 def unseen_states(cohort: Cohort, sites: Sites) -> Sites:
-    """The sites of a model with the states that samples of an alignment have beside those it knows.
+    """The sites of a model with the states of an alignment added to those the model knows.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def extend_readout(readout: Readout, vocabulary: Vocabulary, sites: Sites) -> tu
     n_states = sites.n_states
     site = np.repeat(np.arange(len(sites)), n_states)
     state = np.concatenate([np.arange(k) for k in n_states])
-    # Columns of a site keep their order, new ones follow: where each old column now stands.
+    # Columns of a site keep their order and new ones follow, so this is the new place of each old column.
     place = np.searchsorted(site, vocabulary.site) + vocabulary.state
     mean, variance = np.zeros(len(site)), np.zeros(len(site))
     mean[place], variance[place] = vocabulary.mean, vocabulary.variance

@@ -62,7 +62,7 @@ class PhenotypeModule(pl.LightningModule):
             and self.likelihood.kind == "gaussian"
             and not self.likelihood.known_variance
         ):
-            # A prior yields to data without noise: it fades with what is left of the variance below 2 %.
+            # Without noise a prior would only bias: it fades with the residual variance below 2 %.
             fading = min(1.0, 2 * float(loss.detach()) / _NOISE_FREE)
             for group in self.trainer.optimizers[0].param_groups:
                 if group["prior"]:

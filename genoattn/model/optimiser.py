@@ -78,7 +78,7 @@ class Penalties:
     support
         Relative L1 of the entries that the start made non-zero.
     factor_l2
-        L2 on factor entries; less where less than 2 % of a Gaussian phenotype's variance is left.
+        L2 on factor entries; less where the residual variance of a Gaussian phenotype is below 2 %.
     """
 
     additive: float = 0.0

@@ -39,7 +39,7 @@ class Likelihood(nn.Module):
     known_variance
         Whether each value comes with the variance of its measurement (``gaussian``): the variance of a value
         is then a learned multiple of that, since reported ones can all be too large or too small, plus one
-        learned variance, of what the model and the measurement do not account for.
+        learned variance, that of neither the model nor the measurement.
 
     Notes
     -----
@@ -94,7 +94,7 @@ class Likelihood(nn.Module):
             self.log_scale.add_(float(np.log(scale)))
 
     def record(self) -> dict[str, float]:
-        """What was learned beside the predictor, by name, in units of the phenotype."""
+        """Learned parameters of the noise by name, in units of the phenotype."""
         scale = float(self.log_scale.detach().exp())
         if self.kind == "student":
             return {"scale": scale, "degrees_of_freedom": float(1 + softplus(self.shape.detach()))}
@@ -106,7 +106,7 @@ class Likelihood(nn.Module):
 
 
 def fitted_noise(squares: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
-    """How far known variances are right: residuals of variance ``scale * variance + extra``.
+    """Calibration of known variances: residuals have variance ``scale * variance + extra``.
 
     Both maximise the normal likelihood; the logarithm of the scale has a normal prior of mean 0 and standard
     deviation 1, which decides where the known variances are all alike.

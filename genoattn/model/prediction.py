@@ -1,4 +1,4 @@
-"""What a readout says of samples, in blocks that bound the memory."""
+"""Predictions of a readout, in blocks that bound the memory."""
 
 from __future__ import annotations
 

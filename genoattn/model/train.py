@@ -29,7 +29,7 @@ _LEAST_EPOCHS = 30
 
 @dataclass(frozen=True, eq=False)
 class InitialReadout:
-    """What training begins with.
+    """A readout with starting values, and the settings that suit them.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class InitialReadout:
     annealed
         Whether the learning rate is to fall to zero over a number of epochs set beforehand.
     solved
-        Whether this is the optimum already: ridge regression without factors, or beside fixed ones.
+        Whether this is the optimum already: ridge regression without factors, or with fixed ones.
     """
 
     readout: Readout
@@ -158,7 +158,7 @@ def train(
 
 
 def _n_epochs(config: TrainConfig, annealed: bool, n_samples: int, batch_size: int) -> int:
-    """Epochs of a training whose length is set beforehand: enough steps, and enough passes over the data."""
+    """Epochs of a training: set beforehand where it is annealed, for enough steps and enough passes."""
     if not annealed:
         return config.max_epochs
     steps = -(-n_samples // batch_size)

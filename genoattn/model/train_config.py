@@ -101,7 +101,7 @@ class TrainingData:
     chromosome
         Shape (n_sites,), the number from 0 of each site's chromosome; None where there are none.
     relatives
-        Shape (n_samples,), the number from 0 of each sample's family; None where nobody is related.
+        Shape (n_samples,), the number from 0 of each sample's group of relatives; None where there are none.
     """
 
     calls: np.ndarray

@@ -21,7 +21,7 @@ _FLAT = 1e-3  # of the mean slope: the least that a curve's slope counts for
 
 @dataclass(frozen=True, eq=False)
 class WorkingResponse:
-    """What weighted least squares on the latent scale regress.
+    """Response and weights of least squares on the latent scale.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class ResponseModel:
     readout
         Whose link is used.
     kind, noise
-        Of the likelihood, and what it learned besides the predictor
+        Of the likelihood, and its learned parameters
         (:class:`genoattn.model.phenotype_likelihood.Likelihood`).
     observed
         Shape (n_samples,), the phenotype.

@@ -7,7 +7,7 @@ import pytest
 from inference_cohorts import standardised, unlinked_dosages
 
 from genoattn.closed_form.additive_start import joint_start
-from genoattn.closed_form.genome_wide_modifier import modulated_start
+from genoattn.closed_form.genome_wide_modifier import genome_wide_modifier
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 
 
@@ -67,7 +67,7 @@ def test_joint_start_is_least_squares_where_the_penalty_vanishes():
 
 def test_change_of_all_effects_is_found():
     x, y, shapes, _, other = scene(4, 1.0)
-    made = modulated_start(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.5]), 3)
+    made = genome_wide_modifier(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.5]), 3)
     assert made is not None
     first, second, changed = made.factors[3][0]
     assert np.flatnonzero(first).tolist() == [3]
@@ -79,7 +79,9 @@ def test_change_of_all_effects_is_found():
         x @ changed
     )
     np.testing.assert_allclose(y - fitted, made.residual, atol=1e-8)
-    pairs_only = modulated_start(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.5]), 2)
+    pairs_only = genome_wide_modifier(
+        x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.5]), 2
+    )
     assert pairs_only is None or list(pairs_only.factors) == [2]
 
 
@@ -88,7 +90,7 @@ def test_noise_changes_nothing():
     for seed in range(20):
         x, y, shapes, _, _ = scene(100 + seed, 0.0, n=200, p=50)
         found += (
-            modulated_start(x, Spectrum.of_columns(x), y, np.zeros((200, 0)), shapes, np.array([0.5]), 3)
+            genome_wide_modifier(x, Spectrum.of_columns(x), y, np.zeros((200, 0)), shapes, np.array([0.5]), 3)
             is not None
         )
     assert found == 0
@@ -97,5 +99,6 @@ def test_noise_changes_nothing():
 def test_weak_pair_is_not_asked():
     x, y, shapes, _, _ = scene(5, 1.0)
     assert (
-        modulated_start(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.05]), 3) is None
+        genome_wide_modifier(x, Spectrum.of_columns(x), y, np.zeros((500, 0)), shapes, np.array([0.05]), 3)
+        is None
     )
