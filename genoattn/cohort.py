@@ -177,6 +177,15 @@ class Cohort:
         The files this came from, by role (``genotypes``, ``phenotypes``, ``covariates``).
     log
         What was read, kept and dropped, one readable line each.
+
+    Examples
+    --------
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=100, n_sites=8, linkage="none", n_terms=1, seed=1).cohort
+    >>> cohort.calls.shape, cohort.phenotype.name, cohort.n_samples
+    ((100, 8), 'trait', 100)
+    >>> cohort.select_samples(cohort.phenotype.values > 0).select_sites(cohort.sites.pos > 0).n_sites
+    8
     """
 
     samples: np.ndarray

@@ -106,6 +106,18 @@ def suggest(
     ------
     InputError
         A model of genotypes, more mutations than sites, a start that is not there or not known in full.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> found = genoattn.suggest(genoattn.fit(cohort, order=2), mutations=2, top=1)
+    >>> found.frame["mutations"].tolist(), found.method, found.exact
+    (['A1C:A2C'], 'enumeration', True)
     """
     fitted = model if isinstance(model, FittedModel) else model.model
     sites, vocabulary = fitted.manifest.sites, fitted.manifest.vocabulary

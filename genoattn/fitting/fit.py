@@ -76,6 +76,19 @@ def fit(
     ------
     InputError
         Where the cohort has no phenotype, too few samples, or fewer sites than the order.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(
+    ...     n_samples=400, n_sites=12, linkage="none", n_terms=1, interaction_variance=0.3, seed=1
+    ... ).cohort
+    >>> result = genoattn.fit(cohort, order=2, seed=1)
+    >>> result.table.top(1)[["site_1", "site_2"]].to_numpy().tolist()
+    [['3:21904:C:T', '5:16358:A:T']]
+    >>> round(result.metrics.test, 1)
+    0.4
     """
     config = with_options(config or FitConfig(), options)
     check_settings(config)

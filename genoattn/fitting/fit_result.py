@@ -41,6 +41,20 @@ class FitResult:
         Of the coefficients of a landscape; see :func:`genoattn.interactions.intervals.coefficient_intervals`.
     ladder
         The models that ``order="auto"`` compared.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> result = genoattn.fit(cohort, order=2)
+    >>> result.manifest.model["estimator"]
+    'gaussian process'
+    >>> result.predict(cohort).shape, result.export("reference").manifest.gauge
+    ((64,), 'reference')
     """
 
     model: FittedModel

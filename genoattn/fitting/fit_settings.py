@@ -42,6 +42,13 @@ class FitConfig:
         models on bootstrap samples that give every coefficient an interval; 0 for none.
     auto_order
         Whether to choose the order, and between a link and none, by a ladder of models (``order="auto"``).
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> config = genoattn.FitConfig(gauge="reference", alpha=0.1)
+    >>> config.training.order, config.test
+    (2, 0.15)
     """
 
     training: TrainConfig = field(default_factory=TrainConfig)

@@ -150,6 +150,18 @@ def load_model(directory: str | Path) -> FittedModel:
     ------
     InputError
         Where the folder is not one that ``genoattn fit`` wrote.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> genoattn.fit(cohort, order=2).save("fit", force=True)
+    >>> genoattn.load_model("fit").predict(cohort).shape
+    (64,)
     """
     directory = Path(directory)
     for name in (_MODEL, _MANIFEST):

@@ -35,6 +35,17 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
     ------
     InputError
         Where there is no phenotype, the cohort has no genotypes, or a site is unknown or does not vary.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(
+    ...     n_samples=400, n_sites=12, linkage="none", n_terms=1, interaction_variance=0.3, seed=1
+    ... ).cohort
+    >>> pairs = genoattn.scan_pairs(cohort, threshold=1e-6).frame
+    >>> genoattn.phantom_check(cohort, pairs)["flag"].tolist()
+    ['']
     """
     phenotype = cohort.phenotype
     if phenotype is None:

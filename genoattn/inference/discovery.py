@@ -134,6 +134,19 @@ def discover(
     ------
     InputError
         Where there is no phenotype, or the sites have no chromosomes.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(
+    ...     n_samples=400, n_sites=12, linkage="none", n_terms=1, interaction_variance=0.3, seed=1
+    ... ).cohort
+    >>> found = genoattn.discover(cohort)
+    >>> found.claimed[["site_1", "site_2", "flag"]].to_numpy().tolist()
+    [['3:21904:C:T', '5:16358:A:T', '']]
+    >>> found.ranking.columns.tolist()
+    ['site_1', 'site_2', 'probability']
     """
     phenotype = cohort.phenotype
     if phenotype is None:

@@ -36,6 +36,20 @@ class InteractionTable:
         ``manifest.estimand`` says in words what they are, :meth:`describe` of one row.
     manifest
         Description of the table.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> table = genoattn.fit(cohort, order=2, gauge="reference").table
+    >>> table.top(1)[["site_1", "state_1", "site_2", "state_2"]].to_numpy().tolist()
+    [['A1', 'C', 'A2', 'C']]
+    >>> round(table.top(1)["effect"].item(), 3)
+    2.0
     """
 
     frame: pd.DataFrame
@@ -187,6 +201,18 @@ def load_interactions(path: str | Path) -> InteractionTable:
     ------
     InputError
         Where there is no table at the path, or it is not one.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> genoattn.fit(cohort, order=2).save("fit", force=True)
+    >>> genoattn.load_interactions("fit").manifest.order
+    2
     """
     path = Path(path)
     if path.is_dir():

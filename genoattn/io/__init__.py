@@ -117,6 +117,16 @@ def read(
     ------
     InputError
         A mistake in the input: where, what was found, what to do.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
     from genoattn.io.choices import check_choices, check_covariates, variant_columns
     from genoattn.io.duplicates import merge_duplicates
