@@ -1,7 +1,5 @@
 """Where a result comes from: versions of the packages, checksums of the inputs."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from collections.abc import Mapping

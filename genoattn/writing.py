@@ -1,7 +1,5 @@
 """Files and folders written whole or not at all."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil
@@ -20,14 +18,7 @@ _MARKS = ("manifest.json", "truth.tsv")
 def check_output(
     path: str | Path, force: bool, folder: bool = False, inputs: Sequence[str | Path | None] = ()
 ) -> None:
-    """Refuse early what could not be written in the end, or must not be.
-
-    Raises
-    ------
-    InputError
-        Where the output exists and ``force`` is not given, its parent is no folder, or a folder to be
-        replaced is not an output of genoattn, or the output is one of the inputs.
-    """
+    """Refuse early what could not be written in the end, or must not be."""
     path = Path(path)
     if path.exists() and not _is_stream(path) and not force:
         raise InputError(f"{path}: already exists; give another output, or --force to replace it")

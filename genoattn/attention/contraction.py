@@ -176,8 +176,4 @@ def _distinct_gradients(
     for block, d_block in zip(blocks, d_blocks, strict=True):
         d_keys[block] += v_products[block] @ d_block.mT
         d_values[block] += k_products[block] @ d_block
-    return (
-        d_query,
-        *_factor_gradients(d_keys, k_products, n),
-        *_factor_gradients(d_values, v_products, n),
-    )
+    return (d_query, *_factor_gradients(d_keys, k_products, n), *_factor_gradients(d_values, v_products, n))

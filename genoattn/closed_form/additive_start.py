@@ -5,8 +5,6 @@ pair, and of order-n HyperAttention that of the n-tuple. A thousand samples cann
 over hundreds of sites, but sparse ones read off the scores are already close to the optimum.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A slot of a pair spread over the linked columns that the data can hardly tell apart."""
 
-from __future__ import annotations
-
 import numpy as np
 
 _CREDIBLE = 0.02  # smallest posterior with which a column has a share

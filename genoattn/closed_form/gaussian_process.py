@@ -10,8 +10,6 @@ The result becomes tied HyperAttention factors exactly: over entity values :math
 spans all products of n contrasts, so that the weights of enough ranks solve a linear system.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

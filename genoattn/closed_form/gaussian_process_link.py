@@ -1,7 +1,5 @@
 """The closed form of a small landscape behind a monotone curve, by Gauss-Newton steps."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

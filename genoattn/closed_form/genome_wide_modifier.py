@@ -5,8 +5,6 @@ So many small products with one pair cannot be detected one by one, but they can
 that grow along the pair's own contribution z, ``x . (w + z v)``, with a ridge penalty on w and v.
 """
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from math import sqrt

@@ -1,7 +1,5 @@
 """Isolated terms of order 3 and above, by forward selection on their scores."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from math import comb, log
 

@@ -1,7 +1,5 @@
 """A readout from the closed-form solution of a landscape of few sites."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -10,12 +10,7 @@ from scipy import sparse
 
 from genoattn.closed_form.credible_columns import credible_entries
 from genoattn.closed_form.pair_columns import PairColumns
-from genoattn.closed_form.pair_growth import (
-    SOFT,
-    gain_one_by_one,
-    grow,
-    net_gain,
-)
+from genoattn.closed_form.pair_growth import SOFT, gain_one_by_one, grow, net_gain
 
 _SEEDS = 20_000
 _LOOKED_AT = 256  # seeds whose strength is updated at a time

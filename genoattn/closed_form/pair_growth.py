@@ -1,7 +1,5 @@
 """A factor of pairs grown from one pair: entries chosen by forward selection, kept if worth their price."""
 
-from __future__ import annotations
-
 from math import log
 
 import numpy as np

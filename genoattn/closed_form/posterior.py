@@ -1,7 +1,5 @@
 """Posterior of the coefficients of a landscape in any gauge, from that of products of contrasts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -9,8 +9,6 @@ states and :math:`d_c(a)` its value at state a less that mean, the coefficient o
 linear in the weights: so are its variance and whether the data determine it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

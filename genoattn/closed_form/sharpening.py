@@ -1,7 +1,5 @@
 """Fine mapping of a strong isolated factor: the likeliest pairs among linked columns."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from genoattn.closed_form.credible_columns import credible_entries

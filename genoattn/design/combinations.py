@@ -1,7 +1,5 @@
 """Combinations of mutations of a sequence, and what a fitted model says of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations

@@ -1,7 +1,5 @@
 """The best combinations of mutations: by enumeration, branch and bound, or a beam."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The one place that decides which estimator fits a cohort, and why."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,13 +99,7 @@ def _check_config(vocabulary: Vocabulary, config: TrainConfig) -> None:
 def _gaussian_process(
     vocabulary: Vocabulary, config: TrainConfig, likelihood: LikelihoodKind, n_samples: int
 ) -> str | None:
-    """Why the closed form of a landscape is used; None where it is not.
-
-    Raises
-    ------
-    InputError
-        Where it is asked for, and there is none for such a model.
-    """
+    """Why the closed form of a landscape is used; None where it is not."""
     if config.start not in ("kernel", "auto"):
         return None
     number = count_products(vocabulary, config.order)

@@ -1,7 +1,5 @@
 """The same model trained on resampled samples: how far its coefficients may move."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

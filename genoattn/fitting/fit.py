@@ -1,7 +1,5 @@
 """fit(cohort) -> FitResult: the main job, read from top to bottom."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,12 +12,7 @@ from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
 from genoattn.fitting.ensemble import train_ensemble
 from genoattn.fitting.fit_result import FitResult
-from genoattn.fitting.fit_settings import (
-    FitConfig,
-    check_settings,
-    settings_record,
-    with_options,
-)
+from genoattn.fitting.fit_settings import FitConfig, check_settings, settings_record, with_options
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics, evaluate
 from genoattn.fitting.order_ladder import climb
@@ -180,11 +173,7 @@ def _exported(
 
 
 def _ensemble(
-    cohort: Cohort,
-    config: FitConfig,
-    exported: _Exported,
-    data: TrainingData,
-    features: TokenFeatures | None,
+    cohort: Cohort, config: FitConfig, exported: _Exported, data: TrainingData, features: TokenFeatures | None
 ) -> list[Factors]:
     """Models of a landscape on bootstrap samples, where asked for and without a posterior."""
     if not config.ensemble or cohort.kind != "sequence" or exported.trained.posterior is not None:

@@ -1,7 +1,5 @@
 """What ``genoattn.fit`` returns."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

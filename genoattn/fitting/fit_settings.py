@@ -1,7 +1,5 @@
 """Settings of a fit, checked before any work is done."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 

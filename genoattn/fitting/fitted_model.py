@@ -1,7 +1,5 @@
 """A fitted model, new or read back: its predictions, and its table in any gauge."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """A picture of the curve between the latent and the measured phenotype."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

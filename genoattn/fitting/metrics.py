@@ -1,7 +1,5 @@
 """Quality of predictions, by part of the samples and by order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ one; so each order is fitted both ways, and the smallest order that is not signi
 (0.05, divided by the number of comparisons) is chosen, without a link where that does as well.
 """
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, replace
 
@@ -17,12 +15,7 @@ from scipy import special, stats
 from genoattn.fitting.ensemble import train_ensemble
 from genoattn.fitting.train_model import Trained, train_readout
 from genoattn.model.link import LinkKind
-from genoattn.model.phenotype_likelihood import (
-    COUNTS,
-    LikelihoodKind,
-    chosen_likelihood,
-    mean_response,
-)
+from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout
 from genoattn.model.train_config import Split, TrainConfig, TrainingData

@@ -1,7 +1,5 @@
 """Samples for training, validation and test."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from genoattn.errors import InputError
@@ -33,11 +31,6 @@ def split_samples(
         Of the shuffle.
     relatives
         Shape (n_samples,), of :func:`genoattn.inference.relatives.find_relatives`.
-
-    Raises
-    ------
-    InputError
-        Where there are too few samples, of one class or in all, or the shares leave none for training.
     """
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise InputError(

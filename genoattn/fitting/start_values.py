@@ -1,7 +1,5 @@
 """A readout with starting values, and the penalties that go with them."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, replace
 from math import log, sqrt
@@ -9,13 +7,7 @@ from math import log, sqrt
 import numpy as np
 import torch
 
-from genoattn.closed_form.additive_start import (
-    Start,
-    additive_start,
-    all_pairs_start,
-    joint_start,
-    scaled,
-)
+from genoattn.closed_form.additive_start import Start, additive_start, all_pairs_start, joint_start, scaled
 from genoattn.closed_form.genome_wide_modifier import genome_wide_modifier
 from genoattn.closed_form.isolated_terms import isolated_factors
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments

@@ -1,7 +1,5 @@
 """The output folder of a fit, tables in other gauges, and models read back."""
 
-from __future__ import annotations
-
 import io
 import json
 import pickle
@@ -51,15 +49,7 @@ def save_fit(
     force: bool = False,
     extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
-    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model, and what else is given by name.
-
-    Raises
-    ------
-    InputError
-        Where the folder exists and ``force`` is not given.
-    OutputError
-        Where it could not be written, for want of space or permission.
-    """
+    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model, and what else is given by name."""
     # Serialised in memory first, so that only plain writing can fail, whose errors say what they are.
     files = {
         "interactions.tsv": table.to_tsv(),

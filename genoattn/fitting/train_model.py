@@ -1,7 +1,5 @@
 """From the arrays of a cohort to a trained readout in phenotype units."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Adjustment of a phenotype for population structure and the additive genome, before pairs are tested."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

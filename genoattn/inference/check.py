@@ -1,7 +1,5 @@
 """The phantom check of any pairs, such as those of a scan."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Discovery in a cohort: pairs ranked, signals claimed, phantoms flagged."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import exp
 

@@ -1,7 +1,5 @@
 """The phantom check: does a signal survive the additive variation around its sites?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from genoattn.inference.background import Background

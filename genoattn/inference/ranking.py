@@ -4,8 +4,6 @@ A scan ranks pairs by their own evidence. Where a factor has been found, its sit
 other: the odds of a pair are those of its entries in the two slots of the factor.
 """
 
-from __future__ import annotations
-
 from math import log
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Groups of related samples, which every split of the samples keeps together."""
 
-from __future__ import annotations
-
 import logging
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tests of a few products that hold where the noise is uneven."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

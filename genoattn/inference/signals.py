@@ -1,7 +1,5 @@
 """Signals: clusters of linked pairs that pass one error rate, each with a lead pair and a credible set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -213,13 +211,7 @@ def _signal(
     number = int(np.searchsorted(np.cumsum(posterior), _CREDIBLE)) + 1
     first, second = members[order[0]].tolist()
     return Signal(
-        (first, second),
-        tested,
-        test,
-        float(weight),
-        members,
-        members[order[:number]],
-        posterior[:number],
+        (first, second), tested, test, float(weight), members, members[order[:number]], posterior[:number]
     )
 
 

@@ -1,7 +1,5 @@
 """Stability of the choice of pairs over random halves of the samples, tested in the other halves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Weights of hypotheses, from structure that was seen in other pairs of chromosomes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

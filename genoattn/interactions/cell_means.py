@@ -11,8 +11,6 @@ states. A flexible model has fitted part of the noise of its own samples: f, fro
 of held-out samples, corrects the residual for that (Bellec & Zhang 2022, Bernoulli 28:713).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from genoattn.closed_form.product_basis import by_site_set

@@ -1,7 +1,5 @@
 """Products of the columns of a hierarchical design, by dense or by sparse arithmetic."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

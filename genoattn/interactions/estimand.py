@@ -1,7 +1,5 @@
 """What a row of an interaction table means, in words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -12,8 +12,6 @@ which T's own sites are taken away. With tied factors this is ``lambda_r prod_t 
 not in T)``. No table over all states is ever built.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations

@@ -6,8 +6,6 @@ working response: coefficients :math:`\hat\theta` with covariance C. A coefficie
 :class:`genoattn.closed_form.product_basis.ProductBasis`: the numbers of a regression in that gauge's coding.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

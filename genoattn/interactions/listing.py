@@ -1,7 +1,5 @@
 """Rows of an interaction table as aligned text for a person."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

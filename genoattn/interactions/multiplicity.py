@@ -1,7 +1,5 @@
 """Multiplicity: q-values in a family of which only a part is listed."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

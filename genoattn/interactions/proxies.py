@@ -1,7 +1,5 @@
 """Sites coupled by the sparse factors of a cohort, and the lead among linked ones."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import product

@@ -1,7 +1,5 @@
 """The interaction table: its columns, and the manifest that describes it (schema version 2)."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,13 +158,6 @@ def manifest_from_json(text: str) -> Manifest:
     """Read what :meth:`Manifest.to_json` wrote.
 
     Of schema 1 the ``estimand`` says what its columns meant.
-
-    Raises
-    ------
-    InputError
-        Where the schema is of a later version.
-    ValueError
-        Where the text is not a manifest.
     """
     record = json.loads(text)
     version = record.get("schema_version")

@@ -1,7 +1,5 @@
 """Terms that a model can make non-zero, found without listing all others."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import combinations, islice, product
 from math import comb

@@ -1,7 +1,5 @@
 """Choice of the estimates of the terms of a fitted model, with its reason."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +9,7 @@ from typing import Literal
 import numpy as np
 
 from genoattn.closed_form.posterior import Posterior
-from genoattn.closed_form.product_basis import (
-    SiteSet,
-    free_states,
-    indicator_basis,
-    n_products,
-)
+from genoattn.closed_form.product_basis import SiteSet, free_states, indicator_basis, n_products
 from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
 from genoattn.interactions.design_moments import gram_work

@@ -1,7 +1,5 @@
 """Variance components by order, in closed form, under independent sites."""
 
-from __future__ import annotations
-
 from itertools import combinations, permutations
 from math import factorial
 

@@ -50,11 +50,6 @@ def plan_covariates(table: SampleTable, rows: np.ndarray) -> CovariateColumns:
         All of its columns are covariates.
     rows
         Shape (n_used,), the rows in use: levels are those seen there, sorted. Type is decided on all rows.
-
-    Raises
-    ------
-    InputError
-        No columns, a column with one level, or one that is half numbers, half words.
     """
     if not table.columns:
         raise InputError(
@@ -128,11 +123,6 @@ def expand_covariates(
         Shape (n_used,), rows of the table without missing values (see ``missing_rows``).
     names, levels
         Those of the fitted model's ``Covariates``.
-
-    Raises
-    ------
-    InputError
-        A column is missing, a level is new, or a value is not a finite number.
     """
     plan = CovariateColumns.of(names, levels)
     check_columns(table, plan)

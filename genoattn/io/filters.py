@@ -1,7 +1,5 @@
 """Filters of sites: polymorphic, called in most samples, not too rare; dropped ones counted by reason."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,11 +57,6 @@ def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: floa
         The largest fraction of samples without a call.
     path
         The genotype file, for messages.
-
-    Raises
-    ------
-    InputError
-        No site is left; the message says which filter took what.
     """
     maf = _DEFAULT_MAF[cohort.kind] if maf is None else maf
     counts = state_counts(cohort)

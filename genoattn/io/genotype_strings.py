@@ -1,7 +1,5 @@
 """VCF genotype strings (``0/1``, ``1|0|.``) to copies of an allele, each distinct string parsed once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 
@@ -19,13 +17,7 @@ class MalformedGenotypeError(ValueError):
 
 
 def parse_genotype(text: str) -> tuple[int, ...]:
-    """Allele indices of a genotype string, phase ignored; -1 for a missing allele.
-
-    Raises
-    ------
-    MalformedGenotypeError
-        The text is not allele indices (or ``.``) separated by ``/`` or ``|``.
-    """
+    """Allele indices of a genotype string, phase ignored; -1 for a missing allele."""
     if not _GENOTYPE.fullmatch(text):
         raise MalformedGenotypeError(text)
     alleles = text.lstrip("/|").replace("|", "/").split("/")

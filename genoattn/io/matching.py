@@ -1,7 +1,5 @@
 """Samples matched with their phenotypes and covariates by ID, never by order."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +17,7 @@ from genoattn.io.covariates import (
 )
 from genoattn.io.filters import with_log
 from genoattn.io.measurements import MeasurementColumns, read_measurements
-from genoattn.io.phenotypes import (
-    TraitType,
-    Transform,
-    build_phenotype,
-    with_variance,
-)
+from genoattn.io.phenotypes import TraitType, Transform, build_phenotype, with_variance
 from genoattn.io.tables import SampleTable, read_table
 
 

@@ -1,7 +1,5 @@
 """Columns of a table to the values of a trait and the variances of their measurement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,13 +76,7 @@ class Measurements:
 
 
 def read_measurements(table: SampleTable, columns: MeasurementColumns) -> Measurements:
-    """The trait of a table with its measurement variances.
-
-    Raises
-    ------
-    InputError
-        A column that is not there or not numeric, or a variance or standard error that is not above zero.
-    """
+    """The trait of a table with its measurement variances."""
     columns.check()
     used = [c for c in (columns.variance, columns.se, *columns.replicates) if c is not None]
     for name in used:

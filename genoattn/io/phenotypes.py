@@ -1,7 +1,5 @@
 """A column of a table to a Phenotype: choice of the trait, its type, its transformation."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Features of sites: a table keyed by site, or INFO fields of the VCF."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +23,6 @@ def match_features(cohort: Cohort, path: Path) -> Cohort:
     path
         TSV or CSV with a column ``site`` and at least one other; all others are features, words or numbers
         alike.
-
-    Raises
-    ------
-    InputError
-        No ``site`` column, a site with two rows, or no site in common.
     """
     columns = read_columns(path, _check_header, "site")
     keys = columns.pop("site")

@@ -1,7 +1,5 @@
 """Tables of samples (phenotypes, covariates): text in, columns of text out, keyed by sample ID."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -131,13 +129,7 @@ def to_number(text: str) -> float | None:
 
 
 def numeric_column(table: SampleTable, name: str, what: str) -> np.ndarray:
-    """A column as float64, shape (n_rows,); NaN where missing, infinite where written so.
-
-    Raises
-    ------
-    InputError
-        A cell that is not a number; the message calls the column ``what``.
-    """
+    """A column as float64, shape (n_rows,); NaN where missing, infinite where written so."""
     values = np.empty(len(table.ids))
     for i, (sample, text) in enumerate(zip(table.ids, table.columns[name], strict=True)):
         value = to_number(text)

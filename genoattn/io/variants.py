@@ -1,7 +1,5 @@
 """Tables of variants: a column of sequences, or of mutation strings against a reference."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

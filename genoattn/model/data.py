@@ -1,7 +1,5 @@
 """Batches of a cohort for training and validation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

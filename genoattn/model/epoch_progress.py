@@ -1,7 +1,5 @@
 """A progress bar of epochs on stderr."""
 
-from __future__ import annotations
-
 import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

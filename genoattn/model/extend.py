@@ -1,7 +1,5 @@
 """A readout that knows tokens by their features, extended to tokens that training never showed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -40,13 +38,7 @@ def unseen_states(cohort: Cohort, sites: Sites) -> Sites:
 
 
 def extend_readout(readout: Readout, vocabulary: Vocabulary, sites: Sites) -> tuple[Readout, Vocabulary]:
-    """The readout for the states of ``sites``, those of the vocabulary and new ones of frequency 0.
-
-    Raises
-    ------
-    InputError
-        A new state that no training sample had at any site: nothing is known of it.
-    """
+    """The readout for the states of ``sites``, those of the vocabulary and new ones of frequency 0."""
     assert readout.features is not None
     n_states = sites.n_states
     site = np.repeat(np.arange(len(sites)), n_states)

@@ -1,7 +1,5 @@
 """Where the factors of the readout come from: a value a token, a product over its features, or all pairs."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -7,8 +7,6 @@ g levels off on both sides (a two-state equilibrium, a detection limit). The ide
 McCandlish & Plotkin 2018, the sum of sigmoids that of Tareen et al. 2022 (MAVE-NN).
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

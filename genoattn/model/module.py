@@ -1,7 +1,5 @@
 """A thin LightningModule around the readout: loss, optimiser, logging; early stopping at the best weights."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

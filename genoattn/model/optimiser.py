@@ -1,7 +1,5 @@
 """Proximal optimiser of sparse factors, its penalties and its learning rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import cos, pi

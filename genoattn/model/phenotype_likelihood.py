@@ -4,8 +4,6 @@ Eta is the mean itself (``gaussian``, ``student``), its log-odds (``bernoulli``)
 (``poisson``, ``negative-binomial``: McCullagh & Nelder 1989, chapter 6).
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np
@@ -139,13 +137,7 @@ def fitted_noise(squares: np.ndarray, variance: np.ndarray) -> tuple[float, floa
 
 
 def chosen_likelihood(kind: LikelihoodKind, phenotype: np.ndarray, binary: bool) -> LikelihoodKind:
-    """The likelihood of a phenotype: ``auto`` is Bernoulli for a binary trait and else Gaussian.
-
-    Raises
-    ------
-    InputError
-        Where the phenotype cannot have the likelihood asked for.
-    """
+    """The likelihood of a phenotype: ``auto`` is Bernoulli for a binary trait and else Gaussian."""
     if kind not in LIKELIHOODS:
         raise InputError(f"likelihood {kind!r} is unknown; choose one of {', '.join(LIKELIHOODS)}")
     if binary and kind not in ("auto", "bernoulli"):

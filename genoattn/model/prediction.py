@@ -1,7 +1,5 @@
 """Predictions of a readout, in blocks that bound the memory."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -10,8 +10,6 @@ the cost is linear in the number of sites: each block sum is one product of the 
 with a factor matrix.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import combinations
 

@@ -1,7 +1,5 @@
 """Gradient training of a readout from its starting values."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Settings of a training, and the arrays it works on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

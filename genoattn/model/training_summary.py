@@ -1,7 +1,5 @@
 """Summary of a finished training."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any
 

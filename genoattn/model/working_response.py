@@ -3,8 +3,6 @@
 McCullagh & Nelder 1989, Generalized Linear Models, section 2.5.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

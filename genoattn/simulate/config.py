@@ -1,7 +1,5 @@
 """What to simulate, checked before any work is done."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Coefficients of planted terms, scaled to stated shares of the phenotype variance."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -54,11 +52,6 @@ def draw_effects(
     subtract the fit are small, of the order of 1 / sqrt(n_samples) of the term's, and are part of the
     result, so that the coefficients give the genetic value exactly. Pure says nothing of other sites: one
     that is linked to the term's, or correlated by chance, carries some of its signal.
-
-    Raises
-    ------
-    InputError
-        Where a product cannot be told from its lower-order terms in this sample.
     """
     coefficients: dict[Term, float] = {}
     _add_additive(coefficients, config, genotypes, rng)
@@ -135,10 +128,7 @@ def _spread(pure: np.ndarray, term: Term, genotypes: Genotypes) -> float:
 
 
 def _add_additive(
-    coefficients: dict[Term, float],
-    config: SimulationConfig,
-    genotypes: Genotypes,
-    rng: np.random.Generator,
+    coefficients: dict[Term, float], config: SimulationConfig, genotypes: Genotypes, rng: np.random.Generator
 ) -> None:
     if not config.additive_share > 0:
         return

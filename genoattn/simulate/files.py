@@ -1,7 +1,5 @@
 """A simulation as files: genotypes, phenotype and truth."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A new cohort laid out as a model expects: its sites, in its order, counting its effect alleles."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -23,11 +21,6 @@ def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
     Returns
     -------
     Shape (n_samples, n_model_sites), int8 states of the model, -1 where missing.
-
-    Raises
-    ------
-    InputError
-        Where a site of the model is not in the cohort, or a sample has a state the model has not seen.
     """
     if cohort.sites is sites:
         return cohort.calls

@@ -1,7 +1,5 @@
 """Gauges: the conventions that make coefficients unique, as a centre for every column."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

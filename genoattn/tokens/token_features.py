@@ -1,7 +1,5 @@
 """Features of tokens: what HyperFeatureAttention knows a token by."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

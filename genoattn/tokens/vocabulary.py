@@ -5,8 +5,6 @@ copies of its effect allele; in the ``genotype`` and ``sequence`` encodings it h
 indicator of that state, so that a column is a token (site, state) of the paper's vocabulary.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,11 +112,6 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
         ``dosage`` and ``genotype`` need a genotype cohort, ``sequence`` an alignment.
     training
         Indices of the samples whose means and frequencies are the model's; all of them by default.
-
-    Raises
-    ------
-    InputError
-        Where the encoding does not fit the kind of cohort.
     """
     if encoding not in ENCODINGS:
         raise InputError(f"encoding {encoding!r} is unknown; choose one of {', '.join(ENCODINGS)}")
