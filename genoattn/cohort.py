@@ -19,8 +19,6 @@ def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
     ----------
     calls
         Shape (n_samples, n_sites), int8, states from 0; negative where missing.
-    n_states
-        States to count.
 
     Returns
     -------

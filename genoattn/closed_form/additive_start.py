@@ -49,8 +49,6 @@ def additive_start(
     ----------
     columns
         Shape (n_samples, n_columns), standardised.
-    spectrum
-        Theirs.
     phenotype
         Shape (n_samples,).
     covariates

@@ -97,8 +97,6 @@ def fit_products(
 
     Parameters
     ----------
-    products
-        The products.
     entity
         Shape (n_samples, n_contrasts), centred contrasts of the samples.
     phenotype

@@ -32,8 +32,6 @@ def isolated_factors(
         Shape (n_columns,); the columns of a term are of distinct sites.
     order
         3 or more.
-    max_rank
-        Most terms accepted.
 
     Returns
     -------

@@ -27,12 +27,8 @@ def landscape_readout(
 
     Parameters
     ----------
-    vocabulary
-        The columns, with training means.
     data, split
         All samples, and which of them train and validate.
-    config
-        Order, penalty and seed.
 
     Returns
     -------

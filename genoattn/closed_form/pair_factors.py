@@ -80,8 +80,6 @@ def pair_factors(
         one segment: such pairs can only be isolated.
     residual
         Shape (n_samples,), phenotype less the additive model.
-    max_rank
-        Most factors.
 
     Returns
     -------

@@ -30,8 +30,6 @@ def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    pairs
-        The columns.
     rest
         Shape (n_samples,), the residual to explain.
     seed

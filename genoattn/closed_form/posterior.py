@@ -42,8 +42,6 @@ class Posterior:
         ----------
         columns
             Shape (n_terms, order), order 1 or more.
-        gauge
-            ``reference``, ``zero-sum`` or ``frequency``.
 
         Returns
         -------

@@ -18,6 +18,7 @@ import numpy as np
 
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge, gauge_centre
+from genoattn.tokens.vocabulary import count_choices
 
 SiteSet = tuple[int, ...]
 
@@ -114,8 +115,6 @@ class ProductBasis:
         columns
             Shape (n_terms, order), columns of distinct sites; order 0 is the coefficient that is no product,
             without the intercept.
-        gauge
-            ``reference``, ``zero-sum`` or ``frequency``.
 
         Yields
         ------
@@ -170,11 +169,7 @@ class ProductBasis:
 
 def n_products(free: np.ndarray, order: int) -> int:
     """Number of products of 1 to ``order`` sites with ``free`` contrasts each, shape (n_sites,)."""
-    elementary = [1] + [0] * order  # exact in Python integers, one site at a time
-    for number in free.tolist():
-        for k in range(order, 0, -1):
-            elementary[k] += number * elementary[k - 1]
-    return sum(elementary[1:])
+    return sum(count_choices(free, order)[1:])
 
 
 def free_states(vocabulary: Vocabulary) -> np.ndarray:

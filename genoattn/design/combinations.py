@@ -11,6 +11,7 @@ from genoattn.interactions.extract import readout_factors
 from genoattn.model.prediction import predict_orders
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.vocabulary import count_choices
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +51,7 @@ class Landscape:
 
     def count(self, most: int) -> list[int]:
         """Number of combinations of exactly 0, 1, .. ``most`` mutations, in Python's integers."""
-        elementary = [1] + [0] * most
-        for number in np.unique(self.sites, return_counts=True)[1].tolist():
-            for k in range(most, 0, -1):
-                elementary[k] += number * elementary[k - 1]
-        return elementary
+        return count_choices(np.unique(self.sites, return_counts=True)[1], most)
 
     def calls(self, sets: np.ndarray) -> np.ndarray:
         """Sequences of combinations.
@@ -95,8 +92,6 @@ class Landscape:
         ----------
         sets
             Shape (n_sets, n_mutations), indices into ``tokens``.
-        order
-            Largest order of the model.
 
         Returns
         -------

@@ -74,14 +74,6 @@ def search(landscape: Landscape, most: int, top: int, limit: int, width: int) ->
 
     Parameters
     ----------
-    landscape
-        Model, base and direction.
-    most
-        Most mutations.
-    top
-        How many combinations to keep.
-    limit
-        Most combinations to enumerate.
     width
         Of the beam: combinations of each size that are carried on.
     """
@@ -192,8 +184,6 @@ class _Tree:
             Of the combination, less the base.
         gain
             Shape (n_tokens,): what each token adds to it.
-        n
-            Number of tokens.
         """
         self.left -= 1
         if self.left < 0:

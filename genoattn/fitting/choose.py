@@ -49,10 +49,6 @@ def choose_estimator(
 
     Parameters
     ----------
-    vocabulary
-        The columns.
-    config
-        Order, attention, start and link.
     likelihood
         Of the phenotype; not ``auto``.
     n_samples

@@ -27,8 +27,6 @@ def train_ensemble(
         The columns. Their means centre the factors of every member, so that all are in one gauge.
     data, split, config, features
         As for :func:`genoattn.fitting.train_model.train_readout`.
-    n_members
-        How many.
     """
     members = []
     for k in range(1, n_members + 1):

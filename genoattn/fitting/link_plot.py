@@ -12,8 +12,6 @@ def draw_link(latent: np.ndarray, predicted: np.ndarray, units: str) -> bytes:
     ----------
     latent, predicted
         Shape (n_points,), latent values evenly over the training samples' range and the curve there.
-    units
-        What is measured, for the axis.
 
     Returns
     -------

@@ -91,12 +91,8 @@ def climb(
     vocabulary, data, split, config, features
         As for :func:`genoattn.fitting.train_model.train_readout`; the order of ``config`` is not used, and
         its link, if it is ``bounded``, is the one compared with none.
-    highest
-        Where to stop at the latest.
     n_members
         Size of the ensemble that says how far the shares of the chosen model may be off; 0 for none.
-    progress
-        Show a progress bar for each training.
     """
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     observed = data.phenotype[split.test]

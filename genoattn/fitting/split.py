@@ -23,12 +23,8 @@ def split_samples(
     ----------
     phenotype
         Shape (n_samples,).
-    binary
-        Whether to stratify by the phenotype.
     validation, test
         Share of the samples in each.
-    seed
-        Of the shuffle.
     relatives
         Shape (n_samples,), of :func:`genoattn.inference.relatives.find_relatives`.
     """

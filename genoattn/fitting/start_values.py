@@ -38,16 +38,10 @@ def initial_readout(
 
     Parameters
     ----------
-    vocabulary
-        The columns, with training means.
     data
         The training samples; phenotype and covariates standardised.
-    config
-        Order, rank, penalty, seed.
     estimator
         As :func:`genoattn.fitting.choose.choose_estimator` has it; any but ``gaussian process``.
-    features
-        Of the columns, for ``feature`` attention.
     """
     scene = _look_at(vocabulary, data, config)
     if estimator == "full attention":

@@ -49,7 +49,7 @@ def save_fit(
     force: bool = False,
     extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
-    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model, and ``extra`` tables by name."""
+    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model, and ``extra`` tables."""
     # Serialised in memory first, so that only plain writing can fail, whose errors say what they are.
     files = {
         "interactions.tsv": table.to_tsv(),

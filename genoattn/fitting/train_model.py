@@ -53,16 +53,6 @@ def train_readout(
 
     Parameters
     ----------
-    vocabulary
-        The columns, with training means.
-    data, split
-        All samples, and those of each part.
-    config
-        Settings.
-    features
-        Of the columns, for ``feature`` attention.
-    progress
-        Show a progress bar.
     choice
         The estimator; :func:`genoattn.fitting.choose.choose_estimator` decides where it is None.
 

@@ -66,8 +66,6 @@ def remove_background(
         Shape (n_columns,), from 0.
     binary
         Whether the phenotype is 0 or 1, and has no ranks.
-    n_components
-        Principal components of the pruned columns.
     """
     fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
     every = np.column_stack([np.ones(len(phenotype)), fixed])

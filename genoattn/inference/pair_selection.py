@@ -79,12 +79,8 @@ def believed_factors(problem: PairProblem, residual: np.ndarray, seed: int) -> t
 
     Parameters
     ----------
-    problem
-        The samples.
     residual
         Shape (n_samples,), phenotype less the additive model.
-    seed
-        Of the folds.
 
     Returns
     -------

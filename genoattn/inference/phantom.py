@@ -19,15 +19,6 @@ def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> f
     epistasis (de los Campos, Sorensen & Toro 2019, G3 9:1429). All markers within 1 Mb of either site tag it
     better, and their principal components, which hold 99 % of their variance, take it out.
 
-    Parameters
-    ----------
-    background
-        Residuals and fixed effects.
-    pair
-        Column indices.
-    where
-        Of the columns.
-
     Returns
     -------
     Smallest ratio, over the versions of the phenotype, of the t adjusted for the components to the t adjusted

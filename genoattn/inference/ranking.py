@@ -66,8 +66,6 @@ def rank_pairs(
         Shape (n_pairs, 2), pairs with evidence of their own.
     strength
         Shape (n_pairs,), their |t| without adjustment for factors.
-    n_tests
-        Pairs in all.
 
     Returns
     -------

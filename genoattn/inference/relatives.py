@@ -88,8 +88,6 @@ def assign_relatives(groups: np.ndarray, quota: np.ndarray, rng: np.random.Gener
         Shape (n_samples,), from 0.
     quota
         Shape (n_parts,), how many samples each part is to have.
-    rng
-        Shuffles the groups.
     """
     size = np.bincount(groups)
     left, part = quota.astype(float), np.zeros(len(size), dtype=np.int64)

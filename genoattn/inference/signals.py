@@ -103,14 +103,8 @@ def find_signals(
 
     Parameters
     ----------
-    background
-        Residuals and fixed effects.
-    candidates
-        Pairs with their scores.
     weights
         Of the hypotheses, mean one; None for one throughout.
-    where
-        Of the columns.
     alpha
         Rate for which candidates are looked at; signals with larger q-values are returned too.
     """

@@ -42,8 +42,6 @@ class Stability:
 
         Parameters
         ----------
-        sites
-            Where the columns lie.
         site, scale
             Shape (n_columns,), site and standard deviation of each column.
         """
@@ -85,18 +83,10 @@ def half_sample_stability(
 
     Parameters
     ----------
-    pairs
-        Standardised columns by chromosome.
     phenotype
         Shape (n_samples,).
     covariates
         Shape (n_samples, n_covariates), the components among them.
-    n_halves
-        Halves drawn.
-    seed
-        Of the draws.
-    max_rank
-        Most factors.
     relatives
         Shape (n_samples,), who stay together in every half; None where nobody is related.
     """

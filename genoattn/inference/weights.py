@@ -73,18 +73,10 @@ def cross_fitted_weights(
 
     Parameters
     ----------
-    pairs
-        Standardised columns by chromosome.
     seeds
         Pairs whose score stands out, of all chromosomes.
     residual
         Shape (n_samples,).
-    where
-        Of the columns.
-    max_rank
-        Most factors of a fold.
-    seed
-        Of the folds.
     """
     n = where.n_chromosomes
     blocks = [(a, b) for a in range(n) for b in range(a + 1, n)]

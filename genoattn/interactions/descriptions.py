@@ -46,8 +46,6 @@ def describe_terms(vocabulary: Vocabulary, calls: np.ndarray, terms: np.ndarray)
 
     Parameters
     ----------
-    vocabulary
-        The columns that ``terms`` index.
     calls
         Shape (n_samples, n_sites), int8, -1 where missing.
     terms

@@ -50,12 +50,6 @@ def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
 
     Parameters
     ----------
-    encoding
-        ``dosage``, ``genotype`` or ``sequence``.
-    gauge
-        ``reference``, ``zero-sum`` or ``frequency``.
-    units
-        Of a coefficient.
     method
         A key of :data:`genoattn.interactions.testing.Method`, or ``scan``.
     """
@@ -73,15 +67,7 @@ def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
 
 
 def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) -> str:
-    """One row as a sentence.
-
-    Parameters
-    ----------
-    row
-        Columns of an interaction table by name.
-    encoding, gauge, units
-        Of the table.
-    """
+    """One row as a sentence."""
     if units.startswith("latent units"):
         units = "units of the latent phenotype"
     order = int(row["order"])

@@ -47,8 +47,6 @@ class Estimates:
         ----------
         effect, se
             Shape (n_terms,).
-        df
-            Degrees of freedom of the standard error.
         noise
             Residual variance as a share of the total sum of squares: one for all terms, or shape (n_terms,).
         """

@@ -106,14 +106,10 @@ def fit_jointly(
 
     Parameters
     ----------
-    basis
-        Products up to the model's order.
     calls
         Shape (n_samples, n_sites), int8, -1 where missing.
     covariates
         Shape (n_samples, n_covariates).
-    model
-        The phenotype.
     latent
         Shape (n_samples,), the fitted latent phenotype.
     """

@@ -16,8 +16,6 @@ def format_terms(rows: Mapping[str, Sequence[Any]] | Any, order: int) -> str:
     ----------
     rows
         Columns of an interaction table by name: a DataFrame, or arrays.
-    order
-        Their order.
     """
     coefficient, effect = list(rows["coefficient"]), list(rows["effect"])
     cells: dict[str, list[str]] = {"term": _term_names(rows, order)}

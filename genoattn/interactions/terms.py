@@ -9,6 +9,7 @@ import numpy as np
 from genoattn.interactions.expansion import Expansion
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge
+from genoattn.tokens.vocabulary import count_choices
 
 _BLOCK = 200_000
 
@@ -51,11 +52,7 @@ def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") 
         per_site = per_site - 1
     if (per_site == 1).all():
         return comb(vocabulary.n_sites, order)
-    elementary = [1] + [0] * order  # exact in Python integers, one site at a time
-    for number in per_site.tolist():
-        for k in range(order, 0, -1):
-            elementary[k] += number * elementary[k - 1]
-    return elementary[order]
+    return count_choices(per_site, order)[order]
 
 
 def is_listed(vocabulary: Vocabulary, columns: np.ndarray, gauge: Gauge) -> np.ndarray:

@@ -105,12 +105,8 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
 
     Parameters
     ----------
-    fitted
-        The model and its samples.
     terms
         For each order shape (n_terms, order), column indices.
-    max_terms
-        Most terms of an order that are added.
     """
     vocabulary = fitted.factors.vocabulary
     chosen = choose_estimator(fitted)

@@ -42,8 +42,6 @@ def variance_table(factors: Factors, of_phenotype: float | None) -> pd.DataFrame
 
     Parameters
     ----------
-    factors
-        The model.
     of_phenotype
         Variance of the phenotype; None where the coefficients are in other units.
     """

@@ -121,8 +121,6 @@ def expand_covariates(
         Its columns are found by name; those the model does not know are ignored.
     rows
         Shape (n_used,), rows of the table without missing values (see ``missing_rows``).
-    names, levels
-        Those of the fitted model's ``Covariates``.
     """
     plan = CovariateColumns.of(names, levels)
     check_columns(table, plan)

@@ -41,8 +41,6 @@ def merge_duplicates(cohort: Cohort, path: Path, strict: bool, average: bool = T
     ----------
     cohort
         With a phenotype, before any site was dropped.
-    path
-        For messages.
     strict
         Whether to refuse a sequence with different values.
     average

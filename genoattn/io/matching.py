@@ -48,16 +48,8 @@ def match_phenotype(
 
     Parameters
     ----------
-    cohort
-        As read, without phenotype.
-    table
-        Of phenotypes.
     columns
         Which of its columns hold the trait and the variances of its measurement.
-    transform, trait_type
-        See ``genoattn.io.read``.
-    covar
-        Table of covariates.
     """
     measured = read_measurements(table, columns)
     name, path = measured.name, table.path
@@ -97,10 +89,6 @@ def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Coh
 
     Parameters
     ----------
-    cohort
-        As read.
-    path
-        Table of covariates.
     like
         Covariates of a fitted model, whose names and levels the table is expanded to; None to expand it on
         its own terms.

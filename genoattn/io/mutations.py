@@ -102,8 +102,6 @@ def check_variant(
 
     Parameters
     ----------
-    variant
-        Its substitutions.
     reference
         The wild-type sequence, upper case.
     allowed, alphabet
@@ -132,8 +130,6 @@ def mutated(reference: np.ndarray, variants: Sequence[Sequence[Substitution]]) -
     ----------
     reference
         Shape (n_columns,), uint8, ASCII of the wild type.
-    variants
-        Checked substitutions.
     """
     letters = np.tile(reference, (len(variants), 1))
     row = np.repeat(np.arange(len(variants)), [len(v) for v in variants])

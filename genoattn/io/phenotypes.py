@@ -76,8 +76,6 @@ def with_variance(
 
     Parameters
     ----------
-    path
-        The table, for messages.
     phenotype
         Transformed.
     values, variance

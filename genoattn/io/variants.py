@@ -55,8 +55,6 @@ def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Sam
     path
         TSV or CSV with a header. IDs are its ``IID`` or ``sample`` column; where it has neither, the text of
         the variant, with ``/2``, ``/3``, .. behind it where it is repeated.
-    columns
-        Which to read.
 
     Returns
     -------

@@ -19,8 +19,6 @@ def unseen_states(cohort: Cohort, sites: Sites) -> Sites:
     ----------
     cohort
         Aligned sequences; genotypes have the same states always, and come back unchanged.
-    sites
-        Of the model.
     """
     if cohort.kind != "sequence":
         return sites

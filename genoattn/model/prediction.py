@@ -15,8 +15,6 @@ def predict_orders(
     ----------
     calls, covariates
         As the readout takes them, aligned to its sites and names.
-    block
-        Samples at a time, which bounds the memory.
     """
     parts = []
     dtype, device = readout.bias.dtype, readout.bias.device

@@ -114,18 +114,8 @@ def train(
 
     Parameters
     ----------
-    start
-        Starting values on the scale of ``values``.
     calls
         Shape (n_samples, n_sites), int8, -1 where missing.
-    values
-        Phenotype and covariates.
-    split
-        Training and validation samples.
-    config, kind
-        Settings, and the likelihood.
-    progress
-        Show a progress bar.
     """
     readout, training = start.readout, split.training
     if readout.link is not None and kind in COUNTS:

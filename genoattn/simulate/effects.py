@@ -98,8 +98,6 @@ def pure_part(dosage: np.ndarray, term: Term) -> tuple[np.ndarray, dict[Term, fl
     ----------
     dosage
         Shape (n_samples, n_sites), complete.
-    term
-        Site indices, ascending.
 
     Returns
     -------

@@ -48,8 +48,6 @@ def simulate_genotypes(config: SimulationConfig, rng: np.random.Generator) -> Ge
     ----------
     config
         Uses ``n_samples``, ``n_sites``, ``n_chromosomes``, ``maf`` and ``linkage``.
-    rng
-        Source of randomness.
 
     Returns
     -------

@@ -139,8 +139,6 @@ def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, 
 
     Parameters
     ----------
-    cohort
-        Samples with covariates.
     names
         Columns of the model; a dummy is called ``column=level``.
     levels

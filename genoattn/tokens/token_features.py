@@ -42,8 +42,6 @@ def token_features(
 
     Parameters
     ----------
-    sites
-        The sites of the vocabulary.
     vocabulary
         Its columns; without states (``dosage``) a column is known by its site and the site's features.
     levels

@@ -106,8 +106,6 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
 
     Parameters
     ----------
-    cohort
-        Samples x sites.
     encoding
         ``dosage`` and ``genotype`` need a genotype cohort, ``sequence`` an alignment.
     training
@@ -141,3 +139,12 @@ def _column_moments(
     value = np.where(state < 0, value, value == state).astype(np.float64)  # (state, column)
     mean = (value * counts[:, site]).sum(axis=0) / number
     return mean, ((value - mean) ** 2 * counts[:, site]).sum(axis=0) / number
+
+
+def count_choices(numbers: np.ndarray, most: int) -> list[int]:
+    """Ways to choose one of ``numbers`` (n_sites,) things at each of 0, 1, .. ``most`` sites: (most + 1,)."""
+    elementary = [1] + [0] * most  # exact in Python integers, one site at a time
+    for number in numbers.tolist():
+        for k in range(most, 0, -1):
+            elementary[k] += number * elementary[k - 1]
+    return elementary
