@@ -162,8 +162,6 @@ class Cohort:
     ----------
     samples
         Shape (n_samples,), unique sample IDs.
-    sites
-        The columns.
     calls
         Shape (n_samples, n_sites), int8: the index of the sample's state at the site, for genotypes the
         number of copies of the effect allele; -1 where the call is missing. In either memory layout.

@@ -13,7 +13,7 @@ from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class AdditiveStart:
     """Starting values, per standardised column.
 
     Parameters
@@ -28,8 +28,6 @@ class Start:
         Penalty on the squared additive effects: half of it times their sum is added to the mean loss.
     noise
         Residual standard deviation after the additive part.
-    factors
-        For each order of 2 and above, shape (n_ranks, order, n_columns).
     """
 
     intercept: float
@@ -37,12 +35,11 @@ class Start:
     additive: np.ndarray
     ridge: float
     noise: float
-    factors: dict[int, np.ndarray]
 
 
 def additive_start(
     columns: np.ndarray, spectrum: Spectrum, phenotype: np.ndarray, covariates: np.ndarray
-) -> tuple[Start, np.ndarray]:
+) -> tuple[AdditiveStart, np.ndarray]:
     """Ridge regression on all columns, its penalty by generalised cross-validation; covariates unpenalised.
 
     Parameters
@@ -56,7 +53,7 @@ def additive_start(
 
     Returns
     -------
-    A start without factors, and the residuals, shape (n_samples,).
+    The start, and the residuals, shape (n_samples,).
     """
     fixed = np.column_stack([np.ones(len(phenotype)), covariates])
     ridge = RidgeRegression(spectrum, fixed)
@@ -65,7 +62,7 @@ def additive_start(
     fixed_effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=None)[0]
     noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
     strength = float(penalty / len(phenotype))
-    return Start(float(fixed_effect[0]), fixed_effect[1:], additive, strength, noise, {}), residual
+    return AdditiveStart(float(fixed_effect[0]), fixed_effect[1:], additive, strength, noise), residual
 
 
 def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:
@@ -134,7 +131,7 @@ def joint_start(
     covariates: np.ndarray,
     shapes: np.ndarray,
     slope: float,
-) -> tuple[Start, np.ndarray, np.ndarray]:
+) -> tuple[AdditiveStart, np.ndarray, np.ndarray]:
     """:func:`additive_start` together with pair factors.
 
     Neither their products nor the additive effects along them bear a penalty: an interaction whose main
@@ -171,5 +168,5 @@ def joint_start(
     additive = additive + of_fixed[n_plain:] @ along
     noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
     strength_of_penalty = float(penalty / len(phenotype))
-    start = Start(float(of_fixed[0]), of_fixed[1:n_plain], additive, strength_of_penalty, noise, {})
+    start = AdditiveStart(float(of_fixed[0]), of_fixed[1:n_plain], additive, strength_of_penalty, noise)
     return start, residual, strength

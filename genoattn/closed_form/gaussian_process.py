@@ -180,6 +180,7 @@ def _fit_moments(
     noise = 0.5 * total
     if initial is not None:
         variances, noise = initial.variances, max(initial.noise, _SMALLEST * total)
+    # The same probes in every iteration, so that their error cannot keep the fixed point from settling.
     probes = np.random.default_rng(0).choice([-1.0, 1.0], (len(moments.gram), _PROBES))
     for _ in range(_ITERATIONS):
         theta, diagonal = _posterior_traces(moments, at, variances / penalty, noise, probes)
@@ -187,6 +188,7 @@ def _fit_moments(
         used = np.array(
             [len(i) - diagonal[i].sum() / v for i, v in zip(at, variances / penalty, strict=True)]
         )
+        # Estimated traces may leave the range that exact ones keep.
         used = np.clip(used, 1e-9, [max(len(i), 1e-9) for i in at])
         old = np.r_[variances, noise]
         spread = np.array([theta[i] @ theta[i] for i in at])
@@ -241,6 +243,7 @@ def _least_squares(moments: _Moments, n_fixed: int, n_orders: int) -> ProductFit
             f"penalty 0 with {width:,} coefficients for {moments.n_samples:,} samples leaves them "
             "undetermined; lower the order, or allow a penalty"
         )
+    # Unit diagonal, so that one threshold tells collinear products whatever their frequencies.
     scaled = moments.gram / size / size[:, None]
     if np.linalg.eigvalsh(scaled)[0] < 1e-10:
         raise InputError(
@@ -278,6 +281,7 @@ def tied_ranks(
     members = products.members[order - 1]
     target = coefficients[products.order_of == order]
     n_contrasts = products.contrasts.shape[1]
+    # A quarter more ranks than products: a square system of random signs may be singular.
     n_ranks = len(members) + max(16, len(members) // 4)
     for _ in range(8):
         signs = _distinct_signs(n_ranks, n_contrasts, rng)

@@ -53,6 +53,7 @@ def fit_linked_products(
     _fit_curve(link, latent, phenotype, base, fit.noise)
     for _ in range(_STEPS):
         eta, slope = _curve(link, latent)
+        # Where the curve is flat the linearised phenotype is far away, with hardly any weight: bound both.
         slope = np.maximum(slope, _FLAT * slope.mean())
         linear, weight = latent + (phenotype - eta) / slope, base * slope**2
         aim = fit_products(products, entity, linear, covariates, None, penalty, weight, fit)
@@ -64,6 +65,7 @@ def fit_linked_products(
         fit = _between(fit, aim, share)
         latent = latent + step
         _fit_curve(link, latent, phenotype, base, fit.noise)
+        # Residuals of the fitted samples are too small; those of the linear step say by how much.
         if variance is not None:
             taken_up = aim.noise / max(float(weight @ (linear - towards) ** 2 / weight.sum()), 1e-300)
             squares = taken_up * (phenotype - _curve(link, latent)[0]) ** 2

@@ -11,7 +11,7 @@ from math import sqrt
 
 import numpy as np
 
-from genoattn.closed_form.additive_start import Start
+from genoattn.closed_form.additive_start import AdditiveStart
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum, centred_kernel
 from genoattn.closed_form.sharpening import LARGE
 
@@ -36,7 +36,7 @@ class GenomeWideModifier:
         By order, shape (1, order, n_columns), the last slot the modified effects.
     """
 
-    start: Start
+    start: AdditiveStart
     residual: np.ndarray
     strength: np.ndarray
     factors: dict[int, np.ndarray]
@@ -73,6 +73,7 @@ def genome_wide_modifier(
         return None
     first, second = shapes[chosen]
     plain = np.column_stack([np.ones(len(phenotype)), covariates])
+    # Without a penalty on the pair itself, so that the modifier cannot stand in for its shrunken effects.
     along = shapes.reshape(-1, columns.shape[1])
     fixed = np.column_stack([plain, columns @ along.T, products])
     parts = np.column_stack([columns @ first, columns @ second, products[:, chosen]])
@@ -93,7 +94,7 @@ def genome_wide_modifier(
     noise = sqrt(float(residual @ residual) / ridge.degrees(penalty))
     n_plain = plain.shape[1]
     additive = additive + of_fixed[n_plain : n_plain + len(along)] @ along
-    start = Start(float(of_fixed[0]), of_fixed[1:n_plain], additive, penalty / len(phenotype), noise, {})
+    start = AdditiveStart(float(of_fixed[0]), of_fixed[1:n_plain], additive, penalty / len(phenotype), noise)
     factors = {2: np.stack([beta[0] * first + beta[1] * second, changed])[None]}
     if order > 2:
         factors[3] = np.stack([beta[2] * first, second, changed])[None]

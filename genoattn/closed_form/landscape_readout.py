@@ -36,6 +36,7 @@ def landscape_readout(
     """
     training = split.training
     y = data.phenotype[training]
+    # Standardised, so that thresholds of the search do not depend on the units of the phenotype.
     shift, scale = float(y.mean()), float(y.std()) or 1.0
     products = make_products(vocabulary, config.order)
     covariates = data.covariates[training]

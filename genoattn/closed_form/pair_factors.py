@@ -8,10 +8,11 @@ from math import comb, log
 import numpy as np
 from scipy import sparse
 
-from genoattn.closed_form.credible_columns import credible_entries
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.closed_form.pair_growth import SOFT, gain_one_by_one, grow, net_gain
 
+_CREDIBLE = 0.02  # smallest posterior with which a column has a share
+_OF_LARGEST = 0.5  # share of the largest that is enough where that is small too
 _SEEDS = 20_000
 _LOOKED_AT = 256  # seeds whose strength is updated at a time
 _FAILURES = 5  # seeds in a row from which nothing grew
@@ -213,3 +214,26 @@ def _pair_scores(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np
         norm = np.maximum(np.linalg.norm(product, axis=0), 1e-300)
         out[start : start + 1024] = product.T @ rest / norm
     return out / max(float(np.std(rest)), 1e-300)
+
+
+def credible_entries(columns: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+    """Entries of a slot from the marginal posteriors of its columns.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    posterior
+        Shape (n_columns,), of each to be the causal one.
+
+    Returns
+    -------
+    Shape (n_columns,): in proportion to the posterior, the largest 1, and negative for columns coded the
+    other way round. 0 below 2 %; where so many are alike that the largest is less than 4 %, below half of it.
+    """
+    best = int(np.argmax(posterior))
+    largest = float(posterior[best])
+    out = np.where(posterior >= min(_CREDIBLE, _OF_LARGEST * largest), posterior / largest, 0.0)
+    kept = np.flatnonzero(out)
+    out[kept] *= np.where(columns[:, kept].T @ columns[:, best] < 0, -1.0, 1.0)
+    return out

@@ -42,6 +42,7 @@ def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
             factor = _replace_slot(pairs, rest, factor, slot, _at_first(pairs))
         if (before == (factor != 0)).all():
             break
+    # Entries found at the lower threshold must now pay the full price.
     for slot in (0, 1):
         factor = _replace_slot(pairs, rest, factor, slot, price(pairs))
     return _prune(pairs, rest, factor)
@@ -110,7 +111,7 @@ def _select(pairs: PairColumns, rest: np.ndarray, other: np.ndarray, threshold: 
         inner, norm2 = pairs.scores(carriers, left)
         z2 = inner**2 / np.maximum(norm2, 1e-9) / max(float(left.var()), 1e-300)
         z2 = np.where(allowed & (norm2 > 1e-9), z2, 0.0)
-        z2[pool] = 0.0
+        z2[pool] = 0.0  # they had their chance within the pool
         new = np.argsort(-z2, kind="stable")[:_POOL]
         new = new[z2[new] >= threshold]
         if not len(new):

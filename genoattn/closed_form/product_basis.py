@@ -29,8 +29,6 @@ class ProductBasis:
 
     Parameters
     ----------
-    vocabulary
-        The columns.
     contrasts
         Shape (n_columns, n_contrasts), value of each contrast at each column, non-zero at the columns of one
         site only; for dosages per unit of dosage.

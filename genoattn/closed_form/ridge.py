@@ -28,6 +28,7 @@ class Spectrum:
         a = columns - columns.mean(axis=0)
         if root is not None and not (root == 1).all():
             a = root[:, None] * (columns - root**2 @ columns / (root @ root))
+        # Whichever product is smaller: both have the same positive eigenvalues.
         if columns.shape[1] > len(columns):
             return cls.of_kernel(a @ a.T)
         values, vectors = _positive(a.T @ a)
@@ -63,8 +64,6 @@ class RidgeRegression:
 
     Parameters
     ----------
-    spectrum
-        Of the columns.
     fixed
         Shape (n_samples, n_fixed), with an intercept.
     """
@@ -110,6 +109,7 @@ class RidgeRegression:
         y, y_in = self._without_fixed(phenotype)
         freedom, values = len(y) - self._q.shape[1], self._spectrum.values
         least, best = np.inf, 0.0
+        # The deviance may have several minima, so that the grid is searched, not descended.
         for p in _PENALTIES * len(y):
             information, fixed_effect = self._fixed_effect(y_in, p)
             # p y' P y, P being V^-1 less its part along the fixed effects
@@ -139,6 +139,7 @@ class RidgeRegression:
         inside = self._spectrum.vectors.T @ block
         information, _ = self._fixed_effect(np.zeros(len(shrink)), penalty)
         along = self._q.T @ block - (self._q_in.T * shrink) @ inside
+        # P B = V^-1 B less its fixed part, whose square is a second set of rows to subtract.
         factor = np.linalg.cholesky(penalty * information)
         return np.concatenate([np.sqrt(shrink)[:, None] * inside, np.linalg.solve(factor, along)])
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from genoattn.closed_form.credible_columns import credible_entries
+from genoattn.closed_form.pair_factors import credible_entries
 
 LARGE = 0.05  # of the variance of the phenotype: an interaction strong enough to be placed
 _LINKED = 0.5  # r2 from which columns are alternatives
@@ -69,6 +69,7 @@ def _posterior(columns: np.ndarray, left: np.ndarray, first: np.ndarray, second:
         gram[:, 0, 1] = gram[:, 1, 0] = (a * b).sum(axis=0)
         gram[:, 0, 2] = gram[:, 2, 0] = (a * product).sum(axis=0)
         gram[:, 1, 2] = gram[:, 2, 1] = (b * product).sum(axis=0)
+        # Columns in perfect linkage make the three regressors collinear.
         gram += 1e-9 * len(left) * np.eye(3)
         score = np.stack([np.full(len(second), float(a[:, 0] @ left)), b.T @ left, product.T @ left], axis=1)
         gain[row] = (score * np.linalg.solve(gram, score[:, :, None])[:, :, 0]).sum(axis=1)

@@ -20,10 +20,6 @@ class Landscape:
 
     Parameters
     ----------
-    readout
-        The model.
-    vocabulary
-        Its columns.
     base
         Shape (n_sites,), int8: the state of the starting sequence at each site.
     sign

@@ -34,13 +34,7 @@ class FoundCombinations:
 
 
 class Best:
-    """The best distinct combinations so far.
-
-    Parameters
-    ----------
-    top
-        How many to keep.
-    """
+    """The best distinct combinations so far."""
 
     def __init__(self, top: int) -> None:
         self.top = top

@@ -38,8 +38,6 @@ class Suggestions:
         of that sequence; ``measured``: yes or no, empty where no measured variants were given; ``search``.
     start
         Name of the starting sequence.
-    start_prediction
-        Its predicted phenotype.
     method
         ``enumeration``, ``branch and bound`` or ``beam of WIDTH``.
     exact

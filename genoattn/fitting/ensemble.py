@@ -31,6 +31,7 @@ def train_ensemble(
     members = []
     for k in range(1, n_members + 1):
         rng = np.random.default_rng([config.seed, k])
+        # The validation samples stay out of the draw, so that stopping is judged on others still.
         drawn = np.sort(rng.choice(split.training, len(split.training)))
         again = Split(drawn, split.validation, split.test)
         seed = (config.seed + k) % 2**32

@@ -40,8 +40,6 @@ class Ladder:
         (one-sided, paired over the test samples, that its loss is no larger than the best model's),
         ``chosen``, and ``share_k``, the share of order k in the variance over the test samples; with
         ``share_k_lower`` and ``share_k_upper`` over an ensemble for the chosen model, where there is one.
-    order, link
-        Of the chosen model.
     """
 
     frame: pd.DataFrame
@@ -172,6 +170,7 @@ def _frame(
     rungs: list[_Rung], p_worse: list[float], null: np.ndarray, chosen: int, seed: int
 ) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
+    # One draw of samples for all models: their scores vary together, as paired comparisons need.
     losses = np.stack([null, *(rung.loss for rung in rungs)])
     drawn = [losses[:, rng.integers(0, len(null), len(null))].mean(axis=1) for _ in range(_RESAMPLES)]
     resampled = np.stack(drawn)  # (resample, null and rungs)

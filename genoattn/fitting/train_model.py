@@ -24,10 +24,6 @@ class Trained:
 
     Parameters
     ----------
-    readout
-        In phenotype units.
-    summary
-        Start, length and outcome of the training.
     choice
         The estimator, and the reason for it.
     posterior

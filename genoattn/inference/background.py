@@ -96,6 +96,7 @@ def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_componen
     k = min(n_components, min(pruned.shape) - 1)
     if k < 1:
         return np.zeros((len(columns), 0))
+    # A fixed starting vector: ARPACK's own is random, and with it the signs and last digits.
     start = np.ones(min(pruned.shape))
     left = svds(pruned, k=k, v0=start, return_singular_vectors="u")[0]
     left = left - left.mean(axis=0)

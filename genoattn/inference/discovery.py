@@ -39,8 +39,6 @@ class Discovery:
         One row a pair, the likeliest to interact first: ``site_1``, ``site_2`` and ``probability``.
     found
         The signals in terms of columns.
-    n_tests
-        Pairs tested.
     alpha
         The false discovery rate at which signals are claimed.
     stability

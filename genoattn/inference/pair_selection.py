@@ -35,9 +35,7 @@ class PairProblem:
     covariates
         Shape (n_samples, n_covariates).
     ridge
-        Penalty of the additive model, as in :class:`genoattn.closed_form.additive_start.Start`.
-    max_rank
-        Most factors.
+        Penalty of the additive model, as in :class:`genoattn.closed_form.additive_start.AdditiveStart`.
     relatives
         Shape (n_samples,), who stay together in every fold; None where nobody is related.
     """
@@ -95,6 +93,7 @@ def believed_factors(problem: PairProblem, residual: np.ndarray, seed: int) -> t
     held_out, predicted = np.zeros(n), np.zeros((len(_PATH), n))
     for k in range(folds):
         held_out[fold == k], predicted[:, fold == k] = _predict_fold(problem, fold != k)
+    # Along the path the smallest threshold wins unless a larger one predicts a tenth better.
     best_gain, least, slope = 0.0, np.inf, 0.0
     for threshold, prediction in zip(_PATH, predicted, strict=True):
         power = float(prediction @ prediction)

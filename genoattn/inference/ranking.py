@@ -155,6 +155,7 @@ def _entry_log_probability(
         inner, norm2 = pairs.scores(carriers, y)
         return np.where(norm2 > 0, inner**2 / np.maximum(norm2, 1e-9) / variance / 2, _NOT)
 
+    # Columns that were not chosen, against the residual of the factor's own entries.
     out = _log_sigmoid(evidence(left) + prior)
     for entry, column in enumerate(own.tolist()):
         others = np.delete(full, entry, axis=1)

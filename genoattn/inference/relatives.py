@@ -49,6 +49,7 @@ def find_relatives(calls: np.ndarray) -> np.ndarray | None:
         shared = x[start : start + _BLOCK] @ x[start:].T / x.shape[1]
         if start == 0:
             strangers = shared[np.triu_indices(len(shared), 1)]
+            # The median of absolute deviations is not moved by the few pairs of relatives.
             deviation = 1.4826 * float(np.median(np.abs(strangers - np.median(strangers))))
             threshold = max(_RELATED, _DEVIATIONS * deviation)
             if threshold > _TOLD:

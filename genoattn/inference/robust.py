@@ -8,15 +8,7 @@ from scipy.stats import t as t_distribution
 
 @dataclass(frozen=True)
 class StudentTest:
-    """A t statistic with its degrees of freedom.
-
-    Parameters
-    ----------
-    statistic
-        Signed.
-    df
-        Degrees of freedom.
-    """
+    """A t statistic with its degrees of freedom."""
 
     statistic: float
     df: float

@@ -30,8 +30,6 @@ class Signal:
     test
         Of that pair: the least significant over standard errors and versions of the phenotype, with and
         without adjustment for the signals found before it.
-    weight
-        Of the hypothesis.
     members
         Shape (n_members, 2): the candidates linked to the tested pair at both sites, itself among them.
     credible
@@ -67,8 +65,6 @@ class Candidates:
         Shape (n_pairs, 2), ascending column indices, far apart.
     t
         Shape (n_pairs,).
-    n_tests
-        Pairs tested in all.
     """
 
     pair: np.ndarray
@@ -121,6 +117,7 @@ def find_signals(
         )
         for k in looked_at
     ]
+    # Dividing by the weight is what keeps the error rate, as long as the weights have mean one.
     weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
     leads: list[Signal] = []
     given: list[tuple[int, int]] = []

@@ -89,6 +89,7 @@ def cross_fitted_weights(
     inside: list[np.ndarray | None] = []
     around: list[np.ndarray | None] = []
     values = np.ones((n_folds, 3))
+    # Pairs within a chromosome are in no fold, and their products share its noise.
     crossing = np.diff(where.chromosome[seeds.pair], axis=1).ravel() != 0
     seeds = replace(seeds, pair=seeds.pair[crossing], strength=seeds.strength[crossing])
     for k in range(n_folds):

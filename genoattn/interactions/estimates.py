@@ -22,8 +22,6 @@ class Estimates:
     ----------
     effect
         Unshrunken estimate of the coefficient, in its units; NaN where the data do not determine it.
-    se
-        Its standard error.
     p_value
         Two-sided, of ``effect / se``: Student's t, or normal where the dispersion is known.
     variance_explained
@@ -108,8 +106,6 @@ class TestedTerms:
         For each order shape (n_terms, order), column indices.
     descriptions
         For each order what no gauge changes: samples, frequency, linkage.
-    estimates
-        For each gauge and order.
     method, reason
         How the estimates were made, and why so.
     untested

@@ -32,8 +32,6 @@ class Factors:
 
     Parameters
     ----------
-    vocabulary
-        The columns.
     intercept
         Order 0 in the frequency gauge.
     additive
@@ -61,15 +59,7 @@ class Factors:
 
 
 class Expansion:
-    """Coefficients of a model in one gauge.
-
-    Parameters
-    ----------
-    factors
-        The fitted model.
-    gauge
-        ``reference``, ``zero-sum`` or ``frequency``.
-    """
+    """Coefficients of a model in one gauge."""
 
     def __init__(self, factors: Factors, gauge: Gauge) -> None:
         self.model, self.gauge = factors, gauge
@@ -129,6 +119,7 @@ class Expansion:
         deviation, mean = self._parts[order]
         weight = self.model.weights[order]
         size = columns.shape[1]
+        # Factors centred at the frequencies have gauge means of zero: a higher order adds nothing.
         if self.gauge == "frequency" and size < order:
             return np.zeros(len(columns))
         sites = self.vocabulary.site[columns]

@@ -33,8 +33,6 @@ class JointFit:
 
     Parameters
     ----------
-    basis
-        The products.
     theta, covariance
         Shapes (n_columns,) and (n_columns, n_columns); zero for columns that are sums of others in the data.
     step
@@ -113,6 +111,7 @@ def fit_jointly(
     latent
         Shape (n_samples,), the fitted latent phenotype.
     """
+    # Centred covariates keep the Gram matrix well conditioned; ``origin`` undoes it for the intercept.
     mean = covariates.mean(axis=0)
     tangents, distance = model.link_tangents(latent)
     nuisance = np.column_stack([covariates - mean, tangents, np.ones(len(calls))])
@@ -132,6 +131,7 @@ def fit_jointly(
         moved = np.abs(fitted - latent).max()
         if not model.is_iterated or moved <= _SETTLED:
             break
+        # Separated samples push log-odds to infinity; beyond 30 their weights underflow.
         latent = np.clip(fitted, -30, 30) if model.kind == "bernoulli" else fitted
     df, dispersion = np.inf, working.dispersion
     if dispersion is None:

@@ -40,8 +40,6 @@ class MixedModel:
 
     Parameters
     ----------
-    factors
-        The fitted model.
     calls
         Shape (n_samples, n_sites), int8, -1 where missing.
     covariates
@@ -135,6 +133,7 @@ class MixedModel:
         for group in groups:
             adjustment = self._adjustment(group[0])
             by_adjustment.setdefault(id(adjustment), (adjustment, []))[1].append(group)
+        # Terms with the same adjustment are projected together, as many as the memory of a batch allows.
         widths = [int(np.prod([1 + len(self._free[s]) for s in sites])) for sites, _ in groups]
         each = max(1, int(_BATCH_BYTES / (8 * len(self._root) * max(widths, default=1))))
         for adjustment, alike in by_adjustment.values():

@@ -45,8 +45,6 @@ class Manifest:
         Name of the phenotype, and the unit of a coefficient (``trait`` units, or log-odds).
     binary, transform
         How the phenotype was treated.
-    gauge
-        ``reference``, ``zero-sum`` or ``frequency``.
     order
         Largest order of the model.
     sites, vocabulary

@@ -96,6 +96,7 @@ def _site_sets(expansion: Expansion, order: int) -> Iterator[np.ndarray]:
         return
     if active.shape[1] == 1:
         active = np.repeat(active, order, axis=1)
+    # Sparse ranks list their own products; dense ones would repeat nearly every set of sites.
     number = active.sum(axis=-1).astype(np.float64).prod(axis=-1).sum()
     everything = comb(active.shape[-1], order)
     if number < min(everything, 5_000_000):

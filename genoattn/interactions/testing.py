@@ -49,8 +49,6 @@ class FittedTerms:
 
     Parameters
     ----------
-    factors
-        The model.
     calls, covariates
         Shapes (n_samples, n_sites), int8, and (n_samples, n_covariates).
     response
@@ -153,8 +151,6 @@ class Chosen:
 
     Parameters
     ----------
-    method, reason
-        In words.
     estimate
         From terms (n_terms, order) and a gauge to their estimates.
     proxies

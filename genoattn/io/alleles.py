@@ -127,8 +127,6 @@ class Region:
 
     Parameters
     ----------
-    contig
-        Its name.
     start, end
         1-based, both inside the region; ``end`` is None for the end of the contig.
     """

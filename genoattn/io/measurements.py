@@ -59,8 +59,6 @@ class Measurements:
 
     Parameters
     ----------
-    name
-        Of the trait.
     values
         Shape (n_rows,), NaN where missing.
     variance

@@ -42,8 +42,6 @@ class FeatureFactors(nn.Module):
 
     Parameters
     ----------
-    rank, slots
-        As in :class:`TokenFactors`.
     features
         Of the columns. A label that training did not show (-1) has the embedding 1, that of no feature.
     """
@@ -106,13 +104,7 @@ def _look_up(embedding: Tensor, index: Tensor) -> Tensor:
 
 
 class FeatureEffects(nn.Module):
-    """Additive effects of features, summed over the features of a token.
-
-    Parameters
-    ----------
-    features
-        Of the columns.
-    """
+    """Additive effects of features, summed over the features of a token."""
 
     index: Tensor
 

@@ -27,8 +27,6 @@ class MonotoneLink(nn.Module):
     ----------
     bounded
         Whether the curve levels off on both sides.
-    n_sigmoids
-        How many sigmoids.
 
     Notes
     -----

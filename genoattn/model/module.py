@@ -19,14 +19,6 @@ class PhenotypeModule(pl.LightningModule):
 
     Parameters
     ----------
-    readout
-        The model.
-    likelihood
-        Of the phenotype.
-    penalties
-        See :class:`Penalties`.
-    lr
-        Learning rate.
     annealed
         Whether the learning rate rises over the first tenth of the steps and falls to zero as a cosine, so
         that training ends at its best (Loshchilov & Hutter 2017).
@@ -108,8 +100,6 @@ class BestWeights(pl.Callback):
     ----------
     patience
         Epochs without improvement before training stops.
-    min_delta
-        Smallest improvement.
     start
         Whether the weights that training began with are among those to choose from: a start in closed form
         that steps make worse is then kept, and ``best_epoch`` is -1.

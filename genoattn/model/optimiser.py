@@ -22,8 +22,6 @@ class ProximalAdam(torch.optim.Optimizer):
     params
         Parameter groups; ``l1`` of a group is a penalty (float), ``l1_weights`` a list of tensors that
         multiply it.
-    lr
-        Step size.
     """
 
     def __init__(self, params: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:

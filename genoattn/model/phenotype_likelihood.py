@@ -130,6 +130,7 @@ def fitted_noise(squares: np.ndarray, variance: np.ndarray) -> tuple[float, floa
         value = float((np.log(total) + s / total).sum() + logs[0] ** 2)
         return value / len(s), np.array([slope @ scaled + 2 * logs[0], slope.sum() * extra]) / len(s)
 
+    # Optimised as logarithms, which keeps both variances positive.
     start = np.log([1.0, max(float(s.mean()) - 1, 0.05)])
     found = minimize(loss, start, jac=True, bounds=[(-9.0, 9.0), (-18.0, 18.0)])
     scale, extra = np.exp(found.x)

@@ -33,8 +33,6 @@ class InitialReadout:
     ----------
     readout
         On the scale of the standardised phenotype, or of log-odds.
-    penalties
-        On the mean loss.
     kind
         ``score``: sparse factors read off the scores; ``random``: dense ones; ``zero``: full attention at
         C = 0.
@@ -131,6 +129,7 @@ def train(
         calls, values.covariates, values.phenotype, training, split.validation, batch, config.seed,
         values.variance,
     )  # fmt: skip
+    # Annealed training ends at its best, so that stopping early would only cut the descent short.
     patience = config.max_epochs if start.annealed else config.patience
     best = BestWeights(patience, start=start.kind == "score" and not stays)
     n_epochs = 1 if stays else _n_epochs(config, start.annealed, len(training), batch)

@@ -36,9 +36,8 @@ def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
 
 def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
     own = cohort.sites
-    place: dict[tuple, int] = {}
-    for k in range(len(own)):
-        place[(own.chrom[k], int(own.pos[k]), own.ref[k], own.alt[k])] = k
+    keys = zip(own.chrom, own.pos.tolist(), own.ref, own.alt, strict=True)
+    place = {key: k for k, key in enumerate(keys)}
     by_id = {(own.ids[k], own.ref[k], own.alt[k]): k for k in range(len(own))}
     out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
     absent: list[str] = []
