@@ -13,16 +13,12 @@ Kind = Literal["genotype", "sequence"]
 
 
 def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
-    """Samples in each state at each site.
+    """Samples in each state at each site: shape (n_states, n_sites), int64.
 
     Parameters
     ----------
     calls
         Shape (n_samples, n_sites), int8, states from 0; negative where missing.
-
-    Returns
-    -------
-    Shape (n_states, n_sites), int64.
     """
     counts = np.zeros((n_states, calls.shape[1]), dtype=np.int64)
     for start in range(0, len(calls), 255):  # so many fit in a byte, which is quick to add

@@ -38,7 +38,7 @@ def project(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *, distinct: bool) -> Tensor:
-    """Linear-kernel attention of order len(keys) + 1.
+    """Linear-kernel attention of order len(keys) + 1: shape (.., entity, channel).
 
     Parameters
     ----------
@@ -49,10 +49,6 @@ def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *,
         entity has zeros here.
     distinct
         Sum over entities that differ from i and from each other; otherwise over all.
-
-    Returns
-    -------
-    Shape (.., entity, channel).
     """
     assert len(keys) == len(values) >= 1
     samples = _samples_at_once(query, values[0])

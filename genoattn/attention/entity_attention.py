@@ -49,7 +49,7 @@ class EntityAttention(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attention of every entity to the tuples of the others.
+        """Attention of every entity to the tuples of the others: shape (batch, entity, d_out).
 
         Parameters
         ----------
@@ -59,10 +59,6 @@ class EntityAttention(nn.Module):
             Shape (batch, entity), True where the entity is present. An absent entity is in no tuple and its
             own output is zero; what x holds there, NaN included, is not read. A sample with fewer present
             entities than the order, though at least one, has no tuple with distinct=True and gives zeros.
-
-        Returns
-        -------
-        Shape (batch, entity, d_out).
         """
         x, mask = check_entities("x", x, self.d_in), check_mask(mask, x)
         check_dtype("x", x, next(self.parameters()))

@@ -104,7 +104,7 @@ def _multiply_neighbours(level: list[Tensor], order: int) -> list[Tensor]:
 def elementary_symmetric(
     values: Tensor, order: int, *, mask: Tensor | None = None, method: str = "auto"
 ) -> Tensor:
-    """e_order of the values of the entities, (batch, entity, rank) -> (batch, rank).
+    """e_order of the values of the entities: shape (batch, rank).
 
     Parameters
     ----------
@@ -117,10 +117,6 @@ def elementary_symmetric(
     method
         `newton`, `tree`, or `auto`: Newton's identities, but the product tree for the samples where the terms
         of Newton's sum exceed its result by more than `CANCELLATION_LIMIT`.
-
-    Returns
-    -------
-    Shape (batch, rank).
     """
     if values.dim() != 3:
         raise ValueError(f"values: got {values.dim()} dimensions, needs 3: (batch, entity, rank)")

@@ -34,16 +34,12 @@ class SymmetricTerms:
         return len(self.factors)
 
     def coefficients(self, tokens: np.ndarray) -> np.ndarray:
-        """The coefficients of many terms.
+        """The coefficients of many terms: shape (term, channel).
 
         Parameters
         ----------
         tokens
             Shape (term, order), the tokens of each term, at distinct sites, in any order.
-
-        Returns
-        -------
-        Shape (term, channel).
         """
         tokens = np.asarray(tokens)
         if tokens.ndim != 2 or tokens.shape[1] != self.order:

@@ -50,16 +50,12 @@ class Landscape:
         return count_choices(np.unique(self.sites, return_counts=True)[1], most)
 
     def calls(self, sets: np.ndarray) -> np.ndarray:
-        """Sequences of combinations.
+        """Sequences of combinations: shape (n_sets, n_sites), int8.
 
         Parameters
         ----------
         sets
             Shape (n_sets, n_mutations), indices into ``tokens`` at distinct sites.
-
-        Returns
-        -------
-        Shape (n_sets, n_sites), int8.
         """
         out = np.tile(self.base, (len(sets), 1))
         rows = np.arange(len(sets))[:, None]

@@ -85,7 +85,7 @@ def fit(
     """
     config = with_options(config or FitConfig(), options)
     check_settings(config)
-    phenotype, covariates = _checked_traits(cohort)
+    phenotype, covariates = _checked_phenotype(cohort)
     data = TrainingData(
         cohort.calls,
         covariates,
@@ -113,7 +113,7 @@ def fit(
     _log.info("estimator: %s (%s)", choice.estimator, choice.reason)
     measured = train_readout(vocabulary, data, split, config.training, features, progress, choice)
     metrics = _metrics(measured, data, split)
-    measured_model = _Exported(measured, vocabulary, split, config.training)
+    measured_model = _TrainedOn(measured, vocabulary, split, config.training)
     exported = _exported(cohort, config, measured_model, data, features, progress)
     n_final = len(exported.split.training)
     inflation = _inflation(measured, data, split, n_final) if cohort.kind == "sequence" else 1.0
@@ -133,8 +133,8 @@ def fit(
 
 
 @dataclass(frozen=True, eq=False)
-class _Exported:
-    """The model of the table, with the samples and settings it was trained with."""
+class _TrainedOn:
+    """A trained model with the vocabulary, samples and settings it was trained with."""
 
     trained: Trained
     vocabulary: Vocabulary
@@ -145,11 +145,11 @@ class _Exported:
 def _exported(
     cohort: Cohort,
     config: FitConfig,
-    measured: _Exported,
+    measured: _TrainedOn,
     data: TrainingData,
     features: TokenFeatures | None,
     progress: bool,
-) -> _Exported:
+) -> _TrainedOn:
     """The model trained again on all samples where that is asked for, or pays; else the measured one.
 
     It pays in landscapes, and where samples are scarce (a ``score`` start). The number of epochs, and of
@@ -169,11 +169,15 @@ def _exported(
         training = replace(training, rank=max(summary.ranks.values()))
     final = train_readout(vocabulary, data, split, training, features, progress)
     summary = replace(summary, ranks=final.summary.ranks, noise=final.summary.noise)
-    return _Exported(replace(final, summary=summary), vocabulary, split, training)
+    return _TrainedOn(replace(final, summary=summary), vocabulary, split, training)
 
 
 def _ensemble(
-    cohort: Cohort, config: FitConfig, exported: _Exported, data: TrainingData, features: TokenFeatures | None
+    cohort: Cohort,
+    config: FitConfig,
+    exported: _TrainedOn,
+    data: TrainingData,
+    features: TokenFeatures | None,
 ) -> list[Factors]:
     """Models of a landscape on bootstrap samples, where asked for and without a posterior."""
     if not config.ensemble or cohort.kind != "sequence" or exported.trained.posterior is not None:
@@ -187,7 +191,7 @@ def _ensemble(
 def _tested(
     cohort: Cohort,
     config: FitConfig,
-    exported: _Exported,
+    exported: _TrainedOn,
     data: TrainingData,
     discovery: Discovery | None,
     members: list[Factors],
@@ -288,7 +292,7 @@ def _manifest(
     )
 
 
-def _checked_traits(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
+def _checked_phenotype(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
     """Phenotype and covariates (n_samples, n_covariates) of a cohort that can be fitted."""
     if not isinstance(cohort, Cohort):
         raise TypeError(f"fit() needs a Cohort, as genoattn.read returns, got {type(cohort).__name__}")

@@ -88,16 +88,12 @@ class Expansion:
         return np.add.reduceat(deviation != 0, v.first, axis=-1) > 0
 
     def coefficients(self, columns: np.ndarray) -> np.ndarray:
-        """Coefficient of each term.
+        """Coefficient of each term: shape (n_terms,), in phenotype units (log-odds for a binary trait).
 
         Parameters
         ----------
         columns
             Shape (n_terms, order), indices of columns at distinct sites; order 0 is the intercept.
-
-        Returns
-        -------
-        Shape (n_terms,), in phenotype units (log-odds for a binary trait).
         """
         n_terms, size = columns.shape
         out = np.zeros(n_terms)

@@ -92,7 +92,7 @@ class FittedTerms:
 
 
 Method = Literal["least squares", "posterior", "cell means", "mixed model", "none"]
-Estimator = Callable[[np.ndarray, Gauge], Estimates]
+TermEstimator = Callable[[np.ndarray, Gauge], Estimates]
 
 
 def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_terms: int = 0) -> TestedTerms:
@@ -107,7 +107,7 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
         For each order shape (n_terms, order), column indices.
     """
     vocabulary = fitted.factors.vocabulary
-    chosen = choose_estimator(fitted)
+    chosen = choose_method(fitted)
     _log.info("effects by %s: %s", chosen.method, chosen.reason)
     if chosen.method == "least squares":
         small = [order for order in terms if count_terms(vocabulary, order) <= max_terms]
@@ -146,7 +146,7 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class ChosenMethod:
     """How the terms of a model are estimated, and why so.
 
     Parameters
@@ -159,11 +159,11 @@ class Chosen:
 
     method: Method
     reason: str
-    estimate: Estimator
+    estimate: TermEstimator
     proxies: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-def choose_estimator(fitted: FittedTerms) -> Chosen:
+def choose_method(fitted: FittedTerms) -> ChosenMethod:
     """How the terms of a model are estimated."""
     number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
     most, share = _carried(fitted)
@@ -174,21 +174,21 @@ def choose_estimator(fitted: FittedTerms) -> Chosen:
             return _untested("cases and controls are separated: the likelihood has no maximum")
         missing = joint.null.shape[1]
         if missing <= _UNSEEN * number:
-            return Chosen("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
+            return ChosenMethod("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
         said += f", {missing:,} of them not determined by the samples"
     else:
         said += f", more than {share}" if number > most else ", too many to regress together"
     if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
-        return Chosen("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
+        return ChosenMethod("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
     if fitted.is_sequence:
         if fitted.response.kind == "bernoulli" and are_separated(fitted.response.observed, fitted.latent):
             return _untested("the model separates all cases from all controls: the likelihood has no maximum")
-        return Chosen("cell means", f"{said}; sequences", _by_cell_means(fitted))
+        return ChosenMethod("cell means", f"{said}; sequences", _by_cell_means(fitted))
     return _by_mixed_model(fitted, f"{said}; genotypes")
 
 
-def _untested(reason: str) -> Chosen:
-    return Chosen("none", reason, lambda terms, _: Estimates.none(len(terms)))
+def _untested(reason: str) -> ChosenMethod:
+    return ChosenMethod("none", reason, lambda terms, _: Estimates.none(len(terms)))
 
 
 def _carried(fitted: FittedTerms) -> tuple[int, str]:
@@ -216,7 +216,7 @@ def _fit_all(fitted: FittedTerms) -> JointFit | None:
     return fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, latent)
 
 
-def _jointly(fitted: FittedTerms, joint: JointFit) -> Estimator:
+def _jointly(fitted: FittedTerms, joint: JointFit) -> TermEstimator:
     has_link = fitted.response.readout.link is not None
 
     def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
@@ -227,7 +227,7 @@ def _jointly(fitted: FittedTerms, joint: JointFit) -> Estimator:
     return estimate
 
 
-def _by_posterior(fitted: FittedTerms) -> Estimator:
+def _by_posterior(fitted: FittedTerms) -> TermEstimator:
     posterior, working = fitted.posterior, fitted.response.at(fitted.latent)
     assert posterior is not None
     noise = float(working.weight @ (working.values - fitted.latent) ** 2) / len(fitted.latent)
@@ -241,7 +241,7 @@ def _by_posterior(fitted: FittedTerms) -> Estimator:
     return estimate
 
 
-def _by_cell_means(fitted: FittedTerms) -> Estimator:
+def _by_cell_means(fitted: FittedTerms) -> TermEstimator:
     working, latent = fitted.response.at(fitted.latent), fitted.latent
 
     def one_step(terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
@@ -259,17 +259,17 @@ def _by_cell_means(fitted: FittedTerms) -> Estimator:
     return _where_meant(fitted, one_step)
 
 
-def _by_mixed_model(fitted: FittedTerms, reason: str) -> Chosen:
+def _by_mixed_model(fitted: FittedTerms, reason: str) -> ChosenMethod:
     model = MixedModel(
         fitted.factors, fitted.calls, fitted.covariates, fitted.response.at(fitted.latent),
         fitted.orders[:, 2:].sum(axis=1), fitted.leads,
     )  # fmt: skip
-    return Chosen("mixed model", reason, _where_meant(fitted, model.estimates), model.proxies)
+    return ChosenMethod("mixed model", reason, _where_meant(fitted, model.estimates), model.proxies)
 
 
 def _where_meant(
     fitted: FittedTerms, one_step: Callable[[np.ndarray, np.ndarray, Gauge], Estimates]
-) -> Estimator:
+) -> TermEstimator:
     """One-step estimates of the terms whose coefficient is meant at average states of all other sites.
 
     So are those of the highest order in any gauge, of the frequency gauge, and of a dosage at a site that the

@@ -74,7 +74,7 @@ def draw_effects(
 
 
 def term_product(dosage: np.ndarray, term: Term) -> np.ndarray:
-    """Product over the sites of a term of dosage less its mean.
+    """Product over the sites of a term of dosage less its mean: shape (n_samples,).
 
     Parameters
     ----------
@@ -82,10 +82,6 @@ def term_product(dosage: np.ndarray, term: Term) -> np.ndarray:
         Shape (n_samples, n_sites), complete.
     term
         Site indices; the product of the empty term is 1.
-
-    Returns
-    -------
-    Shape (n_samples,).
     """
     columns = dosage[:, list(term)].astype(np.float64)
     return (columns - columns.mean(axis=0)).prod(axis=1)

@@ -42,19 +42,12 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
     out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
     absent: list[str] = []
     n_swapped = 0
-    for k in range(len(sites)):
-        chrom, pos, ref, alt, name = (
-            sites.chrom[k],
-            int(sites.pos[k]),
-            sites.ref[k],
-            sites.alt[k],
-            sites.ids[k],
-        )
-        found = place.get((chrom, pos, ref, alt), by_id.get((name, ref, alt)))
-        swapped = (
-            None if found is not None else place.get((chrom, pos, alt, ref), by_id.get((name, alt, ref)))
-        )
-        index = found if found is not None else swapped
+    rows = zip(sites.chrom, sites.pos.tolist(), sites.ref, sites.alt, sites.ids, strict=True)
+    for k, (chrom, pos, ref, alt, name) in enumerate(rows):
+        index = place.get((chrom, pos, ref, alt), by_id.get((name, ref, alt)))
+        is_swapped = index is None
+        if is_swapped:
+            index = place.get((chrom, pos, alt, ref), by_id.get((name, alt, ref)))
         if index is None:
             absent.append(name)
             continue
@@ -66,31 +59,32 @@ def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
                 f"{source}: sample {sample} has {calls.max()} copies at {name}, "
                 f"where the model knows ploidy {ploidy}; check the ploidy of the calls"
             )
-        if swapped is not None:
+        if is_swapped:
             n_swapped += 1
             own_ploidy = len(own.states[index]) - 1  # haploid calls turn round among 0 and 1
             calls = np.where(calls == MISSING, MISSING, own_ploidy - calls)
         out[:, k] = calls
     if absent:
-        theirs, ours = sorted(set(own.chrom)), sorted(set(sites.chrom))
-        if not set(theirs) & set(ours):
-            raise InputError(
-                f"{source}: none of the model's sites are there; its chromosomes are called "
-                f"{', '.join(theirs[:3])}, the model's {', '.join(ours[:3])}; "
-                "rename them with bcftools annotate --rename-chrs"
-            )
-        raise InputError(
-            f"{source}: {len(absent)} of the model's {len(sites)} sites are not there "
-            f"({', '.join(absent[:3])}); "
-            "add them, as missing calls ./. if they were not typed"
-        )
+        raise _absence(own, sites, absent, source)
     if n_swapped:
-        _log.info(
-            "%s: reference and effect allele change places at %d sites; dosages turned round",
-            source,
-            n_swapped,
-        )
+        text = "%s: reference and effect allele change places at %d sites; dosages turned round"
+        _log.info(text, source, n_swapped)
     return out
+
+
+def _absence(own: Sites, sites: Sites, absent: list[str], source: str) -> InputError:
+    """The error for sites of a model that a cohort lacks; often its chromosomes have other names."""
+    theirs, ours = sorted(set(own.chrom)), sorted(set(sites.chrom))
+    if not set(theirs) & set(ours):
+        return InputError(
+            f"{source}: none of the model's sites are there; its chromosomes are called "
+            f"{', '.join(theirs[:3])}, the model's {', '.join(ours[:3])}; "
+            "rename them with bcftools annotate --rename-chrs"
+        )
+    return InputError(
+        f"{source}: {len(absent)} of the model's {len(sites)} sites are not there "
+        f"({', '.join(absent[:3])}); add them, as missing calls ./. if they were not typed"
+    )
 
 
 def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
@@ -134,7 +128,7 @@ def _report_other_columns(cohort: Cohort, sites: Sites, source: str) -> None:
 
 
 def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Covariates of a cohort as the columns of a model.
+    """Covariates of a cohort as the columns of a model: shape (n_samples, n_covariates).
 
     Parameters
     ----------
@@ -143,10 +137,6 @@ def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, 
     levels
         Levels of each categorical column of the model, the baseline first. A cohort in which some of them
         do not occur, or whose baseline is another, gets the model's dummies all the same.
-
-    Returns
-    -------
-    Shape (n_samples, n_covariates).
     """
     if not names:
         return np.zeros((cohort.n_samples, 0))
