@@ -1,4 +1,4 @@
-"""Where a result comes from: versions of the packages, checksums of the inputs."""
+"""Provenance of a result: versions of the packages, checksums of the inputs."""
 
 import hashlib
 import platform

@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all."""
+"""Files and folders written completely or not at all."""
 
 import errno
 import os
@@ -130,7 +130,7 @@ def _errors_of_writing(path: str | Path, state: str = "nothing was written") -> 
 
 
 def write_output(content: bytes, path: str | Path | None, force: bool = True) -> None:
-    """Write a file whole, or to stdout where ``path`` is None."""
+    """Write a file completely or not at all, or to stdout where ``path`` is None."""
     if path is None:
         with _errors_of_writing("standard output", "the output is incomplete"):
             sys.stdout.buffer.write(content)

@@ -54,7 +54,7 @@ def newton(sums: Tensor) -> Tensor:
 
 
 def newton_cancellation(sums: Tensor) -> Tensor:
-    """How much larger Newton's terms are than the result: sum of |terms| / |e_order|, shape (batch, rank).
+    """Cancellation in Newton's identities: sum of |terms| / |e_order|, shape (batch, rank).
 
     A relative error of eps in each power sum can become this times order * eps in e_order.
     """

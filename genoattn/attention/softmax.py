@@ -61,7 +61,7 @@ def softmax_attention(
 def _allowed_tuples(
     n_arguments: int, n_entities: int, mask: Tensor | None, distinct: bool, device: torch.device
 ) -> Tensor:
-    """Which tuples (i, j1, ..) take part: shape (batch or 1, entity, .., entity)."""
+    """Mask of the tuples (i, j1, ..) that take part: shape (batch or 1, entity, .., entity)."""
     n_axes = n_arguments + 1
     allowed = torch.ones((1,) + (n_entities,) * n_axes, dtype=torch.bool, device=device)
     index = torch.arange(n_entities, device=device)

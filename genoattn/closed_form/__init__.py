@@ -1,1 +1,1 @@
-"""What has an exact solution: ridge regression, sparse pairs read off the scores, the Gaussian process."""
+"""Closed forms: ridge regression, sparse pairs read off the scores, the Gaussian process."""

@@ -204,7 +204,7 @@ def _fit_moments(
 
 
 def _precision(moments: _Moments, at: list[np.ndarray], variances: np.ndarray, noise: float) -> np.ndarray:
-    """Of fixed effects and coefficients, given the data."""
+    """Posterior precision of fixed effects and coefficients."""
     precision = moments.gram / noise
     for index, variance in zip(at, variances, strict=True):
         precision[index, index] += 1 / variance
@@ -259,7 +259,7 @@ def _least_squares(moments: _Moments, n_fixed: int, n_orders: int) -> ProductFit
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
-    """Of a symmetric positive definite matrix, by its Cholesky factor."""
+    """Inverse of a symmetric positive definite matrix, by its Cholesky factor."""
     factor, failed = lapack.dpotrf(matrix, lower=1)
     assert not failed, "a precision matrix is positive definite"
     inverse, _ = lapack.dpotri(factor, lower=1)

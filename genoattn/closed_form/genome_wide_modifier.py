@@ -1,4 +1,4 @@
-"""A pair of sites that changes the effects of the whole genome.
+"""A genome-wide modifier: a pair of sites that changes the effects of all others.
 
 Where two alleles together switch a trait off, the other sites have effects only in samples that have it on.
 So many small products with one pair cannot be detected one by one, but they can together: as additive effects

@@ -24,7 +24,7 @@ class Spectrum:
 
     @classmethod
     def of_columns(cls, columns: np.ndarray, root: np.ndarray | None = None) -> Spectrum:
-        """Of columns (n_samples, n_columns), each sample times ``root``, if given, once they are centred."""
+        """Spectrum of columns (n_samples, n_columns), centred, then each sample times ``root`` if given."""
         a = columns - columns.mean(axis=0)
         if root is not None and not (root == 1).all():
             a = root[:, None] * (columns - root**2 @ columns / (root @ root))
@@ -36,7 +36,7 @@ class Spectrum:
 
     @classmethod
     def of_kernel(cls, kernel: np.ndarray) -> Spectrum:
-        """Of a kernel (n_samples, n_samples) of columns, centred or adjusted for an intercept."""
+        """Spectrum of a kernel (n_samples, n_samples) of columns, centred or adjusted for an intercept."""
         values, vectors = _positive(kernel)
         return cls(vectors, values)
 

@@ -1,4 +1,4 @@
-"""Combinations of mutations of a sequence, and what a fitted model says of them."""
+"""Combinations of mutations of a sequence, and their predictions under a fitted model."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -68,7 +68,7 @@ class Landscape:
         return predict_orders(self.readout, self.calls(sets), covariates).sum(axis=1)
 
     def score(self, sets: np.ndarray) -> np.ndarray:
-        """What the search maximises: the latent phenotype, or its negative; shape (n_sets,)."""
+        """Objective of the search: the latent phenotype, or its negative; shape (n_sets,)."""
         return self.sign * self.latent(sets)
 
     @cached_property
@@ -78,7 +78,7 @@ class Landscape:
         return Expansion(readout_factors(self.readout, vocabulary), "reference")
 
     def parts(self, sets: np.ndarray, order: int) -> np.ndarray:
-        """What single mutations, pairs, .. of a combination add to the latent phenotype of the base.
+        """Contributions of single mutations, pairs, .. of a combination to the latent phenotype of the base.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ _PER_PARAMETER = 2  # samples for each parameter, or pair, of a landscape, which
 
 @dataclass(frozen=True)
 class EstimatorChoice:
-    """How a model is estimated.
+    """Estimator of a model, and the reason for it.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ def fit(
     Returns
     -------
     The model, its table and its metrics. p-values test each reported term on all samples, the ones that
-    chose it included; the q-values' family is every term of the order, so that choice is paid for. Those of
+    chose it included; q-values are over all terms of the order, so that the choice is paid for. Those of
     pairs of genotypes are of the signals of :func:`genoattn.inference.discovery.discover`. They do
     not correct for several traits, for relatedness beyond the covariates, or for imperfectly tagged
     additive effects between linked sites.
@@ -250,7 +250,7 @@ def _inflation(measured: Trained, data: TrainingData, split: Split, n_samples: i
 
 
 def _response(trained: Trained, data: TrainingData) -> ResponseModel:
-    """How the phenotype depends on the latent phenotype of a fit."""
+    """Dependence of the phenotype on the latent phenotype of a fit."""
     s = trained.summary
     return ResponseModel(
         trained.readout, s.likelihood, s.noise, data.phenotype, data.variance, s.start == "kernel"
@@ -265,7 +265,7 @@ def _manifest(
     tested: TestedTerms,
     left_out: dict[int, int],
 ) -> Manifest:
-    """What describes the table and the model."""
+    """Description of the table and the model."""
     phenotype, covariates = cohort.phenotype, cohort.covariates
     assert phenotype is not None
     units = _units(phenotype, trained.summary.likelihood, config.training.link)
@@ -282,7 +282,7 @@ def _manifest(
         covariate_names=() if covariates is None else covariates.names,
         covariate_levels={} if covariates is None else covariates.levels,
         covariate_coefficients=trained.readout.covariate.detach().double().numpy(),
-        n_tests=tested.family_sizes(expansion),
+        n_tests=tested.n_tests(expansion),
         left_out=left_out,
         **describe_tests(tested, expansion, units),
         seed=config.training.seed,

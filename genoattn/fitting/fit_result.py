@@ -1,4 +1,4 @@
-"""What ``genoattn.fit`` returns."""
+"""Result of ``genoattn.fit``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,15 +75,15 @@ class FitResult:
 
     @property
     def manifest(self) -> Manifest:
-        """What describes the table."""
+        """Description of the table."""
         return self.table.manifest
 
     def predict(self, cohort: Cohort) -> np.ndarray:
-        """As :meth:`genoattn.fitting.fitted_model.FittedModel.predict`."""
+        """Predictions, as of :meth:`genoattn.fitting.fitted_model.FittedModel.predict`."""
         return self.model.predict(cohort)
 
     def export(self, gauge: Gauge, order: int | None = None) -> InteractionTable:
-        """As :meth:`genoattn.fitting.fitted_model.FittedModel.export`."""
+        """Table, as of :meth:`genoattn.fitting.fitted_model.FittedModel.export`."""
         return self.model.export(gauge, order)
 
     def summary(self, n: int = 10) -> str:
@@ -95,7 +95,7 @@ class FitResult:
         return "\n".join(parts)
 
     def _noise(self) -> list[str]:
-        """How the variances of the measurements were used, where there are any."""
+        """Use of the variances of the measurements, where there are any."""
         learned = self.manifest.model["noise"]
         if "variance_scale" not in learned:
             return []
@@ -106,7 +106,7 @@ class FitResult:
         return self.summary()
 
     def save(self, directory: str | Path, force: bool = False) -> None:
-        """Write the output folder of ``genoattn fit``, whole or not at all."""
+        """Write the output folder of ``genoattn fit``, completely or not at all."""
         extra = {} if self.discovery is None else dict(self.discovery.files())
         if self.intervals is not None:
             extra["intervals.tsv"] = self.intervals

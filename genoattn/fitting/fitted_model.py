@@ -56,7 +56,7 @@ class FittedModel:
 
     @property
     def alphabet(self) -> Literal["auto", "dna", "protein"]:
-        """Of the sequences the model knows, whose N is asparagine or unknown; ``auto`` for genotypes."""
+        """Alphabet of the sequences, which tells asparagine from unknown N; ``auto`` for genotypes."""
         if self.manifest.vocabulary.encoding != "sequence":
             return "auto"
         letters = {residue for residues in self.manifest.sites.states for residue in residues}
@@ -146,6 +146,6 @@ class FittedModel:
             centre=expansion.centre,
             left_out=left_out,
             **describe_tests(self.tested, expansion, manifest.units),
-            n_tests=self.tested.family_sizes(expansion),
+            n_tests=self.tested.n_tests(expansion),
         )
         return InteractionTable(table_rows(expansion, manifest.sites, self.tested, highest), described)

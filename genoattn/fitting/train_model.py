@@ -1,4 +1,4 @@
-"""From the arrays of a cohort to a trained readout in phenotype units."""
+"""Training of a readout on the arrays of a cohort, in phenotype units at the end."""
 
 from dataclasses import dataclass
 

@@ -59,7 +59,7 @@ class Discovery:
         return s[(s["q_value"] <= self.alpha) & (s["flag"] != "phantom")]
 
     def claims(self, terms: np.ndarray) -> Claims:
-        """What the signals say of pairs of columns (n_terms, 2), ascending."""
+        """Claims of the signals about pairs of columns (n_terms, 2), ascending."""
         value: dict[tuple[int, int], tuple[float, bool]] = {}
         found = [
             (signal, (signal.q_value, flag == "phantom"))

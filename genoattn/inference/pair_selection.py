@@ -59,7 +59,7 @@ def found_factors(problem: PairProblem, residual: np.ndarray) -> tuple[np.ndarra
 
     The score of a pair is its t against the phenotype or against the residual of the additive model,
     whichever is nearer to zero: the first alone sees interactions in additive effects of linked sites, the
-    second alone misplaces an interaction whose main effects the ridge has smeared over neighbours. Pairs
+    second alone misplaces an interaction whose main effects the ridge has spread over neighbours. Pairs
     within a chromosome count only where their r2 is below 0.1.
     """
     pairs = problem.pairs

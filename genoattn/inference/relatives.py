@@ -81,7 +81,7 @@ def relative_folds(
 
 
 def assign_relatives(groups: np.ndarray, quota: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A part for each sample, whole groups at random, each to the part that lacks the largest share.
+    """A part for each sample: groups of relatives at random, each to the part that lacks the largest share.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Signal:
 
     @property
     def p_value(self) -> float:
-        """Of ``test``."""
+        """p-value of ``test``."""
         return self.test.p_value
 
 

@@ -38,7 +38,7 @@ class Stability:
     p_value: np.ndarray
 
     def frame(self, sites: Sites, site: np.ndarray, scale: np.ndarray) -> pd.DataFrame:
-        """As a table, the most frequent first; coefficients per unit of dosage with their 90 % intervals.
+        """Table of the pairs, the most frequent first; coefficients per unit of dosage with 90 % intervals.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ MOST_CELLS = 4_000_000  # joint states that are counted in a table
 
 @dataclass(frozen=True, eq=False)
 class Descriptions:
-    """Of terms; every array has shape (n_terms,).
+    """Samples, frequency and linkage of terms; every array has shape (n_terms,).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Descriptions:
     carriers: np.ndarray
 
     def select(self, index: np.ndarray) -> Descriptions:
-        """Those of the terms at ``index`` (integers or a boolean mask)."""
+        """The rows of the terms at ``index`` (integers or a boolean mask)."""
         return Descriptions(*(getattr(self, f.name)[index] for f in fields(Descriptions)))
 
 

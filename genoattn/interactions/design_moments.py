@@ -47,7 +47,7 @@ def gram_work(basis: ProductBasis, calls: np.ndarray) -> float:
 
 
 def _codes(basis: ProductBasis, entity: np.ndarray) -> np.ndarray | None:
-    """Which contrast of each site a sample has, (n_samples, n_sites), -1 for none; None if not indicators."""
+    """Contrast of each sample at each site (n_samples, n_sites), -1 for none; None if not indicators."""
     if basis.vocabulary.is_dosage or not np.isin(entity, (0.0, 1.0)).all():
         return None
     code = np.full((len(entity), basis.vocabulary.n_sites), -1)

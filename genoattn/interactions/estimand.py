@@ -1,4 +1,4 @@
-"""What a row of an interaction table means, in words."""
+"""Meaning of a row of an interaction table, in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -46,7 +46,7 @@ SCHEMA_1 = (
 
 
 def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
-    """What ``coefficient`` and ``effect`` of a table are.
+    """Meaning of ``coefficient`` and ``effect`` of a table.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from genoattn.tokens.gauge_centre import Gauge
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Of the coefficients of terms of one order in one gauge; every array has shape (n_terms,).
+    """Estimates of the coefficients of one order in one gauge; every array has shape (n_terms,).
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Estimates:
 
     @staticmethod
     def of(effect: np.ndarray, se: np.ndarray, df: float, noise: float | np.ndarray) -> Estimates:
-        """From estimates and standard errors; where either is not finite, or no sample is left, all is NaN.
+        """Estimates from effects and standard errors; NaN where one is not finite, or ``df`` not positive.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Estimates:
         return self.effect / self.se
 
     def select(self, index: np.ndarray) -> Estimates:
-        """Those of the terms at ``index`` (integers or a boolean mask)."""
+        """The rows of the terms at ``index`` (integers or a boolean mask)."""
         return Estimates(*(getattr(self, f.name)[index] for f in fields(Estimates)))
 
     def only(self, kept: np.ndarray) -> Estimates:
@@ -81,7 +81,7 @@ class Estimates:
 
 @dataclass(frozen=True, eq=False)
 class Claims:
-    """What inference says of the terms of an order, in place of their own p-values.
+    """Claims of inference about the terms of an order, in place of their own p-values.
 
     Parameters
     ----------
@@ -125,6 +125,6 @@ class TestedTerms:
     proxies: Mapping[int, np.ndarray] = field(default_factory=dict)
     claims: Mapping[int, Claims] = field(default_factory=dict)
 
-    def family_sizes(self, expansion: Expansion) -> dict[int, int]:
+    def n_tests(self, expansion: Expansion) -> dict[int, int]:
         """For each order the number of terms that could have been reported in the gauge."""
         return {order: count_terms(expansion.vocabulary, order, expansion.gauge) for order in self.terms}

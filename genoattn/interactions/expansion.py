@@ -1,4 +1,4 @@
-"""From attention factors to coefficients: one model, any gauge, in closed form.
+"""Coefficients of attention factors in any gauge, in closed form.
 
 Write the factor of slot m at site l as ``u = mbar + c``, with ``mbar`` its mean under the gauge's
 distribution of states and ``c`` the rest. Expanding the product over distinct sites, the coefficient of a

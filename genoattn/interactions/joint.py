@@ -183,7 +183,7 @@ def _solve(moments: Moments, ridge: np.ndarray) -> _Solution:
     null = np.zeros((width, len(others)))
     null[others, np.arange(len(others))] = 1.0
     null[chosen] = -solve_triangular(np.tril(lower), below.T, lower=True, trans="T")
-    # Back to units of the columns: a unit of a column that is left out is one of its own.
+    # Back to units of the columns: an omitted column counts in units of its own.
     null = null / unit[:, None] * unit[others]
     return _Solution(theta / unit, full / unit / unit[:, None], kept, null)
 
@@ -199,7 +199,7 @@ def _predict(basis: ProductBasis, entity: np.ndarray, nuisance: np.ndarray, thet
 def _null_variance(
     basis: ProductBasis, theta: np.ndarray, variance: np.ndarray, kept: np.ndarray, first: int
 ) -> np.ndarray:
-    """Of the products left out: mean square of the others of their order less that of their errors."""
+    """Variance of omitted products: mean square of the others of their order less that of their errors."""
     at = first + 1
     out = np.full(len(theta), _UNKNOWN)
     for order in range(1, basis.order + 1):

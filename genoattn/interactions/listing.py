@@ -47,7 +47,7 @@ def _with_interval(value: float, deviation: float) -> str:
 
 
 def _term_names(rows: Any, order: int) -> list[str]:
-    """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues need no position beside their column."""
+    """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues have their column in their name."""
     parts = []
     for k in range(1, order + 1):
         columns = (rows[f"{name}_{k}"] for name in ("site", "chrom", "pos", "state"))

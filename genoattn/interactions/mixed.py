@@ -116,7 +116,7 @@ class MixedModel:
         return Estimates.of(effect, se, df if self._noise is None else np.inf, noise / self._total)
 
     def proxies(self, terms: np.ndarray) -> np.ndarray:
-        """Which terms (n_terms, order) share an interaction with a linked lead: bool."""
+        """Mask of the terms (n_terms, order) that share an interaction with a linked lead."""
         out = np.zeros(len(terms), dtype=bool)
         for sites, chosen in by_site_set(self._vocabulary.site[np.sort(terms, axis=1)]):
             out[chosen] = self._is_proxy(sites)

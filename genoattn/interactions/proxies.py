@@ -50,7 +50,7 @@ class Slot:
     value: np.ndarray
 
     def adjusts(self, sites: SiteSet) -> str:
-        """What terms of some sites are adjusted for: the ``slot``, its ``lead``, or nothing."""
+        """Adjustment of terms of some sites: for the ``slot``, its ``lead``, or nothing."""
         if self.sites.isdisjoint(sites):
             return "slot"
         return "" if self.lead in sites else "lead"

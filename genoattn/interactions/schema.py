@@ -55,7 +55,7 @@ class Manifest:
     covariate_names, covariate_levels, covariate_coefficients
         Fixed effects, which predictions need with the table.
     n_tests
-        For each order the number of terms that could have been reported: the family of its q-values.
+        For each order the number of terms that could have been reported, over which q-values are taken.
     left_out
         For each order the number of non-zero terms below the reporting limit; empty where the table is the
         model.

@@ -78,7 +78,7 @@ class InteractionTable:
         return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
 
     def describe(self, row: int | Mapping[str, Any]) -> str:
-        """What a row says, as a sentence.
+        """A row as a sentence.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class InteractionTable:
         return describe_row(chosen, m.vocabulary.encoding, m.gauge, m.units)
 
     def summary(self, n: int = 10) -> str:
-        """What the table is, how many contrasts of each order, and the first interactions.
+        """Description of the table, numbers of contrasts by order, and the first interactions.
 
         Two states of one site carry the same contrast with opposite signs: it counts, and is listed, once.
         Proxies do not count.
@@ -243,12 +243,12 @@ def _load_parquet(path: Path) -> InteractionTable:
 
 
 def _load_tsv(path: Path) -> InteractionTable:
-    beside = path.with_suffix(".manifest.json")
-    if not beside.exists():
-        beside = path.parent / "manifest.json"
-        if path.name != "interactions.tsv" or not beside.exists():
+    described = path.with_suffix(".manifest.json")
+    if not described.exists():
+        described = path.parent / "manifest.json"
+        if path.name != "interactions.tsv" or not described.exists():
             raise ValueError(f"no {path.stem}.manifest.json beside it")
-    manifest = manifest_from_json(beside.read_text(encoding="utf-8"))
+    manifest = manifest_from_json(described.read_text(encoding="utf-8"))
     text = {f"{name}_{k}": str for name in _TEXT for k in range(1, manifest.order + 1)}
     frame = pd.read_csv(
         path,

@@ -43,7 +43,7 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
 
 
 def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") -> int:
-    """Number of terms of an order that a table can hold: the family of its q-values.
+    """Number of terms of an order that a table can hold, over which its q-values are taken.
 
     Sets of columns at distinct sites; in the reference gauge those of reference states are no terms.
     """
@@ -56,7 +56,7 @@ def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") 
 
 
 def is_listed(vocabulary: Vocabulary, columns: np.ndarray, gauge: Gauge) -> np.ndarray:
-    """Which terms (n_terms, order) a table in the gauge lists, (n_terms,): not those of reference states."""
+    """Mask of the terms (n_terms, order) that a table in the gauge lists: none of reference states."""
     if gauge != "reference" or vocabulary.is_dosage:
         return np.ones(len(columns), dtype=bool)
     return ~(vocabulary.state[columns] == vocabulary.reference[vocabulary.site[columns]]).any(axis=1)

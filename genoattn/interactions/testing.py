@@ -147,7 +147,7 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
 
 @dataclass(frozen=True, eq=False)
 class ChosenMethod:
-    """How the terms of a model are estimated, and why so.
+    """Method by which the terms of a model are estimated, and its reason.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class ChosenMethod:
 
 
 def choose_method(fitted: FittedTerms) -> ChosenMethod:
-    """How the terms of a model are estimated."""
+    """Choose the method by which the terms of a model are estimated."""
     number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
     most, share = _carried(fitted)
     said = f"{number:,} products up to order {fitted.factors.order}"

@@ -17,7 +17,7 @@ _RANK_TOLERANCE = 1e-8
 
 @dataclass(frozen=True)
 class CovariateColumns:
-    """How the columns of a table become covariates.
+    """Covariates made of the columns of a table.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which reader a file is for."""
+"""Choice of the reader of a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CONVERT = {
 
 @dataclass(frozen=True)
 class FormatOptions:
-    """What only some formats know; the parameters of ``genoattn.io.read`` of these names."""
+    """Options of single formats, as the parameters of ``genoattn.io.read`` of these names."""
 
     region: str | None
     info: tuple[str, ...]

@@ -22,7 +22,7 @@ from genoattn.io.tables import SampleTable, read_table
 
 
 class _Tally:
-    """Which samples are still in use, and why the others are not: the first reason counts."""
+    """Samples in use, and counts of the others by the first reason to drop them."""
 
     def __init__(self, n_samples: int) -> None:
         self.keep = np.ones(n_samples, dtype=bool)

@@ -12,7 +12,7 @@ from genoattn.io.tables import SampleTable, list_names, numeric_column
 
 @dataclass(frozen=True)
 class MeasurementColumns:
-    """Which columns of the phenotype table hold what.
+    """Columns of the phenotype table that hold the measurements.
 
     Parameters
     ----------

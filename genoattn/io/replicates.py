@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class ReplicateMeans:
-    """What replicates say of each sample.
+    """Means of replicates, with their variances.
 
     Parameters
     ----------

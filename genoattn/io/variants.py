@@ -26,7 +26,7 @@ from genoattn.io.tables import MISSING_TEXT, SampleTable, check_ids, list_names,
 
 @dataclass(frozen=True)
 class VariantColumns:
-    """Where a table has its variants.
+    """Columns of a table that hold its variants.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class EpochProgress(pl.Callback):
-    """One line for a whole training: epochs done of the most there can be, and the validation loss.
+    """One line a training: epochs done out of the largest number possible, and the validation loss.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the factors of the readout come from: a value a token, a product over its features, or all pairs."""
+"""Modules of factors: a value a token, a product over its features, or all pairs."""
 
 import torch
 from torch import Tensor, nn

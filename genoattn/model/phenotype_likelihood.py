@@ -87,7 +87,7 @@ class Likelihood(nn.Module):
 
     @torch.no_grad()
     def rescale(self, scale: float) -> None:
-        """From a standardised phenotype to its own units."""
+        """Rescale from a standardised phenotype to its own units."""
         if self.kind in ("gaussian", "student"):
             self.log_scale.add_(float(np.log(scale)))
 

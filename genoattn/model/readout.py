@@ -122,7 +122,7 @@ class Readout(nn.Module):
         return self.additive + self.additive_features()
 
     def factor_module(self, order: int) -> TokenFactors | FeatureFactors | PairFactors:
-        """What makes the factors of an order."""
+        """The module that makes the factors of an order."""
         module = self.factors[str(order)]
         assert isinstance(module, TokenFactors | FeatureFactors | PairFactors)
         return module

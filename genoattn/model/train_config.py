@@ -19,7 +19,7 @@ USUAL_RANK = 32
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a readout is trained.
+    """Settings of the training of a readout.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class TrainConfig:
 
     @property
     def most_factors(self) -> int:
-        """Of an order: ``rank``, or 32."""
+        """Largest number of factors of an order: ``rank``, or 32."""
         return USUAL_RANK if self.rank is None else self.rank
 
 

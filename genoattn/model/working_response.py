@@ -50,7 +50,7 @@ def are_separated(case: np.ndarray, latent: np.ndarray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class ResponseModel:
-    """How a phenotype depends on the latent phenotype: link, likelihood and what was learned of the noise.
+    """Dependence of a phenotype on the latent phenotype: link, likelihood and learned noise.
 
     Parameters
     ----------

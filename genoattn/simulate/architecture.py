@@ -1,4 +1,4 @@
-"""Which sites interact: unlinked, common enough, and identifiable from the data."""
+"""Choice of the interacting sites: unlinked, common enough, and identifiable from the data."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What to simulate, checked before any work is done."""
+"""Settings of a simulation, checked before any work is done."""
 
 from dataclasses import dataclass
 from typing import Literal

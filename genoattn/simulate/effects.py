@@ -88,7 +88,7 @@ def term_product(dosage: np.ndarray, term: Term) -> np.ndarray:
 
 
 def pure_part(dosage: np.ndarray, term: Term) -> tuple[np.ndarray, dict[Term, float]]:
-    """What of a term's product its lower-order terms cannot fit.
+    """Residual of a term's product after regression on its lower-order terms.
 
     Parameters
     ----------

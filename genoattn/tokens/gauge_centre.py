@@ -12,7 +12,7 @@ GAUGES: tuple[Gauge, ...] = ("reference", "zero-sum", "frequency")
 
 
 def gauge_centre(vocabulary: Vocabulary, gauge: Gauge) -> np.ndarray:
-    """What the gauge takes for the mean of each column: a dosage, or a probability of the state.
+    """Centre of each column in the gauge: a dosage, or a probability of the state.
 
     Returns
     -------
