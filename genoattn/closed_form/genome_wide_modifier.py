@@ -12,8 +12,8 @@ from math import sqrt
 import numpy as np
 
 from genoattn.closed_form.additive_start import AdditiveStart
+from genoattn.closed_form.fine_mapping import LARGE
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum, centred_kernel
-from genoattn.closed_form.sharpening import LARGE
 
 _log = logging.getLogger(__name__)
 _RATIOS = (0.1, 0.3, 1.0)  # of the prior variances of v and w, ascending

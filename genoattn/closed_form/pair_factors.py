@@ -193,12 +193,12 @@ def _credible(pairs: PairColumns, seeds: np.ndarray, strengths: _Strengths, best
     """
     lead, columns = seeds[best], pairs.columns
     linked = [pairs.linked_to(np.bincount([k], minlength=pairs.n_columns)) for k in lead]
-    near, far = (linked[0][seeds[:, slot]] & linked[1][seeds[:, 1 - slot]] for slot in (0, 1))
+    straight, crossed = (linked[0][seeds[:, slot]] & linked[1][seeds[:, 1 - slot]] for slot in (0, 1))
     # The first slot is the one linked to the lead's first column, whichever way round the pair is stored.
-    ordered = np.where((near | ~far)[:, None], seeds, seeds[:, ::-1])
+    ordered = np.where((straight | ~crossed)[:, None], seeds, seeds[:, ::-1])
     weight = np.zeros(len(seeds))
-    weight[near | far] = np.exp(
-        (strengths.at(np.flatnonzero(near | far)) ** 2 - strengths.at(np.array([best])) ** 2) / 2
+    weight[straight | crossed] = np.exp(
+        (strengths.at(np.flatnonzero(straight | crossed)) ** 2 - strengths.at(np.array([best])) ** 2) / 2
     )
     out = np.stack([np.bincount(ordered[:, slot], weight, pairs.n_columns) for slot in (0, 1)]) / weight.sum()
     return np.stack([credible_entries(columns, slot) for slot in out])

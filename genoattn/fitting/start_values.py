@@ -14,11 +14,11 @@ from genoattn.closed_form.additive_start import (
     joint_start,
     scaled,
 )
+from genoattn.closed_form.fine_mapping import fine_mapped
 from genoattn.closed_form.genome_wide_modifier import genome_wide_modifier
 from genoattn.closed_form.isolated_terms import isolated_factors
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.ridge import Spectrum
-from genoattn.closed_form.sharpening import sharpened
 from genoattn.inference.pair_selection import PairProblem, believed_factors
 from genoattn.model.factors import FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.optimiser import Penalties
@@ -169,7 +169,7 @@ def _pair_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.n
     start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)
     plain = np.column_stack([np.ones(len(y)), covariates])
     left = y - plain @ np.linalg.lstsq(plain, y, rcond=None)[0]
-    sharp = sharpened(columns, left, shapes, strength)
+    sharp = fine_mapped(columns, left, shapes, strength)
     if not np.array_equal(sharp, shapes):
         shapes = sharp
         start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)

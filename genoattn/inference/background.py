@@ -72,8 +72,8 @@ def remove_background(
     ridge = RidgeRegression(Spectrum.of_columns(columns), every)
     versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
     own = np.column_stack([np.ones(len(phenotype)), covariates])
-    left = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
-    return Background(columns, fixed, left, np.column_stack([ridge.fit(y)[2] for y in versions]))
+    adjusted = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
+    return Background(columns, fixed, adjusted, np.column_stack([ridge.fit(y)[2] for y in versions]))
 
 
 def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_components: int) -> np.ndarray:
@@ -107,8 +107,8 @@ def unlinked_columns(columns: np.ndarray, chromosome: np.ndarray) -> np.ndarray:
     """Ascending indices of columns whose r2 with the 50 kept before them is below 0.2."""
     kept: list[int] = []
     for j in range(columns.shape[1]):
-        near = [k for k in kept[-_WINDOW:] if chromosome[k] == chromosome[j]]
-        r2 = (columns[:, near].T @ columns[:, j] / len(columns)) ** 2
-        if not near or r2.max() < _PRUNED:
+        same = [k for k in kept[-_WINDOW:] if chromosome[k] == chromosome[j]]
+        r2 = (columns[:, same].T @ columns[:, j] / len(columns)) ** 2
+        if not same or r2.max() < _PRUNED:
             kept.append(j)
     return np.array(kept, dtype=np.int64)

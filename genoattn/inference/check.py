@@ -64,6 +64,6 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
     rows = []
     for a, b in zip(*names, strict=True):
         pair = index[a], index[b]
-        left = survival(background, pair, where)
-        rows.append((a, b, left, "phantom" if is_phantom(left, pair, where) else ""))
+        share = survival(background, pair, where)
+        rows.append((a, b, share, "phantom" if is_phantom(share, pair, where) else ""))
     return pd.DataFrame(rows, columns=["site_1", "site_2", "survival", "flag"])

@@ -70,6 +70,6 @@ def _t(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray) -> np.nd
     df = len(predictor) - basis.shape[1] - 1
     if df < 1 or norm < 1e-6 * float(np.linalg.norm(predictor)):
         return np.zeros(versions.shape[1])
-    left = versions - basis @ (basis.T @ versions)
-    estimate = pure @ left / norm
-    return estimate / np.sqrt(((left**2).sum(axis=0) - estimate**2) / df)
+    residual = versions - basis @ (basis.T @ versions)
+    estimate = pure @ residual / norm
+    return estimate / np.sqrt(((residual**2).sum(axis=0) - estimate**2) / df)

@@ -49,11 +49,11 @@ def robust_test(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray)
     smallest = np.inf
     signs: set[float] = set()
     for y in versions.T:
-        left = y - basis @ (basis.T @ y)
-        estimate = float(pure @ left)
-        left = left - pure * estimate
-        plain = np.sqrt(left @ left / df)
-        sandwich = np.sqrt(((pure * left / (1 - leverage)) ** 2).sum())
+        residual = y - basis @ (basis.T @ y)
+        estimate = float(pure @ residual)
+        residual = residual - pure * estimate
+        plain = np.sqrt(residual @ residual / df)
+        sandwich = np.sqrt(((pure * residual / (1 - leverage)) ** 2).sum())
         smallest = min(smallest, abs(estimate) / max(plain, sandwich, 1e-300))
         signs.add(float(np.sign(estimate)))
     return StudentTest(0.0 if len(signs) > 1 else signs.pop() * float(smallest), df)
@@ -88,7 +88,7 @@ def pair_t(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np.ndarr
         explained = (a.T @ y) ** 2 / aa + (other.T @ y) ** 2 / oo
         usable = norm2 > 1e-9 * n
         with np.errstate(divide="ignore", invalid="ignore"):
-            left = y @ y - explained - inner**2 / norm2
-            t = inner / np.sqrt(norm2 * left / (n - 4))
+            residual = y @ y - explained - inner**2 / norm2
+            t = inner / np.sqrt(norm2 * residual / (n - 4))
         out[start : start + 1024] = np.where(usable, t, 0.0)
     return out

@@ -45,9 +45,9 @@ class SiteMap:
     def n_far(self) -> int:
         """Number of pairs of columns that are far: the tests of a cohort."""
         n = len(self.chromosome)
-        near = 0
+        within_margin = 0
         for c in range(self.n_chromosomes):
             position = np.sort(self.position[self.chromosome == c])
             within = np.searchsorted(position, position + NEAR, side="left") - np.arange(len(position)) - 1
-            near += int(within.sum())
-        return n * (n - 1) // 2 - near
+            within_margin += int(within.sum())
+        return n * (n - 1) // 2 - within_margin

@@ -50,11 +50,6 @@ class HypothesisWeights:
                     out[own[mask[first[own], second[own]]]] = elsewhere + value
         return out
 
-    @property
-    def n_structured(self) -> int:
-        """Folds in which structure was seen."""
-        return sum(mask is not None for mask in (*self.inside, *self.around))
-
 
 def cross_fitted_weights(
     pairs: PairColumns, seeds: Seeds, residual: np.ndarray, where: SiteMap, max_rank: int, seed: int

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from inference_cohorts import linked_dosages, standardised
 
-from genoattn.closed_form.sharpening import sharpened
+from genoattn.closed_form.fine_mapping import fine_mapped
 
 
 def factor(p, first, second):
@@ -42,7 +42,7 @@ def test_neighbours_give_way_to_the_likeliest_pairs(strength, turned):
     x[:, turned] *= -1
     shape = factor(30, [5, 7], [21])
     shape[:, :, turned] *= -1
-    found = sharpened(x, y, shape, np.array([1.0]))
+    found = fine_mapped(x, y, shape, np.array([1.0]))
     r2 = np.corrcoef(x, rowvar=False) ** 2
     sides = [np.flatnonzero(r2[k] >= 0.5) for k in (5, 21)]
     for side, index, share in zip(found[0], sides, posterior(x, y, *sides), strict=True):
@@ -57,6 +57,6 @@ def test_neighbours_give_way_to_the_likeliest_pairs(strength, turned):
 def test_weak_factors_and_wide_ones_stay():
     x, y = scene(0.6)
     shape = factor(30, [5], [21])
-    np.testing.assert_array_equal(sharpened(x, y, shape, np.array([0.1])), shape)
+    np.testing.assert_array_equal(fine_mapped(x, y, shape, np.array([0.1])), shape)
     wide = factor(30, [0, 14], [21])
-    np.testing.assert_array_equal(sharpened(x, y, wide, np.array([1.0])), wide)
+    np.testing.assert_array_equal(fine_mapped(x, y, wide, np.array([1.0])), wide)

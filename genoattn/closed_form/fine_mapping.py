@@ -9,7 +9,7 @@ _LINKED = 0.5  # r2 from which columns are alternatives
 _MOST = 300  # alternatives at each of the two sites
 
 
-def sharpened(
+def fine_mapped(
     columns: np.ndarray, phenotype: np.ndarray, shapes: np.ndarray, strength: np.ndarray
 ) -> np.ndarray:
     """Strong factors of two linked groups of columns, each replaced by the likeliest pairs of columns.
@@ -55,7 +55,7 @@ def _alternatives(columns: np.ndarray, slot: np.ndarray) -> np.ndarray | None:
     return np.sort(order[r2[order] >= _LINKED])
 
 
-def _posterior(columns: np.ndarray, left: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _posterior(columns: np.ndarray, centred: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Posterior (n_first, n_second) of the pairs, by how much of a centred vector each explains."""
     b = columns[:, second]
     gain = np.empty((len(first), len(second)))
@@ -70,10 +70,12 @@ def _posterior(columns: np.ndarray, left: np.ndarray, first: np.ndarray, second:
         gram[:, 0, 2] = gram[:, 2, 0] = (a * product).sum(axis=0)
         gram[:, 1, 2] = gram[:, 2, 1] = (b * product).sum(axis=0)
         # Columns in perfect linkage make the three regressors collinear.
-        gram += 1e-9 * len(left) * np.eye(3)
-        score = np.stack([np.full(len(second), float(a[:, 0] @ left)), b.T @ left, product.T @ left], axis=1)
+        gram += 1e-9 * len(centred) * np.eye(3)
+        score = np.stack(
+            [np.full(len(second), float(a[:, 0] @ centred)), b.T @ centred, product.T @ centred], axis=1
+        )
         gain[row] = (score * np.linalg.solve(gram, score[:, :, None])[:, :, 0]).sum(axis=1)
-    share = np.minimum(gain / max(float(left @ left), 1e-300), 1 - 1e-12)
-    log_likelihood = -0.5 * len(left) * np.log1p(-share)
+    share = np.minimum(gain / max(float(centred @ centred), 1e-300), 1 - 1e-12)
+    log_likelihood = -0.5 * len(centred) * np.log1p(-share)
     weight: np.ndarray = np.exp(log_likelihood - log_likelihood.max())
     return weight / weight.sum()
