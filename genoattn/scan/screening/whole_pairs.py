@@ -275,7 +275,7 @@ def sharpen(scratch, c, fields, i, main, pair, near, on_row, on_column, root, ro
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def weigh(scratch, c, fields, i, pair, near, on_row, on_column, root, room):  # type: ignore[no-untyped-def]
-    """The products of a pair by the weights from their precise bytes, once the pair has been fine_mapped.
+    """The products of a pair by the weights from their precise bytes, once the pair has been sharpened.
 
     What bytes leave of the weights is at most a share of a sum of what is not negative. Parameters as of
     :func:`sharpen`.
