@@ -24,8 +24,9 @@ import pandas as pd
 
 import genoattn
 from genoattn.cohort import Cohort, Phenotype, Sites
-from genoattn.interactions.expansion import Expansion, gauge_centre
+from genoattn.interactions.expansion import Expansion
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import gauge_centre
 
 HERE = Path(__file__).parent
 GAUGES = ("frequency", "zero-sum", "reference")
@@ -219,7 +220,7 @@ def _unselected(
     from genoattn.interactions.extract import readout_factors
     from genoattn.interactions.mixed import MixedModel
     from genoattn.model.prediction import predict_orders
-    from genoattn.model.working import ResponseModel
+    from genoattn.model.working_response import ResponseModel
 
     rng, v = np.random.default_rng(seed), result.manifest.vocabulary
     drawn = np.sort(rng.integers(0, cohort.n_sites, (400, 2)), axis=1)

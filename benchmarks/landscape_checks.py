@@ -24,7 +24,7 @@ import pandas as pd
 
 import genoattn
 from genoattn.cohort import Cohort
-from genoattn.metrics import r2
+from genoattn.fitting.metrics import r2
 
 LARGE = ({143, 197}, {63, 143}, {63, 197})
 POELWIJK_SITES = np.array([20, 45, 63, 127, 143, 158, 168, 172, 174, 197, 206, 207, 231])

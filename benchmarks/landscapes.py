@@ -35,7 +35,7 @@ from scipy.stats import spearmanr
 
 import genoattn
 from genoattn.cohort import Cohort
-from genoattn.metrics import r2
+from genoattn.fitting.metrics import r2
 
 HERE = Path(__file__).parent
 WORKER = HERE / "landscape_methods" / "worker.py"

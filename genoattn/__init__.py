@@ -14,14 +14,14 @@ _HOME = {
     "scan_pairs": "genoattn.scan.api",
     "scan_traits": "genoattn.scan.traits",
     "scan_triples": "genoattn.scan.triples.api",
-    "fit": "genoattn.fitting",
+    "fit": "genoattn.fitting.fit",
     "discover": "genoattn.inference.discovery",
     "phantom_check": "genoattn.inference.check",
     "suggest": "genoattn.design.suggest",
-    "FitConfig": "genoattn.settings",
-    "FitResult": "genoattn.result",
+    "FitConfig": "genoattn.fitting.fit_settings",
+    "FitResult": "genoattn.fitting.fit_result",
     "InteractionTable": "genoattn.interactions.table",
-    "load_model": "genoattn.store",
+    "load_model": "genoattn.fitting.store",
     "load_interactions": "genoattn.interactions.table",
 }
 __all__ = sorted(_HOME)

@@ -13,18 +13,12 @@ Kind = Literal["genotype", "sequence"]
 
 
 def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
-    """Samples in each state at each site.
+    """Samples in each state at each site: shape (n_states, n_sites), int64.
 
     Parameters
     ----------
     calls
         Shape (n_samples, n_sites), int8, states from 0; negative where missing.
-    n_states
-        States to count.
-
-    Returns
-    -------
-    Shape (n_states, n_sites), int64.
     """
     counts = np.zeros((n_states, calls.shape[1]), dtype=np.int64)
     for start in range(0, len(calls), 255):  # so many fit in a byte, which is quick to add
@@ -164,8 +158,6 @@ class Cohort:
     ----------
     samples
         Shape (n_samples,), unique sample IDs.
-    sites
-        The columns.
     calls
         Shape (n_samples, n_sites), int8: the index of the sample's state at the site, for genotypes the
         number of copies of the effect allele; -1 where the call is missing. In either memory layout.
@@ -177,6 +169,15 @@ class Cohort:
         The files this came from, by role (``genotypes``, ``phenotypes``, ``covariates``).
     log
         What was read, kept and dropped, one readable line each.
+
+    Examples
+    --------
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=100, n_sites=8, linkage="none", n_terms=1, seed=1).cohort
+    >>> cohort.calls.shape, cohort.phenotype.name, cohort.n_samples
+    ((100, 8), 'trait', 100)
+    >>> cohort.select_samples(cohort.phenotype.values > 0).select_sites(cohort.sites.pos > 0).n_sites
+    8
     """
 
     samples: np.ndarray

@@ -1,6 +1,4 @@
-"""Where a result comes from: versions of the packages, checksums of the inputs."""
-
-from __future__ import annotations
+"""Provenance of a result: versions of the packages, checksums of the inputs."""
 
 import hashlib
 import platform
@@ -36,8 +34,5 @@ def input_records(source: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file, read in pieces."""
-    digest = hashlib.sha256()
     with path.open("rb") as handle:
-        while piece := handle.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,6 +1,4 @@
-"""Files and folders written whole or not at all."""
-
-from __future__ import annotations
+"""Files and folders written completely or not at all."""
 
 import errno
 import os
@@ -20,14 +18,7 @@ _MARKS = ("manifest.json", "truth.tsv")
 def check_output(
     path: str | Path, force: bool, folder: bool = False, inputs: Sequence[str | Path | None] = ()
 ) -> None:
-    """Refuse early what could not be written in the end, or must not be.
-
-    Raises
-    ------
-    InputError
-        Where the output exists and ``force`` is not given, its parent is no folder, or a folder to be
-        replaced is not an output of genoattn, or the output is one of the inputs.
-    """
+    """Refuse early what could not be written in the end, or must not be."""
     path = Path(path)
     if path.exists() and not _is_stream(path) and not force:
         raise InputError(f"{path}: already exists; give another output, or --force to replace it")
@@ -139,7 +130,7 @@ def _errors_of_writing(path: str | Path, state: str = "nothing was written") -> 
 
 
 def write_output(content: bytes, path: str | Path | None, force: bool = True) -> None:
-    """Write a file whole, or to stdout where ``path`` is None."""
+    """Write a file completely or not at all, or to stdout where ``path`` is None."""
     if path is None:
         with _errors_of_writing("standard output", "the output is incomplete"):
             sys.stdout.buffer.write(content)

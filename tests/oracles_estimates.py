@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import statsmodels.api as sm
 
-from genoattn.interactions.expansion import gauge_centre
+from genoattn.tokens.gauge_centre import gauge_centre
 
 
 def coded_columns(vocabulary, calls, gauge):

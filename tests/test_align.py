@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from small_cohorts import genotype_sites, levels_of, sequence_sites
 
-from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import Cohort, Covariates, Sites
 from genoattn.errors import InputError
+from genoattn.tokens.align import align_calls, align_covariates
 
 SOURCE = {"genotypes": "new.vcf"}
 

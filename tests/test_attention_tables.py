@@ -148,7 +148,7 @@ def test_variance_components_add_up_to_the_variance():
 def test_variance_in_blocks_of_ranks(monkeypatch):
     table = random_table(2, rank=5)
     whole = table.gauge("zero-sum").variance_components()
-    monkeypatch.setattr("genoattn.attention.terms.VARIANCE_BUFFER", 1)
+    monkeypatch.setattr("genoattn.attention.symmetric_terms.VARIANCE_BUFFER", 1)
     np.testing.assert_allclose(table.gauge("zero-sum").variance_components(), whole, rtol=1e-12)
 
 

@@ -8,16 +8,17 @@ import torch
 from oracles_estimates import coded_columns, generalised_least_squares, hierarchical_regression
 from scipy import special, stats
 
-from genoattn.interactions.basis import ProductBasis, indicator_basis
+from genoattn.closed_form.posterior import Posterior
+from genoattn.closed_form.product_basis import ProductBasis, indicator_basis
 from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.estimates import Estimates
-from genoattn.interactions.expansion import GAUGES, Factors, gauge_centre
+from genoattn.interactions.expansion import Factors
 from genoattn.interactions.joint import fit_jointly
 from genoattn.interactions.mixed import MixedModel
-from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.testing import FittedTerms, estimate_terms
-from genoattn.model.working import ResponseModel, WorkingResponse
+from genoattn.model.working_response import ResponseModel, WorkingResponse
 from genoattn.tokens import build_vocabulary
+from genoattn.tokens.gauge_centre import GAUGES, gauge_centre
 
 N_STATES = {"dosage": (3, 3, 2, 3), "genotype": (3, 2, 3, 2), "sequence": (2, 3, 4, 2)}
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from genoattn.errors import InputError
-from genoattn.interactions.expansion import GAUGES, Expansion, gauge_centre
+from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import readout_factors
 from genoattn.tokens import build_vocabulary
+from genoattn.tokens.gauge_centre import GAUGES, gauge_centre
 
 STATES = {"dosage": (3, 2, 3, 3), "genotype": (3, 2, 3, 3), "sequence": (2, 3, 4, 2)}
 

@@ -8,11 +8,11 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from genoattn.cohort import Cohort
-from genoattn.fitting import fit
-from genoattn.interactions.expansion import GAUGES
+from genoattn.fitting.fit import fit
+from genoattn.fitting.fit_result import FitResult
+from genoattn.fitting.split import split_samples
 from genoattn.interactions.extract import q_values
-from genoattn.model.split import split_samples
-from genoattn.result import FitResult
+from genoattn.tokens.gauge_centre import GAUGES
 
 N_STATES = {"dosage": (3, 3, 2, 3), "genotype": (3, 2, 3, 3), "sequence": (2, 3, 4, 2)}
 

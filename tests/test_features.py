@@ -7,14 +7,14 @@ import pytest
 import torch
 
 import genoattn
+from genoattn.closed_form.additive_start import all_pairs_start
 from genoattn.cohort import Cohort, Phenotype, Sites
 from genoattn.errors import InputError
-from genoattn.features import token_features
 from genoattn.interactions.schema import manifest_from_json
 from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.factors import FeatureFactors, PairFactors
-from genoattn.model.start import all_pairs_start
 from genoattn.tokens import build_vocabulary
+from genoattn.tokens.token_features import token_features
 
 RESIDUES = "ADKSW"
 
@@ -128,7 +128,7 @@ def test_saved_model_predicts_the_same(attention, tmp_path):
     cohort = replace(cohort, sites=replace(cohort.sites, features={"gene": gene}))
     result = genoattn.fit(cohort, attention=attention, rank=3, max_epochs=3)
     result.save(tmp_path / "out")
-    from genoattn.store import load_model
+    from genoattn.fitting.store import load_model
 
     loaded = load_model(tmp_path / "out")
     assert np.array_equal(loaded.predict(cohort), result.predict(cohort))

@@ -8,29 +8,29 @@ from inference_cohorts import linked_dosages, sites_on, standardised, unlinked_d
 from oracles_inference import count_far, is_far
 from scipy.stats import norm
 
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.cohort import Sites
 from genoattn.inference.background import (
-    normal_scores,
     principal_components,
     remove_background,
     unlinked_columns,
 )
 from genoattn.inference.tested import SiteMap
-from genoattn.model.ridge import RidgeRegression, Spectrum
+from genoattn.io.phenotypes import rank_normal
 
 
-def test_normal_scores_by_hand():
+def test_rank_normal_by_hand():
     # Ranks 3, 1, 2 of three: quantiles at (rank - 3/8) / (3 + 1/4).
     expected = norm.ppf(np.array([2.625, 0.625, 1.625]) / 3.25)
-    np.testing.assert_allclose(normal_scores(np.array([10.0, -5.0, 0.0])), expected)
+    np.testing.assert_allclose(rank_normal(np.array([10.0, -5.0, 0.0])), expected)
 
 
-def test_normal_scores_see_ranks_alone():
+def test_rank_normal_see_ranks_alone():
     y = np.random.default_rng(0).normal(size=40)
-    np.testing.assert_array_equal(normal_scores(np.exp(3 * y)), normal_scores(y))
-    ties = normal_scores(np.array([1.0, 1.0, 2.0, 0.0]))
+    np.testing.assert_array_equal(rank_normal(np.exp(3 * y)), rank_normal(y))
+    ties = rank_normal(np.array([1.0, 1.0, 2.0, 0.0]))
     assert ties[0] == ties[1]
-    np.testing.assert_allclose(normal_scores(-y), -normal_scores(y), atol=1e-12)
+    np.testing.assert_allclose(rank_normal(-y), -rank_normal(y), atol=1e-12)
 
 
 def r2(columns, a, b):
@@ -114,7 +114,7 @@ def test_background_is_ridge_beside_covariates_and_components(binary):
     ridge = RidgeRegression(
         Spectrum.of_columns(columns), np.column_stack([np.ones(200), covariates, components])
     )
-    versions = [y] if binary else [y, normal_scores(y)]
+    versions = [y] if binary else [y, rank_normal(y)]
     assert background.residuals.shape == (200, len(versions))
     for k, version in enumerate(versions):
         np.testing.assert_allclose(background.residuals[:, k], ridge.fit(version)[2])

@@ -10,14 +10,13 @@ from scipy import stats
 from test_ladder import landscape
 
 import genoattn
+from genoattn.fitting.ensemble import train_ensemble
+from genoattn.fitting.store import load_model
+from genoattn.fitting.train_model import train_readout
 from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import readout_factors
 from genoattn.interactions.intervals import coefficient_intervals
-from genoattn.model.config import TrainConfig, TrainingData
-from genoattn.model.ensemble import train_ensemble
-from genoattn.model.split import Split
-from genoattn.model.train import train_readout
-from genoattn.store import load_model
+from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import build_vocabulary
 
 
@@ -123,7 +122,7 @@ def test_ensemble_intervals_of_dense_factors_cover_the_truth():
         data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
         split = Split(np.arange(250, 2000), np.arange(250), np.zeros(0, dtype=np.int64))
         config = TrainConfig(order=3, start="random", device="cpu")
-        main = readout_factors(train_readout(v, data, split, config)[0], v)
+        main = readout_factors(train_readout(v, data, split, config).readout, v)
         members = [readout_factors(r, v) for r in train_ensemble(v, data, split, config, 6)]
         half = [np.full(4, 0.25)] * 6
         for order in (2, 3):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vcf_files import record, write_vcf
 
-from genoattn.io.genotypes import GenotypeCodes, MalformedGenotypeError, parse_genotype
+from genoattn.io.genotype_strings import GenotypeCodes, MalformedGenotypeError, parse_genotype
 from genoattn.io.vcf import read_vcf
 
 ALLELES = ["0", "1", "2", "3", "."]

@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vcf_files import record, write_text, write_vcf
+from read_files import RECORDS, SAMPLES, equal, expect, genotypes, pheno
+from vcf_files import write_text, write_vcf
 
-from genoattn.cohort import Cohort
-from genoattn.errors import InputError
 from genoattn.io import read
-from genoattn.io.filters import minor_frequency, missingness, state_counts
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-SAMPLES = [f"s{i}" for i in range(6)]
-# Copies over six samples: an ordinary site, another, and one of each kind that the filters take.
-RECORDS = [
-    record(["0/0", "0/1", "1/1", "0/0", "0/1", "1/1"], pos=1),
-    record(["1/1", "0/0", "0/1", "0/0", "1/1", "0/1"], pos=2, alt="C,G"),
-    record(["0/0", "./.", "./.", "1/1", "0/1", "0/1"], pos=3),
-    record(["0/0"] * 5 + ["0/1"], pos=4),
-    record(["0/0"] * 6, pos=5, alt="."),
-]
-
-
-def genotypes(tmp_path: Path) -> Path:
-    return write_vcf(tmp_path / "g.vcf", SAMPLES, RECORDS)
-
-
-def pheno(tmp_path: Path, text: str = "IID\tT\n" + "".join(f"s{i}\t{i}.5\n" for i in range(6))) -> Path:
-    return write_text(tmp_path / "p.tsv", text)
-
-
-def expect(message: str, *arguments: object, **options: object) -> None:
-    """``read`` fails with the message on one line."""
-    with pytest.raises(InputError, match=message) as caught:
-        read(*arguments, **options)  # type: ignore[arg-type]
-    assert "\n" not in str(caught.value)
-
-
-def equal(a: Cohort, b: Cohort) -> bool:
-    """The same samples, sites, calls, phenotype and covariates."""
-    same = a.samples.tolist() == b.samples.tolist() and a.sites.ids.tolist() == b.sites.ids.tolist()
-    same = same and a.sites.states == b.sites.states and np.array_equal(a.calls, b.calls)
-    for x, y in ((a.phenotype, b.phenotype), (a.covariates, b.covariates)):
-        same = same and (x is None) == (y is None) and (x is None or np.array_equal(x.values, y.values))
-    return same
 
 
 # --- the whole way ---
@@ -215,141 +178,6 @@ def test_checks_are_made_on_the_samples_in_use(tmp_path: Path) -> None:
         table,
         covar=covar,
     )
-
-
-# --- filters ---
-
-
-def test_frequencies_by_hand(tmp_path: Path) -> None:
-    cohort = read(genotypes(tmp_path), filters=False)
-    # Copies over two chromosomes of the called: 6/12, 6/12, 0/12 (G), 4/8, 1/12 and 0.
-    counts = state_counts(cohort)
-    np.testing.assert_allclose(minor_frequency(cohort, counts), [0.5, 0.5, 0, 0.5, 1 / 12, 0])
-    np.testing.assert_allclose(missingness(counts, 6), [0, 0, 0, 2 / 6, 0, 0])
-    assert counts[:, 3].tolist() == [1, 2, 1]
-
-
-def test_frequencies_from_the_definition(tmp_path: Path) -> None:
-    """Oracle: list the chromosomes of the called samples one by one."""
-    rng = np.random.default_rng(1)
-    words = np.array(["0/0", "0/1", "1/1", "./.", "1|0"])
-    rows = [record(list(rng.choice(words, size=20)), pos=i + 1) for i in range(30)]
-    cohort = read(write_vcf(tmp_path / "r.vcf", [f"s{i}" for i in range(20)], rows), filters=False)
-    counts = state_counts(cohort)
-    frequencies, gone = minor_frequency(cohort, counts), missingness(counts, 20)
-    for row, frequency, missing in zip(rows, frequencies, gone, strict=True):
-        called = [g for g in row.split("\t")[9:] if "." not in g]
-        chromosomes = [a for g in called for a in g.replace("|", "/").split("/")]
-        share = chromosomes.count("1") / len(chromosomes)
-        assert frequency == pytest.approx(min(share, 1 - share))
-        assert missing == pytest.approx(1 - len(called) / 20)
-
-
-def test_everything_filtered(tmp_path: Path) -> None:
-    rows = [RECORDS[2], RECORDS[3], RECORDS[4], record(["./."] * 6, pos=9)]
-    path = write_vcf(tmp_path / "g.vcf", SAMPLES, rows)
-    expect(
-        r"g.vcf: no site is left of 4 records \(4 sites\) in 6 samples: 1 monomorphic, "
-        r"2 over the missingness limit 0.1, 1 under the minor allele frequency 0.1; "
-        r"loosen the filter that took most, or check the samples$",
-        path,
-        maf=0.1,
-    )
-    # With no limit on missingness, a site without any call is still not worth a column.
-    cohort = read(path, maf=0, max_missing=1)
-    assert cohort.sites.pos.tolist() == [3, 4]
-    assert "kept 2 (2 monomorphic, 0 over the missingness limit 1, 0 under" in cohort.log[-1]
-
-
-def test_limits_are_inclusive(tmp_path: Path) -> None:
-    path = write_vcf(tmp_path / "g.vcf", SAMPLES, [record(["0/0", "0/1", "1/1", "./.", "./.", "./."])])
-    assert read(path, maf=0.5, max_missing=0.5).n_sites == 1
-
-
-def test_default_frequency_limits(tmp_path: Path) -> None:
-    many = [f"s{i}" for i in range(100)]
-    rows = [
-        record(["0/1"] + ["0/0"] * 99, pos=1),
-        record(["0/1", "0/1"] + ["0/0"] * 98, pos=2),
-    ]
-    # 1/200 is under 0.01, 2/200 is not.
-    assert read(write_vcf(tmp_path / "g.vcf", many, rows)).sites.pos.tolist() == [2]
-    fasta = write_text(tmp_path / "x.fa", "".join(f">s{i}\nM{'W' if i else 'C'}\n" for i in range(200)))
-    cohort = read(fasta)
-    assert cohort.sites.ids.tolist() == ["C2"]
-    assert cohort.log[-1].startswith("read 200 sequences (2 sites), kept 1 (1 monomorphic, 0 over")
-    # In a sequence all residues but the commonest are the minor ones: 1/200.
-    np.testing.assert_allclose(minor_frequency(cohort, state_counts(cohort)), [1 / 200])
-    expect(r"1 monomorphic, .* 1 under the minor allele frequency 0.01", fasta, maf=0.01)
-
-
-# --- formats and options ---
-
-
-def test_suffixes(tmp_path: Path) -> None:
-    for name in ("a.fasta", "a.FA", "a.fas", "a.faa"):
-        path = write_text(tmp_path / name, ">a\nMW\n>b\nMC\n")
-        assert read(path).kind == "sequence"
-    assert read(str(path)).n_sites == 1
-    for name in ("a.vcf", "a.vcf.gz", "a.bcf"):
-        assert read(write_vcf(tmp_path / name, SAMPLES, RECORDS)).kind == "genotype"
-    bgz = tmp_path / "a.vcf.bgz"
-    bgz.write_bytes((tmp_path / "a.vcf.gz").read_bytes())
-    assert read(bgz).n_samples == 6
-
-
-@pytest.mark.parametrize("name", ["a.vcf", "a.vcf.gz", "a.bcf", "a.fa", "a.bim", "prefix", "a.txt"])
-def test_missing_file(tmp_path: Path, name: str) -> None:
-    expect(rf"{name}: no such file; check the path", tmp_path / name)
-
-
-def test_suffix_errors(tmp_path: Path) -> None:
-    expect(
-        r"a.txt: unknown suffix '.txt'; readable are .vcf, .vcf.gz, .vcf.bgz, .bcf, .fasta, .*, PLINK .bed",
-        write_text(tmp_path / "a.txt", "x"),
-    )
-    expect(
-        r"a.vcz: VCF Zarr is not readable in this version; convert it with: vcztools view", tmp_path / "a.vcz"
-    )
-    expect(
-        r"a.pgen: PLINK 2 files are not readable in this version; convert with: plink2", tmp_path / "a.pgen"
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"maf": 0.6}, r"maf is 0.6; give a minor allele frequency from 0 to 0.5"),
-        ({"maf": float("nan")}, r"maf is nan"),
-        ({"max_missing": -0.1}, r"max_missing is -0.1; give a fraction from 0 to 1"),
-        ({"max_missing": float("nan")}, r"max_missing is nan"),
-        ({"transform": "sqrt"}, r"transform is 'sqrt'; choose one of none, log, rank"),
-        ({"trait_type": "ordinal"}, r"trait_type is 'ordinal'; choose one of auto, quantitative, binary"),
-        ({"alphabet": "rna"}, r"alphabet is 'rna'; choose one of auto, dna, protein"),
-        ({"trait": "T"}, r"trait 'T' without a table; give the phenotypes too"),
-        ({"reference": "wt"}, r"g.vcf: reference and alphabet are for alignments; leave them out"),
-        ({"alphabet": "dna"}, r"g.vcf: reference and alphabet are for alignments"),
-    ],
-)
-def test_option_errors(tmp_path: Path, options: dict[str, object], message: str) -> None:
-    expect(message, genotypes(tmp_path), **options)
-
-
-def test_more_option_errors(tmp_path: Path) -> None:
-    fitted = read(genotypes(tmp_path), covar=pheno(tmp_path)).covariates
-    expect(
-        r"covariates_like expands covar for prediction; give covar, and no phenotypes",
-        genotypes(tmp_path),
-        covariates_like=fitted,
-    )
-    fasta = write_text(tmp_path / "x.fa", ">a\nM\n")
-    expect(r"x.fa: an alignment has no regions; leave the region 1:1-2 out", fasta, region="1:1-2")
-
-
-def test_import_is_light() -> None:
-    code = "import genoattn.io, sys; print({'torch', 'pandas', 'pysam', 'scipy', 'Bio'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
 
 
 # --- real files ---

@@ -12,11 +12,11 @@ from vcf_files import write_text
 
 from genoattn.errors import InputError
 from genoattn.io.covariates import check_covariates, expand_covariates, missing_rows, plan_covariates
-from genoattn.io.tables import Table, read_table
-from genoattn.io.traits import build_phenotype, choose_trait, rank_normal
+from genoattn.io.phenotypes import build_phenotype, choose_trait, rank_normal
+from genoattn.io.tables import SampleTable, read_table
 
 
-def table(tmp_path: Path, text: str) -> Table:
+def table(tmp_path: Path, text: str) -> SampleTable:
     return read_table(write_text(tmp_path / "t.tsv", text))
 
 

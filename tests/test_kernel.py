@@ -8,16 +8,21 @@ import pytest
 import statsmodels.api as sm
 import torch
 
+from genoattn.closed_form.gaussian_process import (
+    count_products,
+    fit_products,
+    make_products,
+    tied_ranks,
+)
 from genoattn.errors import InputError
-from genoattn.interactions.expansion import GAUGES, Expansion
+from genoattn.fitting.metrics import r2
+from genoattn.fitting.train_model import train_readout
+from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import readout_factors
-from genoattn.metrics import r2
-from genoattn.model.config import TrainConfig, TrainingData
 from genoattn.model.prediction import predict_orders, respond
-from genoattn.model.products import count_products, fit_products, make_products, tied_ranks
-from genoattn.model.split import Split
-from genoattn.model.train import train_readout
+from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import build_vocabulary
+from genoattn.tokens.gauge_centre import GAUGES
 
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -128,13 +133,13 @@ def trained(order=3, seed=0, kind="sequence", missing=0.1, noise=0.1, penalty=1.
     data = TrainingData(calls, rng.normal(size=(len(y), 1)), y, False)
     split = Split(np.arange(100), np.arange(100, len(y)), NONE)
     config = TrainConfig(order=order, start="kernel", penalty=penalty)
-    readout, account = train_readout(v, data, split, config)
-    return v, data, readout, account, split
+    return v, data, train_readout(v, data, split, config), split
 
 
 @pytest.mark.parametrize("kind", ["sequence", "genotype"])
 def test_readout_is_the_closed_form(kind):
-    v, data, readout, account, split = trained(kind=kind)
+    v, data, model, split = trained(kind=kind)
+    readout, summary = model.readout, model.summary
     y = data.phenotype[split.training]
     products = make_products(v, 3)
     entity = v.columns(data.calls) @ products.contrasts
@@ -144,21 +149,22 @@ def test_readout_is_the_closed_form(kind):
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3 * y.std())  # standardised in between
     held = split.validation
     loss = 0.5 * (((found - data.phenotype)[held] / y.std()) ** 2).mean()
-    assert account.validation_loss == pytest.approx(loss, rel=1e-9)
-    assert account.start == "kernel"
+    assert summary.validation_loss == pytest.approx(loss, rel=1e-9)
+    assert summary.start == "kernel"
     assert readout.bias.dtype == torch.float64
 
 
 @pytest.mark.parametrize("kind", ["sequence", "genotype"])
 @pytest.mark.parametrize("gauge", GAUGES)
 def test_posterior_mean_is_the_table_in_every_gauge(gauge, kind):
-    v, _, readout, account, _ = trained(kind=kind)
+    v, _, model, _ = trained(kind=kind)
+    readout, posterior = model.readout, model.posterior
     expansion = Expansion(readout_factors(readout, v), gauge)
     for order in (1, 2, 3):
         columns = np.array(
             [c for c in combinations(range(v.n_columns), order) if len(set(v.site[list(c)])) == order]
         )
-        mean, spread = account.posterior.moments(columns, gauge)
+        mean, spread = posterior.moments(columns, gauge)
         expected = expansion.coefficients(columns)
         np.testing.assert_allclose(mean, expected, rtol=1e-7, atol=1e-8 * np.abs(expected).max())
         assert (spread >= 0).all()
@@ -166,8 +172,7 @@ def test_posterior_mean_is_the_table_in_every_gauge(gauge, kind):
 
 
 def test_posterior_deviation_is_that_of_its_draws():
-    _, _, _, account, _ = trained()
-    posterior = account.posterior
+    posterior = trained()[2].posterior
     columns = np.array([[0, 3], [1, 5]])
     _, spread = posterior.moments(columns, "reference")
     draws = np.random.default_rng(0).multivariate_normal(posterior.mean, posterior.covariance, 4000)
@@ -200,7 +205,7 @@ def test_random_landscape_is_predicted_as_well_as_by_the_process_that_knows_it(s
     v = build_vocabulary(oracles.make_cohort(calls, (2,) * 9, "sequence"), "sequence", train)
     data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
     config = TrainConfig(order=4, start="kernel")
-    readout, _ = train_readout(v, data, Split(train, NONE, test), config)
+    readout = train_readout(v, data, Split(train, NONE, test), config).readout
     found = predict_orders(readout, calls, data.covariates).sum(axis=1)
     signs = 2.0 * calls - 1
     kernels = [np.outer(signs[:, s], signs[:, s]) for s in range(9)]
@@ -223,12 +228,12 @@ def test_intervals_cover_the_truth():
         v = build_vocabulary(oracles.make_cohort(calls, (2,) * 8, "sequence"), "sequence", np.arange(len(y)))
         data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
         config = TrainConfig(order=3, start="kernel")
-        _, account = train_readout(v, data, Split(train, NONE, NONE), config)
+        posterior = train_readout(v, data, Split(train, NONE, NONE), config).posterior
         grid = truth.reshape((2,) * 8)
         half = [np.full(2, 0.5)] * 8
         for sites in list(combinations(range(8), 2)) + list(combinations(range(8), 3))[:20]:
             columns = np.array([[2 * s + 1 for s in sites]])
-            mean, spread = account.posterior.moments(columns, "zero-sum")
+            mean, spread = posterior.moments(columns, "zero-sum")
             true = oracles.project(grid, half, sites, [1] * len(sites))
             covered += abs(mean[0] - true) < 1.645 * spread[0]
             number += 1
@@ -256,10 +261,10 @@ def train_with(**options):
 
 
 def test_kernel_is_the_automatic_choice_for_a_small_landscape_only():
-    assert train_with(max_epochs=2)[1].start == "kernel"
-    assert train_with(max_epochs=2, link="monotone")[1].start == "kernel"
-    assert train_with(max_epochs=2, likelihood="student")[1].start != "kernel"
-    assert train_with(max_epochs=2, start="random")[1].start == "random"
+    assert train_with(max_epochs=2).summary.start == "kernel"
+    assert train_with(max_epochs=2, link="monotone").summary.start == "kernel"
+    assert train_with(max_epochs=2, likelihood="student").summary.start != "kernel"
+    assert train_with(max_epochs=2, start="random").summary.start == "random"
 
 
 def test_kernel_refuses_what_has_no_closed_form():
@@ -301,7 +306,8 @@ def test_closed_form_behind_a_curve(link):
     score = {}
     for kind in ("none", link):
         config = TrainConfig(order=2, start="kernel", link=kind)
-        readout, account = train_readout(v, data, Split(train, test[:50], test[50:]), config)
+        trained_readout = train_readout(v, data, Split(train, test[:50], test[50:]), config)
+        readout, summary = trained_readout.readout, trained_readout.summary
         latent = predict_orders(readout, calls, data.covariates).sum(axis=1)
         predicted = respond(readout, latent)
         score[kind] = r2(y[test], predicted[test])
@@ -311,10 +317,10 @@ def test_closed_form_behind_a_curve(link):
     assert latent[train].mean() == pytest.approx(predicted[train].mean(), abs=1e-9)
     assert latent[train].std(ddof=1) == pytest.approx(predicted[train].std(ddof=1), rel=1e-9)
     held = ((predicted - y)[test[:50]] / y[train].std()) ** 2
-    assert account.validation_loss == pytest.approx(0.5 * held.mean())
+    assert summary.validation_loss == pytest.approx(0.5 * held.mean())
     columns = np.array([[2 * s + 1, 2 * t + 1] for s, t in combinations(range(9), 2)])
     expected = Expansion(readout_factors(readout, v), "zero-sum").coefficients(columns)
-    np.testing.assert_allclose(account.posterior.moments(columns, "zero-sum")[0], expected, atol=1e-9)
+    np.testing.assert_allclose(trained_readout.posterior.moments(columns, "zero-sum")[0], expected, atol=1e-9)
 
 
 def test_a_straight_landscape_needs_no_curve():
@@ -323,7 +329,7 @@ def test_a_straight_landscape_needs_no_curve():
     data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
     split = Split(np.arange(0, 512, 2), NONE, np.arange(1, 512, 2))
     config = TrainConfig(order=2, start="kernel", link="monotone")
-    readout, _ = train_readout(v, data, split, config)
+    readout = train_readout(v, data, split, config).readout
     assert readout.link is not None
     _, _, slope = readout.link.curve(50)
     assert slope.min() > 0.5

@@ -10,7 +10,7 @@ from test_link import sigmoid_landscape
 import genoattn
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
-from genoattn.ladder import _losses, _p_worse
+from genoattn.fitting.order_ladder import _losses, _p_worse
 
 
 def landscape(order, n_samples=700, noise=0.3, seed=0):

@@ -12,14 +12,14 @@ from small_cohorts import sequence_sites
 import genoattn
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
-from genoattn.model.likelihood import (
+from genoattn.model.link import MonotoneLink
+from genoattn.model.phenotype_likelihood import (
     Likelihood,
     chosen_likelihood,
     fitted_noise,
     mean_response,
 )
-from genoattn.model.link import MonotoneLink
-from genoattn.model.working import ResponseModel
+from genoattn.model.working_response import ResponseModel
 
 DOUBLE = torch.zeros((), dtype=torch.float64)  # whose type a readout's parameters have
 ETA = np.array([-1.5, 0.2, 1.1, 2.0])

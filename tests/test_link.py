@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from small_cohorts import sequence_sites
 
 import genoattn
+from genoattn.closed_form.product_basis import indicator_basis
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
-from genoattn.interactions.basis import indicator_basis
+from genoattn.fitting.metrics import r2
+from genoattn.fitting.store import load_model
 from genoattn.interactions.joint import fit_jointly
-from genoattn.metrics import r2
 from genoattn.model.link import MonotoneLink, make_link
-from genoattn.model.working import ResponseModel
-from genoattn.store import load_model
+from genoattn.model.working_response import ResponseModel
 
 
 def random_link(seed, bounded=False):

@@ -5,8 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from genoattn.metrics import Metrics, auc, evaluate, r2
-from genoattn.model.split import Split
+from genoattn.fitting.metrics import (
+    Metrics,
+    auc,
+    evaluate,
+    r2,
+)
+from genoattn.model.train_config import Split
 
 
 def auc_by_pairs(observed, predicted):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from inference_cohorts import linked_dosages, sites_on, standardised
 from oracles_inference import carrier_values, visible_product
 
-from genoattn.model.pair_columns import PairColumns, chromosome_numbers, visible_segments
+from genoattn.closed_form.pair_columns import PairColumns, chromosome_numbers, visible_segments
 
 SEGMENT = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
 SCATTERED = np.array([2, 0, 1, 1, 0, 2, 0, 2, 2])
@@ -123,7 +123,7 @@ def test_linked_columns():
     np.testing.assert_array_equal(pairs.linked_to(vector), expected)
     np.testing.assert_array_equal(pairs.linked_to(vector), expected)  # and again, from what was kept
     own = [j for j in range(5) if np.corrcoef(columns[:, j], columns[:, 3])[0, 1] ** 2 > 0.2]
-    np.testing.assert_array_equal(pairs.near(3), own)
+    np.testing.assert_array_equal(pairs.linked_neighbours(3), own)
     assert not pairs.linked_to(np.zeros(15)).any()
 
 

@@ -7,12 +7,29 @@ import pytest
 from inference_cohorts import columns_of, linked_dosages, sites_on, standardised, unlinked_dosages
 from scipy import sparse
 
+from genoattn.closed_form.pair_columns import PairColumns, visible_segments
+from genoattn.closed_form.pair_factors import (
+    Seeds,
+    _pair_scores,
+    _Strengths,
+    find_seeds,
+    pair_factors,
+)
+from genoattn.closed_form.pair_growth import (
+    gain,
+    gain_one_by_one,
+    grow,
+    net_gain,
+    price,
+)
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
+from genoattn.inference.pair_selection import (
+    PairProblem,
+    believed_factors,
+    found_factors,
+    without_linked,
+)
 from genoattn.inference.tested import SiteMap
-from genoattn.model.pair_columns import PairColumns, visible_segments
-from genoattn.model.pair_growth import gain, gain_one_by_one, grow, net_gain, price
-from genoattn.model.pair_path import PairProblem, believed_factors, found_factors, without_linked
-from genoattn.model.pair_start import Seeds, _pair_scores, _Strengths, find_seeds, pair_factors
-from genoattn.model.ridge import RidgeRegression, Spectrum
 from genoattn.scan.scores import score_matrix
 
 

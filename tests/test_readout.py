@@ -5,9 +5,9 @@ import oracles
 import pytest
 import torch
 
-from genoattn.features import token_features
 from genoattn.model.readout import Readout
 from genoattn.tokens import build_vocabulary
+from genoattn.tokens.token_features import token_features
 
 NONE = torch.zeros(100, 0, dtype=torch.float64)  # covariates
 

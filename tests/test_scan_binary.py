@@ -13,7 +13,7 @@ from scan_tools import candidates
 from scipy.special import ndtri
 
 import genoattn
-from genoattn.scan.binary import LogisticTests, logistic_pairs, similar_log_odds, fit_cells, fit_samples
+from genoattn.scan.binary import LogisticTests, fit_cells, fit_samples, logistic_pairs, similar_log_odds
 from genoattn.scan.null import binary_design, score_margin
 from genoattn.scan.screen import CellScreen
 from genoattn.simulate import simulate_cohort

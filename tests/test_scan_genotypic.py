@@ -19,10 +19,10 @@ import genoattn
 from genoattn.errors import InputError
 from genoattn.scan import screen
 from genoattn.scan.design import make_design
-from genoattn.scan.null import binary_design
 from genoattn.scan.exact import regress_pairs
 from genoattn.scan.genotypic import check_genotypic, genotypic_pairs
 from genoattn.scan.logistic import greatest_likelihood, make_problem
+from genoattn.scan.null import binary_design
 
 
 def genotypic_definition(calls, sites, trait, covariates, binary=False):

@@ -9,9 +9,9 @@ from oracles_scan import scan_cohort_data
 
 import genoattn
 from genoattn.scan.design import make_design
+from genoattn.scan.exact import regress_pairs
 from genoattn.scan.null import binary_design
 from genoattn.scan.permute import null_traits, permuted_maxima
-from genoattn.scan.exact import regress_pairs
 from genoattn.scan.scope import make_scope
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from genoattn.model.isolated_start import isolated_factors
-from genoattn.model.pair_columns import PairColumns, visible_segments
-from genoattn.model.pair_path import PairProblem, found_factors
-from genoattn.model.ridge import Spectrum
-from genoattn.model.start import additive_start, fit_scale
+from genoattn.closed_form.additive_start import additive_start, fit_scale
+from genoattn.closed_form.isolated_terms import isolated_factors
+from genoattn.closed_form.pair_columns import PairColumns, visible_segments
+from genoattn.closed_form.ridge import Spectrum
+from genoattn.inference.pair_selection import PairProblem, found_factors
 
 
 def standardised_dosages(rng, n_samples, n_columns):

@@ -13,8 +13,8 @@ from small_cohorts import planted, short_fit
 
 from genoattn import writing
 from genoattn.errors import InputError, OutputError
+from genoattn.fitting.store import load_model, save_table
 from genoattn.interactions.table import load_interactions
-from genoattn.store import load_model, save_table
 
 FILES = {
     "interactions.tsv",

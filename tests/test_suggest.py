@@ -14,7 +14,7 @@ from genoattn.cohort import Cohort
 from genoattn.design import search as searching
 from genoattn.design.combinations import Landscape
 from genoattn.errors import InputError
-from genoattn.fitted import FittedModel
+from genoattn.fitting.fitted_model import FittedModel
 from genoattn.model.prediction import predict_orders
 from genoattn.tokens import build_vocabulary
 

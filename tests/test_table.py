@@ -12,9 +12,9 @@ from small_cohorts import levels_of, planted, short_fit
 import genoattn
 from genoattn.cohort import Cohort, Covariates, Sites
 from genoattn.errors import InputError
+from genoattn.fitting.store import load_model, save_table
 from genoattn.interactions.schema import manifest_from_json, table_columns
 from genoattn.interactions.table import load_interactions
-from genoattn.store import load_model, save_table
 
 GAUGES = ("reference", "zero-sum", "frequency")
 TEXT = ("site", "chrom", "ref", "state")

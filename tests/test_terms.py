@@ -7,9 +7,10 @@ import oracles
 import pytest
 
 from genoattn.interactions import terms as terms_module
-from genoattn.interactions.expansion import GAUGES, Expansion, Factors
+from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.terms import collect_terms, count_terms
 from genoattn.tokens import build_vocabulary
+from genoattn.tokens.gauge_centre import GAUGES
 
 N_STATES = {"dosage": (3,) * 7, "genotype": (3, 2, 3, 3, 2), "sequence": (2, 3, 4, 2, 2)}
 

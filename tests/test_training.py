@@ -11,12 +11,15 @@ from torch import nn
 
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
-from genoattn.metrics import auc, evaluate, r2
-from genoattn.model.likelihood import Likelihood
+from genoattn.fitting.metrics import auc, evaluate, r2
+from genoattn.fitting.split import split_samples
+from genoattn.fitting.train_model import train_readout
+from genoattn.model.data import Batches
+from genoattn.model.module import PhenotypeModule
+from genoattn.model.optimiser import Penalties, ProximalAdam
+from genoattn.model.phenotype_likelihood import Likelihood
 from genoattn.model.readout import Readout
-from genoattn.model.split import Split, split_samples
-from genoattn.model.train import TrainConfig, TrainingData, train_readout
-from genoattn.model.training import Batches, Penalties, PhenotypeModule, ProximalAdam
+from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import build_vocabulary
 
 
@@ -182,11 +185,13 @@ def test_a_start_that_steps_spoil_stays():
     v, data, split = training_data(n_samples=400)
     pair = (data.calls[:, 0] - 1.0) * (data.calls[:, 1] - 1.0)
     data = replace(data, phenotype=data.phenotype + 3 * pair)
-    kept, account = train_readout(v, data, split, TrainConfig(start="score", lr=0.5, max_epochs=3))
-    start, none = train_readout(v, data, split, TrainConfig(start="score", max_epochs=0))
-    assert (account.start, account.best_epoch, none.best_epoch) == ("score", 0, 1)
+    trained_kept = train_readout(v, data, split, TrainConfig(start="score", lr=0.5, max_epochs=3))
+    kept, summary = trained_kept.readout, trained_kept.summary
+    trained_start = train_readout(v, data, split, TrainConfig(start="score", max_epochs=0))
+    start, none = trained_start.readout, trained_start.summary
+    assert (summary.start, summary.best_epoch, none.best_epoch) == ("score", 0, 1)
     torch.testing.assert_close(kept.state_dict(), start.state_dict(), rtol=0, atol=0)
-    assert account.validation_loss == pytest.approx(none.validation_loss, rel=1e-6)
+    assert summary.validation_loss == pytest.approx(none.validation_loss, rel=1e-6)
 
 
 def test_a_larger_penalty_makes_smaller_dense_factors():
@@ -194,7 +199,7 @@ def test_a_larger_penalty_makes_smaller_dense_factors():
 
     def size(penalty):
         config = TrainConfig(order=3, start="random", penalty=penalty, max_epochs=300, precision=64)
-        readout, _ = train_readout(v, data, split, config)
+        readout = train_readout(v, data, split, config).readout
         return sum(float((readout.factor_values(order).detach() ** 2).sum()) for order in (2, 3))
 
     none, some, much = size(0), size(1), size(100)
@@ -215,17 +220,18 @@ def test_training_leaves_global_state_alone():
 def test_same_seed_same_model_and_best_weights_come_back():
     v, data, split = training_data()
     config = TrainConfig(start="random", max_epochs=40, patience=5, precision=64, lr=0.05)
-    one, account = train_readout(v, data, split, config)
-    two, _ = train_readout(v, data, split, config)
+    trained_one = train_readout(v, data, split, config)
+    one, summary = trained_one.readout, trained_one.summary
+    two = train_readout(v, data, split, config).readout
     torch.testing.assert_close(one.state_dict(), two.state_dict(), rtol=0, atol=0)
-    assert 1 <= account.best_epoch < 40
+    assert 1 <= summary.best_epoch < 40
     # The loss of the returned model on the validation samples is the best one seen, in standard units.
     scale = data.phenotype[split.training].std()
     with torch.no_grad():
         none = torch.zeros(len(split.validation), 0, dtype=torch.float64)
         phi = one(torch.tensor(data.calls[split.validation]), none).sum(dim=1).numpy()
     loss = 0.5 * (((phi - data.phenotype[split.validation]) / scale) ** 2).mean()
-    assert loss == pytest.approx(account.validation_loss, rel=1e-6)
+    assert loss == pytest.approx(summary.validation_loss, rel=1e-6)
 
 
 def test_r2_and_auc_by_hand():

@@ -12,12 +12,12 @@ import torch
 from scipy.linalg import hadamard
 
 import genoattn
-from genoattn.interactions.expansion import GAUGES, Expansion
+from genoattn.closed_form.landscape_readout import landscape_readout
+from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import readout_factors
-from genoattn.model.config import TrainConfig, TrainingData
-from genoattn.model.kernel import kernel_readout
-from genoattn.model.split import Split
+from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import build_vocabulary
+from genoattn.tokens.gauge_centre import GAUGES
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of real data sets is not here")
@@ -139,14 +139,14 @@ def test_cr6261_standard_errors_are_those_of_the_joint_regression():
     data = TrainingData(cohort.calls, np.zeros((n, 0)), cohort.phenotype.values, False)
     everyone = Split(np.arange(n), np.arange(0), np.arange(0))
     config = TrainConfig(order=2, start="kernel", penalty=0)
-    _, account = kernel_readout(build_vocabulary(cohort, "sequence"), data, everyone, config)
+    _, _, posterior = landscape_readout(build_vocabulary(cohort, "sequence"), data, everyone, config)
     x = cohort.calls.astype(float)
     names = [s for size in range(3) for s in combinations(range(11), size)]
     joint = sm.OLS(data.phenotype, np.column_stack([x[:, list(s)].prod(axis=1) for s in names])).fit()
     for order in (1, 2):
         kept = [k for k, s in enumerate(names) if len(s) == order]
         columns = np.array([[2 * site + 1 for site in names[k]] for k in kept])
-        mean, se = account.posterior.moments(columns, "reference")
+        mean, se = posterior.moments(columns, "reference")
         np.testing.assert_allclose(mean, joint.params[kept], atol=1e-10)
         np.testing.assert_allclose(se, joint.bse[kept], rtol=1e-10)
 

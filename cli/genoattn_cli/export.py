@@ -9,32 +9,36 @@ import typer
 
 from genoattn_cli import options
 
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+]
+GaugeOption = Annotated[options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")]
+OrderOption = Annotated[
+    int | None,
+    typer.Option("--order", min=0, help="Largest order. (default: the model's)", show_default=False),
+]
+TopOption = Annotated[
+    int | None,
+    typer.Option("--top", min=1, help="Only the first rows. (default: all)", show_default=False),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help=".tsv or .parquet. (default: TSV on stdout)",
+        show_default=False,
+    ),
+]
+
 
 def command(
-    model: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
-    ],
-    gauge: Annotated[
-        options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")
-    ] = options.GaugeName.reference,
-    order: Annotated[
-        int | None,
-        typer.Option("--order", min=0, help="Largest order. (default: the model's)", show_default=False),
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option("--top", min=1, help="Only the first rows. (default: all)", show_default=False),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help=".tsv or .parquet. (default: TSV on stdout)",
-            show_default=False,
-        ),
-    ] = None,
+    model: ModelArgument,
+    gauge: GaugeOption = options.GaugeName.reference,
+    order: OrderOption = None,
+    top: TopOption = None,
+    output: OutputOption = None,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -45,6 +49,6 @@ def command(
 
     if output is not None:
         check_output(output, force)
-    from genoattn.store import load_model, save_table
+    from genoattn.fitting.store import load_model, save_table
 
     save_table(load_model(model).export(gauge.value, order).head(top), output, force)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,45 +48,98 @@ def _order(text: str) -> int | str:
     return int(text)
 
 
+TraitOption = Annotated[
+    str | None,
+    typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
+]
+OrderOption = Annotated[
+    str,
+    typer.Option(
+        "--order",
+        callback=_order,
+        help="Largest order of interaction; auto compares 1, 2, .. by test samples.",
+    ),
+]
+GaugeOption = Annotated[options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")]
+AttentionOption = Annotated[
+    AttentionName,
+    typer.Option("--attention", help="feature couples features of tokens, linear takes all pairs."),
+]
+FeaturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--features", metavar="TABLE", help="Features of sites, by a column site.", show_default=False
+    ),
+]
+FeatureInfoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--feature-info", metavar="KEY,..", help="INFO entries that are features.", show_default=False
+    ),
+]
+LinkOption = Annotated[
+    LinkName,
+    typer.Option(
+        "--link",
+        help="Curve from a latent phenotype to the measured: monotone has free ends, bounded not.",
+    ),
+]
+LikelihoodOption = Annotated[
+    LikelihoodName,
+    typer.Option("--likelihood", help="auto: bernoulli for a binary trait, else gaussian."),
+]
+StartOption = Annotated[
+    StartName,
+    typer.Option("--start", help="kernel: closed form, few sites; random: dense factors; score: sparse."),
+]
+RankOption = Annotated[
+    int | None,
+    typer.Option("--rank", min=1, help="Most factors an order; without it 32, or 64 if samples abound."),
+]
+PenaltyOption = Annotated[
+    float,
+    typer.Option("--penalty", min=0, help="Multiple of the penalty that noise calls for; 0 for none."),
+]
+EpochsOption = Annotated[int, typer.Option("--epochs", min=1, help="Longest training.")]
+MaxTermsOption = Annotated[int, typer.Option("--max-terms", min=1, help="Most terms reported for an order.")]
+AlphaOption = Annotated[
+    float,
+    typer.Option("--alpha", help="False discovery rate of the signals of a cohort."),
+]
+EnsembleOption = Annotated[
+    int,
+    typer.Option("--ensemble", min=0, help="Halves of the samples that show how stable pairs are."),
+]
+TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows of each order to print.")]
+
+
+_COUNTS = (LikelihoodName.poisson, LikelihoodName.negative_binomial)
+# Options that go to genoattn.read and to genoattn.fit by their own names.
+_READ = (
+    "region", "maf", "max_missing", "haploid", "transform", "trait_type", "sequence_column",
+    "mutation_column", "reference", "wild_type", "variance_column", "se_column", "strict", "alphabet",
+    "features",
+)  # fmt: skip
+_FIT = (
+    "order", "gauge", "attention", "start", "link", "likelihood", "rank", "penalty", "max_terms", "alpha",
+    "ensemble", "seed", "device",
+)  # fmt: skip
+
+
 def command(
     cohort: options.Cohort,
     output: options.Folder,
     pheno: options.PhenoOrOwn = None,
-    trait: Annotated[
-        str | None,
-        typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
-    ] = None,
+    trait: TraitOption = None,
     covar: options.Covar = None,
-    order: Annotated[
-        str,
-        typer.Option(
-            "--order",
-            callback=_order,
-            help="Largest order of interaction; auto compares 1, 2, .. by test samples.",
-        ),
-    ] = "2",
-    gauge: Annotated[
-        options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")
-    ] = options.GaugeName.frequency,
+    order: OrderOption = "2",
+    gauge: GaugeOption = options.GaugeName.frequency,
     transform: options.Transform = options.TransformName.none,
     trait_type: options.Type = options.TraitType.auto,
     encoding: options.Encoding = options.EncodingName.auto,
-    attention: Annotated[
-        AttentionName,
-        typer.Option("--attention", help="feature couples features of tokens, linear takes all pairs."),
-    ] = AttentionName.hyper,
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            "--features", metavar="TABLE", help="Features of sites, by a column site.", show_default=False
-        ),
-    ] = None,
-    feature_info: Annotated[
-        str | None,
-        typer.Option(
-            "--feature-info", metavar="KEY,..", help="INFO entries that are features.", show_default=False
-        ),
-    ] = None,
+    attention: AttentionOption = AttentionName.hyper,
+    features: FeaturesOption = None,
+    feature_info: FeatureInfoOption = None,
     region: options.Region = None,
     maf: options.Maf = None,
     max_missing: options.MaxMissing = 0.1,
@@ -100,42 +153,16 @@ def command(
     replicate_columns: options.ReplicateColumns = None,
     strict: options.Strict = False,
     alphabet: options.Alphabet = options.AlphabetName.auto,
-    link: Annotated[
-        LinkName,
-        typer.Option(
-            "--link",
-            help="Curve from a latent phenotype to the measured: monotone has free ends, bounded not.",
-        ),
-    ] = LinkName.none,
-    likelihood: Annotated[
-        LikelihoodName,
-        typer.Option("--likelihood", help="auto: bernoulli for a binary trait, else gaussian."),
-    ] = LikelihoodName.auto,
-    start: Annotated[
-        StartName,
-        typer.Option("--start", help="kernel: closed form, few sites; random: dense factors; score: sparse."),
-    ] = StartName.auto,
-    rank: Annotated[
-        int | None,
-        typer.Option("--rank", min=1, help="Most factors an order; without it 32, or 64 if samples abound."),
-    ] = None,
-    penalty: Annotated[
-        float,
-        typer.Option("--penalty", min=0, help="Multiple of the penalty that noise calls for; 0 for none."),
-    ] = 1.0,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Longest training.")] = 500,
-    max_terms: Annotated[
-        int, typer.Option("--max-terms", min=1, help="Most terms reported for an order.")
-    ] = 50_000,
-    alpha: Annotated[
-        float,
-        typer.Option("--alpha", help="False discovery rate of the signals of a cohort."),
-    ] = 0.05,
-    ensemble: Annotated[
-        int,
-        typer.Option("--ensemble", min=0, help="Halves of the samples that show how stable pairs are."),
-    ] = 0,
-    top: Annotated[int, typer.Option("--top", min=0, help="Rows of each order to print.")] = 10,
+    link: LinkOption = LinkName.none,
+    likelihood: LikelihoodOption = LikelihoodName.auto,
+    start: StartOption = StartName.auto,
+    rank: RankOption = None,
+    penalty: PenaltyOption = 1.0,
+    epochs: EpochsOption = 500,
+    max_terms: MaxTermsOption = 50_000,
+    alpha: AlphaOption = 0.05,
+    ensemble: EnsembleOption = 0,
+    top: TopOption = 10,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -152,58 +179,28 @@ def command(
     of signals, in signals.tsv: clusters of linked pairs that hold up beside population structure and the
     additive genome; ranking.tsv has all pairs worth a look, stability.tsv what --ensemble finds.
     """
+    given = locals()
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output
 
     check_output(output, force, folder=True, inputs=(cohort, pheno, covar, features, reference))
     options.set_threads(threads)
     import genoattn
-    from genoattn.model.likelihood import COUNTS
 
     is_table = sequence_column is not None or mutation_column is not None
-    data = options.read_cohort(
-        cohort,
-        options.table_of_phenotypes(cohort, pheno, is_table),
-        trait,
-        covar,
-        region=region,
-        maf=maf,
-        max_missing=max_missing,
-        haploid=haploid,
-        transform=transform,
-        trait_type=trait_type,
-        sequence_column=sequence_column,
-        mutation_column=mutation_column,
-        reference=reference,
-        wild_type=wild_type,
-        variance_column=variance_column,
-        se_column=se_column,
-        replicate_columns=options.split_names(replicate_columns),
-        strict=strict,
-        average=likelihood.value not in COUNTS,
-        alphabet=alphabet,
-        features=features,
-        info=feature_info.split(",") if feature_info else (),
-    )
-    result = genoattn.fit(
-        data,
-        progress=not quiet,
-        order=order,
-        gauge=gauge.value,
-        encoding=options.chosen_encoding(encoding),
-        attention=attention.value,
-        start=start.value,
-        link=link.value,
-        likelihood=likelihood.value,
-        rank=rank,
-        penalty=penalty,
-        max_epochs=epochs,
-        max_terms=max_terms,
-        alpha=alpha,
-        ensemble=ensemble,
-        seed=seed,
-        device=device,
-    )
+    table = options.table_of_phenotypes(cohort, pheno, is_table)
+    data = options.read_cohort(cohort, table, trait, covar, **_read_options(given))
+    settings = {name: options.plain(given[name]) for name in _FIT}
+    settings |= {"encoding": options.chosen_encoding(encoding), "max_epochs": epochs}
+    result = genoattn.fit(data, progress=not quiet, **settings)
     result.save(output, force)
-    typer.echo(result.summary(top))
-    typer.echo(f"\nwritten to {output}")
+    typer.echo(f"{result.summary(top)}\n\nwritten to {output}")
+
+
+def _read_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Options of ``genoattn.read`` among those of the command."""
+    return {name: given[name] for name in _READ} | {
+        "replicate_columns": options.split_names(given["replicate_columns"]),
+        "info": given["feature_info"].split(",") if given["feature_info"] else (),
+        "average": given["likelihood"] not in _COUNTS,  # a mean of counts is no count
+    }

@@ -54,10 +54,10 @@ def _main(
 def main() -> None:
     """Entry point: exit 0; 2 with one line on stderr for a mistake in the input."""
     status = run(sys.argv[1:])
-    with contextlib.suppress(OSError):  # a reader that has gone
+    with contextlib.suppress(OSError):  # a reader that has closed
         sys.stdout.flush()
         sys.stderr.flush()
-    # All that is left is to take compiled code and loaded libraries apart, a quarter of a second.
+    # A normal exit would spend a quarter of a second on unloading compiled code and libraries.
     os._exit(status)
 
 
@@ -78,7 +78,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print(f"{prefix}: interrupted; nothing was written", file=sys.stderr)
         return 130
-    except SystemExit:  # typer's answer to a reader of our stdout that has gone, as `| head` does
+    except SystemExit:  # typer's answer to a closed reader of our stdout, as `| head` does
         return 0
     finally:
         logging.shutdown()

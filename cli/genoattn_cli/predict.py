@@ -9,18 +9,21 @@ import typer
 
 from genoattn_cli import options
 
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
+    ),
+]
+
 
 def command(
-    model: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
-    ],
+    model: ModelArgument,
     cohort: options.Cohort,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
-        ),
-    ] = None,
+    output: OutputOption = None,
     covar: options.Covar = None,
     region: options.Region = None,
     haploid: options.Haploid = options.HaploidName.double,
@@ -46,7 +49,7 @@ def command(
         check_output(output, force, inputs=(cohort, covar, reference))
     options.set_threads(threads)
     import genoattn
-    from genoattn.store import load_model
+    from genoattn.fitting.store import load_model
 
     fitted = load_model(model)
     if covar is not None and fitted.covariates is None:

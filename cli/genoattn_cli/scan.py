@@ -30,49 +30,73 @@ class TestName(StrEnum):
     genotypic = "genotypic"
 
 
+TraitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trait",
+        metavar="NAME",
+        help="Column of the phenotype table; repeat it for several.",
+        show_default=False,
+    ),
+]
+ThresholdOption = Annotated[float, typer.Option("--threshold", help="Largest p-value reported.")]
+SitesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sites",
+        metavar="SET",
+        help="Only pairs with these: IDs, chr:from-to, BED or list, by commas.",
+        show_default=False,
+    ),
+]
+WithSitesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--with", metavar="SET", help="Their partners, likewise. (default: all sites)", show_default=False
+    ),
+]
+MinDistanceOption = Annotated[
+    int, typer.Option("--min-distance", min=0, help="Bases between the sites of a pair.")
+]
+MaxR2Option = Annotated[
+    float | None,
+    typer.Option("--max-r2", help="Leave out pairs in stronger linkage.", show_default=False),
+]
+TestOption = Annotated[TestName, typer.Option("--test", help="genotypic: dominance terms too, up to 4 df.")]
+MissingOption = Annotated[
+    MissingName, typer.Option("--missing", help="complete: the samples called at both sites of a pair.")
+]
+MemoryOption = Annotated[float, typer.Option("--memory", metavar="GB", help="Memory to stay under.")]
+PermutationsOption = Annotated[
+    int, typer.Option("--permutations", min=0, help="Permute the trait for a genome-wide threshold.")
+]
+OrderOption = Annotated[int, typer.Option("--order", min=2, max=3, help="2: pairs; 3: triples.")]
+PairsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs",
+        metavar="SCAN",
+        help="Only triples that hold a pair of this earlier scan: its folder or table.",
+        show_default=False,
+    ),
+]
+FormOption = Annotated[FormatName, typer.Option("--format", help="plink writes .epi.qt or .epi.cc as well.")]
+TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows to print.")]
+
+
 def command(
     cohort: options.Cohort,
     pheno: options.Pheno,
     output: options.Folder,
-    trait: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trait",
-            metavar="NAME",
-            help="Column of the phenotype table; repeat it for several.",
-            show_default=False,
-        ),
-    ] = None,
+    trait: TraitOption = None,
     covar: options.Covar = None,
-    threshold: Annotated[float, typer.Option("--threshold", help="Largest p-value reported.")] = 1e-4,
-    sites: Annotated[
-        str | None,
-        typer.Option(
-            "--sites",
-            metavar="SET",
-            help="Only pairs with these: IDs, chr:from-to, BED or list, by commas.",
-            show_default=False,
-        ),
-    ] = None,
-    with_sites: Annotated[
-        str | None,
-        typer.Option(
-            "--with", metavar="SET", help="Their partners, likewise. (default: all sites)", show_default=False
-        ),
-    ] = None,
-    min_distance: Annotated[
-        int, typer.Option("--min-distance", min=0, help="Bases between the sites of a pair.")
-    ] = 0,
-    max_r2: Annotated[
-        float | None,
-        typer.Option("--max-r2", help="Leave out pairs in stronger linkage.", show_default=False),
-    ] = None,
-    test: Annotated[
-        TestName, typer.Option("--test", help="genotypic: dominance terms too, up to 4 df.")
-    ] = TestName.additive,
-    missing: Annotated[
-        MissingName, typer.Option("--missing", help="complete: the samples called at both sites of a pair.")
-    ] = MissingName.complete,
+    threshold: ThresholdOption = 1e-4,
+    sites: SitesOption = None,
+    with_sites: WithSitesOption = None,
+    min_distance: MinDistanceOption = 0,
+    max_r2: MaxR2Option = None,
+    test: TestOption = TestName.additive,
+    missing: MissingOption = MissingName.complete,
     transform: options.Transform = options.TransformName.none,
     trait_type: options.Type = options.TraitType.auto,
     encoding: options.Encoding = options.EncodingName.auto,
@@ -81,25 +105,13 @@ def command(
     max_missing: options.MaxMissing = 0.1,
     haploid: options.Haploid = options.HaploidName.double,
     alphabet: options.Alphabet = options.AlphabetName.auto,
-    memory: Annotated[float, typer.Option("--memory", metavar="GB", help="Memory to stay under.")] = 2.0,
-    permutations: Annotated[
-        int, typer.Option("--permutations", min=0, help="Permute the trait for a genome-wide threshold.")
-    ] = 0,
-    order: Annotated[int, typer.Option("--order", min=2, max=3, help="2: pairs; 3: triples.")] = 2,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            "--pairs",
-            metavar="SCAN",
-            help="Only triples that hold a pair of this earlier scan: its folder or table.",
-            show_default=False,
-        ),
-    ] = None,
-    form: Annotated[
-        FormatName, typer.Option("--format", help="plink writes .epi.qt or .epi.cc as well.")
-    ] = FormatName.table,
+    memory: MemoryOption = 2.0,
+    permutations: PermutationsOption = 0,
+    order: OrderOption = 2,
+    pairs: PairsOption = None,
+    form: FormOption = FormatName.table,
     seed: options.Seed = 0,
-    top: Annotated[int, typer.Option("--top", min=0, help="Rows to print.")] = 10,
+    top: TopOption = 10,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -108,8 +120,8 @@ def command(
 ) -> None:
     """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
 
-    One regression a pair, adjusted for both main effects and the covariates, on the samples called at both sites:
-    least squares for a quantitative trait, logistic for a binary one. Writes interactions.tsv and
+    One regression a pair, adjusted for both main effects and the covariates, on the samples called at both
+    sites: least squares for a quantitative trait, logistic for a binary one. Writes interactions.tsv and
     .parquet, manifest.json and scan.json to DIR, and prints a summary; of several traits each has a folder in
     DIR, and traits.tsv sums them up. Interrupted, the scan of one trait leaves DIR.partial, from which the
     same command goes on.
@@ -118,28 +130,12 @@ def command(
     from genoattn.writing import check_output
 
     check_output(output, force, folder=True, inputs=(cohort, pheno, covar, pairs))
-    sources = {
-        "region": region,
-        "maf": maf,
-        "max_missing": max_missing,
-        "haploid": haploid,
-        "alphabet": alphabet,
-    }
-    settings = {
-        "progress": not quiet,
-        "sites": sites,
-        "with_sites": with_sites,
-        "min_distance": min_distance,
-        "max_r2": max_r2,
-        "test": test.value,
-        "missing": missing.value,
-        "encoding": options.chosen_encoding(encoding),
-        "memory": memory * 1e9,
-        "threads": threads,
-        "device": device,
-        "permutations": permutations,
-        "seed": seed,
-    }
+    sources = dict(region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet)
+    settings = dict(
+        progress=not quiet, sites=sites, with_sites=with_sites, min_distance=min_distance, max_r2=max_r2,
+        test=test.value, missing=missing.value, encoding=options.chosen_encoding(encoding),
+        memory=memory * 1e9, threads=threads, device=device, permutations=permutations, seed=seed,
+    )  # fmt: skip
     treatment = {"transform": transform.value, "trait_type": trait_type.value}
     plink = form is FormatName.plink
     _check_order(order, trait, plink, pairs)

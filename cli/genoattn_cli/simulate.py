@@ -25,48 +25,61 @@ class LinkageName(StrEnum):
     none = "none"
 
 
+OutputOption = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
+]
+SamplesOption = Annotated[int, typer.Option("--samples", help="Number of samples.")]
+SitesOption = Annotated[int, typer.Option("--sites", help="Number of sites.")]
+ArchitectureOption = Annotated[
+    Architecture, typer.Option("--architecture", help="How the interactions are laid out.")
+]
+OrderOption = Annotated[
+    int | None,
+    typer.Option("--order", help="Sites in an interaction. (default: 2, triple 3)", show_default=False),
+]
+TermsOption = Annotated[
+    int | None, typer.Option("--terms", help="Number of interactions.", show_default=False)
+]
+AdditiveVarianceOption = Annotated[
+    float, typer.Option("--additive-variance", help="Share of variance of all additive effects.")
+]
+InteractionVarianceOption = Annotated[
+    float, typer.Option("--interaction-variance", help="Share of all interactions.")
+]
+TermVariancesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--term-variances",
+        metavar="V,V,..",
+        help="Share of each isolated interaction.",
+        show_default=False,
+    ),
+]
+PrevalenceOption = Annotated[
+    float | None,
+    typer.Option("--prevalence", help="Cases of a binary trait. (default: quantitative)", show_default=False),
+]
+MafOption = Annotated[float, typer.Option("--maf", help="Smallest minor allele frequency.")]
+LinkageOption = Annotated[
+    LinkageName, typer.Option("--linkage", help="msprime, or none for independent sites.")
+]
+MissingOption = Annotated[float, typer.Option("--missing", help="Rate of missing calls.")]
+
+
 def command(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
-    ],
-    samples: Annotated[int, typer.Option("--samples", help="Number of samples.")] = 1000,
-    sites: Annotated[int, typer.Option("--sites", help="Number of sites.")] = 200,
-    architecture: Annotated[
-        Architecture, typer.Option("--architecture", help="How the interactions are laid out.")
-    ] = Architecture.pairs,
-    order: Annotated[
-        int | None,
-        typer.Option("--order", help="Sites in an interaction. (default: 2, triple 3)", show_default=False),
-    ] = None,
-    terms: Annotated[
-        int | None, typer.Option("--terms", help="Number of interactions.", show_default=False)
-    ] = None,
-    additive_variance: Annotated[
-        float, typer.Option("--additive-variance", help="Share of variance of all additive effects.")
-    ] = 0.2,
-    interaction_variance: Annotated[
-        float, typer.Option("--interaction-variance", help="Share of all interactions.")
-    ] = 0.2,
-    term_variances: Annotated[
-        str | None,
-        typer.Option(
-            "--term-variances",
-            metavar="V,V,..",
-            help="Share of each isolated interaction.",
-            show_default=False,
-        ),
-    ] = None,
-    prevalence: Annotated[
-        float | None,
-        typer.Option(
-            "--prevalence", help="Cases of a binary trait. (default: quantitative)", show_default=False
-        ),
-    ] = None,
-    maf: Annotated[float, typer.Option("--maf", help="Smallest minor allele frequency.")] = 0.05,
-    linkage: Annotated[
-        LinkageName, typer.Option("--linkage", help="msprime, or none for independent sites.")
-    ] = LinkageName.msprime,
-    missing: Annotated[float, typer.Option("--missing", help="Rate of missing calls.")] = 0.0,
+    output: OutputOption,
+    samples: SamplesOption = 1000,
+    sites: SitesOption = 200,
+    architecture: ArchitectureOption = Architecture.pairs,
+    order: OrderOption = None,
+    terms: TermsOption = None,
+    additive_variance: AdditiveVarianceOption = 0.2,
+    interaction_variance: InteractionVarianceOption = 0.2,
+    term_variances: TermVariancesOption = None,
+    prevalence: PrevalenceOption = None,
+    maf: MafOption = 0.05,
+    linkage: LinkageOption = LinkageName.msprime,
+    missing: MissingOption = 0.0,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,

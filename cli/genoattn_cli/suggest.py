@@ -12,47 +12,56 @@ from genoattn_cli import options
 _WILD_TYPE = "wild-type"
 
 
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+]
+MutationsOption = Annotated[int, typer.Option("--mutations", min=1, help="Most mutations of a combination.")]
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Combinations to list.")]
+StartOption = Annotated[
+    str,
+    typer.Option("--from", metavar="NAME", help="Sequence of --measured to mutate, or the wild type."),
+]
+MinimiseOption = Annotated[bool, typer.Option("--minimise", help="Look for the smallest phenotype.")]
+MeasuredOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--measured",
+        metavar="COHORT",
+        help="Variants that were measured: FASTA, or a table as for fit.",
+        show_default=False,
+    ),
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", min=1, help="Most combinations to enumerate. (default: 2 million)", show_default=False
+    ),
+]
+WidthOption = Annotated[
+    int | None, typer.Option("--width", min=1, help="Of the beam. (default: 1000)", show_default=False)
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
+    ),
+]
+
+
 def command(
-    model: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
-    ],
-    mutations: Annotated[
-        int, typer.Option("--mutations", min=1, help="Most mutations of a combination.")
-    ] = 2,
-    top: Annotated[int, typer.Option("--top", min=1, help="Combinations to list.")] = 20,
-    start: Annotated[
-        str,
-        typer.Option("--from", metavar="NAME", help="Sequence of --measured to mutate, or the wild type."),
-    ] = _WILD_TYPE,
-    minimise: Annotated[bool, typer.Option("--minimise", help="Look for the smallest phenotype.")] = False,
-    measured: Annotated[
-        Path | None,
-        typer.Option(
-            "--measured",
-            metavar="COHORT",
-            help="Variants that were measured: FASTA, or a table as for fit.",
-            show_default=False,
-        ),
-    ] = None,
+    model: ModelArgument,
+    mutations: MutationsOption = 2,
+    top: TopOption = 20,
+    start: StartOption = _WILD_TYPE,
+    minimise: MinimiseOption = False,
+    measured: MeasuredOption = None,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,
     alphabet: options.Alphabet = options.AlphabetName.auto,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit", min=1, help="Most combinations to enumerate. (default: 2 million)", show_default=False
-        ),
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option("--width", min=1, help="Of the beam. (default: 1000)", show_default=False)
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
-        ),
-    ] = None,
+    limit: LimitOption = None,
+    width: WidthOption = None,
+    output: OutputOption = None,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -73,7 +82,7 @@ def command(
     import logging
 
     import genoattn
-    from genoattn.store import load_model
+    from genoattn.fitting.store import load_model
 
     fitted = load_model(model)
     variants = None

@@ -9,7 +9,7 @@ KERNELS = ("linear", "softmax")
 
 
 def check_size(name: str, value: int, least: int = 1) -> int:
-    """A whole number, not below the least."""
+    """An integer, not below the least."""
     if isinstance(value, bool) or not isinstance(value, int) or not value >= least:
         raise ValueError(f"{name}: got {value!r}, needs a whole number of at least {least}")
     return value

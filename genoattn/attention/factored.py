@@ -75,7 +75,7 @@ class FactoredTable:
         site: Sequence[int] | None,
         distinct: bool,
     ) -> "FactoredTable":
-        """From what a module computes for each token: (head, token, rank) and (head, token, channel)."""
+        """The table of projected tokens: (head, token, rank) and (head, token, channel)."""
         n_channels = values[0].shape[-1]
 
         def merged(factor: Tensor) -> np.ndarray:

@@ -105,7 +105,7 @@ class HyperFeatureAttention(nn.Module):
             nn.init.uniform_(value, -bound, bound, generator=generator)
 
     def forward(self, features: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-        """Attention of every entity to the others.
+        """Attention of every entity to the others: shape (batch, entity, d_out).
 
         Parameters
         ----------
@@ -114,10 +114,6 @@ class HyperFeatureAttention(nn.Module):
         mask
             Shape (batch, entity), True where the entity is present. An absent entity acts on none, and its
             own output is zero; what the features hold there, NaN included, is not read.
-
-        Returns
-        -------
-        Shape (batch, entity, d_out).
         """
         x, mask = self._checked(features, mask)
         query = [project(f, c) for f, c in zip(x, self.interaction, strict=True)]

@@ -28,7 +28,7 @@ from genoattn.attention.partitions import (
     set_partitions,
     subsets,
 )
-from genoattn.attention.terms import SymmetricTerms
+from genoattn.attention.symmetric_terms import SymmetricTerms
 from genoattn.attention.top_terms import TopTerms, top_products
 
 
@@ -159,8 +159,8 @@ def _sum_by_site(values: np.ndarray, site: np.ndarray) -> np.ndarray:
 def _disjoint_blocks(n: int, k: int) -> Iterator[tuple[Partition, Block]]:
     """Every k disjoint non-empty sets of the n arguments, with the arguments left over.
 
-    They are the partitions of n + 1 elements into k + 1 blocks, the block of the extra element being what
-    is left.
+    They are the partitions of n + 1 elements into k + 1 blocks, the block of the extra element holding the
+    arguments left over.
     """
     for partition in set_partitions(n + 1):
         if len(partition) == k + 1:

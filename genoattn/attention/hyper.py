@@ -7,28 +7,15 @@ Ustaomeroglu & Qu (arXiv 2506.06179), section 5.2, with their score tensor as a 
 that every function of n entities is reached at a high enough rank and no table over tuples is ever made.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from genoattn.attention.checks import (
-    check_dtype,
-    check_entities,
-    check_kernel,
-    check_mask,
-    check_order,
-    check_size,
-    check_table,
-    present_outputs,
-    present_values,
-)
-from genoattn.attention.contraction import contract, project
-from genoattn.attention.factored import FactoredTable
-from genoattn.attention.softmax import check_dense_memory, softmax_attention, tuple_scores
+from genoattn.attention.checks import check_size
+from genoattn.attention.contraction import project
+from genoattn.attention.entity_attention import EntityAttention
 
 
-class HyperAttention(nn.Module):
+class HyperAttention(EntityAttention):
     """Attention of order n, (batch, entity, d_in) -> (batch, entity, d_out), in O(entity) time and memory.
 
     Parameters
@@ -53,9 +40,9 @@ class HyperAttention(nn.Module):
 
     Notes
     -----
-    The sum over distinct entities is what is left of larger sums. Where one entity is some ten times
-    larger than all the others, little is left from order 4 on, and float32 loses its digits; give the
-    module float64 then, or scale the entities.
+    The sum over distinct entities is a difference of larger sums. Where one entity is some ten times larger
+    than all others, they cancel from order 4 on beyond the digits of float32; use float64 then, or scale the
+    entities.
 
     Attributes
     ----------
@@ -82,11 +69,8 @@ class HyperAttention(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.d_in, self.d_out = check_size("d_in", d_in), check_size("d_out", d_out)
-        self.order, self.rank = check_size("order", order, 2), check_size("rank", rank)
-        self.n_heads = check_size("n_heads", n_heads)
-        self.distinct, self.kernel, self.max_gib = distinct, check_kernel(kernel), max_gib
+        super().__init__(d_in, d_out, order, n_heads, distinct, kernel, max_gib)
+        self.rank = check_size("rank", rank)
         self.query = nn.Parameter(torch.empty(n_heads, d_in, rank, device=device, dtype=dtype))
         self.keys = nn.Parameter(torch.empty(order - 1, n_heads, d_in, rank, device=device, dtype=dtype))
         self.values = nn.Parameter(torch.empty(order - 1, n_heads, d_in, d_out, device=device, dtype=dtype))
@@ -98,54 +82,10 @@ class HyperAttention(nn.Module):
         for parameter in (self.keys, self.values):
             nn.init.uniform_(parameter, -(self.d_in**-0.5), self.d_in**-0.5, generator=generator)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attention of every entity to the tuples of the others.
-
-        Parameters
-        ----------
-        x
-            Shape (batch, entity, d_in).
-        mask
-            Shape (batch, entity), True where the entity is present. An absent entity is in no tuple and its
-            own output is zero; what x holds there, NaN included, is not read. A sample with fewer present
-            entities than the order, though at least one, has no tuple with distinct=True and gives zeros.
-
-        Returns
-        -------
-        Shape (batch, entity, d_out).
-        """
-        x, mask = check_entities("x", x, self.d_in), check_mask(mask, x)
-        check_dtype("x", x, self.query)
-        check_order(self.order, x.shape[1], self.distinct)
-        x = present_values("x", x, mask)
-        query = project(x, self.query)  # (head, batch, entity, rank)
+    def projections(self, x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Query, and a key and a value for each further argument."""
         keys = [project(x, key) for key in self.keys]
-        values = [project(x, value) for value in self.values]  # (head, batch, entity, d_out)
-        if self.kernel == "linear":
-            out = contract(query, keys, values, distinct=self.distinct)
-        else:
-            shape = (*query.shape[:2], *[x.shape[1]] * self.order)
-            check_dense_memory("x", shape, x.dtype, self.max_gib)
-            out = softmax_attention(tuple_scores(query, keys), values, mask, distinct=self.distinct)
-        return present_outputs(out.sum(dim=0), mask, self.order, self.distinct)  # (batch, entity, d_out)
-
-    @torch.no_grad()
-    def interaction_table(self, tokens: Tensor, site: Sequence[int] | None = None) -> FactoredTable:
-        """T[mu, nu1, .., c] over a vocabulary, in factored form.
-
-        Parameters
-        ----------
-        tokens
-            Shape (token, d_in), the embedding of each token.
-        site
-            The site of each token, if tokens belong to sites (see `FactoredTable`).
-        """
-        check_table(self.kernel, tokens, self.d_in, self.query)
-        keys, values = [tokens @ key for key in self.keys], [tokens @ value for value in self.values]
-        return FactoredTable.from_heads(tokens @ self.query, keys, values, site=site, distinct=self.distinct)
+        return project(x, self.query), keys, [project(x, value) for value in self.values]
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.d_in}, {self.d_out}, order={self.order}, rank={self.rank}, n_heads={self.n_heads}, "
-            f"distinct={self.distinct}, kernel={self.kernel!r}"
-        )
+        return f"{super().extra_repr()}, rank={self.rank}"

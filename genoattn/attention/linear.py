@@ -7,28 +7,15 @@ f(mu, nu) w_nu is represented exactly. What data identify is T[mu,nu,c] = (x_mu^
 (their Corollary 4.9), not C and W.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from genoattn.attention.checks import (
-    check_dtype,
-    check_entities,
-    check_kernel,
-    check_mask,
-    check_order,
-    check_size,
-    check_table,
-    present_outputs,
-    present_values,
-)
-from genoattn.attention.contraction import contract, project
-from genoattn.attention.factored import FactoredTable
-from genoattn.attention.softmax import check_dense_memory, softmax_attention
+from genoattn.attention.checks import check_size
+from genoattn.attention.contraction import project
+from genoattn.attention.entity_attention import EntityAttention
 
 
-class LinearSelfAttention(nn.Module):
+class LinearSelfAttention(EntityAttention):
     """Pairwise attention, (batch, entity, d_in) -> (batch, entity, d_out), in O(entity) time and memory.
 
     Parameters
@@ -67,10 +54,7 @@ class LinearSelfAttention(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.d_in, self.d_out = check_size("d_in", d_in), check_size("d_out", d_out)
-        self.n_heads = check_size("n_heads", n_heads)
-        self.distinct, self.kernel, self.max_gib = distinct, check_kernel(kernel), max_gib
+        super().__init__(d_in, d_out, 2, n_heads, distinct, kernel, max_gib)
         self.interaction = nn.Parameter(torch.empty(n_heads, d_in, d_in, device=device, dtype=dtype))
         self.value = nn.Parameter(torch.empty(n_heads, d_in, d_out, device=device, dtype=dtype))
         self.reset_parameters(generator)
@@ -125,49 +109,6 @@ class LinearSelfAttention(nn.Module):
             module.value[0] = torch.linalg.solve(embedding, w)
         return module
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attention of every entity to the others.
-
-        Parameters
-        ----------
-        x
-            Shape (batch, entity, d_in).
-        mask
-            Shape (batch, entity), True where the entity is present. An absent entity acts on none, and its
-            own output is zero; what x holds there, NaN included, is not read.
-
-        Returns
-        -------
-        Shape (batch, entity, d_out).
-        """
-        x, mask = check_entities("x", x, self.d_in), check_mask(mask, x)
-        check_dtype("x", x, self.interaction)
-        check_order(2, x.shape[1], self.distinct)
-        x = present_values("x", x, mask)
-        query, value = project(x, self.interaction), project(x, self.value)  # (head, batch, entity, ..)
-        if self.kernel == "linear":
-            out = contract(query, [x], [value], distinct=self.distinct)
-        else:
-            check_dense_memory("x", (*query.shape[:3], x.shape[1]), x.dtype, self.max_gib)
-            out = softmax_attention(query @ x.mT, [value], mask, distinct=self.distinct)
-        return present_outputs(out.sum(dim=0), mask, 2, self.distinct)  # (batch, entity, d_out)
-
-    @torch.no_grad()
-    def interaction_table(self, tokens: Tensor, site: Sequence[int] | None = None) -> FactoredTable:
-        """T over a vocabulary, in factored form.
-
-        Parameters
-        ----------
-        tokens
-            Shape (token, d_in), the embedding of each token.
-        site
-            The site of each token, if tokens belong to sites (see `FactoredTable`).
-        """
-        check_table(self.kernel, tokens, self.d_in, self.interaction)
-        query, value = tokens @ self.interaction, tokens @ self.value  # (head, token, ..)
-        key = tokens.expand(self.n_heads, *tokens.shape)
-        return FactoredTable.from_heads(query, [key], [value], site=site, distinct=self.distinct)
-
-    def extra_repr(self) -> str:
-        sizes = f"{self.d_in}, {self.d_out}, n_heads={self.n_heads}"
-        return f"{sizes}, distinct={self.distinct}, kernel={self.kernel!r}"
+    def projections(self, x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Query ``X C``, the key X itself, and the value ``X W``."""
+        return project(x, self.interaction), [x], [project(x, self.value)]

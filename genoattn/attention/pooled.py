@@ -54,7 +54,7 @@ def newton(sums: Tensor) -> Tensor:
 
 
 def newton_cancellation(sums: Tensor) -> Tensor:
-    """How much larger Newton's terms are than the result: sum of |terms| / |e_order|, shape (batch, rank).
+    """Cancellation in Newton's identities: sum of |terms| / |e_order|, shape (batch, rank).
 
     A relative error of eps in each power sum can become this times order * eps in e_order.
     """
@@ -104,7 +104,7 @@ def _multiply_neighbours(level: list[Tensor], order: int) -> list[Tensor]:
 def elementary_symmetric(
     values: Tensor, order: int, *, mask: Tensor | None = None, method: str = "auto"
 ) -> Tensor:
-    """e_order of the values of the entities, (batch, entity, rank) -> (batch, rank).
+    """e_order of the values of the entities: shape (batch, rank).
 
     Parameters
     ----------
@@ -117,10 +117,6 @@ def elementary_symmetric(
     method
         `newton`, `tree`, or `auto`: Newton's identities, but the product tree for the samples where the terms
         of Newton's sum exceed its result by more than `CANCELLATION_LIMIT`.
-
-    Returns
-    -------
-    Shape (batch, rank).
     """
     if values.dim() != 3:
         raise ValueError(f"values: got {values.dim()} dimensions, needs 3: (batch, entity, rank)")

@@ -33,7 +33,7 @@ def tuple_scores(query: Tensor, keys: Sequence[Tensor]) -> Tensor:
 def softmax_attention(
     scores: Tensor, values: Sequence[Tensor], mask: Tensor | None, *, distinct: bool
 ) -> Tensor:
-    """out_ic = sum over j of softmax_j(A[i, j1, ..]) prod_m v^m_c(j_m).
+    """out_ic = sum over j of softmax_j(A[i, j1, ..]) prod_m v^m_c(j_m): shape (.., batch, entity, channel).
 
     Parameters
     ----------
@@ -45,10 +45,6 @@ def softmax_attention(
         Shape (batch, entity), True where present; an absent entity is in no tuple.
     distinct
         Only tuples whose entities differ from each other and from i. Where none is left, the output is zero.
-
-    Returns
-    -------
-    Shape (.., batch, entity, channel).
     """
     n_arguments, n_entities = len(values), values[0].shape[-2]
     allowed = _allowed_tuples(n_arguments, n_entities, mask, distinct, scores.device)
@@ -65,7 +61,7 @@ def softmax_attention(
 def _allowed_tuples(
     n_arguments: int, n_entities: int, mask: Tensor | None, distinct: bool, device: torch.device
 ) -> Tensor:
-    """Which tuples (i, j1, ..) take part: shape (batch or 1, entity, .., entity)."""
+    """Mask of the tuples (i, j1, ..) that take part: shape (batch or 1, entity, .., entity)."""
     n_axes = n_arguments + 1
     allowed = torch.ones((1,) + (n_entities,) * n_axes, dtype=torch.bool, device=device)
     index = torch.arange(n_entities, device=device)

@@ -217,7 +217,7 @@ class _Search:
 
     @staticmethod
     def _count(row: np.ndarray, b: int, width: int) -> int:
-        """How many entries of a block have the column after the row."""
+        """Number of entries of a block whose column comes after the row."""
         return int(np.clip(b + width - 1 - row, 0, width).sum())
 
     def _tokens(self, prefix: tuple[int, ...], row: np.ndarray, column: np.ndarray) -> np.ndarray:

@@ -1,6 +1,4 @@
-"""Combinations of mutations of a sequence, and what a fitted model says of them."""
-
-from __future__ import annotations
+"""Combinations of mutations of a sequence, and their predictions under a fitted model."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +11,7 @@ from genoattn.interactions.extract import readout_factors
 from genoattn.model.prediction import predict_orders
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.vocabulary import count_choices
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +20,6 @@ class Landscape:
 
     Parameters
     ----------
-    readout
-        The model.
-    vocabulary
-        Its columns.
     base
         Shape (n_sites,), int8: the state of the starting sequence at each site.
     sign
@@ -52,23 +47,15 @@ class Landscape:
 
     def count(self, most: int) -> list[int]:
         """Number of combinations of exactly 0, 1, .. ``most`` mutations, in Python's integers."""
-        elementary = [1] + [0] * most
-        for number in np.unique(self.sites, return_counts=True)[1].tolist():
-            for k in range(most, 0, -1):
-                elementary[k] += number * elementary[k - 1]
-        return elementary
+        return count_choices(np.unique(self.sites, return_counts=True)[1], most)
 
     def calls(self, sets: np.ndarray) -> np.ndarray:
-        """Sequences of combinations.
+        """Sequences of combinations: shape (n_sets, n_sites), int8.
 
         Parameters
         ----------
         sets
             Shape (n_sets, n_mutations), indices into ``tokens`` at distinct sites.
-
-        Returns
-        -------
-        Shape (n_sets, n_sites), int8.
         """
         out = np.tile(self.base, (len(sets), 1))
         rows = np.arange(len(sets))[:, None]
@@ -81,7 +68,7 @@ class Landscape:
         return predict_orders(self.readout, self.calls(sets), covariates).sum(axis=1)
 
     def score(self, sets: np.ndarray) -> np.ndarray:
-        """What the search maximises: the latent phenotype, or its negative; shape (n_sets,)."""
+        """Objective of the search: the latent phenotype, or its negative; shape (n_sets,)."""
         return self.sign * self.latent(sets)
 
     @cached_property
@@ -91,14 +78,12 @@ class Landscape:
         return Expansion(readout_factors(self.readout, vocabulary), "reference")
 
     def parts(self, sets: np.ndarray, order: int) -> np.ndarray:
-        """What single mutations, pairs, .. of a combination add to the latent phenotype of the base.
+        """Contributions of single mutations, pairs, .. of a combination to the latent phenotype of the base.
 
         Parameters
         ----------
         sets
             Shape (n_sets, n_mutations), indices into ``tokens``.
-        order
-            Largest order of the model.
 
         Returns
         -------

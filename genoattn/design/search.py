@@ -1,7 +1,5 @@
 """The best combinations of mutations: by enumeration, branch and bound, or a beam."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +15,7 @@ _MOST_TOKENS = 4_000
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundCombinations:
     """Combinations that a search has kept, the best first.
 
     Parameters
@@ -36,13 +34,7 @@ class Found:
 
 
 class Best:
-    """The best distinct combinations so far.
-
-    Parameters
-    ----------
-    top
-        How many to keep.
-    """
+    """The best distinct combinations so far."""
 
     def __init__(self, top: int) -> None:
         self.top = top
@@ -68,7 +60,7 @@ class Best:
         return sorted(self._score, key=lambda one: (-self._score[one], one))
 
 
-def search(landscape: Landscape, most: int, top: int, limit: int, width: int) -> Found:
+def search(landscape: Landscape, most: int, top: int, limit: int, width: int) -> FoundCombinations:
     """The best combinations of 1 to ``most`` mutations.
 
     All are enumerated where they are at most ``limit``. Beyond, a model of order 1 or 2 is searched by branch
@@ -76,14 +68,6 @@ def search(landscape: Landscape, most: int, top: int, limit: int, width: int) ->
 
     Parameters
     ----------
-    landscape
-        Model, base and direction.
-    most
-        Most mutations.
-    top
-        How many combinations to keep.
-    limit
-        Most combinations to enumerate.
     width
         Of the beam: combinations of each size that are carried on.
     """
@@ -91,12 +75,12 @@ def search(landscape: Landscape, most: int, top: int, limit: int, width: int) ->
         best = Best(top)
         for sets in enumerate_sets(landscape, most):
             best.add(sets, landscape.score(sets))
-        return Found(best.sets(), "enumeration", True)
+        return FoundCombinations(best.sets(), "enumeration", True)
     best = beam(landscape, most, top, width)
     order = max(landscape.readout.orders, default=1)
     if order <= 2 and len(landscape.tokens) <= _MOST_TOKENS and branch_and_bound(landscape, most, best):
-        return Found(best.sets(), "branch and bound", True)
-    return Found(best.sets(), f"beam of {width}", False)
+        return FoundCombinations(best.sets(), "branch and bound", True)
+    return FoundCombinations(best.sets(), f"beam of {width}", False)
 
 
 def enumerate_sets(landscape: Landscape, most: int) -> Iterator[np.ndarray]:
@@ -194,8 +178,6 @@ class _Tree:
             Of the combination, less the base.
         gain
             Shape (n_tokens,): what each token adds to it.
-        n
-            Number of tokens.
         """
         self.left -= 1
         if self.left < 0:

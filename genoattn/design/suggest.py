@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from genoattn.align import align_calls
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.design.combinations import Landscape
 from genoattn.design.search import search
 from genoattn.errors import InputError
-from genoattn.fitted import FittedModel
+from genoattn.fitting.fitted_model import FittedModel
 from genoattn.model.prediction import respond
+from genoattn.tokens.align import align_calls
 
 if TYPE_CHECKING:
-    from genoattn.result import FitResult
+    from genoattn.fitting.fit_result import FitResult
 
 LIMIT = 2_000_000
 WIDTH = 1_000
@@ -38,8 +38,6 @@ class Suggestions:
         of that sequence; ``measured``: yes or no, empty where no measured variants were given; ``search``.
     start
         Name of the starting sequence.
-    start_prediction
-        Its predicted phenotype.
     method
         ``enumeration``, ``branch and bound`` or ``beam of WIDTH``.
     exact
@@ -106,6 +104,18 @@ def suggest(
     ------
     InputError
         A model of genotypes, more mutations than sites, a start that is not there or not known in full.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> found = genoattn.suggest(genoattn.fit(cohort, order=2), mutations=2, top=1)
+    >>> found.frame["mutations"].tolist(), found.method, found.exact
+    (['A1C:A2C'], 'enumeration', True)
     """
     fitted = model if isinstance(model, FittedModel) else model.model
     sites, vocabulary = fitted.manifest.sites, fitted.manifest.vocabulary

@@ -1,1 +1,1 @@
-"""What of a fit can be claimed: error rates, linkage, phantoms, stability."""
+"""Claims that a fit supports: error rates, linkage, phantoms, stability."""

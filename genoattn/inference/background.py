@@ -1,14 +1,12 @@
-"""What must be out of a phenotype before interactions are tested: structure, and the additive genome."""
-
-from __future__ import annotations
+"""Adjustment of a phenotype for population structure and the additive genome, before pairs are tested."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse.linalg import svds
-from scipy.stats import norm, rankdata
 
-from genoattn.model.ridge import RidgeRegression, Spectrum
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
+from genoattn.io.phenotypes import rank_normal
 
 _PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
 _WINDOW = 50
@@ -16,7 +14,7 @@ _WINDOW = 50
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Residuals of a phenotype, and the fixed effects to test beside.
+    """Residuals of a phenotype, and the fixed effects that tests adjust for.
 
     Parameters
     ----------
@@ -25,10 +23,10 @@ class Background:
     covariates
         Shape (n_samples, n_covariates): those of the cohort and its principal components.
     phenotype
-        Shape (n_samples,), less what intercept and the cohort's covariates explain.
+        Shape (n_samples,), residual after regression on the intercept and the cohort's covariates.
     residuals
-        Shape (n_samples, n_versions): what ridge regression on all columns leaves of the phenotype, and
-        of its rank-normalised values. A pair must stand out in each.
+        Shape (n_samples, n_versions): residuals of the phenotype, and of its rank-normalised values, after
+        ridge regression on all columns. A pair must stand out in each.
     """
 
     columns: np.ndarray
@@ -50,11 +48,11 @@ def remove_background(
     binary: bool,
     n_components: int = 4,
 ) -> Background:
-    """Principal components and the additive genome, taken out of a phenotype.
+    """Residuals of a phenotype after regression on principal components and the additive genome.
 
     Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
-    sites significant in a plain scan. The components take out the first; for the second a pair has to be
-    seen in the phenotype and in its normal scores as well, which undo any monotone curve.
+    sites significant in a plain scan. The components adjust for the first; against the second a pair has to
+    be seen in the phenotype and in its normal scores as well, which undo any monotone curve.
 
     Parameters
     ----------
@@ -68,21 +66,14 @@ def remove_background(
         Shape (n_columns,), from 0.
     binary
         Whether the phenotype is 0 or 1, and has no ranks.
-    n_components
-        Principal components of the pruned columns.
     """
     fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
     every = np.column_stack([np.ones(len(phenotype)), fixed])
     ridge = RidgeRegression(Spectrum.of_columns(columns), every)
-    versions = [phenotype] if binary else [phenotype, normal_scores(phenotype)]
+    versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
     own = np.column_stack([np.ones(len(phenotype)), covariates])
-    left = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
-    return Background(columns, fixed, left, np.column_stack([ridge.fit(y)[2] for y in versions]))
-
-
-def normal_scores(values: np.ndarray) -> np.ndarray:
-    """Ranks turned into quantiles of the normal distribution (Blom 1958): shape (n_samples,)."""
-    return norm.ppf((rankdata(values) - 0.375) / (len(values) + 0.25))
+    adjusted = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
+    return Background(columns, fixed, adjusted, np.column_stack([ridge.fit(y)[2] for y in versions]))
 
 
 def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_components: int) -> np.ndarray:
@@ -105,6 +96,7 @@ def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_componen
     k = min(n_components, min(pruned.shape) - 1)
     if k < 1:
         return np.zeros((len(columns), 0))
+    # A fixed starting vector: ARPACK's own is random, and with it the signs and last digits.
     start = np.ones(min(pruned.shape))
     left = svds(pruned, k=k, v0=start, return_singular_vectors="u")[0]
     left = left - left.mean(axis=0)
@@ -115,8 +107,8 @@ def unlinked_columns(columns: np.ndarray, chromosome: np.ndarray) -> np.ndarray:
     """Ascending indices of columns whose r2 with the 50 kept before them is below 0.2."""
     kept: list[int] = []
     for j in range(columns.shape[1]):
-        near = [k for k in kept[-_WINDOW:] if chromosome[k] == chromosome[j]]
-        r2 = (columns[:, near].T @ columns[:, j] / len(columns)) ** 2
-        if not near or r2.max() < _PRUNED:
+        same = [k for k in kept[-_WINDOW:] if chromosome[k] == chromosome[j]]
+        r2 = (columns[:, same].T @ columns[:, j] / len(columns)) ** 2
+        if not same or r2.max() < _PRUNED:
             kept.append(j)
     return np.array(kept, dtype=np.int64)

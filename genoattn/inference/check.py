@@ -1,7 +1,5 @@
 """The phantom check of any pairs, such as those of a scan."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from genoattn.tokens import build_vocabulary
 
 
 def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
-    """How much of each pair's evidence is left beside the additive variation around both sites.
+    """Share of each pair's t that remains after adjustment for the additive variation around both sites.
 
     Parameters
     ----------
@@ -27,7 +25,7 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
 
     Returns
     -------
-    One row a pair: ``site_1``, ``site_2``, ``survival`` (the share of its t that is left) and ``flag``:
+    One row a pair: ``site_1``, ``site_2``, ``survival`` (that share) and ``flag``:
     ``phantom`` where that is less than 0.6, or where the sites are within 1 Mb of each other, so that an
     untyped additive variant between them would look the same.
 
@@ -35,6 +33,17 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
     ------
     InputError
         Where there is no phenotype, the cohort has no genotypes, or a site is unknown or does not vary.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(
+    ...     n_samples=400, n_sites=12, linkage="none", n_terms=1, interaction_variance=0.3, seed=1
+    ... ).cohort
+    >>> pairs = genoattn.scan_pairs(cohort, threshold=1e-6).frame
+    >>> genoattn.phantom_check(cohort, pairs)["flag"].tolist()
+    ['']
     """
     phenotype = cohort.phenotype
     if phenotype is None:
@@ -55,6 +64,6 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
     rows = []
     for a, b in zip(*names, strict=True):
         pair = index[a], index[b]
-        left = survival(background, pair, where)
-        rows.append((a, b, left, "phantom" if is_phantom(left, pair, where) else ""))
+        share = survival(background, pair, where)
+        rows.append((a, b, share, "phantom" if is_phantom(share, pair, where) else ""))
     return pd.DataFrame(rows, columns=["site_1", "site_2", "survival", "flag"])

@@ -1,7 +1,5 @@
 """Discovery in a cohort: pairs ranked, signals claimed, phantoms flagged."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import exp
 
@@ -9,19 +7,19 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from genoattn.closed_form.pair_columns import PairColumns, visible_segments
+from genoattn.closed_form.pair_factors import find_seeds, pair_factors
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
 from genoattn.inference.background import Background, remove_background
 from genoattn.inference.phantom import is_phantom, survival
 from genoattn.inference.ranking import rank_pairs
+from genoattn.inference.relatives import find_relatives
 from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.tested import LINKED_R2, SiteMap
-from genoattn.inference.weights import PairWeights, cross_fitted_weights
+from genoattn.inference.weights import HypothesisWeights, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
-from genoattn.model.families import find_families
-from genoattn.model.pair_columns import PairColumns, visible_segments
-from genoattn.model.pair_start import find_seeds, pair_factors
 from genoattn.scan.scores import score_matrix
 from genoattn.tokens import build_vocabulary
 
@@ -31,7 +29,7 @@ _LISTED = 50_000
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
-    """What a cohort says about its pairs of sites.
+    """Signals and ranked pairs of a cohort.
 
     Parameters
     ----------
@@ -41,8 +39,6 @@ class Discovery:
         One row a pair, the likeliest to interact first: ``site_1``, ``site_2`` and ``probability``.
     found
         The signals in terms of columns.
-    n_tests
-        Pairs tested.
     alpha
         The false discovery rate at which signals are claimed.
     stability
@@ -63,7 +59,7 @@ class Discovery:
         return s[(s["q_value"] <= self.alpha) & (s["flag"] != "phantom")]
 
     def claims(self, terms: np.ndarray) -> Claims:
-        """What the signals say of pairs of columns (n_terms, 2), ascending."""
+        """Claims of the signals about pairs of columns (n_terms, 2), ascending."""
         value: dict[tuple[int, int], tuple[float, bool]] = {}
         found = [
             (signal, (signal.q_value, flag == "phantom"))
@@ -86,7 +82,7 @@ class Discovery:
         return np.array(passing, dtype=np.int64).reshape(-1, 2)
 
     def summary(self, n: int = 10) -> str:
-        """A readable account: signals claimed, and the first rows."""
+        """Number of signals claimed, and the first rows, as text."""
         s = self.signals
         passing = s[s["q_value"] <= self.alpha]
         phantoms = int((passing["flag"] == "phantom").sum())
@@ -96,13 +92,7 @@ class Discovery:
         ]
         if len(passing) and n:
             shown = passing.head(n)[["site_1", "site_2", "q_value", "n_pairs", "n_credible", "flag"]]
-            text = shown.to_string(
-                index=False,
-                formatters={
-                    "q_value": "{:.2g}".format,
-                },
-            )
-            lines += ["", text]
+            lines += ["", shown.to_string(index=False, formatters={"q_value": "{:.2g}".format})]
         return "\n".join(lines)
 
 
@@ -140,6 +130,19 @@ def discover(
     ------
     InputError
         Where there is no phenotype, or the sites have no chromosomes.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(
+    ...     n_samples=400, n_sites=12, linkage="none", n_terms=1, interaction_variance=0.3, seed=1
+    ... ).cohort
+    >>> found = genoattn.discover(cohort)
+    >>> found.claimed[["site_1", "site_2", "flag"]].to_numpy().tolist()
+    [['3:21904:C:T', '5:16358:A:T', '']]
+    >>> found.ranking.columns.tolist()
+    ['site_1', 'site_2', 'probability']
     """
     phenotype = cohort.phenotype
     if phenotype is None:
@@ -150,98 +153,31 @@ def discover(
             "fit an alignment instead"
         )
     vocabulary = build_vocabulary(cohort, "dosage")
+    sites, site = cohort.sites, vocabulary.site
     scale = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
     columns = vocabulary.columns(cohort.calls) / scale
     covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
-    return discover_pairs(
-        cohort.sites,
-        vocabulary.site,
-        columns,
-        scale,
-        phenotype.values,
-        covariates,
-        phenotype.binary,
-        seed=seed,
-        alpha=alpha,
-        max_rank=max_rank,
-        weighted=weighted,
-        halves=halves,
-        families=find_families(cohort.calls) if halves else None,
-    )
-
-
-def can_discover(cohort: Cohort) -> bool:
-    """Whether any pair of a cohort's sites is tested: genotypes, far enough apart."""
-    far = cohort.kind == "genotype" and cohort.n_sites >= 2
-    return far and SiteMap.of(cohort.sites, np.arange(cohort.n_sites)).n_far() > 0
-
-
-def discover_pairs(
-    sites: Sites,
-    site: np.ndarray,
-    columns: np.ndarray,
-    scale: np.ndarray,
-    phenotype: np.ndarray,
-    covariates: np.ndarray,
-    binary: bool,
-    seed: int = 0,
-    alpha: float = 0.05,
-    max_rank: int = 32,
-    weighted: bool = True,
-    halves: int = 0,
-    families: np.ndarray | None = None,
-) -> Discovery:
-    """:func:`discover` on arrays.
-
-    Parameters
-    ----------
-    sites
-        Where they lie; with chromosomes.
-    site
-        Shape (n_columns,), the site of each column.
-    columns
-        Shape (n_samples, n_columns), standardised.
-    scale
-        Shape (n_columns,), the standard deviation of each column's dosage.
-    phenotype
-        Shape (n_samples,).
-    covariates
-        Shape (n_samples, n_covariates).
-    binary
-        Whether the phenotype is 0 or 1.
-    seed
-        Of the folds of the weights.
-    alpha
-        False discovery rate.
-    max_rank
-        Most factors.
-    weighted
-        Whether structure seen in other chromosomes lowers the bar of a pair.
-    halves
-        Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
-    families
-        Shape (n_samples,), who stay together in every half; None where nobody is related.
-    """
     where = SiteMap.of(sites, site)
-    background = remove_background(columns, phenotype, covariates, where.chromosome, binary)
+    background = remove_background(columns, phenotype.values, covariates, where.chromosome, phenotype.binary)
     score = score_matrix(columns, background.residuals, background.covariates, site, _LEAST)
     pair, t = _far_pairs(score, columns, where)
     n_tests = max(where.n_far(), 1)
     pairs = PairColumns(columns, site, where.chromosome, visible_segments(where.chromosome))
     kept = sparse.coo_array((t, (pair[:, 0], pair[:, 1])), shape=score.shape).tocsr()
     seeds = find_seeds(kept, n_tests)
-    residual = background.residuals[:, -1]
-    weights: PairWeights | None = None
+    weights: HypothesisWeights | None = None
     if weighted and where.n_chromosomes >= 3:
-        weights = cross_fitted_weights(pairs, seeds, residual, where, max_rank, seed)
+        weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], where, max_rank, seed)
     signals = find_signals(background, Candidates(pair, t, n_tests), weights, where, alpha)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
-    pair, strength = seeds.pair[:_LISTED], seeds.strength[:_LISTED]  # the others would rank last anyway
+    # Pairs beyond those listed would rank last anyway.
+    pair, strength = seeds.pair[:_LISTED], seeds.strength[:_LISTED]
     ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], pair, strength, n_tests)
     stability = None
     if halves:
+        relatives = find_relatives(cohort.calls)
         stable = half_sample_stability(
-            pairs, phenotype, background.covariates, halves, seed, max_rank, families
+            pairs, phenotype.values, background.covariates, halves, seed, max_rank, relatives
         )
         stability = stable.frame(sites, site, scale)
     return Discovery(
@@ -252,6 +188,12 @@ def discover_pairs(
         alpha,
         stability,
     )
+
+
+def can_discover(cohort: Cohort) -> bool:
+    """Whether any pair of a cohort's sites is tested: genotypes, far enough apart."""
+    far = cohort.kind == "genotype" and cohort.n_sites >= 2
+    return far and SiteMap.of(cohort.sites, np.arange(cohort.n_sites)).n_far() > 0
 
 
 def _far_pairs(score: sparse.csr_array, columns: np.ndarray, where: SiteMap) -> tuple[np.ndarray, np.ndarray]:
@@ -282,8 +224,9 @@ def signal_frame(
     ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; ``tested_1`` and
     ``tested_2``, the pair of the cluster that was tested, with its ``statistic`` (t on ``df`` degrees of
     freedom) and ``p_value``; ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set
-    with posteriors, and how many it holds; ``survival``, the share of t left beside the additive variation
-    around both sites; and ``flag``, ``phantom`` where that is less than 0.6, or the sites are within 1 Mb.
+    with posteriors, and how many it holds; ``survival``, the share of t that remains after adjustment for
+    the additive variation around both sites; and ``flag``, ``phantom`` where that is less than 0.6, or the
+    sites are within 1 Mb.
     """
     rows = []
     for s in signals:
@@ -300,13 +243,8 @@ def signal_frame(
         row |= {"statistic": s.test.statistic, "df": s.test.df, "p_value": s.p_value}
         row |= {"weight": s.weight, "q_value": s.q_value}
         row |= {"n_pairs": len(s.members), "n_credible": len(s.credible), "credible": "; ".join(named)}
-        rows.append(
-            row
-            | {
-                "survival": left,
-                "flag": "phantom" if s.q_value <= alpha and is_phantom(left, s.lead, where) else "",
-            }
-        )
+        phantom = s.q_value <= alpha and is_phantom(left, s.lead, where)
+        rows.append(row | {"survival": left, "flag": "phantom" if phantom else ""})
     names = [f"{n}_{k}" for k in (1, 2) for n in ("site", "chrom", "pos")]
     names += ["tested_1", "tested_2", "statistic", "df", "p_value", "weight", "q_value"]
     names += ["n_pairs", "n_credible", "credible", "survival", "flag"]

@@ -1,7 +1,5 @@
 """The phantom check: does a signal survive the additive variation around its sites?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from genoattn.inference.background import Background
@@ -15,26 +13,17 @@ PHANTOM = 0.6  # share of its t that a signal must keep
 
 
 def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> float:
-    """The share of a pair's t that is left beside the additive variation around both sites.
+    """Share of a pair's t that remains after adjustment for the additive variation around both sites.
 
     Two markers that each tag a hidden additive variant badly can tag it well by their product: phantom
     epistasis (de los Campos, Sorensen & Toro 2019, G3 9:1429). All markers within 1 Mb of either site tag it
     better, and their principal components, which hold 99 % of their variance, take it out.
 
-    Parameters
-    ----------
-    background
-        Residuals and fixed effects.
-    pair
-        Column indices.
-    where
-        Of the columns.
-
     Returns
     -------
-    Smallest ratio, over the versions of the phenotype, of the t beside the components to the t beside the two
-    sites alone, in what the additive genome leaves; 0 where the sign turns, or what is left is noise
-    (a t within 2).
+    Smallest ratio, over the versions of the phenotype, of the t adjusted for the components to the t adjusted
+    for the two sites alone, in residuals of regression on the additive genome; 0 where the sign changes, or
+    the adjusted t is within 2.
     """
     x = background.columns
     product = x[:, pair[0]] * x[:, pair[1]]
@@ -54,17 +43,17 @@ def is_phantom(kept: float, pair: tuple[int, int], where: SiteMap) -> bool:
     There no test helps: the product of two sites tags the haplotypes between them, and an additive variant
     that no marker tags looks the same as an interaction (Wood et al. 2014, Nature 514:E3).
     """
-    near = ~where.are_far(np.array(pair[:1]), np.array(pair[1:]))[0]
-    return bool(near or kept < PHANTOM)
+    close = ~where.are_far(np.array(pair[:1]), np.array(pair[1:]))[0]
+    return bool(close or kept < PHANTOM)
 
 
 def local_components(background: Background, pair: tuple[int, int], where: SiteMap) -> np.ndarray:
     """Principal components of all columns within 1 Mb of either site: (n_samples, n_components)."""
     x = background.columns
-    near = np.zeros(x.shape[1], dtype=bool)
+    close = np.zeros(x.shape[1], dtype=bool)
     for k in pair:
-        near |= ~where.are_far(np.arange(len(near)), np.full(len(near), k))
-    part = x[:, near]
+        close |= ~where.are_far(np.arange(len(close)), np.full(len(close), k))
+    part = x[:, close]
     n = len(part)
     value, vector = np.linalg.eigh(part @ part.T if part.shape[1] > n else part.T @ part)
     value, vector = np.maximum(value[::-1], 0.0), vector[:, ::-1]
@@ -73,14 +62,14 @@ def local_components(background: Background, pair: tuple[int, int], where: SiteM
     return vector[:, :number] if part.shape[1] > n else part @ vector[:, :number]
 
 
-def _t(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray) -> np.ndarray:
-    """t of a predictor beside others, for each version of the phenotype."""
-    basis = orthonormal_basis(beside)
+def _t(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray) -> np.ndarray:
+    """t of a predictor adjusted for others, for each version of the phenotype."""
+    basis = orthonormal_basis(others)
     pure = predictor - basis @ (basis.T @ predictor)
-    length = float(np.linalg.norm(pure))
+    norm = float(np.linalg.norm(pure))
     df = len(predictor) - basis.shape[1] - 1
-    if df < 1 or length < 1e-6 * float(np.linalg.norm(predictor)):
+    if df < 1 or norm < 1e-6 * float(np.linalg.norm(predictor)):
         return np.zeros(versions.shape[1])
-    left = versions - basis @ (basis.T @ versions)
-    estimate = pure @ left / length
-    return estimate / np.sqrt(((left**2).sum(axis=0) - estimate**2) / df)
+    residual = versions - basis @ (basis.T @ versions)
+    estimate = pure @ residual / norm
+    return estimate / np.sqrt(((residual**2).sum(axis=0) - estimate**2) / df)

@@ -1,17 +1,15 @@
 """Pairs ranked by the probability that they interact, structure taken into account.
 
 A scan ranks pairs by their own evidence. Where a factor has been found, its sites are evidence for each
-other: the odds of a pair are those of its entries on the two sides of the factor.
+other: the odds of a pair are those of its entries in the two slots of the factor.
 """
-
-from __future__ import annotations
 
 from math import log
 
 import numpy as np
 
+from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.inference.robust import pair_t
-from genoattn.model.pair_columns import PairColumns
 
 _EXPECTED = 5.0  # isolated pairs expected among all
 _OCCAM = 0.5 * log(25.0)  # what an effect of unknown size, z about 5, costs in evidence
@@ -51,10 +49,10 @@ def rank_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs by the posterior log-odds that they interact.
 
-    A pair by itself has the log-odds ``z^2 / 2 - log(tests)``, z being what the factors leave of it. An
+    A pair by itself has the log-odds ``z^2 / 2 - log(tests)``, z adjusted for the factors. An
     isolated pair that was accepted shares its evidence with the pairs linked to it at both sites. An entry of
-    a factor has the evidence ``z^2 / 2`` of its column times the other side, prior odds ``k / (columns - k)``
-    for a side with k entries, and shares it with linked columns; columns that were not chosen have theirs.
+    a factor has the evidence ``z^2 / 2`` of its column times the other slot, prior odds ``k / (columns - k)``
+    for a slot with k entries, and shares it with linked columns; columns that were not chosen have theirs.
 
     Parameters
     ----------
@@ -67,9 +65,7 @@ def rank_pairs(
     candidate
         Shape (n_pairs, 2), pairs with evidence of their own.
     strength
-        Shape (n_pairs,), their |t| beside nothing else.
-    n_tests
-        Pairs in all.
+        Shape (n_pairs,), their |t| without adjustment for factors.
 
     Returns
     -------
@@ -94,9 +90,10 @@ def rank_pairs(
 
 
 def _is_isolated(pairs: PairColumns, factor: np.ndarray) -> bool:
-    """Whether each side is one column and its linked neighbours."""
+    """Whether each slot is one column and its linked neighbours."""
     return all(
-        np.isin(np.flatnonzero(side), pairs.near(int(np.argmax(np.abs(side))))).all() for side in factor
+        np.isin(np.flatnonzero(slot), pairs.linked_neighbours(int(np.argmax(np.abs(slot))))).all()
+        for slot in factor
     )
 
 
@@ -109,31 +106,31 @@ def _add_isolated(
     known: dict[tuple[int, int], float],
     n_tests: int,
 ) -> None:
-    """Posterior of the pairs linked to an isolated one; their own evidence is its shadow, and replaced."""
-    first, second = (pairs.near(int(np.argmax(np.abs(side)))) for side in factor)
+    """Posterior of the pairs linked to an isolated one, in place of their own evidence, which is its echo."""
+    first, second = (pairs.linked_neighbours(int(np.argmax(np.abs(slot)))) for slot in factor)
     a, b = pairs.columns[:, first], pairs.columns[:, second]
     evidence = (a.T @ (b * target[:, None])) ** 2 / ((a**2).T @ b**2 * rest.var()) / 2
     for u, i in enumerate(first.tolist()):
         for v, j in enumerate(second.tolist()):
             t = known.get((min(i, j), max(i, j)), 2.0)  # a pair not listed scored less
             evidence[u, v] = min(evidence[u, v], t**2 / 2)
-    whole = _log_sum(evidence)
-    posterior = evidence - whole + _log_sigmoid(np.array(whole + log(_EXPECTED / n_tests) - _OCCAM))
+    total = _log_sum(evidence)
+    posterior = evidence - total + _log_sigmoid(np.array(total + log(_EXPECTED / n_tests) - _OCCAM))
     i, j = (m.ravel() for m in np.meshgrid(first, second, indexing="ij"))
     distinct = pairs.site[i] != pairs.site[j]
     odds.replace(i[distinct], j[distinct], _log_odds(posterior).ravel()[distinct], capped=True)
 
 
 def _add_structure(odds: PairOdds, pairs: PairColumns, factor: np.ndarray, target: np.ndarray) -> None:
-    """Odds of the pairs of a grown factor: of one column on either side."""
-    sides = [_entry_log_probability(pairs, factor, side, target) for side in (0, 1)]
-    first, second = (np.flatnonzero(s > _LISTED) for s in sides)
-    joint = sides[0][first][:, None] + sides[1][second][None, :]
+    """Odds of the pairs of a grown factor: one column of each slot."""
+    slots = [_entry_log_probability(pairs, factor, slot, target) for slot in (0, 1)]
+    first, second = (np.flatnonzero(s > _LISTED) for s in slots)
+    joint = slots[0][first][:, None] + slots[1][second][None, :]
     usable = pairs.visible[pairs.segment[first][:, None], pairs.segment[second][None, :]]
     usable &= pairs.site[first][:, None] != pairs.site[second][None, :]
     u, v = np.nonzero(usable & (joint > _LISTED))
     i, j, value = first[u], second[v], joint[u, v]
-    # A pair may be on the sides either way round: the likelier counts.
+    # A pair may be in the slots either way round: the likelier counts.
     low, high = np.minimum(i, j), np.maximum(i, j)
     order = np.lexsort((-value, high, low))
     low, high, value = low[order], high[order], value[order]
@@ -143,11 +140,11 @@ def _add_structure(odds: PairOdds, pairs: PairColumns, factor: np.ndarray, targe
 
 
 def _entry_log_probability(
-    pairs: PairColumns, factor: np.ndarray, side: int, target: np.ndarray
+    pairs: PairColumns, factor: np.ndarray, slot: int, target: np.ndarray
 ) -> np.ndarray:
-    """Log-probability of every column to be on one side of a factor, given the other: (n_columns,)."""
-    carriers = pairs.carriers(factor[1 - side])
-    own = np.flatnonzero(factor[side])
+    """Log-probability of every column to be in one slot of a factor, given the other: (n_columns,)."""
+    carriers = pairs.carriers(factor[1 - slot])
+    own = np.flatnonzero(factor[slot])
     k = len(own)
     prior = log(k / max(pairs.n_columns - k, 1)) - _OCCAM
     full = pairs.features(carriers, own)
@@ -158,6 +155,7 @@ def _entry_log_probability(
         inner, norm2 = pairs.scores(carriers, y)
         return np.where(norm2 > 0, inner**2 / np.maximum(norm2, 1e-9) / variance / 2, _NOT)
 
+    # Columns that were not chosen, against the residual of the factor's own entries.
     out = _log_sigmoid(evidence(left) + prior)
     for entry, column in enumerate(own.tolist()):
         others = np.delete(full, entry, axis=1)
@@ -165,14 +163,14 @@ def _entry_log_probability(
         if others.shape[1]:
             basis = np.linalg.qr(others)[0]
             alone = target - basis @ (basis.T @ target)
-        near = pairs.near(column)
-        features = pairs.features(carriers, near)
+        linked = pairs.linked_neighbours(column)
+        features = pairs.features(carriers, linked)
         norm2 = np.maximum((features**2).sum(axis=0), 1e-9)
         own_evidence = (features.T @ alone) ** 2 / norm2 / variance / 2
-        whole = _log_sum(own_evidence)
-        shared = own_evidence - whole + _log_sigmoid(np.array(whole + prior))
-        out[near] = np.maximum(out[near], shared)
-    out[pairs.linked_to(factor[1 - side])] = _NOT
+        total = _log_sum(own_evidence)
+        shared = own_evidence - total + _log_sigmoid(np.array(total + prior))
+        out[linked] = np.maximum(out[linked], shared)
+    out[pairs.linked_to(factor[1 - slot])] = _NOT
     return out
 
 

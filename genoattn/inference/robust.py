@@ -1,7 +1,5 @@
 """Tests of a few products that hold where the noise is uneven."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +8,7 @@ from scipy.stats import t as t_distribution
 
 @dataclass(frozen=True)
 class StudentTest:
-    """A t statistic with its degrees of freedom.
-
-    Parameters
-    ----------
-    statistic
-        Signed.
-    df
-        Degrees of freedom.
-    """
+    """A t statistic with its degrees of freedom."""
 
     statistic: float
     df: float
@@ -29,7 +19,7 @@ class StudentTest:
         return float(2 * t_distribution.sf(abs(self.statistic), self.df)) if self.statistic else 1.0
 
 
-def robust_test(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray) -> StudentTest:
+def robust_test(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray) -> StudentTest:
     """The least significant test of a predictor over versions of a phenotype and over two standard errors.
 
     One standard error is that of least squares, the other the HC3 sandwich (MacKinnon & White 1985), which
@@ -39,8 +29,8 @@ def robust_test(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray)
     ----------
     predictor
         Shape (n_samples,).
-    beside
-        Shape (n_samples, n_others), the intercept among them; redundant columns do no harm.
+    others
+        Shape (n_samples, n_others), what it is adjusted for, with the intercept; columns may be redundant.
     versions
         Shape (n_samples, n_versions).
 
@@ -48,22 +38,22 @@ def robust_test(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray)
     -------
     Statistic 0 where the versions disagree in sign, or the predictor adds nothing to the others.
     """
-    basis = orthonormal_basis(beside)
+    basis = orthonormal_basis(others)
     pure = predictor - basis @ (basis.T @ predictor)
-    length = float(np.linalg.norm(pure))
+    norm = float(np.linalg.norm(pure))
     df = len(predictor) - basis.shape[1] - 1
-    if df < 1 or length < 1e-6 * max(float(np.linalg.norm(predictor)), 1e-300):
+    if df < 1 or norm < 1e-6 * max(float(np.linalg.norm(predictor)), 1e-300):
         return StudentTest(0.0, max(df, 1))
-    pure /= length
+    pure /= norm
     leverage = np.minimum((basis**2).sum(axis=1) + pure**2, 0.99)
     smallest = np.inf
     signs: set[float] = set()
     for y in versions.T:
-        left = y - basis @ (basis.T @ y)
-        estimate = float(pure @ left)
-        left = left - pure * estimate
-        plain = np.sqrt(left @ left / df)
-        sandwich = np.sqrt(((pure * left / (1 - leverage)) ** 2).sum())
+        residual = y - basis @ (basis.T @ y)
+        estimate = float(pure @ residual)
+        residual = residual - pure * estimate
+        plain = np.sqrt(residual @ residual / df)
+        sandwich = np.sqrt(((pure * residual / (1 - leverage)) ** 2).sum())
         smallest = min(smallest, abs(estimate) / max(plain, sandwich, 1e-300))
         signs.add(float(np.sign(estimate)))
     return StudentTest(0.0 if len(signs) > 1 else signs.pop() * float(smallest), df)
@@ -71,14 +61,14 @@ def robust_test(predictor: np.ndarray, beside: np.ndarray, versions: np.ndarray)
 
 def orthonormal_basis(columns: np.ndarray) -> np.ndarray:
     """Orthonormal basis of the span of columns (n_samples, n_columns), redundant ones among them or not."""
-    length = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
-    u, size, _ = np.linalg.svd(columns / length, full_matrices=False)
+    norm = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+    u, size, _ = np.linalg.svd(columns / norm, full_matrices=False)
     out: np.ndarray = u[:, size > 1e-8 * max(float(size[0]), 1e-300)]
     return out
 
 
 def pair_t(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """t of the product of each pair against ``rest``, beside both columns and a mean: shape (n_pairs,)."""
+    """t of the product of each pair, adjusted for both columns and the mean of ``rest``: shape (n_pairs,)."""
     n = len(rest)
     y = rest - rest.mean()
     out = np.zeros(len(pairs))
@@ -98,7 +88,7 @@ def pair_t(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np.ndarr
         explained = (a.T @ y) ** 2 / aa + (other.T @ y) ** 2 / oo
         usable = norm2 > 1e-9 * n
         with np.errstate(divide="ignore", invalid="ignore"):
-            left = y @ y - explained - inner**2 / norm2
-            t = inner / np.sqrt(norm2 * left / (n - 4))
+            residual = y @ y - explained - inner**2 / norm2
+            t = inner / np.sqrt(norm2 * residual / (n - 4))
         out[start : start + 1024] = np.where(usable, t, 0.0)
     return out

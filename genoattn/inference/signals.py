@@ -1,7 +1,5 @@
 """Signals: clusters of linked pairs that pass one error rate, each with a lead pair and a credible set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +8,7 @@ from scipy.stats import t as t_distribution
 from genoattn.inference.background import Background
 from genoattn.inference.robust import StudentTest, pair_t, robust_test
 from genoattn.inference.tested import LINKED_R2, SiteMap
-from genoattn.inference.weights import PairWeights
+from genoattn.inference.weights import HypothesisWeights
 
 _MOST = 200  # leads looked for; thresholds are those of so many discoveries at most
 _CREDIBLE = 0.95
@@ -32,8 +30,6 @@ class Signal:
     test
         Of that pair: the least significant over standard errors and versions of the phenotype, with and
         without adjustment for the signals found before it.
-    weight
-        Of the hypothesis.
     members
         Shape (n_members, 2): the candidates linked to the tested pair at both sites, itself among them.
     credible
@@ -55,7 +51,7 @@ class Signal:
 
     @property
     def p_value(self) -> float:
-        """Of ``test``."""
+        """p-value of ``test``."""
         return self.test.p_value
 
 
@@ -69,8 +65,6 @@ class Candidates:
         Shape (n_pairs, 2), ascending column indices, far apart.
     t
         Shape (n_pairs,).
-    n_tests
-        Pairs tested in all.
     """
 
     pair: np.ndarray
@@ -81,16 +75,16 @@ class Candidates:
 def find_signals(
     background: Background,
     candidates: Candidates,
-    weights: PairWeights | None,
+    weights: HypothesisWeights | None,
     where: SiteMap,
     alpha: float = 0.05,
 ) -> list[Signal]:
     """Signals by ascending weighted p-value, with q-values of the weighted Benjamini-Hochberg procedure.
 
     Candidates are taken by ascending weighted p-value. One that is linked (r2 of 0.1 or more at both sites)
-    to a lead joins it. Another is tested once more beside the leads before it, and beside their sites where
-    these lie on its own chromosomes, and leads a signal of its own if it still passes: what imperfect
-    linkage carries over from a strong pair is no second signal. The q-value of the k-th lead is its
+    to a lead joins it. Another is tested again with adjustment for the leads before it, and for their sites
+    where these lie on its own chromosomes, and leads a signal of its own if it still passes: an echo of a
+    strong pair through imperfect linkage is no second signal. The q-value of the k-th lead is its
     weighted p-value times the number of *all* tests over beta(k), made monotone. Counting a cluster once
     while paying for every pair is what keeps the rate of false clusters.
 
@@ -105,14 +99,8 @@ def find_signals(
 
     Parameters
     ----------
-    background
-        Residuals and fixed effects.
-    candidates
-        Pairs with their scores.
     weights
         Of the hypotheses, mean one; None for one throughout.
-    where
-        Of the columns.
     alpha
         Rate for which candidates are looked at; signals with larger q-values are returned too.
     """
@@ -129,6 +117,7 @@ def find_signals(
         )
         for k in looked_at
     ]
+    # Dividing by the weight is what keeps the error rate, as long as the weights have mean one.
     weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
     leads: list[Signal] = []
     given: list[tuple[int, int]] = []
@@ -161,12 +150,12 @@ def _robust(
 ) -> StudentTest:
     """Robust test of a pair, adjusted for its main effects and the pairs ``given``."""
     x = background.columns
-    beside = [basis, x[:, pair]]
+    others = [basis, x[:, pair]]
     for lead in given:
-        beside.append((x[:, lead[0]] * x[:, lead[1]])[:, None])
+        others.append((x[:, lead[0]] * x[:, lead[1]])[:, None])
         if where is not None and _share_chromosomes(where, pair, lead):
-            beside.append(x[:, list(lead)])
-    return robust_test(x[:, pair[0]] * x[:, pair[1]], np.column_stack(beside), background.residuals)
+            others.append(x[:, list(lead)])
+    return robust_test(x[:, pair[0]] * x[:, pair[1]], np.column_stack(others), background.residuals)
 
 
 def _share_chromosomes(where: SiteMap, pair: np.ndarray, lead: tuple[int, int]) -> bool:
@@ -195,8 +184,8 @@ def _signal(
 ) -> Signal:
     """The candidates linked to a tested pair as one signal, led by the likeliest of them.
 
-    Which pair of a cluster it is, is asked of the phenotype itself: ridge regression smears the main effects
-    of an interaction over linked columns, and with them some of the interaction.
+    The lead is chosen on the phenotype itself, not on residuals of ridge regression, which spreads the main
+    effects of an interaction, and with them part of the interaction, over linked columns.
     """
     columns, n, c = background.columns, len(background.columns), where.chromosome
     r2 = [(columns.T @ columns[:, k] / n) ** 2 * (c == c[k]) for k in tested]
@@ -213,18 +202,12 @@ def _signal(
     number = int(np.searchsorted(np.cumsum(posterior), _CREDIBLE)) + 1
     first, second = members[order[0]].tolist()
     return Signal(
-        (first, second),
-        tested,
-        test,
-        float(weight),
-        members,
-        members[order[:number]],
-        posterior[:number],
+        (first, second), tested, test, float(weight), members, members[order[:number]], posterior[:number]
     )
 
 
 def reshaped(k: int) -> float:
-    """What stands for the number of discoveries k in the thresholds, so that any dependence is allowed."""
+    """beta(k), which replaces the number of discoveries k in thresholds valid under any dependence."""
     return _LONE + _STEP * (min(k, _MOST) - 1)
 
 

@@ -1,19 +1,17 @@
-"""Which terms come back when half of the samples are drawn again, and pass in the other half."""
-
-from __future__ import annotations
+"""Stability of the choice of pairs over random halves of the samples, tested in the other halves."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from genoattn.closed_form.additive_start import fit_scale
+from genoattn.closed_form.pair_columns import PairColumns
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.cohort import Sites
+from genoattn.inference.pair_selection import PairProblem, found_factors
+from genoattn.inference.relatives import relative_folds
 from genoattn.inference.robust import robust_test
-from genoattn.model.families import family_folds
-from genoattn.model.pair_columns import PairColumns
-from genoattn.model.pair_path import PairProblem, found_factors
-from genoattn.model.ridge import RidgeRegression, Spectrum
-from genoattn.model.start import fit_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +38,10 @@ class Stability:
     p_value: np.ndarray
 
     def frame(self, sites: Sites, site: np.ndarray, scale: np.ndarray) -> pd.DataFrame:
-        """As a table, the most frequent first; coefficients per unit of dosage with their 90 % intervals.
+        """Table of the pairs, the most frequent first; coefficients per unit of dosage with 90 % intervals.
 
         Parameters
         ----------
-        sites
-            Where the columns lie.
         site, scale
             Shape (n_columns,), site and standard deviation of each column.
         """
@@ -75,38 +71,30 @@ def half_sample_stability(
     n_halves: int,
     seed: int,
     max_rank: int = 32,
-    families: np.ndarray | None = None,
+    relatives: np.ndarray | None = None,
 ) -> Stability:
     """Find factors of pairs in random halves of the samples, and test them in the other halves.
 
     The frequency with which a pair is chosen is that of stability selection (Meinshausen & Buehlmann 2010),
-    and the spread of its coefficient over halves estimates that of the whole (delete-half jackknife: Shao &
+    and the spread of its coefficient over halves estimates that of all samples (delete-half jackknife: Shao &
     Wu 1989). p-values: in each half the p-value of a chosen pair in the other half times the number chosen, 1
     where it was not chosen; twice their median over the halves controls the family-wise error rate whatever
     their dependence (Meinshausen, Meier & Buehlmann 2009).
 
     Parameters
     ----------
-    pairs
-        Standardised columns by chromosome.
     phenotype
         Shape (n_samples,).
     covariates
         Shape (n_samples, n_covariates), the components among them.
-    n_halves
-        Halves drawn.
-    seed
-        Of the draws.
-    max_rank
-        Most factors.
-    families
+    relatives
         Shape (n_samples,), who stay together in every half; None where nobody is related.
     """
     rng = np.random.default_rng(seed)
     coefficients: list[dict[tuple[int, int], float]] = []
     p_values: list[dict[tuple[int, int], float]] = []
     for _ in range(n_halves):
-        chosen = family_folds(families, len(phenotype), 2, rng) == 1
+        chosen = relative_folds(relatives, len(phenotype), 2, rng) == 1
         found = _choose(pairs, phenotype, covariates, chosen, max_rank)
         coefficients.append(found)
         p_values.append(
@@ -154,7 +142,7 @@ def _test(
     chosen: np.ndarray,
     pair: tuple[int, int],
 ) -> float:
-    """Robust p-value of the product of a pair among some samples, beside both columns and the covariates."""
+    """Robust p-value of the product of a pair in some samples, adjusted for both columns and covariates."""
     a, b = columns[chosen][:, pair[0]], columns[chosen][:, pair[1]]
-    beside = np.column_stack([np.ones(len(a)), covariates[chosen], a, b])
-    return robust_test(a * b, beside, phenotype[chosen][:, None]).p_value
+    others = np.column_stack([np.ones(len(a)), covariates[chosen], a, b])
+    return robust_test(a * b, others, phenotype[chosen][:, None]).p_value

@@ -1,4 +1,4 @@
-"""Which pairs of sites are tested: those far enough apart for a product to be more than a third marker."""
+"""Pairs of sites that are tested: those too far apart for their product to tag a third marker."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genoattn.closed_form.pair_columns import chromosome_numbers
 from genoattn.cohort import Sites
-from genoattn.model.pair_columns import chromosome_numbers
 
 NEAR = 1_000_000  # base pairs within which two sites of a chromosome are not tested
 LINKED_R2 = 0.1  # and the r2
@@ -15,7 +15,7 @@ LINKED_R2 = 0.1  # and the r2
 
 @dataclass(frozen=True, eq=False)
 class SiteMap:
-    """Where the columns lie.
+    """Chromosome and position of the columns.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class SiteMap:
     def n_far(self) -> int:
         """Number of pairs of columns that are far: the tests of a cohort."""
         n = len(self.chromosome)
-        near = 0
+        within_margin = 0
         for c in range(self.n_chromosomes):
             position = np.sort(self.position[self.chromosome == c])
             within = np.searchsorted(position, position + NEAR, side="left") - np.arange(len(position)) - 1
-            near += int(within.sum())
-        return n * (n - 1) // 2 - near
+            within_margin += int(within.sum())
+        return n * (n - 1) // 2 - within_margin

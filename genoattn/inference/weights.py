@@ -1,24 +1,22 @@
 """Weights of hypotheses, from structure that was seen in other pairs of chromosomes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from genoattn.closed_form.pair_columns import PairColumns
+from genoattn.closed_form.pair_factors import Seeds, pair_factors
 from genoattn.inference.tested import SiteMap
-from genoattn.model.pair_columns import PairColumns
-from genoattn.model.pair_start import Seeds, pair_factors
 
 _FOLDS = 5
 _SHARE = 0.25  # of a fold's weight that goes to the support of its factors, and as much to their hubs
 _LARGEST = 1000.0
 _TWIN = 0.8  # r2 from which a column stands for one of a factor's
-_HUB = 3  # entries from which the other side counts as a hub
+_HUB = 3  # entries of one slot from which the other counts as a hub
 
 
 @dataclass(frozen=True, eq=False)
-class PairWeights:
+class HypothesisWeights:
     """Weights of mean one over the pairs of columns that are tested.
 
     Parameters
@@ -52,15 +50,10 @@ class PairWeights:
                     out[own[mask[first[own], second[own]]]] = elsewhere + value
         return out
 
-    @property
-    def n_structured(self) -> int:
-        """Folds in which structure was seen."""
-        return sum(mask is not None for mask in (*self.inside, *self.around))
-
 
 def cross_fitted_weights(
     pairs: PairColumns, seeds: Seeds, residual: np.ndarray, where: SiteMap, max_rank: int, seed: int
-) -> PairWeights:
+) -> HypothesisWeights:
     """Weights for pairs of chromosomes from factors that never saw a product of these chromosomes.
 
     The pairs of chromosomes are dealt into folds. For each fold factors are grown from the products of all
@@ -75,18 +68,10 @@ def cross_fitted_weights(
 
     Parameters
     ----------
-    pairs
-        Standardised columns by chromosome.
     seeds
         Pairs whose score stands out, of all chromosomes.
     residual
         Shape (n_samples,).
-    where
-        Of the columns.
-    max_rank
-        Most factors of a fold.
-    seed
-        Of the folds.
     """
     n = where.n_chromosomes
     blocks = [(a, b) for a in range(n) for b in range(a + 1, n)]
@@ -99,6 +84,7 @@ def cross_fitted_weights(
     inside: list[np.ndarray | None] = []
     around: list[np.ndarray | None] = []
     values = np.ones((n_folds, 3))
+    # Pairs within a chromosome are in no fold, and their products share its noise.
     crossing = np.diff(where.chromosome[seeds.pair], axis=1).ravel() != 0
     seeds = replace(seeds, pair=seeds.pair[crossing], strength=seeds.strength[crossing])
     for k in range(n_folds):
@@ -115,7 +101,7 @@ def cross_fitted_weights(
         values[k] = 1 - used / total, given[0][0], given[1][0]
         inside.append(own if given[0][1] else None)
         around.append(hubs if given[1][1] else None)
-    return PairWeights(fold, where.chromosome, inside, around, values)
+    return HypothesisWeights(fold, where.chromosome, inside, around, values)
 
 
 def _support(
@@ -127,15 +113,15 @@ def _support(
     shape = (pairs.n_columns, pairs.n_columns)
     inside, around = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for factor in factors:
-        near = [_twins(pairs, side) for side in factor]
+        twins = [_twins(pairs, slot) for slot in factor]
         if np.count_nonzero(factor) > 2:
-            inside |= np.outer(near[0], near[1])
-        for side in (0, 1):
-            if np.count_nonzero(factor[1 - side]) >= _HUB:
-                around[near[side]] = True
+            inside |= np.outer(twins[0], twins[1])
+        for slot in (0, 1):
+            if np.count_nonzero(factor[1 - slot]) >= _HUB:
+                around[twins[slot]] = True
     inside |= inside.T
     around |= around.T
-    # Chromosome by chromosome, which takes no mask of all columns beside these.
+    # Chromosome by chromosome: a third mask of all pairs of columns would double the memory.
     for a in range(len(held)):
         for b in range(len(held)):
             if not held[a, b]:
@@ -145,9 +131,9 @@ def _support(
     return inside, around
 
 
-def _twins(pairs: PairColumns, side: np.ndarray) -> np.ndarray:
-    """Columns whose r2 with one of a side is above 0.8: shape (n_columns,), bool."""
-    index = np.flatnonzero(side)
+def _twins(pairs: PairColumns, slot: np.ndarray) -> np.ndarray:
+    """Columns whose r2 with a column of a slot is above 0.8: shape (n_columns,), bool."""
+    index = np.flatnonzero(slot)
     r2 = (pairs.columns[:, index].T @ pairs.columns / pairs.n_samples) ** 2
     out: np.ndarray = (r2 > _TWIN).any(axis=0)
     out[index] = True

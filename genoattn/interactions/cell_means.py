@@ -1,28 +1,25 @@
 r"""One-step estimates for landscapes with more products than the samples carry.
 
 The residual of the fitted model is averaged over the samples of each joint state of a term's sites (a
-cell); the term's own contrast in the gauge, taken of these means, is what the model's coefficient still
-lacks:
+cell); the term's own contrast of these means in the gauge is the error of the model's coefficient:
 
 .. math:: \text{effect} = \text{coefficient} + f \sum_c A_c \bar r_c, \qquad A_c = \prod_l (1[a_l = c_l] -
 p_l(c_l)).
 
 The contrast is orthogonal to all lower-order terms of these sites and to the other terms of the same
 states. A flexible model has fitted part of the noise of its own samples: f, from the errors of training and
-of held-out samples, undoes what that takes from the residual (Bellec & Zhang 2022, Bernoulli 28:713).
+of held-out samples, corrects the residual for that (Bellec & Zhang 2022, Bernoulli 28:713).
 """
-
-from __future__ import annotations
 
 import numpy as np
 
+from genoattn.closed_form.product_basis import by_site_set
 from genoattn.cohort import MISSING
-from genoattn.interactions.basis import by_site_set
 from genoattn.interactions.descriptions import MOST_CELLS
 from genoattn.interactions.estimates import Estimates
-from genoattn.interactions.expansion import Gauge, gauge_centre
-from genoattn.model.working import WorkingResponse
+from genoattn.model.working_response import WorkingResponse
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
 _PRIOR_SAMPLES = 10  # that the common variance counts for, with a cell's own
 _AMBIGUOUS = 0.25  # standard errors by which states never seen may move an estimate

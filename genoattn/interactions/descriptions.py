@@ -1,4 +1,4 @@
-"""What a term is in the data, whatever the gauge: samples, frequency, linkage."""
+"""Descriptions of terms that no gauge changes: samples, frequency, linkage."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
+from genoattn.closed_form.product_basis import SiteSet, by_site_set
 from genoattn.cohort import MISSING
-from genoattn.interactions.basis import SiteSet, by_site_set
 from genoattn.tokens import Vocabulary
 
 RARE_SAMPLES = 10
@@ -17,7 +17,7 @@ MOST_CELLS = 4_000_000  # joint states that are counted in a table
 
 @dataclass(frozen=True, eq=False)
 class Descriptions:
-    """Of terms; every array has shape (n_terms,).
+    """Samples, frequency and linkage of terms; every array has shape (n_terms,).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Descriptions:
     carriers: np.ndarray
 
     def select(self, index: np.ndarray) -> Descriptions:
-        """Those of the terms at ``index`` (integers or a boolean mask)."""
+        """The rows of the terms at ``index`` (integers or a boolean mask)."""
         return Descriptions(*(getattr(self, f.name)[index] for f in fields(Descriptions)))
 
 
@@ -46,8 +46,6 @@ def describe_terms(vocabulary: Vocabulary, calls: np.ndarray, terms: np.ndarray)
 
     Parameters
     ----------
-    vocabulary
-        The columns that ``terms`` index.
     calls
         Shape (n_samples, n_sites), int8, -1 where missing.
     terms

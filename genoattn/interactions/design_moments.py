@@ -1,14 +1,12 @@
 """Products of the columns of a hierarchical design, by dense or by sparse arithmetic."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from genoattn.interactions.basis import ProductBasis
-from genoattn.model.working import WorkingResponse
+from genoattn.closed_form.product_basis import ProductBasis
+from genoattn.model.working_response import WorkingResponse
 
 _ROWS = 4096
 _SPARSE = 250  # times as dear is an entry of a sparse product
@@ -49,7 +47,7 @@ def gram_work(basis: ProductBasis, calls: np.ndarray) -> float:
 
 
 def _codes(basis: ProductBasis, entity: np.ndarray) -> np.ndarray | None:
-    """Which contrast of each site a sample has, (n_samples, n_sites), -1 for none; None if not indicators."""
+    """Contrast of each sample at each site (n_samples, n_sites), -1 for none; None if not indicators."""
     if basis.vocabulary.is_dosage or not np.isin(entity, (0.0, 1.0)).all():
         return None
     code = np.full((len(entity), basis.vocabulary.n_sites), -1)

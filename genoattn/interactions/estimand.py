@@ -1,6 +1,4 @@
-"""What a row of an interaction table means, in words."""
-
-from __future__ import annotations
+"""Meaning of a row of an interaction table, in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,16 +46,10 @@ SCHEMA_1 = (
 
 
 def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
-    """What ``coefficient`` and ``effect`` of a table are.
+    """Meaning of ``coefficient`` and ``effect`` of a table.
 
     Parameters
     ----------
-    encoding
-        ``dosage``, ``genotype`` or ``sequence``.
-    gauge
-        ``reference``, ``zero-sum`` or ``frequency``.
-    units
-        Of a coefficient.
     method
         A key of :data:`genoattn.interactions.testing.Method`, or ``scan``.
     """
@@ -75,15 +67,7 @@ def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
 
 
 def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) -> str:
-    """One row as a sentence.
-
-    Parameters
-    ----------
-    row
-        Columns of an interaction table by name.
-    encoding, gauge, units
-        Of the table.
-    """
+    """One row as a sentence."""
     if units.startswith("latent units"):
         units = "units of the latent phenotype"
     order = int(row["order"])

@@ -9,25 +9,24 @@ import numpy as np
 from scipy.special import stdtr
 
 from genoattn.interactions.descriptions import Descriptions
-from genoattn.interactions.expansion import Expansion, Gauge
+from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.terms import count_terms
+from genoattn.tokens.gauge_centre import Gauge
 
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Of the coefficients of terms of one order in one gauge; every array has shape (n_terms,).
+    """Estimates of the coefficients of one order in one gauge; every array has shape (n_terms,).
 
     Parameters
     ----------
     effect
         Unshrunken estimate of the coefficient, in its units; NaN where the data do not determine it.
-    se
-        Its standard error.
     p_value
         Two-sided, of ``effect / se``: Student's t, or normal where the dispersion is known.
     variance_explained
         Share of the phenotype's variance (under a link or another likelihood: of the weighted variance of the
-        working response) that is lost without the term.
+        working response) by which the residual grows without the term.
     coefficient_sd
         Posterior standard deviation of the model's coefficient, or over an ensemble; NaN without either.
     """
@@ -40,14 +39,12 @@ class Estimates:
 
     @staticmethod
     def of(effect: np.ndarray, se: np.ndarray, df: float, noise: float | np.ndarray) -> Estimates:
-        """From estimates and standard errors; where either is not finite, or no sample is left, all is NaN.
+        """Estimates from effects and standard errors; NaN where one is not finite, or ``df`` not positive.
 
         Parameters
         ----------
         effect, se
             Shape (n_terms,).
-        df
-            Degrees of freedom of the standard error.
         noise
             Residual variance as a share of the total sum of squares: one for all terms, or shape (n_terms,).
         """
@@ -69,7 +66,7 @@ class Estimates:
         return self.effect / self.se
 
     def select(self, index: np.ndarray) -> Estimates:
-        """Those of the terms at ``index`` (integers or a boolean mask)."""
+        """The rows of the terms at ``index`` (integers or a boolean mask)."""
         return Estimates(*(getattr(self, f.name)[index] for f in fields(Estimates)))
 
     def only(self, kept: np.ndarray) -> Estimates:
@@ -84,7 +81,7 @@ class Estimates:
 
 @dataclass(frozen=True, eq=False)
 class Claims:
-    """What inference says of the terms of an order, in place of their own p-values.
+    """Claims of inference about the terms of an order, in place of their own p-values.
 
     Parameters
     ----------
@@ -109,8 +106,6 @@ class TestedTerms:
         For each order shape (n_terms, order), column indices.
     descriptions
         For each order what no gauge changes: samples, frequency, linkage.
-    estimates
-        For each gauge and order.
     method, reason
         How the estimates were made, and why so.
     untested
@@ -130,6 +125,6 @@ class TestedTerms:
     proxies: Mapping[int, np.ndarray] = field(default_factory=dict)
     claims: Mapping[int, Claims] = field(default_factory=dict)
 
-    def family_sizes(self, expansion: Expansion) -> dict[int, int]:
+    def n_tests(self, expansion: Expansion) -> dict[int, int]:
         """For each order the number of terms that could have been reported in the gauge."""
         return {order: count_terms(expansion.vocabulary, order, expansion.gauge) for order in self.terms}

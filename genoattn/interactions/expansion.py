@@ -1,4 +1,4 @@
-"""From attention factors to coefficients: one model, any gauge, in closed form.
+"""Coefficients of attention factors in any gauge, in closed form.
 
 Write the factor of slot m at site l as ``u = mbar + c``, with ``mbar`` its mean under the gauge's
 distribution of states and ``c`` the rest. Expanding the product over distinct sites, the coefficient of a
@@ -12,33 +12,26 @@ which T's own sites are taken away. With tied factors this is ``lambda_r prod_t 
 not in T)``. No table over all states is ever built.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import factorial
-from typing import Literal
 
 import numpy as np
 
 from genoattn.attention.partitions import distinct_sum
-from genoattn.errors import InputError
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
-Gauge = Literal["reference", "zero-sum", "frequency"]
-GAUGES: tuple[Gauge, ...] = ("reference", "zero-sum", "frequency")
 _BLOCK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """What a fitted readout knows, in float64 and in phenotype units.
+    """Parameters of a fitted readout, in float64 and in phenotype units.
 
     Parameters
     ----------
-    vocabulary
-        The columns.
     intercept
         Order 0 in the frequency gauge.
     additive
@@ -65,36 +58,8 @@ class Factors:
         return max(self.factors, default=1)
 
 
-def gauge_centre(vocabulary: Vocabulary, gauge: Gauge) -> np.ndarray:
-    """What the gauge takes for the mean of each column: a dosage, or a probability of the state.
-
-    Returns
-    -------
-    Shape (n_columns,). ``reference``: dosage 0, all mass on the reference state; ``zero-sum``: half the
-    ploidy, uniform over states; ``frequency``: the training mean dosage, the training frequencies.
-    """
-    if gauge not in GAUGES:
-        raise InputError(f"gauge {gauge!r} is unknown; choose one of {', '.join(GAUGES)}")
-    if gauge == "frequency":
-        return vocabulary.mean
-    n_states = vocabulary.n_states[vocabulary.site]
-    if gauge == "zero-sum":
-        return (n_states - 1) / 2.0 if vocabulary.is_dosage else 1.0 / n_states
-    if vocabulary.is_dosage:
-        return np.zeros(vocabulary.n_columns)
-    return (vocabulary.state == vocabulary.reference[vocabulary.site]).astype(np.float64)
-
-
 class Expansion:
-    """Coefficients of a model in one gauge.
-
-    Parameters
-    ----------
-    factors
-        The fitted model.
-    gauge
-        ``reference``, ``zero-sum`` or ``frequency``.
-    """
+    """Coefficients of a model in one gauge."""
 
     def __init__(self, factors: Factors, gauge: Gauge) -> None:
         self.model, self.gauge = factors, gauge
@@ -123,16 +88,12 @@ class Expansion:
         return np.add.reduceat(deviation != 0, v.first, axis=-1) > 0
 
     def coefficients(self, columns: np.ndarray) -> np.ndarray:
-        """Coefficient of each term.
+        """Coefficient of each term: shape (n_terms,), in phenotype units (log-odds for a binary trait).
 
         Parameters
         ----------
         columns
             Shape (n_terms, order), indices of columns at distinct sites; order 0 is the intercept.
-
-        Returns
-        -------
-        Shape (n_terms,), in phenotype units (log-odds for a binary trait).
         """
         n_terms, size = columns.shape
         out = np.zeros(n_terms)
@@ -150,10 +111,11 @@ class Expansion:
         return out
 
     def _component(self, order: int, columns: np.ndarray) -> np.ndarray:
-        """What the ranks of one order add to the coefficients of a block of terms."""
+        """Contribution of the ranks of one order to the coefficients of a block of terms."""
         deviation, mean = self._parts[order]
         weight = self.model.weights[order]
         size = columns.shape[1]
+        # Factors centred at the frequencies have gauge means of zero: a higher order adds nothing.
         if self.gauge == "frequency" and size < order:
             return np.zeros(len(columns))
         sites = self.vocabulary.site[columns]

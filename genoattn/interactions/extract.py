@@ -1,7 +1,5 @@
 """A fitted readout to factors, and factors to the rows of an interaction table."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -141,11 +139,7 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
 
 
 def _flags(
-    vocabulary: Vocabulary,
-    sites: Sites,
-    columns: np.ndarray,
-    described: Descriptions,
-    estimates: Estimates,
+    vocabulary: Vocabulary, sites: Sites, columns: np.ndarray, described: Descriptions, estimates: Estimates
 ) -> np.ndarray:
     """``linked`` (r2 of two sites at least 0.1, or alleles of one record), ``rare`` or ``unseen``."""
     site = vocabulary.site[columns]

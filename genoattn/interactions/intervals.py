@@ -1,7 +1,5 @@
 """Intervals of the model's coefficients, from their standard deviations."""
 
-from __future__ import annotations
-
 import pandas as pd
 from scipy import stats
 

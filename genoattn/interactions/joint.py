@@ -1,27 +1,25 @@
-r"""Least squares of the whole hierarchical model, and its coefficients in any gauge.
+r"""Least squares of the complete hierarchical model, and its coefficients in any gauge.
 
 All products up to the order are regressed together, without a penalty, by weighted least squares of the
 working response: coefficients :math:`\hat\theta` with covariance C. A coefficient of a gauge is :math:`R
 \hat\theta` with variance :math:`R C R^T`, R the weights of
-:class:`genoattn.interactions.basis.ProductBasis`: the numbers of a regression in that gauge's coding.
+:class:`genoattn.closed_form.product_basis.ProductBasis`: the numbers of a regression in that gauge's coding.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
-from genoattn.interactions.basis import ProductBasis
+from genoattn.closed_form.product_basis import ProductBasis
 from genoattn.interactions.design_moments import Moments, design_moments
 from genoattn.interactions.estimates import Estimates
-from genoattn.interactions.expansion import Gauge
 from genoattn.model.prediction import link_slope, respond
-from genoattn.model.working import ResponseModel, are_separated
+from genoattn.model.working_response import ResponseModel, are_separated
+from genoattn.tokens.gauge_centre import Gauge
 
 _ROWS = 4096
-_SINGULAR = 1e-9  # share of a column that the others leave, below which it is a sum of them
+_SINGULAR = 1e-9  # residual share of a column after regression on the others, below which it is a sum of them
 _STEPS = 30
 _SETTLED = 1e-7
 _AMBIGUOUS = 0.25  # standard errors by which combinations never seen may move an estimate
@@ -35,8 +33,6 @@ class JointFit:
 
     Parameters
     ----------
-    basis
-        The products.
     theta, covariance
         Shapes (n_columns,) and (n_columns, n_columns); zero for columns that are sums of others in the data.
     step
@@ -108,17 +104,14 @@ def fit_jointly(
 
     Parameters
     ----------
-    basis
-        Products up to the model's order.
     calls
         Shape (n_samples, n_sites), int8, -1 where missing.
     covariates
         Shape (n_samples, n_covariates).
-    model
-        The phenotype.
     latent
         Shape (n_samples,), the fitted latent phenotype.
     """
+    # Centred covariates keep the Gram matrix well conditioned; ``origin`` undoes it for the intercept.
     mean = covariates.mean(axis=0)
     tangents, distance = model.link_tangents(latent)
     nuisance = np.column_stack([covariates - mean, tangents, np.ones(len(calls))])
@@ -138,6 +131,7 @@ def fit_jointly(
         moved = np.abs(fitted - latent).max()
         if not model.is_iterated or moved <= _SETTLED:
             break
+        # Separated samples push log-odds to infinity; beyond 30 their weights underflow.
         latent = np.clip(fitted, -30, 30) if model.kind == "bernoulli" else fitted
     df, dispersion = np.inf, working.dispersion
     if dispersion is None:
@@ -189,7 +183,7 @@ def _solve(moments: Moments, ridge: np.ndarray) -> _Solution:
     null = np.zeros((width, len(others)))
     null[others, np.arange(len(others))] = 1.0
     null[chosen] = -solve_triangular(np.tril(lower), below.T, lower=True, trans="T")
-    # Back to units of the columns: a unit of a column that is left out is one of its own.
+    # Back to units of the columns: an omitted column counts in units of its own.
     null = null / unit[:, None] * unit[others]
     return _Solution(theta / unit, full / unit / unit[:, None], kept, null)
 
@@ -205,7 +199,7 @@ def _predict(basis: ProductBasis, entity: np.ndarray, nuisance: np.ndarray, thet
 def _null_variance(
     basis: ProductBasis, theta: np.ndarray, variance: np.ndarray, kept: np.ndarray, first: int
 ) -> np.ndarray:
-    """Of the products left out: mean square of the others of their order less that of their errors."""
+    """Variance of omitted products: mean square of the others of their order less that of their errors."""
     at = first + 1
     out = np.full(len(theta), _UNKNOWN)
     for order in range(1, basis.order + 1):
@@ -224,7 +218,7 @@ def _convention(
     latent: np.ndarray,
     n_covariates: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale of the latent phenotype, which a link leaves open, as constraints on the coefficients.
+    """Mean and scale of the latent phenotype, undetermined under a link, as constraints on coefficients.
 
     By convention they are those of the predictions g(phi). To first order that holds while ``mean(dg -
     dphi)`` and ``cov(g, dg) - cov(phi, dphi)`` are zero for the changes of predictions and of phi.

@@ -1,7 +1,5 @@
 """Rows of an interaction table as aligned text for a person."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,8 +16,6 @@ def format_terms(rows: Mapping[str, Sequence[Any]] | Any, order: int) -> str:
     ----------
     rows
         Columns of an interaction table by name: a DataFrame, or arrays.
-    order
-        Their order.
     """
     coefficient, effect = list(rows["coefficient"]), list(rows["effect"])
     cells: dict[str, list[str]] = {"term": _term_names(rows, order)}
@@ -51,7 +47,7 @@ def _with_interval(value: float, deviation: float) -> str:
 
 
 def _term_names(rows: Any, order: int) -> list[str]:
-    """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues need no position beside their column."""
+    """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues have their column in their name."""
     parts = []
     for k in range(1, order + 1):
         columns = (rows[f"{name}_{k}"] for name in ("site", "chrom", "pos", "state"))

@@ -19,13 +19,14 @@ from itertools import combinations, product
 
 import numpy as np
 
-from genoattn.interactions.basis import SiteSet, by_site_set
+from genoattn.closed_form.product_basis import SiteSet, by_site_set
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.interactions.estimates import Estimates
-from genoattn.interactions.expansion import Expansion, Factors, Gauge, gauge_centre
+from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.proxies import factor_slots, isolated_factors
-from genoattn.model.ridge import RidgeRegression, Spectrum
-from genoattn.model.working import WorkingResponse
+from genoattn.model.working_response import WorkingResponse
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
 _BATCH_BYTES = 128e6
 _SINGULAR = 1e-9
@@ -39,8 +40,6 @@ class MixedModel:
 
     Parameters
     ----------
-    factors
-        The fitted model.
     calls
         Shape (n_samples, n_sites), int8, -1 where missing.
     covariates
@@ -117,7 +116,7 @@ class MixedModel:
         return Estimates.of(effect, se, df if self._noise is None else np.inf, noise / self._total)
 
     def proxies(self, terms: np.ndarray) -> np.ndarray:
-        """Which terms (n_terms, order) share an interaction with a linked lead: bool."""
+        """Mask of the terms (n_terms, order) that share an interaction with a linked lead."""
         out = np.zeros(len(terms), dtype=bool)
         for sites, chosen in by_site_set(self._vocabulary.site[np.sort(terms, axis=1)]):
             out[chosen] = self._is_proxy(sites)
@@ -134,6 +133,7 @@ class MixedModel:
         for group in groups:
             adjustment = self._adjustment(group[0])
             by_adjustment.setdefault(id(adjustment), (adjustment, []))[1].append(group)
+        # Terms with the same adjustment are projected together, as many as the memory of a batch allows.
         widths = [int(np.prod([1 + len(self._free[s]) for s in sites])) for sites, _ in groups]
         each = max(1, int(_BATCH_BYTES / (8 * len(self._root) * max(widths, default=1))))
         for adjustment, alike in by_adjustment.values():
@@ -230,7 +230,7 @@ class MixedModel:
 
 @dataclass(frozen=True, eq=False)
 class _Adjustment:
-    """Fixed effects that terms are estimated with, and what they and the random ones explain."""
+    """Fixed effects that terms are adjusted for, and the projection of the response on all effects."""
 
     ridge: RidgeRegression
     taken: np.ndarray
@@ -239,7 +239,7 @@ class _Adjustment:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Contrasts (n_samples, n_contrasts), and what fixed and random effects explain of them."""
+    """Contrasts (n_samples, n_contrasts), and their projection on fixed and random effects."""
 
     values: np.ndarray
     parts: np.ndarray

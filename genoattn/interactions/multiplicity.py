@@ -1,12 +1,10 @@
-"""Multiplicity: q-values in a family of which only a part is listed."""
-
-from __future__ import annotations
+"""Multiplicity: q-values over all tests, of which only some are listed."""
 
 import numpy as np
 
 
 def q_values(p_values: np.ndarray, n_tests: int) -> np.ndarray:
-    """Benjamini-Hochberg q-values in a family of ``n_tests``, of which the tests not given had p = 1.
+    """Benjamini-Hochberg q-values over ``n_tests`` tests; those not given count as p = 1.
 
     Parameters
     ----------
@@ -18,7 +16,7 @@ def q_values(p_values: np.ndarray, n_tests: int) -> np.ndarray:
     out = np.full(len(p_values), np.nan)
     tested = np.flatnonzero(np.isfinite(p_values))
     order = tested[np.argsort(p_values[tested], kind="stable")]
-    # p n / rank, made monotone from the largest p down; the tests at p = 1 only lengthen the family.
+    # p n / rank, made monotone from the largest p down; the tests at p = 1 only add to their number.
     stepped = p_values[order] * n_tests / np.arange(1, len(order) + 1)
     out[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
     return out

@@ -1,6 +1,4 @@
-"""Sparse factors of a cohort: which sites they couple, and which of these stand for linked others."""
-
-from __future__ import annotations
+"""Sites coupled by the sparse factors of a cohort, and the lead among linked ones."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -8,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from genoattn.interactions.basis import SiteSet
+from genoattn.closed_form.product_basis import SiteSet
 from genoattn.interactions.expansion import Factors
 
 LINKED_R2 = 0.1
@@ -45,21 +43,21 @@ def _free_factors(factors: Factors) -> Iterator[tuple[int, np.ndarray]]:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """One side of a free factor: its sites, the one of largest weight, and its values (n_samples,)."""
+    """One slot of a free factor: its sites, the one of largest weight, and its values (n_samples,)."""
 
     sites: frozenset[int]
     lead: int
     value: np.ndarray
 
     def adjusts(self, sites: SiteSet) -> str:
-        """What terms of some sites are adjusted for: the ``slot``, its ``lead``, or nothing."""
+        """Adjustment of terms of some sites: for the ``slot``, its ``lead``, or nothing."""
         if self.sites.isdisjoint(sites):
             return "slot"
         return "" if self.lead in sites else "lead"
 
 
 def factor_slots(factors: Factors, columns: np.ndarray) -> list[Slot]:
-    """Both sides, or all three, of the free factors."""
+    """All slots of the free factors."""
     v = factors.vocabulary
     out = []
     for _, values in _free_factors(factors):

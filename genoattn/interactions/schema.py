@@ -1,6 +1,4 @@
-"""The interaction table: its columns, and what describes the whole of it (schema version 2)."""
-
-from __future__ import annotations
+"""The interaction table: its columns, and the manifest that describes it (schema version 2)."""
 
 import json
 from dataclasses import dataclass, field
@@ -39,7 +37,7 @@ def table_columns(max_order: int) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """What describes a whole table; ``manifest.json`` and the metadata of the Parquet file.
+    """Description of a table: ``manifest.json`` and the metadata of the Parquet file.
 
     Parameters
     ----------
@@ -47,8 +45,6 @@ class Manifest:
         Name of the phenotype, and the unit of a coefficient (``trait`` units, or log-odds).
     binary, transform
         How the phenotype was treated.
-    gauge
-        ``reference``, ``zero-sum`` or ``frequency``.
     order
         Largest order of the model.
     sites, vocabulary
@@ -57,9 +53,9 @@ class Manifest:
         Shape (n_columns,), centre of each column in the gauge: what a dosage has subtracted, or the
         probability of a state.
     covariate_names, covariate_levels, covariate_coefficients
-        Fixed effects, needed beside the table to predict.
+        Fixed effects, which predictions need with the table.
     n_tests
-        For each order the number of terms that could have been reported: the family of its q-values.
+        For each order the number of terms that could have been reported, over which q-values are taken.
     left_out
         For each order the number of non-zero terms below the reporting limit; empty where the table is the
         model.
@@ -124,7 +120,7 @@ class Manifest:
         return f'{head},\n "sites": [\n  {lines}\n ]\n}}'
 
     def _site_records(self) -> list[dict[str, Any]]:
-        """What is to be written of each site."""
+        """Record of each site."""
         v, s = self.vocabulary, self.sites
         start = np.searchsorted(v.site, np.arange(len(s) + 1)).tolist()
         # Plain lists: an array costs a microsecond an element to index, and tables have thousands of sites.
@@ -160,13 +156,6 @@ def manifest_from_json(text: str) -> Manifest:
     """Read what :meth:`Manifest.to_json` wrote.
 
     Of schema 1 the ``estimand`` says what its columns meant.
-
-    Raises
-    ------
-    InputError
-        Where the schema is of a later version.
-    ValueError
-        Where the text is not a manifest.
     """
     record = json.loads(text)
     version = record.get("schema_version")

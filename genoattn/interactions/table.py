@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.align import align_calls, align_covariates
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import METADATA
 from genoattn.interactions.estimand import describe_row
 from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import VALUE_COLUMNS, Manifest, manifest_from_json, table_columns
+from genoattn.tokens.align import align_calls, align_covariates
 
 _log = logging.getLogger(__name__)
 _TEXT = ("site", "chrom", "ref", "state", "flag")
@@ -35,7 +35,21 @@ class InteractionTable:
         is the model's, ``effect`` the unshrunken estimate of the same quantity, with its ``se`` and test;
         ``manifest.estimand`` says in words what they are, :meth:`describe` of one row.
     manifest
-        What describes the whole table.
+        Description of the table.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> table = genoattn.fit(cohort, order=2, gauge="reference").table
+    >>> table.top(1)[["site_1", "state_1", "site_2", "state_2"]].to_numpy().tolist()
+    [['A1', 'C', 'A2', 'C']]
+    >>> round(table.top(1)["effect"].item(), 3)
+    2.0
     """
 
     frame: pd.DataFrame
@@ -64,7 +78,7 @@ class InteractionTable:
         return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
 
     def describe(self, row: int | Mapping[str, Any]) -> str:
-        """What a row says, as a sentence.
+        """A row as a sentence.
 
         Parameters
         ----------
@@ -76,7 +90,7 @@ class InteractionTable:
         return describe_row(chosen, m.vocabulary.encoding, m.gauge, m.units)
 
     def summary(self, n: int = 10) -> str:
-        """What the table is, how many contrasts of each order, and the first interactions.
+        """Description of the table, numbers of contrasts by order, and the first interactions.
 
         Two states of one site carry the same contrast with opposite signs: it counts, and is listed, once.
         Proxies do not count.
@@ -181,12 +195,24 @@ def load_interactions(path: str | Path) -> InteractionTable:
     ----------
     path
         The output folder of a fit, or a ``.parquet`` or ``.tsv`` table, the
-        latter with its manifest beside it, as ``fit`` and ``export`` leave it.
+        latter with its manifest in the same folder, as ``fit`` and ``export`` leave it.
 
     Raises
     ------
     InputError
         Where there is no table at the path, or it is not one.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> genoattn.fit(cohort, order=2).save("fit", force=True)
+    >>> genoattn.load_interactions("fit").manifest.order
+    2
     """
     path = Path(path)
     if path.is_dir():
@@ -217,12 +243,12 @@ def _load_parquet(path: Path) -> InteractionTable:
 
 
 def _load_tsv(path: Path) -> InteractionTable:
-    beside = path.with_suffix(".manifest.json")
-    if not beside.exists():
-        beside = path.parent / "manifest.json"
-        if path.name != "interactions.tsv" or not beside.exists():
+    described = path.with_suffix(".manifest.json")
+    if not described.exists():
+        described = path.parent / "manifest.json"
+        if path.name != "interactions.tsv" or not described.exists():
             raise ValueError(f"no {path.stem}.manifest.json beside it")
-    manifest = manifest_from_json(beside.read_text(encoding="utf-8"))
+    manifest = manifest_from_json(described.read_text(encoding="utf-8"))
     text = {f"{name}_{k}": str for name in _TEXT for k in range(1, manifest.order + 1)}
     frame = pd.read_csv(
         path,

@@ -1,6 +1,4 @@
-"""Which terms a model can make non-zero, without walking through all the others."""
-
-from __future__ import annotations
+"""Terms that a model can make non-zero, found without listing all others."""
 
 from collections.abc import Iterator
 from itertools import combinations, islice, product
@@ -8,8 +6,10 @@ from math import comb
 
 import numpy as np
 
-from genoattn.interactions.expansion import Expansion, Gauge
+from genoattn.interactions.expansion import Expansion
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.gauge_centre import Gauge
+from genoattn.tokens.vocabulary import count_choices
 
 _BLOCK = 200_000
 
@@ -43,7 +43,7 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
 
 
 def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") -> int:
-    """Number of terms of an order that a table can hold: the family of its q-values.
+    """Number of terms of an order that a table can hold, over which its q-values are taken.
 
     Sets of columns at distinct sites; in the reference gauge those of reference states are no terms.
     """
@@ -52,15 +52,11 @@ def count_terms(vocabulary: Vocabulary, order: int, gauge: Gauge = "frequency") 
         per_site = per_site - 1
     if (per_site == 1).all():
         return comb(vocabulary.n_sites, order)
-    elementary = [1] + [0] * order  # exact in Python integers, one site at a time
-    for number in per_site.tolist():
-        for k in range(order, 0, -1):
-            elementary[k] += number * elementary[k - 1]
-    return elementary[order]
+    return count_choices(per_site, order)[order]
 
 
 def is_listed(vocabulary: Vocabulary, columns: np.ndarray, gauge: Gauge) -> np.ndarray:
-    """Which terms (n_terms, order) a table in the gauge lists, (n_terms,): not those of reference states."""
+    """Mask of the terms (n_terms, order) that a table in the gauge lists: none of reference states."""
     if gauge != "reference" or vocabulary.is_dosage:
         return np.ones(len(columns), dtype=bool)
     return ~(vocabulary.state[columns] == vocabulary.reference[vocabulary.site[columns]]).any(axis=1)
@@ -100,6 +96,7 @@ def _site_sets(expansion: Expansion, order: int) -> Iterator[np.ndarray]:
         return
     if active.shape[1] == 1:
         active = np.repeat(active, order, axis=1)
+    # Sparse ranks list their own products; dense ones would repeat nearly every set of sites.
     number = active.sum(axis=-1).astype(np.float64).prod(axis=-1).sum()
     everything = comb(active.shape[-1], order)
     if number < min(everything, 5_000_000):

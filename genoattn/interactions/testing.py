@@ -1,6 +1,4 @@
-"""Which estimates the terms of a fitted model get, and why."""
-
-from __future__ import annotations
+"""Choice of the estimates of the terms of a fitted model, with its reason."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,18 +8,19 @@ from typing import Literal
 
 import numpy as np
 
-from genoattn.interactions.basis import SiteSet, free_states, indicator_basis, n_products
+from genoattn.closed_form.posterior import Posterior
+from genoattn.closed_form.product_basis import SiteSet, free_states, indicator_basis, n_products
 from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
 from genoattn.interactions.design_moments import gram_work
 from genoattn.interactions.estimates import Estimates, TestedTerms
-from genoattn.interactions.expansion import GAUGES, Expansion, Factors, Gauge
+from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.joint import JointFit, fit_jointly
 from genoattn.interactions.mixed import MixedModel
-from genoattn.interactions.posterior import Posterior
 from genoattn.interactions.terms import count_terms, every_term, is_listed
 from genoattn.model.prediction import predict_orders
-from genoattn.model.working import ResponseModel, are_separated
+from genoattn.model.working_response import ResponseModel, are_separated
+from genoattn.tokens.gauge_centre import GAUGES, Gauge
 
 _log = logging.getLogger(__name__)
 _SHARE = 3  # samples a product, for least squares of all of them
@@ -46,12 +45,10 @@ _PROXY = "proxies, linked terms that share the interaction of a lead, have no te
 
 @dataclass(frozen=True, eq=False)
 class FittedTerms:
-    """A fitted model with what its terms are to be tested on.
+    """A fitted model with the samples that its terms are tested on.
 
     Parameters
     ----------
-    factors
-        The model.
     calls, covariates
         Shapes (n_samples, n_sites), int8, and (n_samples, n_covariates).
     response
@@ -95,7 +92,7 @@ class FittedTerms:
 
 
 Method = Literal["least squares", "posterior", "cell means", "mixed model", "none"]
-Estimator = Callable[[np.ndarray, Gauge], Estimates]
+TermEstimator = Callable[[np.ndarray, Gauge], Estimates]
 
 
 def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_terms: int = 0) -> TestedTerms:
@@ -106,15 +103,11 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
 
     Parameters
     ----------
-    fitted
-        The model and its samples.
     terms
         For each order shape (n_terms, order), column indices.
-    max_terms
-        Most terms of an order that are added.
     """
     vocabulary = fitted.factors.vocabulary
-    chosen = choose_estimator(fitted)
+    chosen = choose_method(fitted)
     _log.info("effects by %s: %s", chosen.method, chosen.reason)
     if chosen.method == "least squares":
         small = [order for order in terms if count_terms(vocabulary, order) <= max_terms]
@@ -153,13 +146,11 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
-    """How the terms of a model are estimated, and why so.
+class ChosenMethod:
+    """Method by which the terms of a model are estimated, and its reason.
 
     Parameters
     ----------
-    method, reason
-        In words.
     estimate
         From terms (n_terms, order) and a gauge to their estimates.
     proxies
@@ -168,12 +159,12 @@ class Chosen:
 
     method: Method
     reason: str
-    estimate: Estimator
+    estimate: TermEstimator
     proxies: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-def choose_estimator(fitted: FittedTerms) -> Chosen:
-    """How the terms of a model are estimated."""
+def choose_method(fitted: FittedTerms) -> ChosenMethod:
+    """Choose the method by which the terms of a model are estimated."""
     number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
     most, share = _carried(fitted)
     said = f"{number:,} products up to order {fitted.factors.order}"
@@ -183,25 +174,25 @@ def choose_estimator(fitted: FittedTerms) -> Chosen:
             return _untested("cases and controls are separated: the likelihood has no maximum")
         missing = joint.null.shape[1]
         if missing <= _UNSEEN * number:
-            return Chosen("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
+            return ChosenMethod("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
         said += f", {missing:,} of them not determined by the samples"
     else:
         said += f", more than {share}" if number > most else ", too many to regress together"
     if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
-        return Chosen("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
+        return ChosenMethod("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
     if fitted.is_sequence:
         if fitted.response.kind == "bernoulli" and are_separated(fitted.response.observed, fitted.latent):
             return _untested("the model separates all cases from all controls: the likelihood has no maximum")
-        return Chosen("cell means", f"{said}; sequences", _by_cell_means(fitted))
+        return ChosenMethod("cell means", f"{said}; sequences", _by_cell_means(fitted))
     return _by_mixed_model(fitted, f"{said}; genotypes")
 
 
-def _untested(reason: str) -> Chosen:
-    return Chosen("none", reason, lambda terms, _: Estimates.none(len(terms)))
+def _untested(reason: str) -> ChosenMethod:
+    return ChosenMethod("none", reason, lambda terms, _: Estimates.none(len(terms)))
 
 
 def _carried(fitted: FittedTerms) -> tuple[int, str]:
-    """How many products the samples carry, and that in words."""
+    """Number of products that the samples can determine, and that in words."""
     response, n = fitted.response, len(fitted.calls)
     if response.kind == "bernoulli":
         cases = int(response.observed.sum())
@@ -225,7 +216,7 @@ def _fit_all(fitted: FittedTerms) -> JointFit | None:
     return fit_jointly(basis, fitted.calls, fitted.covariates, fitted.response, latent)
 
 
-def _jointly(fitted: FittedTerms, joint: JointFit) -> Estimator:
+def _jointly(fitted: FittedTerms, joint: JointFit) -> TermEstimator:
     has_link = fitted.response.readout.link is not None
 
     def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
@@ -236,7 +227,7 @@ def _jointly(fitted: FittedTerms, joint: JointFit) -> Estimator:
     return estimate
 
 
-def _by_posterior(fitted: FittedTerms) -> Estimator:
+def _by_posterior(fitted: FittedTerms) -> TermEstimator:
     posterior, working = fitted.posterior, fitted.response.at(fitted.latent)
     assert posterior is not None
     noise = float(working.weight @ (working.values - fitted.latent) ** 2) / len(fitted.latent)
@@ -250,7 +241,7 @@ def _by_posterior(fitted: FittedTerms) -> Estimator:
     return estimate
 
 
-def _by_cell_means(fitted: FittedTerms) -> Estimator:
+def _by_cell_means(fitted: FittedTerms) -> TermEstimator:
     working, latent = fitted.response.at(fitted.latent), fitted.latent
 
     def one_step(terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
@@ -268,17 +259,17 @@ def _by_cell_means(fitted: FittedTerms) -> Estimator:
     return _where_meant(fitted, one_step)
 
 
-def _by_mixed_model(fitted: FittedTerms, reason: str) -> Chosen:
+def _by_mixed_model(fitted: FittedTerms, reason: str) -> ChosenMethod:
     model = MixedModel(
         fitted.factors, fitted.calls, fitted.covariates, fitted.response.at(fitted.latent),
         fitted.orders[:, 2:].sum(axis=1), fitted.leads,
     )  # fmt: skip
-    return Chosen("mixed model", reason, _where_meant(fitted, model.estimates), model.proxies)
+    return ChosenMethod("mixed model", reason, _where_meant(fitted, model.estimates), model.proxies)
 
 
 def _where_meant(
     fitted: FittedTerms, one_step: Callable[[np.ndarray, np.ndarray, Gauge], Estimates]
-) -> Estimator:
+) -> TermEstimator:
     """One-step estimates of the terms whose coefficient is meant at average states of all other sites.
 
     So are those of the highest order in any gauge, of the frequency gauge, and of a dosage at a site that the

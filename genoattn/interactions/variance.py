@@ -1,11 +1,10 @@
 """Variance components by order, in closed form, under independent sites."""
 
-from __future__ import annotations
-
 from itertools import combinations, permutations
 from math import factorial
 
 import numpy as np
+import pandas as pd
 
 from genoattn.attention.partitions import distinct_sum
 from genoattn.interactions.expansion import Expansion, Factors
@@ -36,6 +35,22 @@ def variance_components(factors: Factors) -> dict[int, float]:
             total += weight[r] * float(weight @ _covariance(centred[r], centred, moment, expansion, order))
         components[order] = total
     return components
+
+
+def variance_table(factors: Factors, of_phenotype: float | None) -> pd.DataFrame:
+    """Table of variances by order: ``variance``, its share of the model's, and of the phenotype's.
+
+    Parameters
+    ----------
+    of_phenotype
+        Variance of the phenotype; None where the coefficients are in other units.
+    """
+    components = variance_components(factors)
+    frame = pd.DataFrame({"order": list(components), "variance": list(components.values())})
+    frame["share_of_model"] = frame["variance"] / (sum(components.values()) or 1.0)
+    if of_phenotype is not None:
+        frame["share_of_phenotype"] = frame["variance"] / of_phenotype
+    return frame
 
 
 def _covariance(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from genoattn.cohort import Cohort, Covariates
     from genoattn.io.formats import FormatOptions
     from genoattn.io.measurements import MeasurementColumns
-    from genoattn.io.tables import Table
+    from genoattn.io.tables import SampleTable
     from genoattn.io.variants import VariantColumns
 
 __all__ = ["read"]
@@ -117,6 +117,16 @@ def read(
     ------
     InputError
         A mistake in the input: where, what was found, what to do.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
     from genoattn.io.choices import check_choices, check_covariates, variant_columns
     from genoattn.io.duplicates import merge_duplicates
@@ -134,7 +144,7 @@ def read(
     cohort = _match(genotypes, table, columns, covar, transform, trait_type, covariates_like)
     cohort = merge_duplicates(cohort, path, strict, average)
     if features is not None:
-        from genoattn.io.features import match_features
+        from genoattn.io.site_features import match_features
 
         cohort = match_features(cohort, Path(features))
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
@@ -151,7 +161,7 @@ def read(
 
 def _read_samples(
     path: Path, variants: VariantColumns | None, formats: FormatOptions
-) -> tuple[Cohort, str, Table | None]:
+) -> tuple[Cohort, str, SampleTable | None]:
     """The cohort of the file, what was read in words, and of a table of variants its other columns."""
     if variants is None:
         from genoattn.io.formats import read_genotypes
@@ -165,8 +175,8 @@ def _read_samples(
 
 
 def _phenotype_table(
-    path: Path, pheno: str | PathLike[str] | None, own: Table | None, columns: MeasurementColumns
-) -> Table | None:
+    path: Path, pheno: str | PathLike[str] | None, own: SampleTable | None, columns: MeasurementColumns
+) -> SampleTable | None:
     """The table that has the phenotypes; None where none were asked for."""
     itself = columns.any if pheno is None else Path(pheno) == path
     if own is not None and itself:
@@ -184,7 +194,7 @@ def _phenotype_table(
 
 def _match(
     cohort: Cohort,
-    table: Table | None,
+    table: SampleTable | None,
     columns: MeasurementColumns,
     covar: str | PathLike[str] | None,
     transform: Literal["none", "log", "rank"],

@@ -1,7 +1,5 @@
 """Names and states of sites that come from alternate alleles: shared by VCF and PLINK."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,8 +127,6 @@ class Region:
 
     Parameters
     ----------
-    contig
-        Its name.
     start, end
         1-based, both inside the region; ``end`` is None for the end of the contig.
     """
@@ -141,13 +137,7 @@ class Region:
 
 
 def parse_region(text: str, contigs: list[str], path: Path) -> Region:
-    """``chr``, ``chr:from-to``, ``chr:from-`` or ``chr:pos`` on a contig of the file.
-
-    Raises
-    ------
-    InputError
-        The contig is not in the file, or the text is not a region.
-    """
+    """``chr``, ``chr:from-to``, ``chr:from-`` or ``chr:pos`` on a contig of the file."""
     if text in contigs:
         return Region(text)
     contig, _, span = text.rpartition(":")

@@ -46,13 +46,7 @@ def variant_columns(
     wild_type: str | None,
     alphabet: Alphabet,
 ) -> VariantColumns | None:
-    """Where the variants of a table are; None for a file that is no table of variants.
-
-    Raises
-    ------
-    InputError
-        Two columns of variants, or mutation strings without a reference.
-    """
+    """Columns of the variants of a table; None for a file that is no table of variants."""
     if sequence is not None and mutation is not None:
         raise InputError(
             f"{path}: sequences in '{sequence}' and mutations in '{mutation}'; give one of the two columns"

@@ -9,15 +9,15 @@ import numpy as np
 
 from genoattn.cohort import Covariates
 from genoattn.errors import InputError
-from genoattn.io.tables import MISSING_TEXT, Table, list_names, numeric_column, to_number
+from genoattn.io.tables import MISSING_TEXT, SampleTable, list_names, numeric_column, to_number
 
-# Relative length of what is left of a standardised column after projection on the others.
+# Norm of the residual of a standardised column after regression on the others, over its own.
 _RANK_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How the columns of a table become covariates.
+class CovariateColumns:
+    """Covariates made of the columns of a table.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ class Plan:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> Plan:
+    def of(cls, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> CovariateColumns:
         """The plan behind the names and levels a model has stored."""
         dummies = {f"{column}={level}" for column, values in levels.items() for level in values[1:]}
         numeric = tuple(name for name in names if name not in dummies)
         return cls(numeric, {column: tuple(values) for column, values in levels.items()}, tuple(names))
 
 
-def plan_covariates(table: Table, rows: np.ndarray) -> Plan:
+def plan_covariates(table: SampleTable, rows: np.ndarray) -> CovariateColumns:
     """Decide which columns are numeric, and the levels of the others.
 
     Parameters
@@ -50,11 +50,6 @@ def plan_covariates(table: Table, rows: np.ndarray) -> Plan:
         All of its columns are covariates.
     rows
         Shape (n_used,), the rows in use: levels are those seen there, sorted. Type is decided on all rows.
-
-    Raises
-    ------
-    InputError
-        No columns, a column with one level, or one that is half numbers, half words.
     """
     if not table.columns:
         raise InputError(
@@ -72,10 +67,10 @@ def plan_covariates(table: Table, rows: np.ndarray) -> Plan:
             found = levels[column][0] if levels[column] else "nothing"
             raise _constant(table, column, found)
         names += [f"{column}={level}" for level in levels[column][1:]]
-    return Plan(tuple(numeric), levels, tuple(names))
+    return CovariateColumns(tuple(numeric), levels, tuple(names))
 
 
-def _is_numeric(table: Table, column: str) -> bool:
+def _is_numeric(table: SampleTable, column: str) -> bool:
     """Whether every value is a number; a slip of the pen among numbers must not make a category of each."""
     texts = table.columns[column]
     distinct = {text: to_number(text) for text in texts if text not in MISSING_TEXT}
@@ -89,7 +84,7 @@ def _is_numeric(table: Table, column: str) -> bool:
     return not words
 
 
-def missing_rows(table: Table) -> np.ndarray:
+def missing_rows(table: SampleTable) -> np.ndarray:
     """Whether a row lacks any of the table's values, shape (n_rows,)."""
     missing = np.zeros(len(table.ids), dtype=bool)
     for texts in table.columns.values():
@@ -97,7 +92,7 @@ def missing_rows(table: Table) -> np.ndarray:
     return missing
 
 
-def check_columns(table: Table, plan: Plan) -> None:
+def check_columns(table: SampleTable, plan: CovariateColumns) -> None:
     """Raise InputError if the table lacks a column of the plan."""
     absent = [name for name in (*plan.numeric, *plan.levels) if name not in table.columns]
     if absent:
@@ -107,14 +102,16 @@ def check_columns(table: Table, plan: Plan) -> None:
         )
 
 
-def only_planned(table: Table, plan: Plan) -> Table:
+def only_planned(table: SampleTable, plan: CovariateColumns) -> SampleTable:
     """The table without the columns a model does not know."""
     check_columns(table, plan)
-    return Table(table.path, table.ids, {name: table.columns[name] for name in (*plan.numeric, *plan.levels)})
+    return SampleTable(
+        table.path, table.ids, {name: table.columns[name] for name in (*plan.numeric, *plan.levels)}
+    )
 
 
 def expand_covariates(
-    table: Table, rows: np.ndarray, names: Sequence[str], levels: Mapping[str, Sequence[str]]
+    table: SampleTable, rows: np.ndarray, names: Sequence[str], levels: Mapping[str, Sequence[str]]
 ) -> Covariates:
     """Covariates of new samples, expanded as a fitted model's were.
 
@@ -124,15 +121,8 @@ def expand_covariates(
         Its columns are found by name; those the model does not know are ignored.
     rows
         Shape (n_used,), rows of the table without missing values (see ``missing_rows``).
-    names, levels
-        Those of the fitted model's ``Covariates``.
-
-    Raises
-    ------
-    InputError
-        A column is missing, a level is new, or a value is not a finite number.
     """
-    plan = Plan.of(names, levels)
+    plan = CovariateColumns.of(names, levels)
     check_columns(table, plan)
     columns: dict[str, np.ndarray] = {}
     for column in plan.numeric:
@@ -158,7 +148,7 @@ def expand_covariates(
     return Covariates(plan.names, values, plan.levels)
 
 
-def check_covariates(table: Table, covariates: Covariates) -> None:
+def check_covariates(table: SampleTable, covariates: Covariates) -> None:
     """Raise InputError if a column is constant, or dependent on the ones before it and the intercept."""
     values = covariates.values
     for column, name in zip(values.T, covariates.names, strict=True):
@@ -180,7 +170,7 @@ def check_covariates(table: Table, covariates: Covariates) -> None:
         )
 
 
-def _constant(table: Table, name: str, found: str) -> InputError:
+def _constant(table: SampleTable, name: str, found: str) -> InputError:
     return InputError(
         f"{table.path}: covariate '{name}' is constant ({found}) in the samples in use; remove it"
     )

@@ -1,7 +1,5 @@
 """Sequences that were measured more than once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,17 +41,10 @@ def merge_duplicates(cohort: Cohort, path: Path, strict: bool, average: bool = T
     ----------
     cohort
         With a phenotype, before any site was dropped.
-    path
-        For messages.
     strict
         Whether to refuse a sequence with different values.
     average
         False keeps every sample.
-
-    Raises
-    ------
-    InputError
-        Under ``strict``, the first sequence with different values.
     """
     phenotype = cohort.phenotype
     if cohort.kind != "sequence" or phenotype is None:

@@ -1,6 +1,4 @@
-"""Which sites to keep: polymorphic, called in most samples, not too rare. What goes is counted by reason."""
-
-from __future__ import annotations
+"""Filters of sites: polymorphic, called in most samples, not too rare; dropped ones counted by reason."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +29,6 @@ def minor_frequency(cohort: Cohort, counts: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    cohort
-        Samples x sites.
     counts
         Shape (n_states, n_sites), samples in each state.
     """
@@ -49,21 +45,12 @@ def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: floa
 
     Parameters
     ----------
-    cohort
-        After samples were matched.
     read
         What was read, in words, for the log: ``900 records (912 sites)``.
     maf
         The least minor allele frequency; None is 0.01 for genotypes and 0 for sequences.
     max_missing
         The largest fraction of samples without a call.
-    path
-        The genotype file, for messages.
-
-    Raises
-    ------
-    InputError
-        No site is left; the message says which filter took what.
     """
     maf = _DEFAULT_MAF[cohort.kind] if maf is None else maf
     counts = state_counts(cohort)

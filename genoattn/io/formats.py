@@ -1,4 +1,4 @@
-"""Which reader a file is for."""
+"""Choice of the reader of a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CONVERT = {
 
 @dataclass(frozen=True)
 class FormatOptions:
-    """What only some formats know; the parameters of ``genoattn.io.read`` of these names."""
+    """Options of single formats, as the parameters of ``genoattn.io.read`` of these names."""
 
     region: str | None
     info: tuple[str, ...]
@@ -36,13 +36,7 @@ class FormatOptions:
 
 
 def read_genotypes(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
-    """The cohort of a genotype file or an alignment alone, and what was read in words.
-
-    Raises
-    ------
-    InputError
-        An option that the format has not, or a file of no known format.
-    """
+    """The cohort of a genotype file or an alignment alone, and what was read in words."""
     name = path.name.lower()
     if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")

@@ -1,7 +1,5 @@
 """Samples matched with their phenotypes and covariates by ID, never by order."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import numpy as np
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
 from genoattn.io.covariates import (
-    Plan,
+    CovariateColumns,
     check_covariates,
     expand_covariates,
     missing_rows,
@@ -19,12 +17,12 @@ from genoattn.io.covariates import (
 )
 from genoattn.io.filters import with_log
 from genoattn.io.measurements import MeasurementColumns, read_measurements
-from genoattn.io.tables import Table, read_table
-from genoattn.io.traits import TraitType, Transform, build_phenotype, with_variance
+from genoattn.io.phenotypes import TraitType, Transform, build_phenotype, with_variance
+from genoattn.io.tables import SampleTable, read_table
 
 
 class _Tally:
-    """Which samples are still in use, and why the others are not: the first reason counts."""
+    """Samples in use, and counts of the others by the first reason to drop them."""
 
     def __init__(self, n_samples: int) -> None:
         self.keep = np.ones(n_samples, dtype=bool)
@@ -40,7 +38,7 @@ class _Tally:
 
 def match_phenotype(
     cohort: Cohort,
-    table: Table,
+    table: SampleTable,
     columns: MeasurementColumns,
     transform: Transform,
     trait_type: TraitType,
@@ -50,16 +48,8 @@ def match_phenotype(
 
     Parameters
     ----------
-    cohort
-        As read, without phenotype.
-    table
-        Of phenotypes.
     columns
         Which of its columns hold the trait and the variances of its measurement.
-    transform, trait_type
-        See ``genoattn.io.read``.
-    covar
-        Table of covariates.
     """
     measured = read_measurements(table, columns)
     name, path = measured.name, table.path
@@ -99,17 +89,13 @@ def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Coh
 
     Parameters
     ----------
-    cohort
-        As read.
-    path
-        Table of covariates.
     like
         Covariates of a fitted model, whose names and levels the table is expanded to; None to expand it on
         its own terms.
     """
     table = read_table(path)
     if like is not None:
-        table = only_planned(table, Plan.of(like.names, like.levels))
+        table = only_planned(table, CovariateColumns.of(like.names, like.levels))
     tally = _Tally(cohort.n_samples)
     rows = _drop_without_covariates(cohort, table, tally)
     kept = _keep(cohort, tally)
@@ -119,7 +105,7 @@ def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Coh
     return replace(kept, covariates=expand_covariates(table, rows, like.names, like.levels))
 
 
-def _rows(cohort: Cohort, table: Table) -> np.ndarray:
+def _rows(cohort: Cohort, table: SampleTable) -> np.ndarray:
     """The table's row for each sample, shape (n_samples,), -1 for none; an error if there is none at all."""
     rows = table.rows(cohort.samples)
     if (rows < 0).all():
@@ -132,7 +118,7 @@ def _rows(cohort: Cohort, table: Table) -> np.ndarray:
     return rows
 
 
-def _drop_without_covariates(cohort: Cohort, table: Table, tally: _Tally) -> np.ndarray:
+def _drop_without_covariates(cohort: Cohort, table: SampleTable, tally: _Tally) -> np.ndarray:
     rows = _rows(cohort, table)
     tally.drop(rows < 0, f"without a row in {table.path}")
     tally.drop(np.append(missing_rows(table), False)[rows], "with a missing covariate")
@@ -148,7 +134,7 @@ def _keep(cohort: Cohort, tally: _Tally) -> Cohort:
     return with_log(kept, line)
 
 
-def _with_new_covariates(cohort: Cohort, table: Table, rows: np.ndarray) -> Cohort:
+def _with_new_covariates(cohort: Cohort, table: SampleTable, rows: np.ndarray) -> Cohort:
     plan = plan_covariates(table, rows)
     covariates = expand_covariates(table, rows, plan.names, plan.levels)
     check_covariates(table, covariates)

@@ -1,20 +1,18 @@
 """Columns of a table to the values of a trait and the variances of their measurement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
 from genoattn.errors import InputError
+from genoattn.io.phenotypes import choose_trait
 from genoattn.io.replicates import replicate_means
-from genoattn.io.tables import Table, list_names, numeric_column
-from genoattn.io.traits import choose_trait
+from genoattn.io.tables import SampleTable, list_names, numeric_column
 
 
 @dataclass(frozen=True)
 class MeasurementColumns:
-    """Which columns of the phenotype table hold what.
+    """Columns of the phenotype table that hold the measurements.
 
     Parameters
     ----------
@@ -61,8 +59,6 @@ class Measurements:
 
     Parameters
     ----------
-    name
-        Of the trait.
     values
         Shape (n_rows,), NaN where missing.
     variance
@@ -77,14 +73,8 @@ class Measurements:
     log: tuple[str, ...] = ()
 
 
-def read_measurements(table: Table, columns: MeasurementColumns) -> Measurements:
-    """The trait of a table with its measurement variances.
-
-    Raises
-    ------
-    InputError
-        A column that is not there or not numeric, or a variance or standard error that is not above zero.
-    """
+def read_measurements(table: SampleTable, columns: MeasurementColumns) -> Measurements:
+    """The trait of a table with its measurement variances."""
     columns.check()
     used = [c for c in (columns.variance, columns.se, *columns.replicates) if c is not None]
     for name in used:
@@ -93,7 +83,7 @@ def read_measurements(table: Table, columns: MeasurementColumns) -> Measurements
     if columns.replicates:
         return _replicates(table, columns.replicates)
     others = {k: v for k, v in table.columns.items() if k not in used}
-    name = choose_trait(Table(table.path, table.ids, others), columns.trait)
+    name = choose_trait(SampleTable(table.path, table.ids, others), columns.trait)
     values = numeric_column(table, name, "trait")
     if columns.variance is not None:
         return Measurements(name, values, _positive(table, columns.variance, "variance"))
@@ -102,7 +92,7 @@ def read_measurements(table: Table, columns: MeasurementColumns) -> Measurements
     return Measurements(name, values, None)
 
 
-def _positive(table: Table, name: str, what: str) -> np.ndarray:
+def _positive(table: SampleTable, name: str, what: str) -> np.ndarray:
     """A column of numbers above zero, shape (n_rows,), NaN where missing."""
     values = numeric_column(table, name, what)
     wrong = ~(np.isnan(values) | ((values > 0) & np.isfinite(values)))
@@ -116,7 +106,7 @@ def _positive(table: Table, name: str, what: str) -> np.ndarray:
     return values
 
 
-def _replicates(table: Table, names: tuple[str, ...]) -> Measurements:
+def _replicates(table: SampleTable, names: tuple[str, ...]) -> Measurements:
     values = np.column_stack([numeric_column(table, name, "replicate") for name in names])
     infinite = np.isinf(values)
     if infinite.any():

@@ -1,7 +1,5 @@
 """Mutation strings (``A24G:T30S``, ``p.Ala24Gly``, ``24A>G``) to the sequences they stand for."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,11 +60,6 @@ def parse_variant(text: str) -> tuple[Substitution, ...]:
         ``A24G``, ``p.Ala24Gly`` or ``24A>G``, several separated by ``:``, ``;``, ``,``, ``+``, ``/`` or a
         space, in brackets or not; ``*`` or ``Ter`` is a stop, ``-`` or ``del`` a residue deleted from the
         alignment, ``=`` no change. ``WT``, ``_wt`` and ``=`` are the wild type.
-
-    Raises
-    ------
-    MutationError
-        Anything else (insertions and deletions of several residues among it), or two mutations of a position.
     """
     body = _LEVEL.sub("", _ACCESSION.sub("", text))
     for mark in "[]()":
@@ -109,8 +102,6 @@ def check_variant(
 
     Parameters
     ----------
-    variant
-        Its substitutions.
     reference
         The wild-type sequence, upper case.
     allowed, alphabet
@@ -139,8 +130,6 @@ def mutated(reference: np.ndarray, variants: Sequence[Sequence[Substitution]]) -
     ----------
     reference
         Shape (n_columns,), uint8, ASCII of the wild type.
-    variants
-        Checked substitutions.
     """
     letters = np.tile(reference, (len(variants), 1))
     row = np.repeat(np.arange(len(variants)), [len(v) for v in variants])

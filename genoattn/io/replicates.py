@@ -1,7 +1,5 @@
 """Replicate measurements of each sample: their mean, and the variance of that mean."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class ReplicateMeans:
-    """What replicates say of each sample.
+    """Means of replicates, with their variances.
 
     Parameters
     ----------
@@ -40,11 +38,6 @@ def replicate_means(values: np.ndarray) -> ReplicateMeans:
     ----------
     values
         Shape (n_samples, n_replicates), NaN where missing.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two samples have two replicates, or replicates agree everywhere.
     """
     called = ~np.isnan(values)
     n = called.sum(axis=1)

@@ -1,7 +1,5 @@
 """Tables of samples (phenotypes, covariates): text in, columns of text out, keyed by sample ID."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ MISSING_TEXT = frozenset({"", "NA", "NaN", "nan", "."})
 
 
 @dataclass(frozen=True)
-class Table:
+class SampleTable:
     """A table of samples.
 
     Parameters
@@ -41,7 +39,7 @@ class Table:
         return np.array([row.get(sample, -1) for sample in samples], dtype=np.intp)
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> SampleTable:
     """Read a table with a header line and an ``IID`` or ``sample`` column.
 
     Columns are separated by tabs if the header line has one, else by commas, else by spaces. PLINK's
@@ -53,7 +51,7 @@ def read_table(path: Path) -> Table:
     if id_column == "IID":
         columns.pop("FID", None)
     check_ids(path, ids)
-    return Table(path, ids, columns)
+    return SampleTable(path, ids, columns)
 
 
 def read_columns(
@@ -130,14 +128,8 @@ def to_number(text: str) -> float | None:
     return None if "_" in text or np.isnan(value) else value
 
 
-def numeric_column(table: Table, name: str, what: str) -> np.ndarray:
-    """A column as float64, shape (n_rows,); NaN where missing, infinite where written so.
-
-    Raises
-    ------
-    InputError
-        A cell that is not a number; the message calls the column ``what``.
-    """
+def numeric_column(table: SampleTable, name: str, what: str) -> np.ndarray:
+    """A column as float64, shape (n_rows,); NaN where missing, infinite where written so."""
     values = np.empty(len(table.ids))
     for i, (sample, text) in enumerate(zip(table.ids, table.columns[name], strict=True)):
         value = to_number(text)

@@ -1,7 +1,5 @@
 """Text files, compressed or not: opened by content, with truncation told in words."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -50,13 +48,7 @@ def check_file(path: Path) -> None:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file without their ends, decompressed as needed.
-
-    Raises
-    ------
-    InputError
-        Missing or empty file, truncated or corrupt compression, or bytes that are not text.
-    """
+    """The lines of a text file without their ends, decompressed as needed."""
     check_file(path)
     check_bgzip_end(path)
     n = 0

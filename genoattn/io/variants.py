@@ -1,7 +1,5 @@
 """Tables of variants: a column of sequences, or of mutation strings against a reference."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +21,12 @@ from genoattn.io.alignment import (
 )
 from genoattn.io.fasta import read_reference
 from genoattn.io.mutations import MutationError, Substitution, check_variant, mutated, parse_variant
-from genoattn.io.tables import MISSING_TEXT, Table, check_ids, list_names, read_columns
+from genoattn.io.tables import MISSING_TEXT, SampleTable, check_ids, list_names, read_columns
 
 
 @dataclass(frozen=True)
 class VariantColumns:
-    """Where a table has its variants.
+    """Columns of a table that hold its variants.
 
     Parameters
     ----------
@@ -49,7 +47,7 @@ class VariantColumns:
     alphabet: Alphabet = "auto"
 
 
-def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Table]:
+def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, SampleTable]:
     """Read the variants of a table, and its other columns.
 
     Parameters
@@ -57,8 +55,6 @@ def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Tab
     path
         TSV or CSV with a header. IDs are its ``IID`` or ``sample`` column; where it has neither, the text of
         the variant, with ``/2``, ``/3``, .. behind it where it is repeated.
-    columns
-        Which to read.
 
     Returns
     -------
@@ -83,7 +79,7 @@ def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Tab
             raise InputError(f"{path}: row {row} ({ids[row - 1]}) has no {what}")
     read = _read_sequences if columns.sequence else _read_mutations
     cohort = read(path, ids, texts, columns)
-    return cohort, f"{len(ids)} variants ({cohort.n_sites} sites)", Table(path, ids, others)
+    return cohort, f"{len(ids)} variants ({cohort.n_sites} sites)", SampleTable(path, ids, others)
 
 
 def _ids(path: Path, cells: dict[str, tuple[str, ...]], texts: Sequence[str]) -> tuple[str, ...]:

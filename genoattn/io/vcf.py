@@ -17,8 +17,8 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_ids, parse_region
-from genoattn.io.features import info_label
-from genoattn.io.genotypes import GenotypeCodes, MalformedGenotypeError, parse_genotype
+from genoattn.io.genotype_strings import GenotypeCodes, MalformedGenotypeError, parse_genotype
+from genoattn.io.site_features import info_label
 from genoattn.io.text import check_bgzip_end, check_file, is_bgzip, read_lines
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def quiet_htslib() -> Iterator[None]:
 
 
 def _index(path: Path) -> str | None:
-    """The index beside a file; pysam by itself looks for a .tbi only."""
+    """The index of a file, in its folder; pysam by itself looks for a .tbi only."""
     found = (f"{path}{suffix}" for suffix in (".tbi", ".csi") if Path(f"{path}{suffix}").exists())
     return next(found, None)
 

@@ -1,7 +1,5 @@
 """A readout that knows tokens by their features, extended to tokens that training never showed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -9,20 +7,18 @@ import torch
 
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.errors import InputError
-from genoattn.features import token_features
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.token_features import token_features
 
 
 def unseen_states(cohort: Cohort, sites: Sites) -> Sites:
-    """The sites of a model with the states that samples of an alignment have beside those it knows.
+    """The sites of a model with the states of an alignment added to those the model knows.
 
     Parameters
     ----------
     cohort
         Aligned sequences; genotypes have the same states always, and come back unchanged.
-    sites
-        Of the model.
     """
     if cohort.kind != "sequence":
         return sites
@@ -40,18 +36,12 @@ def unseen_states(cohort: Cohort, sites: Sites) -> Sites:
 
 
 def extend_readout(readout: Readout, vocabulary: Vocabulary, sites: Sites) -> tuple[Readout, Vocabulary]:
-    """The readout for the states of ``sites``, those of the vocabulary and new ones of frequency 0.
-
-    Raises
-    ------
-    InputError
-        A new state that no training sample had at any site: nothing is known of it.
-    """
+    """The readout for the states of ``sites``, those of the vocabulary and new ones of frequency 0."""
     assert readout.features is not None
     n_states = sites.n_states
     site = np.repeat(np.arange(len(sites)), n_states)
     state = np.concatenate([np.arange(k) for k in n_states])
-    # Columns of a site keep their order, new ones follow: where each old column now stands.
+    # Columns of a site keep their order and new ones follow, so this is the new place of each old column.
     place = np.searchsorted(site, vocabulary.site) + vocabulary.state
     mean, variance = np.zeros(len(site)), np.zeros(len(site))
     mean[place], variance[place] = vocabulary.mean, vocabulary.variance

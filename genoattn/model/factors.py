@@ -1,11 +1,9 @@
-"""Where the factors of the readout come from: a value a token, a product over its features, or all pairs."""
-
-from __future__ import annotations
+"""Modules of factors: a value a token, a product over its features, or all pairs."""
 
 import torch
 from torch import Tensor, nn
 
-from genoattn.features import TokenFeatures
+from genoattn.tokens.token_features import TokenFeatures
 
 
 class TokenFactors(nn.Module):
@@ -44,8 +42,6 @@ class FeatureFactors(nn.Module):
 
     Parameters
     ----------
-    rank, slots
-        As in :class:`TokenFactors`.
     features
         Of the columns. A label that training did not show (-1) has the embedding 1, that of no feature.
     """
@@ -108,13 +104,7 @@ def _look_up(embedding: Tensor, index: Tensor) -> Tensor:
 
 
 class FeatureEffects(nn.Module):
-    """Additive effects of features, summed over the features of a token.
-
-    Parameters
-    ----------
-    features
-        Of the columns.
-    """
+    """Additive effects of features, summed over the features of a token."""
 
     index: Tensor
 

@@ -7,8 +7,6 @@ g levels off on both sides (a two-state equilibrium, a detection limit). The ide
 McCandlish & Plotkin 2018, the sum of sigmoids that of Tareen et al. 2022 (MAVE-NN).
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np
@@ -29,13 +27,11 @@ class MonotoneLink(nn.Module):
     ----------
     bounded
         Whether the curve levels off on both sides.
-    n_sigmoids
-        How many sigmoids.
 
     Notes
     -----
-    A shift and a scale of the latent phenotype would be taken up by the curve. The convention that fixes
-    them: over the training samples the latent phenotype has the mean and the standard deviation of
+    The curve could absorb a shift and a scale of the latent phenotype. The convention that fixes them: over
+    the training samples the latent phenotype has the mean and the standard deviation of
     ``g(phi)``; see :meth:`calibrate`. ``reach`` is its least and largest value there.
     """
 
@@ -80,7 +76,7 @@ class MonotoneLink(nn.Module):
 
     @torch.no_grad()
     def rescale(self, shift: float, scale: float) -> None:
-        """Carry the curve from standardised units of both sides to ``shift + scale * units``."""
+        """Carry the curve from standardised to the units ``shift + scale * units``, latent and measured."""
         for name in ("input", "output"):
             for part, add in (("shift", shift), ("scale", 0.0)):
                 buffer = getattr(self, f"{name}_{part}")

@@ -1,6 +1,4 @@
-"""What a readout says of samples, in blocks that bound the memory."""
-
-from __future__ import annotations
+"""Predictions of a readout, in blocks that bound the memory."""
 
 import numpy as np
 import torch
@@ -17,8 +15,6 @@ def predict_orders(
     ----------
     calls, covariates
         As the readout takes them, aligned to its sites and names.
-    block
-        Samples at a time, which bounds the memory.
     """
     parts = []
     dtype, device = readout.bias.dtype, readout.bias.device

@@ -10,8 +10,6 @@ the cost is linear in the number of sites: each block sum is one product of the 
 with a factor matrix.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import combinations
 
@@ -22,10 +20,10 @@ from torch import Tensor, nn
 from genoattn.attention.partitions import distinct_sum
 from genoattn.attention.pooled import newton
 from genoattn.cohort import MISSING
-from genoattn.features import TokenFeatures
 from genoattn.model.factors import FeatureEffects, FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.link import LinkKind, make_link
 from genoattn.tokens import Vocabulary
+from genoattn.tokens.token_features import TokenFeatures
 
 
 class Readout(nn.Module):
@@ -112,6 +110,11 @@ class Readout(nn.Module):
             return FeatureFactors(rank, slots, features)
         return TokenFactors(rank, slots, vocabulary.n_columns)
 
+    @property
+    def ranks(self) -> dict[int, int]:
+        """Number of ranks of each order of 2 and above."""
+        return {order: len(self.weights[str(order)]) for order in self.orders}
+
     def additive_values(self) -> Tensor:
         """Additive effect of each column before centring: (column,)."""
         if self.additive_features is None:
@@ -119,7 +122,7 @@ class Readout(nn.Module):
         return self.additive + self.additive_features()
 
     def factor_module(self, order: int) -> TokenFactors | FeatureFactors | PairFactors:
-        """What makes the factors of an order."""
+        """The module that makes the factors of an order."""
         module = self.factors[str(order)]
         assert isinstance(module, TokenFactors | FeatureFactors | PairFactors)
         return module

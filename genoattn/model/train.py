@@ -1,136 +1,169 @@
-"""From a cohort's arrays to a trained readout in phenotype units."""
-
-from __future__ import annotations
+"""Gradient training of a readout from its starting values."""
 
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 
 from genoattn.errors import InputError
-from genoattn.features import TokenFeatures
-from genoattn.model.account import TrainingAccount
-from genoattn.model.config import TrainConfig, TrainingData
-from genoattn.model.initial import check_config, initial_readout
-from genoattn.model.kernel import kernel_readout, takes_kernel
-from genoattn.model.likelihood import COUNTS, Likelihood, chosen_likelihood
-from genoattn.model.prediction import predict_orders
-from genoattn.model.progress import EpochProgress
+from genoattn.model.data import CohortData
+from genoattn.model.epoch_progress import EpochProgress
+from genoattn.model.module import BestWeights, PhenotypeModule
+from genoattn.model.optimiser import Penalties
+from genoattn.model.phenotype_likelihood import COUNTS, Likelihood, LikelihoodKind
 from genoattn.model.readout import Readout, rescale_latent
-from genoattn.model.split import Split
-from genoattn.model.training import BestWeights, CohortData, PhenotypeModule
-from genoattn.tokens import Vocabulary
+from genoattn.model.train_config import Split, TrainConfig, TrainingData
+from genoattn.model.training_summary import TrainingSummary
 
 _ONE_THREAD = 2**20
 _STEPS = 2500
 _LEAST_EPOCHS = 30
 
 
-def train_readout(
-    vocabulary: Vocabulary,
-    data: TrainingData,
+@dataclass(frozen=True, eq=False)
+class InitialReadout:
+    """A readout with starting values, and the settings that suit them.
+
+    Parameters
+    ----------
+    readout
+        On the scale of the standardised phenotype, or of log-odds.
+    kind
+        ``score``: sparse factors read off the scores; ``random``: dense ones; ``zero``: full attention at
+        C = 0.
+    lr, batch_size
+        That suit this start.
+    annealed
+        Whether the learning rate is to fall to zero over a number of epochs set beforehand.
+    solved
+        Whether this is the optimum already: ridge regression without factors, or with fixed ones.
+    """
+
+    readout: Readout
+    penalties: Penalties
+    kind: str
+    lr: float
+    batch_size: int
+    annealed: bool = False
+    solved: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """Arrays of a cohort on the scale of the training, and the way back.
+
+    Parameters
+    ----------
+    covariates
+        Shape (n_samples, n_covariates), mean 0 and standard deviation 1 over the training samples.
+    phenotype
+        Shape (n_samples,), ``(y - shift) / scale``; binary traits and counts keep their values.
+    variance
+        Shape (n_samples,), known variances of ``phenotype``; None where the likelihood has none.
+    covariate_mean, covariate_scale
+        Shape (n_covariates,), what was subtracted, and divided by.
+    shift, scale
+        Of the phenotype.
+    """
+
+    covariates: np.ndarray
+    phenotype: np.ndarray
+    variance: np.ndarray | None
+    covariate_mean: np.ndarray
+    covariate_scale: np.ndarray
+    shift: float
+    scale: float
+
+
+def standardise(data: TrainingData, training: np.ndarray, kind: LikelihoodKind) -> Standardised:
+    """Phenotype and covariates standardised by the moments of the training samples."""
+    mean, deviation = data.covariates[training].mean(axis=0), data.covariates[training].std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    shift, scale = _location(data.phenotype[training]) if kind in ("gaussian", "student") else (0.0, 1.0)
+    variance = None if data.variance is None or kind != "gaussian" else data.variance / scale**2
+    covariates = (data.covariates - mean) / deviation
+    return Standardised(covariates, (data.phenotype - shift) / scale, variance, mean, deviation, shift, scale)
+
+
+def on_linear_scale(phenotype: np.ndarray, kind: LikelihoodKind) -> np.ndarray:
+    """Phenotype on the scale of the linear predictor, as least squares needs it: log(y + 1/2) of counts."""
+    return np.log(phenotype + 0.5) if kind in COUNTS else phenotype
+
+
+def train(
+    start: InitialReadout,
+    calls: np.ndarray,
+    values: Standardised,
     split: Split,
     config: TrainConfig,
-    features: TokenFeatures | None = None,
+    kind: LikelihoodKind,
     progress: bool = False,
-) -> tuple[Readout, TrainingAccount]:
-    """Start, train, and return a readout in phenotype units, with what happened.
+) -> tuple[Readout, TrainingSummary]:
+    """Train a readout, within :func:`training_settings`, and return it in phenotype units.
 
     With validation samples, training stops when their loss stops improving, and the best weights are put
     back, those of a ``score`` start included; without any it goes on for ``config.max_epochs``, 0 to leave
     that start as it is.
-    Landscapes of few sites have a closed form (``kernel`` start), which is not trained.
 
-    Raises
-    ------
-    InputError
-        Where the order exceeds the number of sites, or the attention does not go with the order or the size.
+    Parameters
+    ----------
+    calls
+        Shape (n_samples, n_sites), int8, -1 where missing.
     """
-    check_config(vocabulary, config)
-    kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
-    if takes_kernel(vocabulary, config, kind, len(split.training)):
-        return kernel_readout(vocabulary, data, split, config)
-    n_values = min(len(split.training), 2048) * vocabulary.n_columns
-    with _settings(config, n_values):
-        covariates, c_mean, c_scale = _standardise(data.covariates, split.training)
-        training = split.training
-        shift, scale = _location(data.phenotype[training]) if kind in ("gaussian", "student") else (0.0, 1.0)
-        y = (data.phenotype - shift) / scale
-        variance = None if data.variance is None or kind != "gaussian" else data.variance / scale**2
-        on_eta = np.log(y + 0.5) if kind in COUNTS else y  # what the additive start regresses
-        chosen = TrainingData(
-            data.calls[training],
-            covariates[training],
-            on_eta[training],
-            data.binary,
-            chromosome=data.chromosome,
-            families=None if data.families is None else data.families[training],
-        )
-        start = initial_readout(vocabulary, chosen, config, features)
-        readout = start.readout
-        if readout.link is not None and kind in COUNTS:
-            readout.link.rescale(*_location(chosen.phenotype))
-        likelihood = Likelihood(kind, variance is not None)
-        # At an optimum steps would only follow the rounding errors of a gradient that is zero.
-        solved = kind == "gaussian" and variance is None and start.solved
-        stays = solved or config.max_epochs == 0
-        lr = 0.0 if stays else config.lr or start.lr
-        module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
-        batch = min(config.batch_size or start.batch_size, len(training))
-        source = CohortData(
-            data.calls, covariates, y, training, split.validation, batch, config.seed, variance
-        )
-        patience = config.max_epochs if start.annealed else config.patience
-        best = BestWeights(patience, start=start.kind == "score" and not stays)
-        n_epochs = 1 if stays else _n_epochs(config, start.annealed, len(training), batch)
-        _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
-        if len(split.validation) and not np.isfinite(best.best):
-            raise InputError(
-                "training diverged: the validation loss was never finite; lower the learning rate"
-            )
-        _to_phenotype_units(readout, shift, scale, c_mean, c_scale)
-        likelihood.rescale(scale)
+    readout, training = start.readout, split.training
+    if readout.link is not None and kind in COUNTS:
+        readout.link.rescale(*_location(on_linear_scale(values.phenotype[training], kind)))
+    likelihood = Likelihood(kind, values.variance is not None)
+    # At an optimum steps would only follow the rounding errors of a gradient that is zero.
+    solved = kind == "gaussian" and values.variance is None and start.solved
+    stays = solved or config.max_epochs == 0
+    lr = 0.0 if stays else config.lr or start.lr
+    module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
+    batch = min(config.batch_size or start.batch_size, len(training))
+    source = CohortData(
+        calls, values.covariates, values.phenotype, training, split.validation, batch, config.seed,
+        values.variance,
+    )  # fmt: skip
+    # Annealed training ends at its best, so that stopping early would only cut the descent short.
+    patience = config.max_epochs if start.annealed else config.patience
+    best = BestWeights(patience, start=start.kind == "score" and not stays)
+    n_epochs = 1 if stays else _n_epochs(config, start.annealed, len(training), batch)
+    _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
+    if len(split.validation) and not np.isfinite(best.best):
+        raise InputError("training diverged: the validation loss was never finite; lower the learning rate")
+    _to_phenotype_units(readout, values)
+    likelihood.rescale(values.scale)
     readout = readout.cpu().eval()
-    if readout.link is not None:
-        latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
-        rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
-    ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
-    account = TrainingAccount(start.kind, ranks, best.best_epoch + 1, best.best, kind, likelihood.record())
-    return readout, account
+    return readout, TrainingSummary(
+        start.kind, readout.ranks, best.best_epoch + 1, best.best, kind, likelihood.record()
+    )
 
 
 def _n_epochs(config: TrainConfig, annealed: bool, n_samples: int, batch_size: int) -> int:
-    """Epochs of a training whose length is set beforehand: enough steps, and enough passes over the data."""
+    """Epochs of a training: set beforehand where it is annealed, for enough steps and enough passes."""
     if not annealed:
         return config.max_epochs
     steps = -(-n_samples // batch_size)
     return min(config.max_epochs, max(_LEAST_EPOCHS, -(-_STEPS // steps)))
 
 
-def _standardise(values: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    mean, scale = values[training].mean(axis=0), values[training].std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    return (values - mean) / scale, mean, scale
-
-
 def _location(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(values.std()) or 1.0
 
 
-def _to_phenotype_units(
-    readout: Readout, shift: float, scale: float, covariate_mean: np.ndarray, covariate_scale: np.ndarray
-) -> None:
+def _to_phenotype_units(readout: Readout, values: Standardised) -> None:
     """Fold the standardisation of phenotype and covariates into the parameters."""
-    rescale_latent(readout, shift, scale)
+    rescale_latent(readout, values.shift, values.scale)
     if readout.link is not None:
-        readout.link.rescale(shift, scale)
+        readout.link.rescale(values.shift, values.scale)
     with torch.no_grad():
-        readout.covariate.div_(torch.as_tensor(covariate_scale).to(readout.covariate))
-        readout.bias.sub_(readout.covariate @ torch.as_tensor(covariate_mean).to(readout.covariate))
+        readout.covariate.div_(torch.as_tensor(values.covariate_scale).to(readout.covariate))
+        readout.bias.sub_(readout.covariate @ torch.as_tensor(values.covariate_mean).to(readout.covariate))
 
 
 def _run(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData) -> None:
@@ -166,7 +199,7 @@ def _trainer(
 
 
 @contextmanager
-def _settings(config: TrainConfig, n_values: int) -> Iterator[None]:
+def training_settings(config: TrainConfig, n_values: int) -> Iterator[None]:
     """Default dtype, torch seed, threads and a quiet Lightning for one training, put back afterwards.
 
     With ``n_values`` numbers in a batch so few that threads would wait for each other, there is one thread.

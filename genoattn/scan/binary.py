@@ -21,10 +21,10 @@ class LogisticTests:
     """Likelihood-ratio tests of the product term in logistic regression, pair by pair.
 
     The statistic is the signed root of twice the gain in log-likelihood. Where the likelihood has no maximum
-    (cases and controls separated) it is Firth's penalised one. Without covariates the cells of the two columns'
-    codes hold all that the regression needs. With them, and many samples, the cells are first fitted within
-    groups of samples with similar log-odds by the covariates: a pair far from the threshold there keeps that
-    test.
+    (cases and controls separated) it is Firth's penalised one. Without covariates the cells of the two
+    columns' codes hold all that the regression needs. With them, and many samples, the cells are first
+    fitted within groups of samples with similar log-odds by the covariates: a pair far from the threshold
+    there keeps that test.
 
     Parameters
     ----------
@@ -100,11 +100,12 @@ def similar_log_odds(design: Design, trait: np.ndarray) -> tuple[np.ndarray, np.
 
     Returns
     -------
-    Shape (n_samples,), the group of each; (n_groups,), their mean log-odds; and (n_columns,), by what share of
-    itself a root of the likelihood ratio may be too small in groups, the sum of two columns'. That grows with
-    the spread of the log-odds within groups, and with what the covariates explain of the columns. It is no
-    bound: it was set by simulation (1,349 cohorts of 1,500 and 4,000 samples with 1 to 10 covariates, some of
-    which follow ancestry, sites or a product of sites; the most that a root was too small was 0.62 of it).
+    Shape (n_samples,), the group of each; (n_groups,), their mean log-odds; and (n_columns,), by what share
+    of itself a root of the likelihood ratio may be too small in groups, the sum of two columns'. That grows
+    with the spread of the log-odds within groups, and with what the covariates explain of the columns. It
+    is no bound: it was set by simulation (1,349 cohorts of 1,500 and 4,000 samples with 1 to 10 covariates,
+    some of which follow ancestry, sites or a product of sites; the most that a root was too small was 0.62
+    of it).
     """
     log_odds = _log_odds(design, trait)
     order = np.argsort(log_odds, kind="stable")
@@ -220,8 +221,8 @@ def fit_cells(  # type: ignore[no-untyped-def]
     slack
         Of the fits; see :func:`genoattn.scan.logistic.likelihood_ratio`.
     out
-        Shape (n_pairs, 6), written: coefficient, its standard error, likelihood ratio, samples, cases, squared
-        correlation; the first three stay NaN where there is no test.
+        Shape (n_pairs, 6), written: coefficient, its standard error, likelihood ratio, samples, cases,
+        squared correlation; the first three stay NaN where there is no test.
     near
         Shape (n_pairs, 3), written: coefficients of 1, a and b.
     """

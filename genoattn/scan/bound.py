@@ -1,22 +1,22 @@
 """The screen of a strip of pairs: an upper bound of each pair's statistic, and which pairs it lets pass.
 
-Without covariates all that the regression of a pair needs is exact, but for the product with the trait, a sum in
-single precision whose rounding is bounded; see :func:`genoattn.scan.elimination.summing_error`.
+Without covariates all that the regression of a pair needs is exact, but for the product with the trait, a
+sum in single precision whose rounding is bounded; see :func:`genoattn.scan.elimination.summing_error`.
 
-With covariates, orthonormal rows Q over all samples, let y' and P' be the residuals of the trait and the product
-after regression on 1, a and b over the samples of the pair, and Z the span of such residuals of the rows of Q.
-With S and E no less than the norms of the projections of P' and y' on Z,
+With covariates, orthonormal rows Q over all samples, let y' and P' be the residuals of the trait and the
+product after regression on 1, a and b over the samples of the pair, and Z the span of such residuals of the
+rows of Q. With S and E no less than the norms of the projections of P' and y' on Z,
 
 ``|cross| <= |<P', y'>| + S E,  left >= |P'|^2 - S^2,  rest >= |y'|^2 - E^2``
 
 bound the regression that has them. The trait is a residual after regression on Q over all samples, so that E
-holds only what missing calls and main effects bring. S needs no product for each covariate: with sets of samples
-B, rows of 0 and 1, and ``Q = T B + R``, R the residual of least squares,
+holds only what missing calls and main effects bring. S needs no product for each covariate: with sets of
+samples B, rows of 0 and 1, and ``Q = T B + R``, R the residual of least squares,
 
 ``|Q P| <= |T B P| + sqrt(lambda) |P|``
 
-where lambda is the largest eigenvalue of R R', and B P is counted from bit planes. Where that is not enough, Q P
-is computed.
+where lambda is the largest eigenvalue of R R', and B P is counted from bit planes. Where that is not
+enough, Q P is computed.
 """
 
 from __future__ import annotations
@@ -188,8 +188,9 @@ def screen_strip(  # type: ignore[no-untyped-def]
     product
         Shape (n_rows, n_cols) float32, sums of y ab.
     of_a, of_b, both
-        Shapes (n_cols, n_rows), (n_rows, n_cols) and (n_rows, n_cols): sums of y a over samples without a call
-        at b, of y b over those without one at a, of y over those without either; None where none is missing.
+        Shapes (n_cols, n_rows), (n_rows, n_cols) and (n_rows, n_cols): sums of y a over samples without a
+        call at b, of y b over those without one at a, of y over those without either; None where none is
+        missing.
     left, right
         :class:`Own` of the rows and of the columns.
     keep
@@ -200,9 +201,9 @@ def screen_strip(  # type: ignore[no-untyped-def]
         None where no call of either block is missing.
     adjust
         None without covariates, or ``(reach_left, reach_right, lambda, largest, on_sets, lost_fixed,
-        on_product)``: the :class:`Reach` of both; lambda, and the largest ``|q_s| |y_s|`` of a sample; of each
-        pair ``|T B P|``, ``|Q_L y_L|`` summed over the samples that lack a call at a, and at b, and ``|Q P|``,
-        NaN where it is to be bounded.
+        on_product)``: the :class:`Reach` of both; lambda, and the largest ``|q_s| |y_s|`` of a sample; of
+        each pair ``|T B P|``, ``|Q_L y_L|`` summed over the samples that lack a call at a, and at b, and
+        ``|Q P|``, NaN where it is to be bounded.
     found
         Shape (n_rows, n_cols) bool, written.
 

@@ -1,24 +1,30 @@
-"""The screen of a binary trait without covariates: a bound on the likelihood ratio from the nine cells. Compiled.
+"""The screen of a binary trait without covariates: a bound on the likelihood ratio from the nine cells.
+Compiled.
 
-Two columns of codes 0, 1 and 2 make nine cells; n samples of a cell, y of them cases, are all that the logistic
-regression on 1, a, b and ab needs. Its likelihood is at most that of the saturated model, whose logarithm is
-``sum f(y) + f(n - y) - f(n)`` over cells with ``f(k) = k log k``; that of 1, a, b is at least what any point has.
-At the point ``eta = eta_0 + d``, one Newton step from the intercept's maximum ``eta_0``, with
-``K(eta) = log(1 + exp(eta))``,
+Two columns of codes 0, 1 and 2 make nine cells; n samples of a cell, y of them cases, are all that the
+logistic regression on 1, a, b and ab needs. Its likelihood is at most that of the saturated model, whose
+logarithm is ``sum f(y) + f(n - y) - f(n)`` over cells with ``f(k) = k log k``; that of 1, a, b is at least
+what any point has. At the point ``eta = eta_0 + d``, one Newton step from the intercept's maximum
+``eta_0``, with ``K(eta) = log(1 + exp(eta))``,
 
 ``K(eta_0 + d) <= K + mu d + v d^2 / 2 + v (1 - 2 mu) d^3 / 6 + d^4 / 192``,  v = mu (1 - mu),
 
-since the fourth derivative of K is at most 1/8. Twice the difference of the two bounds the ratio. A pair whose
-cells may be separated has to be tested, as its test is another: where cases and controls are in the cells of
-two codes of a crossed with two codes of b, no function of 1, a, b, ab separates them.
+since the fourth derivative of K is at most 1/8. Twice the difference of the two bounds the ratio. A pair
+whose cells may be separated has to be tested, as its test is another: where cases and controls are in the
+cells of two codes of a crossed with two codes of b, no function of 1, a, b, ab separates them.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
+from genoattn.scan.logistic import first_rows, independent, likelihood_ratio, make_problem
+
 _ROUNDING = 1e-9
+_ROUGH, _CLEARLY = 1e4, 1e-3  # slack of a fit to the cells; share of the critical value that it can tell apart
 
 
 def log_terms(n: int) -> np.ndarray:
@@ -88,6 +94,25 @@ def _additive(n, y, cells, cases, m):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _told(memory, cells, cases, n, n_cases, square):  # type: ignore[no-untyped-def]
+    """Whether the likelihood ratio itself, fitted to the cells, is clearly below a critical value."""
+    n_rows = 0
+    for c in range(9):
+        if cells[c] > 0:
+            a, b = np.float64(c // 3), np.float64(c % 3)
+            x = memory.x[:, n_rows]
+            x[0], x[1], x[2], x[3] = 1.0, a, b, a * b
+            memory.n[n_rows], memory.cases[n_rows] = cells[c], cases[c]
+            n_rows += 1
+    p, beta = first_rows(memory, n_rows), np.zeros(4)
+    beta[0] = math.log(n_cases / (n - n_cases))
+    if not independent(p):
+        return False
+    ratio = likelihood_ratio(p, beta, 3, False, _ROUGH)
+    return ratio < square * (1.0 - _CLEARLY)  # NaN is not
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def screen_cells(controls, cases, margins, keep, square, max_r2, terms, mixed, found):  # type: ignore[no-untyped-def]
     """Mark the pairs of a strip that may pass.
 
@@ -115,7 +140,7 @@ def screen_cells(controls, cases, margins, keep, square, max_r2, terms, mixed, f
     Pairs left out for their correlation; pairs that cannot be tested.
     """
     n_linked, n_untestable = 0, 0
-    of = np.empty((2, 9), np.int64)
+    of, p = np.empty((2, 9), np.int64), make_problem(4, 9)
     both, y = np.empty(9, np.float64), np.empty(9, np.float64)
     limit, mean_left, mean_right, square_left, square_right = max_r2
     for i in range(found.shape[0]):
@@ -146,5 +171,5 @@ def screen_cells(controls, cases, margins, keep, square, max_r2, terms, mixed, f
                 continue
             saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
             ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y, of))
-            found[i, j] = not ratio + _ROUNDING * n < square
+            found[i, j] = not ratio + _ROUNDING * n < square and not _told(p, both, y, n, n_cases, square)
     return n_linked, n_untestable

@@ -72,9 +72,9 @@ def count_pairs(left, right, weight, missing, out):  # type: ignore[no-untyped-d
     missing
         None where no call is missing: only the first four counts are made.
     out
-        Shape (9, n_rows, n_cols), int64, written: samples with codes (1, 1), (1, 2), (2, 1) and (2, 2); with 1
-        and with 2 at the row and a call at the column; with a call at the row and 1 and 2 at the column; with
-        both calls.
+        Shape (9, n_rows, n_cols), int64, written: samples with codes (1, 1), (1, 2), (2, 1) and (2, 2);
+        with 1 and with 2 at the row and a call at the column; with a call at the row and 1 and 2 at the
+        column; with both calls.
     """
     for i in range(len(left)):
         for j in range(len(right)):
@@ -100,7 +100,8 @@ def count_pairs(left, right, weight, missing, out):  # type: ignore[no-untyped-d
 
 @njit(nogil=True, cache=True)
 def sum_over_sets(left, right, sets, counts, of_left, of_right, mean_left, mean_right, n_samples, out):  # type: ignore[no-untyped-def]
-    """Sums of the products of columns over sets of samples, less the set's share of all samples' sum, by pair.
+    """Sums of the products of columns over sets of samples, less the set's share of all samples' sum, by
+    pair.
 
     Parameters
     ----------
@@ -111,8 +112,8 @@ def sum_over_sets(left, right, sets, counts, of_left, of_right, mean_left, mean_
     counts
         Of :func:`count_pairs`.
     of_left, of_right
-        Shapes (n_rows, n_sets + 1) and (n_cols, n_sets + 1): sums of the codes over the samples of each set, and
-        over all.
+        Shapes (n_rows, n_sets + 1) and (n_cols, n_sets + 1): sums of the codes over the samples of each
+        set, and over all.
     mean_left, mean_right
         Shapes (n_rows,) and (n_cols,), what is taken off the codes; a missing call is a code of 0.
     n_samples
@@ -212,8 +213,9 @@ def own_sums(codes, weight, trait, out):  # type: ignore[no-untyped-def]
     weight, trait
         Shape (n_samples,) float64.
     out
-        Shape (n_columns, 6), float64, written: weights of called samples, of those with code 1 and with code 2;
-        sum of the trait times the code; sums of the trait and of its square over samples without a call.
+        Shape (n_columns, 6), float64, written: weights of called samples, of those with code 1 and with
+        code 2; sum of the trait times the code; sums of the trait and of its square over samples without a
+        call.
     """
     for j in range(len(codes)):
         n = one = two = with_trait = missed = square = 0.0
@@ -242,7 +244,8 @@ def count_with_sets(sets, planes, out):  # type: ignore[no-untyped-def]
     planes
         Shape (n_columns, 3, n_words), bit planes.
     out
-        Shape (2 n_sets, n_columns at least), float64, written: those with code 1 in every set, then with code 2.
+        Shape (2 n_sets, n_columns at least), float64, written: those with code 1 in every set, then with
+        code 2.
     """
     for c in range(len(planes)):
         one, two = planes[c, 0], planes[c, 1]

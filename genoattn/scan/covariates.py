@@ -43,7 +43,8 @@ class CovariateSets:
         return (on_fixed + unit * norm) * (1 + 2 * unit)  # type: ignore[no-any-return]
 
     def reach(self, codes: np.ndarray, values: np.ndarray) -> tuple[Reach, np.ndarray, np.ndarray]:
-        """Numbers of columns; ``Q_L y_L`` of each, (n_columns, n_fixed - 1); sums over sets and over all, (n_columns, n_sets + 1).
+        """Numbers of columns; ``Q_L y_L`` of each, (n_columns, n_fixed - 1); sums over sets and over all,
+        (n_columns, n_sets + 1).
 
         Parameters
         ----------
@@ -73,8 +74,8 @@ def _largest(x: np.ndarray) -> float:
 def sets_of_samples(basis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sets of samples whose indicators explain orthonormal vectors well.
 
-    Each vector is divided in two where that explains it best; then the direction that is explained worst, until
-    it is explained well enough or there are twice as many sets as vectors.
+    Each vector is divided in two where that explains it best; then the direction that is explained worst,
+    until it is explained well enough or there are twice as many sets as vectors.
 
     Parameters
     ----------

@@ -10,8 +10,8 @@ import numpy as np
 from genoattn.cohort import MISSING
 from genoattn.errors import InputError
 
-# Squared norm of a column's residual after regression on the fixed effects, relative to its own, below which it
-# does not vary.
+# Squared norm of a column's residual after regression on the fixed effects, relative to its own, below
+# which it does not vary.
 _FLAT = 1e-10
 _BLOCK = 256  # columns at a time
 

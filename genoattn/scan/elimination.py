@@ -5,16 +5,15 @@ graphics processor.
 
 With a, b the two columns, P = ab their product and y the trait, all less their means over the samples of the
 pair, the residual of P after regression on a and b has squared norm
-``left = <P,P> - f <P,a> - g <P,b>`` with ``(f, g) = G^-1 (<P,a>, <P,b>)`` and G the Gram matrix of a and b. Its
-inner product with y is ``cross = <P,y> - f <a,y> - g <b,y>``, and the residual of y after regression on a and b
-has squared norm ``rest``. Then beta = cross / left, and t^2 = df cross^2 / (left rest - cross^2).
+``left = <P,P> - f <P,a> - g <P,b>`` with ``(f, g) = G^-1 (<P,a>, <P,b>)`` and G the Gram matrix of a and b.
+Its inner product with y is ``cross = <P,y> - f <a,y> - g <b,y>``, and the residual of y after regression on
+a and b has squared norm ``rest``. Then beta = cross / left, and t^2 = df cross^2 / (left rest - cross^2).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
@@ -142,7 +141,8 @@ def eliminate_in_order(gram, rhs, least, first, last):  # type: ignore[no-untype
 
 
 def summing_error(n: int, chunk: int, unit: float = 2.0**-24) -> float:
-    """Bound on the rounding of an inner product of n terms, summed in chunks, as a share of the norms' product.
+    """Bound on the rounding of an inner product of n terms, summed in chunks, as a share of the norms'
+    product.
 
     Each product and each of the additions of a chunk rounds once, whatever their order (Higham 2002, Accuracy
     and Stability of Numerical Algorithms, section 3.1); operands were rounded before.

@@ -126,8 +126,8 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
 def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyped-def]
     """Vectors and products of a term's columns over its samples: ``lower`` (n_rows, n_samples); their number.
 
-    The rows are the vectors, then the products of every set of columns in the order of their bits, each column
-    less its mean over the samples kept.
+    The rows are the vectors, then the products of every set of columns in the order of their bits, each
+    column less its mean over the samples kept.
     """
     order, n_vectors, kept = len(term), len(vectors), 0
     for s in range(codes.shape[1]):

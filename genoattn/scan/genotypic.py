@@ -1,8 +1,8 @@
 """The genotypic test: interaction of two sites that each have an additive and a dominance term.
 
-Adjusted for both sites' two terms and the covariates, the four products of their terms are tested together: by F
-for a quantitative trait, by likelihood ratio for a binary one. The degrees of freedom are four, and fewer
-where a genotype class, or a joint one, is absent. Missing calls leave the sample out of a pair.
+Adjusted for both sites' two terms and the covariates, the four products of their terms are tested together:
+by F for a quantitative trait, by likelihood ratio for a binary one. The degrees of freedom are four, and
+fewer where a genotype class, or a joint one, is absent. Missing calls leave the sample out of a pair.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 The log-likelihood of rows r with n_r samples, y_r of them cases, and log-odds ``eta_r = x_r' beta`` is
 ``sum_r y_r eta_r - n_r log(1 + exp(eta_r))``. The test of the last coefficient is twice what it gains. Where
-cases and controls are separated there is no maximum: then half the log-determinant of the information is added
-(Firth 1993), to both likelihoods, with the coefficient held at 0 in the smaller one (Heinze and Schemper 2002).
+cases and controls are separated there is no maximum: then half the log-determinant of the information is
+added (Firth 1993), to both likelihoods, with the coefficient held at 0 in the smaller one (Heinze and
+Schemper 2002).
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _LOG_LIKELIHOOD = 1e-10  # accuracy of a maximum
 _PREDICTOR, _PREDICTOR_FIRTH = 3e-7, 1e-8  # accuracy of the log-odds where the information is taken
 _LARGEST = 25.0  # log-odds beyond which cases and controls count as separated
 _LONGEST = 2.0  # step of Firth's method, whose likelihood is concave near its maximum alone
-# Where one sample decides a coefficient the penalised likelihood is twice as curved as the information says, and
-# full steps go back and forth about the maximum without end: after some rounds they are shorter.
+# Where one sample decides a coefficient the penalised likelihood is twice as curved as the information
+# says, and full steps go back and forth about the maximum without end: after some rounds they are shorter.
 _DAMPED_FROM, _DAMPED = 10, 0.6
 
 
@@ -359,8 +360,8 @@ def greatest_likelihood(p, n_predictors):  # type: ignore[no-untyped-def]
 def _first_predictors(p, n):  # type: ignore[no-untyped-def]
     """The problem of the first predictors."""
     return Problem(
-        p.x[:n], p.n, p.cases, p.offset, p.weight, p.residual, p.leverage, p.information[:n, :n], p.factor[:n, :n],
-        p.inverse[:n, :n], p.scale[:n], p.gradient[:n], p.step[:n], p.largest[:n],
+        p.x[:n], p.n, p.cases, p.offset, p.weight, p.residual, p.leverage, p.information[:n, :n],
+        p.factor[:n, :n], p.inverse[:n, :n], p.scale[:n], p.gradient[:n], p.step[:n], p.largest[:n],
     )  # fmt: skip
 
 

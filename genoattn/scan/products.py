@@ -1,8 +1,8 @@
 """Tiles by matrix products alone: columns of any numbers, weights, covariates, and any device.
 
 Where counting bits does not serve (codes above 2, columns that are no codes, weights that must be exact, a
-graphics processor) the inner products of all pairs of two blocks are matrix products in float64. The same lines
-run on numpy arrays and on tensors.
+graphics processor) the inner products of all pairs of two blocks are matrix products in float64. The same
+lines run on numpy arrays and on tensors.
 """
 
 from __future__ import annotations

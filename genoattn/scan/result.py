@@ -19,8 +19,8 @@ from genoattn.interactions.listing import format_terms
 from genoattn.interactions.schema import Manifest
 from genoattn.provenance import input_records, package_versions
 from genoattn.scan.exact import PairTests
-from genoattn.scan.tails import normal_p_value
 from genoattn.scan.settings import ScanConfig
+from genoattn.scan.tails import normal_p_value
 from genoattn.tokens import Vocabulary
 from genoattn.writing import whole_directory
 

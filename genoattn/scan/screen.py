@@ -15,11 +15,11 @@ from genoattn.scan.counts import (
     N_COUNTS,
     WORD,
     count_pairs,
-    sum_over_sets,
     own_sums,
     pack_planes,
     sum_over_both_missing,
     sum_over_missing,
+    sum_over_sets,
 )
 from genoattn.scan.covariates import CovariateSets
 from genoattn.scan.design import Design
@@ -268,8 +268,8 @@ class CellBlock(NamedTuple):
 
     Parameters
     ----------
-    planes
-        Shape (n_block, 3, n_words), uint64, controls before cases.
+    controls, cases
+        Shape (n_block, 3, n_words), uint64, bit planes of either.
     counts
         Shape (2, 2, n_block), int64: of controls and of cases the samples with codes 1 and 2.
     mean, square
@@ -278,14 +278,15 @@ class CellBlock(NamedTuple):
         Whether any call is missing.
     """
 
-    planes: np.ndarray
+    controls: np.ndarray
+    cases: np.ndarray
     counts: np.ndarray
     mean: np.ndarray
     square: np.ndarray
     missing: bool
 
     def __len__(self) -> int:
-        return len(self.planes)
+        return len(self.controls)
 
 
 class CellScreen:
@@ -308,11 +309,6 @@ class CellScreen:
         self._max_r2 = np.inf if max_r2 is None else max_r2 * (1 + 1e-12)
         n_cases = int(self._case.sum())
         self._n = design.n_samples - n_cases, n_cases
-        self._cut = -(-self._n[0] // WORD)  # the first word of cases
-        self._n_words = self._cut + -(-n_cases // WORD)
-        self._place = np.where(
-            self._case, WORD * self._cut + np.cumsum(self._case) - 1, np.cumsum(~self._case) - 1
-        )
         self._terms, self._mixed = log_terms(design.n_samples), mixed_tables()
 
     def block(self, chosen: np.ndarray) -> CellBlock:
@@ -325,8 +321,10 @@ class CellScreen:
         one, two = counts.sum(axis=0)
         mean = (one + 2 * two) / np.maximum(n, 1)
         square = one + 4 * two - mean * (one + 2 * two)
-        planes = pack_planes(codes, self._place, self._n_words)
-        return CellBlock(planes, counts, mean, square, bool((n < codes.shape[1]).any()))
+        controls, cases = (
+            pack_planes(codes[:, of], np.arange(of.sum()), -(-int(of.sum()) // WORD)) for of in (~self._case, self._case)
+        )
+        return CellBlock(controls, cases, counts, mean, square, bool((n < codes.shape[1]).any()))
 
     def candidates(self, left: CellBlock, right: CellBlock, keep: np.ndarray) -> Screened:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
@@ -334,11 +332,10 @@ class CellScreen:
         n_linked, n_untestable = 0, 0
         missing = True if left.missing or right.missing else None
         for i, j in strips(keep):
-            rows, cols = left.planes[i], right.planes[j]
-            shape = N_COUNTS, len(rows), len(cols)
+            shape = N_COUNTS, *keep[i, j].shape
             controls, cases = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-            count_pairs(rows[:, :, : self._cut], cols[:, :, : self._cut], None, missing, controls)
-            count_pairs(rows[:, :, self._cut :], cols[:, :, self._cut :], None, missing, cases)
+            count_pairs(left.controls[i], right.controls[j], None, missing, controls)
+            count_pairs(left.cases[i], right.cases[j], None, missing, cases)
             margins = None
             if missing is None:
                 margins = tuple((left.counts[k][:, i], right.counts[k][:, j], self._n[k]) for k in (0, 1))

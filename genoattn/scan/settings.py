@@ -39,8 +39,8 @@ class ScanConfig:
     threads
         Tiles at a time; None for all processors.
     device
-        Of the screen: ``cpu``, a device of torch such as ``cuda``, or ``auto`` for cuda where there is one. The
-        result is the same.
+        Of the screen: ``cpu``, a device of torch such as ``cuda``, or ``auto`` for cuda where there is one.
+        The result is the same.
     permutations
         How often the trait is permuted for a genome-wide threshold; 0 for none.
     seed

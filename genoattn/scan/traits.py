@@ -15,8 +15,9 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import TermColumns
-from genoattn.io.tables import Table, check_ids, list_names, numeric_column, read_table
-from genoattn.io.traits import TraitType, Transform, build_phenotype
+from genoattn.io.phenotypes import TraitType, Transform, build_phenotype
+from genoattn.io.tables import SampleTable as Table
+from genoattn.io.tables import check_ids, list_names, numeric_column, read_table
 from genoattn.scan.api import prepare, scan_columns
 from genoattn.scan.result import ScanResult
 from genoattn.scan.settings import check_config, read_config

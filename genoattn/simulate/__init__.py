@@ -2,6 +2,6 @@
 
 from genoattn.simulate.cohorts import Simulation, simulate_cohort
 from genoattn.simulate.config import ARCHITECTURES, SimulationConfig
-from genoattn.simulate.writing import write_simulation
+from genoattn.simulate.files import write_simulation
 
 __all__ = ["ARCHITECTURES", "Simulation", "SimulationConfig", "simulate_cohort", "write_simulation"]

@@ -1,6 +1,4 @@
-"""Which sites interact: unlinked, common enough, and identifiable from the data."""
-
-from __future__ import annotations
+"""Choice of the interacting sites: unlinked, common enough, and identifiable from the data."""
 
 from dataclasses import dataclass
 
@@ -37,11 +35,6 @@ def place_terms(config: SimulationConfig, genotypes: Genotypes, rng: np.random.G
     The sites of a term lie on different chromosomes. Each has a minor allele frequency of 0.1 or more, and
     no other kept site has r2 of 0.9 or more with it: two such sites could not be told apart by any method.
     Where too few sites are that common, all that pass ``maf`` are drawn from, and the log says so.
-
-    Raises
-    ------
-    InputError
-        Where the kept sites do not allow it.
     """
     if not config.shares:
         return Layout(())

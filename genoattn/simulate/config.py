@@ -1,6 +1,4 @@
-"""What to simulate, checked before any work is done."""
-
-from __future__ import annotations
+"""Settings of a simulation, checked before any work is done."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Coefficients of planted terms, scaled to stated shares of the phenotype variance."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -54,11 +52,6 @@ def draw_effects(
     subtract the fit are small, of the order of 1 / sqrt(n_samples) of the term's, and are part of the
     result, so that the coefficients give the genetic value exactly. Pure says nothing of other sites: one
     that is linked to the term's, or correlated by chance, carries some of its signal.
-
-    Raises
-    ------
-    InputError
-        Where a product cannot be told from its lower-order terms in this sample.
     """
     coefficients: dict[Term, float] = {}
     _add_additive(coefficients, config, genotypes, rng)
@@ -81,7 +74,7 @@ def draw_effects(
 
 
 def term_product(dosage: np.ndarray, term: Term) -> np.ndarray:
-    """Product over the sites of a term of dosage less its mean.
+    """Product over the sites of a term of dosage less its mean: shape (n_samples,).
 
     Parameters
     ----------
@@ -89,24 +82,18 @@ def term_product(dosage: np.ndarray, term: Term) -> np.ndarray:
         Shape (n_samples, n_sites), complete.
     term
         Site indices; the product of the empty term is 1.
-
-    Returns
-    -------
-    Shape (n_samples,).
     """
     columns = dosage[:, list(term)].astype(np.float64)
     return (columns - columns.mean(axis=0)).prod(axis=1)
 
 
 def pure_part(dosage: np.ndarray, term: Term) -> tuple[np.ndarray, dict[Term, float]]:
-    """What of a term's product its lower-order terms cannot fit.
+    """Residual of a term's product after regression on its lower-order terms.
 
     Parameters
     ----------
     dosage
         Shape (n_samples, n_sites), complete.
-    term
-        Site indices, ascending.
 
     Returns
     -------
@@ -135,10 +122,7 @@ def _spread(pure: np.ndarray, term: Term, genotypes: Genotypes) -> float:
 
 
 def _add_additive(
-    coefficients: dict[Term, float],
-    config: SimulationConfig,
-    genotypes: Genotypes,
-    rng: np.random.Generator,
+    coefficients: dict[Term, float], config: SimulationConfig, genotypes: Genotypes, rng: np.random.Generator
 ) -> None:
     if not config.additive_share > 0:
         return

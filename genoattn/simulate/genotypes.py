@@ -48,17 +48,10 @@ def simulate_genotypes(config: SimulationConfig, rng: np.random.Generator) -> Ge
     ----------
     config
         Uses ``n_samples``, ``n_sites``, ``n_chromosomes``, ``maf`` and ``linkage``.
-    rng
-        Source of randomness.
 
     Returns
     -------
     Exactly ``n_sites`` biallelic sites of minor allele frequency ``maf`` or more in the sample.
-
-    Raises
-    ------
-    InputError
-        Where so few sites pass ``maf`` that the chromosomes would not end.
     """
     one = _coalescent_chromosome if config.linkage == "msprime" else _independent_chromosome
     per_chromosome = np.diff(np.linspace(0, config.n_sites, config.n_chromosomes + 1).astype(int))

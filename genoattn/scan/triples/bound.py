@@ -2,8 +2,8 @@
 
 Columns are minor-allele counts a, b, c of 0, 1, 2. All inner products among 1, a, b, ab, c, ac, bc, abc are
 moments ``sum a^p b^q c^r`` with p, q, r up to 2. Those without all three columns belong to pairs; the other
-eight follow from eight counts, of samples with codes 1 or 2 at each. They are integers, known exactly. With the fixed effects q_k, orthonormal, the residual inner
-products are ``<x, y> - sum_k <x, q_k> <y, q_k>``.
+eight follow from eight counts, of samples with codes 1 or 2 at each. They are integers, known exactly. With
+the fixed effects q_k, orthonormal, the residual inner products are ``<x, y> - sum_k <x, q_k> <y, q_k>``.
 
 For a row (a, b) the terms 1, a, b, ab are eliminated once. For each c what they leave of c, ac, bc, abc is
 eliminated in that order (Cholesky without roots), which leaves ``left`` of <abc, abc>, ``cross`` of

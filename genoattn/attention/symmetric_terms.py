@@ -1,0 +1,100 @@
+"""All coefficients of one order as a sum of products over ranks, symmetric in the tokens of a term."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from genoattn.attention.partitions import Block, distinct_sum
+
+# Numbers held at once while variances are summed (256 MiB of float64).
+VARIANCE_BUFFER = 2**25
+
+
+@dataclass(frozen=True)
+class SymmetricTerms:
+    r"""coefficient({t_1, .., t_k}) = sum over permutations s and ranks r of prod_j F_j[t_s(j), r].
+
+    Attributes
+    ----------
+    factors
+        k arrays of shape (token, rank, channel).
+    site, weights
+        Shape (token,): the site of each token, and the gauge's distribution over the tokens of a site.
+    """
+
+    factors: tuple[np.ndarray, ...]
+    site: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def order(self) -> int:
+        """Number of tokens in a term."""
+        return len(self.factors)
+
+    def coefficients(self, tokens: np.ndarray) -> np.ndarray:
+        """The coefficients of many terms: shape (term, channel).
+
+        Parameters
+        ----------
+        tokens
+            Shape (term, order), the tokens of each term, at distinct sites, in any order.
+        """
+        tokens = np.asarray(tokens)
+        if tokens.ndim != 2 or tokens.shape[1] != self.order:
+            raise ValueError(f"tokens: got shape {tokens.shape}, needs (term, {self.order})")
+        site = np.sort(self.site[tokens], axis=1)
+        repeated = (site[:, 1:] == site[:, :-1]).any(axis=1)
+        if repeated.any():
+            found = tuple(tokens[repeated.argmax()].tolist())
+            raise ValueError(f"tokens: got {found}, needs {self.order} tokens at distinct sites")
+        total = np.zeros((len(tokens), self.factors[0].shape[2]))
+        for arranged in permutations(np.sort(tokens, axis=1).T):
+            rows = [factor[token] for factor, token in zip(self.factors, arranged, strict=True)]
+            total += np.prod(rows, axis=0).sum(axis=1)
+        return total
+
+    def axes(self, channel: int = 0) -> list[np.ndarray]:
+        """One channel with the permutations written out as ranks: k arrays, (token, rank * k!)."""
+        factors = [factor[:, :, channel] for factor in self.factors]
+        arranged = list(permutations(range(self.order)))
+        return [np.concatenate([factors[s[m]] for s in arranged], axis=1) for m in range(self.order)]
+
+    def variance(self) -> np.ndarray:
+        """Variance of the sum of all terms, shape (channel,), sites independent with the gauge's
+        distribution.
+
+        For centred factors it is sum over permutations s and ranks r, q of the sum over distinct sites of
+        prod_j cov_l(F_jr, F_s(j)q): O(site * rank^2), in blocks of ranks.
+        """
+        return np.array([self._channel_variance(c) for c in range(self.factors[0].shape[2])])
+
+    def _channel_variance(self, channel: int) -> float:
+        factors = [factor[:, :, channel] for factor in self.factors]
+        n_tokens, rank = factors[0].shape
+        if rank == 0:
+            return 0.0
+        order = np.argsort(self.site, kind="stable")
+        starts = np.searchsorted(self.site[order], np.arange(self.site.max() + 1))
+        factors = [factor[order] for factor in factors]
+        weights = self.weights[order, None, None]
+        step = max(1, VARIANCE_BUFFER // (n_tokens * rank * (self.order + 1)))
+        total = 0.0
+        for start in range(0, rank, step):
+            left = [weights * factor[:, start : start + step, None] for factor in factors]
+            for arranged in permutations(range(self.order)):
+                total += _paired_variance(left, [factors[m] for m in arranged], starts)
+        return total
+
+
+def _paired_variance(left: Sequence[np.ndarray], right: Sequence[np.ndarray], starts: np.ndarray) -> float:
+    """Sum over distinct sites and pairs of ranks of the product of the factors' covariances at a site."""
+    covariance = [
+        np.add.reduceat(a * b[:, None, :], starts, axis=0) for a, b in zip(left, right, strict=True)
+    ]
+
+    def block_sum(block: Block) -> np.ndarray:
+        return np.prod([covariance[m] for m in block], axis=0).sum(axis=0)  # (rank block, rank)
+
+    return float(distinct_sum(block_sum, len(left)).sum())

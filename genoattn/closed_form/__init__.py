@@ -1,0 +1,1 @@
+"""Closed forms: ridge regression, sparse pairs read off the scores, the Gaussian process."""

@@ -1,0 +1,172 @@
+"""Starting values of a training: additive effects by ridge regression, and the scale of given factors.
+
+The gradient of the loss at zero of full-rank linear self-attention is, pair by pair, the score of that
+pair, and of order-n HyperAttention that of the n-tuple. A thousand samples cannot train dense factors
+over hundreds of sites, but sparse ones read off the scores are already close to the optimum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genoattn.closed_form.ridge import RidgeRegression, Spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class AdditiveStart:
+    """Starting values, per standardised column.
+
+    Parameters
+    ----------
+    intercept
+        Mean phenotype at average columns and covariates 0.
+    covariates
+        Shape (n_covariates,).
+    additive
+        Shape (n_columns,).
+    ridge
+        Penalty on the squared additive effects: half of it times their sum is added to the mean loss.
+    noise
+        Residual standard deviation after the additive part.
+    """
+
+    intercept: float
+    covariates: np.ndarray
+    additive: np.ndarray
+    ridge: float
+    noise: float
+
+
+def additive_start(
+    columns: np.ndarray, spectrum: Spectrum, phenotype: np.ndarray, covariates: np.ndarray
+) -> tuple[AdditiveStart, np.ndarray]:
+    """Ridge regression on all columns, its penalty by generalised cross-validation; covariates unpenalised.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    phenotype
+        Shape (n_samples,).
+    covariates
+        Shape (n_samples, n_covariates).
+
+    Returns
+    -------
+    The start, and the residuals, shape (n_samples,).
+    """
+    fixed = np.column_stack([np.ones(len(phenotype)), covariates])
+    ridge = RidgeRegression(spectrum, fixed)
+    penalty, dual, residual = ridge.fit(phenotype)
+    additive = columns.T @ dual
+    fixed_effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=None)[0]
+    noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
+    strength = float(penalty / len(phenotype))
+    return AdditiveStart(float(fixed_effect[0]), fixed_effect[1:], additive, strength, noise), residual
+
+
+def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:
+    """Ridge regression on the products of all pairs of columns at distinct sites, by its kernel.
+
+    The kernel of two samples is ``((x . y)^2 - sum over sites of (x_l . y_l)^2) / 2``, so that no product is
+    ever made; the penalty is found by generalised cross-validation.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), centred.
+    residual
+        Shape (n_samples,), phenotype less the additive model.
+    site
+        Shape (n_columns,), ascending.
+
+    Returns
+    -------
+    C, shape (n_columns, n_columns), symmetric, zero within sites, with ``sum_km x_k C_km x_m`` the fitted
+    value; and the penalty: half of it times the squared coefficients of pairs was added to the mean loss.
+    """
+    n = len(columns)
+    first = np.flatnonzero(np.diff(site, prepend=-1))
+    own = np.zeros((n, n))
+    for columns_of_site in np.split(columns, first[1:], axis=1):
+        own += (columns_of_site @ columns_of_site.T) ** 2
+    kernel = ((columns @ columns.T) ** 2 - own) / 2
+    centre = np.eye(n) - 1 / n
+    value, vector = np.linalg.eigh(centre @ kernel @ centre)
+    value = np.maximum(value, 0.0)
+    projected = vector.T @ (residual - residual.mean())
+    penalties = np.geomspace(1e-3, 1e3, 61) * max(float(value.mean()), 1e-300)
+    shrink = penalties[:, None] / (value + penalties[:, None])
+    gcv = ((shrink * projected) ** 2).sum(axis=1) / (shrink.sum(axis=1) ** 2)
+    penalty = penalties[np.argmin(gcv)]
+    weight = vector @ (projected / (value + penalty))
+    pair = columns.T @ ((weight - weight.mean())[:, None] * columns) / 2
+    pair[site[:, None] == site[None, :]] = 0.0
+    return pair, float(penalty / n)
+
+
+def fit_scale(columns: np.ndarray, residual: np.ndarray, shapes: list[np.ndarray], order: int) -> np.ndarray:
+    """Scale unit factors (order, n_columns) by ridge regression of the residual on their pooled products."""
+    if not shapes:
+        return np.zeros((0, order, columns.shape[1]))
+    values = np.column_stack([np.prod([columns @ f for f in shape], axis=0) for shape in shapes])
+    centred = values - values.mean(axis=0)
+    y = residual - residual.mean()
+    gram = centred.T @ centred
+    strength = np.linalg.solve(gram + 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram)), centred.T @ y)
+    return scaled(np.stack(shapes), strength)
+
+
+def scaled(shapes: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """Factors (n_ranks, order, n_columns) times a strength each, shared evenly by their slots."""
+    out = shapes * (np.abs(strength) ** (1 / shapes.shape[1]))[:, None, None]
+    out[:, 0] *= np.sign(strength)[:, None]
+    return out
+
+
+def joint_start(
+    columns: np.ndarray,
+    spectrum: Spectrum,
+    phenotype: np.ndarray,
+    covariates: np.ndarray,
+    shapes: np.ndarray,
+    slope: float,
+) -> tuple[AdditiveStart, np.ndarray, np.ndarray]:
+    """:func:`additive_start` together with pair factors.
+
+    Neither their products nor the additive effects along them bear a penalty: an interaction whose main
+    effects are shrunk is mistaken for another. The penalty of the other columns is chosen again, with all
+    these in the model.
+
+    Parameters
+    ----------
+    columns, spectrum, phenotype, covariates
+        As there.
+    shapes
+        Shape (n_ranks, 2, n_columns), factors.
+    slope
+        How much of their least-squares strength the factors keep.
+
+    Returns
+    -------
+    The start; the residuals of everything, shape (n_samples,); and the strength of each factor.
+    """
+    plain = np.column_stack([np.ones(len(phenotype)), covariates])
+    along = shapes.reshape(-1, columns.shape[1])
+    values = columns @ along.T  # (sample, 2 * rank)
+    products = values[:, 0::2] * values[:, 1::2]
+    fixed = np.column_stack([plain, values, products])
+    left = phenotype - columns @ (columns.T @ RidgeRegression(spectrum, fixed).fit(phenotype)[1])
+    strength = slope * np.linalg.lstsq(fixed, left, rcond=1e-8)[0][-len(shapes) :]
+    fixed = np.column_stack([plain, values])
+    ridge = RidgeRegression(spectrum, fixed)
+    penalty, dual, residual = ridge.fit(phenotype - products @ strength)
+    additive = columns.T @ dual
+    left = phenotype - products @ strength - columns @ additive
+    of_fixed = np.linalg.lstsq(fixed, left, rcond=1e-8)[0]
+    n_plain = plain.shape[1]
+    additive = additive + of_fixed[n_plain:] @ along
+    noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
+    strength_of_penalty = float(penalty / len(phenotype))
+    start = AdditiveStart(float(of_fixed[0]), of_fixed[1:n_plain], additive, strength_of_penalty, noise)
+    return start, residual, strength

@@ -1,0 +1,154 @@
+"""Standardised columns in segments, and products of factors over the pairs of segments that are visible."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from genoattn.cohort import Sites
+
+LINKED = 0.2  # r2 above which a column is too strongly linked with the other slot to interact with it
+
+
+def chromosome_numbers(sites: Sites) -> np.ndarray:
+    """The chromosome of each site as a number from 0, shape (n_sites,); 0 throughout for an alignment."""
+    _, number = np.unique(sites.chrom.astype(str), return_inverse=True)
+    return number.reshape(-1)
+
+
+def visible_segments(segment: np.ndarray) -> np.ndarray:
+    """Pairs of segments that factors couple: different ones, as sites of the same chromosome are linked.
+
+    A single one is visible to itself. Shape (n_segments, n_segments), bool.
+    """
+    n = int(segment.max(initial=0)) + 1
+    return ~np.eye(n, dtype=bool) if n > 1 else np.ones((1, 1), dtype=bool)
+
+
+class PairColumns:
+    """Columns with segments, of which some pairs are visible.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    site
+        Shape (n_columns,); columns of one site never interact.
+    segment
+        Shape (n_columns,), from 0.
+    visible
+        Shape (n_segments, n_segments), symmetric: pairs of segments whose products may be used. Their
+        noise is independent of that in the hidden pairs.
+    """
+
+    def __init__(
+        self, columns: np.ndarray, site: np.ndarray, segment: np.ndarray, visible: np.ndarray
+    ) -> None:
+        self.columns, self.site, self.segment, self.visible = columns, site, segment, visible
+        self.members = [_as_slice(np.flatnonzero(segment == k)) for k in range(len(visible))]
+        self._linked: dict[int, np.ndarray] = {}
+        self._squares: np.ndarray | None = None
+
+    def seen_as(self, visible: np.ndarray) -> PairColumns:
+        """The same columns with other pairs of segments visible; cached squares and linkage are shared."""
+        out = copy.copy(self)
+        out.visible, out._squares = visible, self.squares
+        return out
+
+    @property
+    def squares(self) -> np.ndarray:
+        """Squared columns, kept once they are asked for: shape (n_samples, n_columns)."""
+        if self._squares is None:
+            self._squares = self.columns**2
+        return self._squares
+
+    @property
+    def n_samples(self) -> int:
+        return self.columns.shape[0]
+
+    @property
+    def n_columns(self) -> int:
+        return self.columns.shape[1]
+
+    def partial_sums(self, vector: np.ndarray) -> np.ndarray:
+        """Sum of the columns, weighted by a sparse vector, within each segment: (n_samples, n_segments)."""
+        out = np.zeros((self.n_samples, len(self.visible)))
+        nonzero = np.flatnonzero(vector)
+        for k in np.unique(self.segment[nonzero]):
+            index = nonzero[self.segment[nonzero] == k]
+            out[:, k] = self.columns[:, index] @ vector[index]
+        return out
+
+    def carriers(self, vector: np.ndarray) -> np.ndarray:
+        """For each segment the sum of a vector over the segments visible from it: (n_samples, n_segments)."""
+        return self.partial_sums(vector) @ self.visible.astype(np.float64)
+
+    def product(self, factor: np.ndarray) -> np.ndarray:
+        """Centred product of the slots of a factor (2, n_columns) over visible pairs: shape (n_samples,).
+
+        A factor whose entries lie within one segment is its own product, visible or not.
+        """
+        left, right = self.partial_sums(factor[0]), self.partial_sums(factor[1])
+        if self.is_inside_segment(factor):
+            out = left.sum(axis=1) * right.sum(axis=1)
+        else:
+            out = np.einsum("sk,sk->s", left, right @ self.visible.astype(np.float64))
+        return out - out.mean()
+
+    def is_inside_segment(self, factor: np.ndarray) -> bool:
+        """Whether both slots of a factor lie in one and the same segment."""
+        return len(np.unique(self.segment[(factor != 0).any(axis=0)])) == 1
+
+    def linked_to(self, vector: np.ndarray) -> np.ndarray:
+        """Columns at the site of a non-zero one, or of its segment and linked with it beyond the limit.
+
+        Shape (n_columns,), bool.
+        """
+        out = np.zeros(self.n_columns, dtype=bool)
+        for column in np.flatnonzero(vector).tolist():
+            if column not in self._linked:  # growing asks for the same few columns again and again
+                own = self.members[self.segment[column]]
+                r2 = (self.columns[:, column] @ self.columns[:, own] / self.n_samples) ** 2
+                linked = self.site == self.site[column]
+                linked[own] |= r2 > LINKED
+                self._linked[column] = linked
+            out |= self._linked[column]
+        return out
+
+    def linked_neighbours(self, column: int) -> np.ndarray:
+        """Columns of the same segment whose r2 with a column passes the limit, itself among them: indices."""
+        linked = self.linked_to(np.bincount([column], minlength=self.n_columns))
+        return np.flatnonzero(linked & (self.segment == self.segment[column]))
+
+    def scores(self, carriers: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inner product with ``target``, and squared norm, of every column times its segment's carrier.
+
+        Parameters
+        ----------
+        carriers
+            Shape (n_samples, n_segments).
+        target
+            Shape (n_samples,).
+
+        Returns
+        -------
+        Two arrays (n_columns,); both 0 where the carrier is.
+        """
+        inner, norm2 = np.zeros(self.n_columns), np.zeros(self.n_columns)
+        for k, inside in enumerate(self.members):
+            if carriers[:, k].any():
+                inner[inside] = self.columns[:, inside].T @ (carriers[:, k] * target)
+                norm2[inside] = self.squares[:, inside].T @ carriers[:, k] ** 2
+        return inner, norm2
+
+    def features(self, carriers: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Chosen columns times the carriers of their segments: shape (n_samples, n_chosen)."""
+        return self.columns[:, index] * carriers[:, self.segment[index]]
+
+
+def _as_slice(index: np.ndarray) -> np.ndarray | slice:
+    """Ascending indices as a slice where they follow each other, which takes no copy of the columns."""
+    if len(index) and index[-1] - index[0] + 1 == len(index):
+        return slice(int(index[0]), int(index[-1]) + 1)
+    return index

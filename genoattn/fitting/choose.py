@@ -1,0 +1,136 @@
+"""The one place that decides which estimator fits a cohort, and why."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from genoattn.closed_form.gaussian_process import MOST_PRODUCTS, count_products
+from genoattn.errors import InputError
+from genoattn.model.phenotype_likelihood import LikelihoodKind
+from genoattn.model.train_config import ATTENTIONS, TrainConfig
+from genoattn.tokens import Vocabulary
+
+Estimator = Literal[
+    "gaussian process", "full attention", "dense factors", "feature factors", "sparse factors"
+]
+_FULL_COLUMNS = 4000
+_MOST_WORK = 5e11  # samples x products^2 that an automatic choice may cost: some ten seconds
+_PER_GENOTYPE_PAIR = 20  # samples for each pair, at which dense factors find the weak effects of genotypes
+_PER_PARAMETER = 2  # samples for each parameter, or pair, of a landscape, which is measured precisely
+
+
+@dataclass(frozen=True)
+class EstimatorChoice:
+    """Estimator of a model, and the reason for it.
+
+    Parameters
+    ----------
+    estimator
+        ``gaussian process``: all products of a landscape of few sites, in closed form with a variance for
+        each order. ``full attention``: a coefficient for every pair, ridge regression where samples are few.
+        ``dense factors``: tied random factors, trained. ``feature factors``: products over the features of
+        tokens, trained. ``sparse factors``: factors read off the scores of pairs and triples and
+        cross-validated, then trained unless there are none.
+    reason
+        Why, in words, with the numbers that decided.
+    """
+
+    estimator: Estimator
+    reason: str
+
+    def record(self) -> dict[str, str]:
+        """For a manifest."""
+        return {"estimator": self.estimator, "reason": self.reason}
+
+
+def choose_estimator(
+    vocabulary: Vocabulary, config: TrainConfig, likelihood: LikelihoodKind, n_samples: int
+) -> EstimatorChoice:
+    """The estimator of a model: as the settings say, or by the numbers of samples and parameters.
+
+    Parameters
+    ----------
+    likelihood
+        Of the phenotype; not ``auto``.
+    n_samples
+        Training samples.
+
+    Raises
+    ------
+    InputError
+        Settings that no model of these sites can have, or a closed form where there is none.
+    """
+    _check_config(vocabulary, config)
+    process = _gaussian_process(vocabulary, config, likelihood, n_samples)
+    if process is not None:
+        return EstimatorChoice("gaussian process", process)
+    if config.attention == "linear":
+        return EstimatorChoice("full attention", "attention linear")
+    is_dense, reason = _is_dense(vocabulary, config, n_samples)
+    if config.attention == "feature" and (not vocabulary.is_dosage or is_dense):
+        return EstimatorChoice("feature factors", "attention feature")
+    return EstimatorChoice("dense factors" if is_dense else "sparse factors", reason)
+
+
+def _check_config(vocabulary: Vocabulary, config: TrainConfig) -> None:
+    """Refuse settings that no model of these sites can have."""
+    if not 1 <= config.order <= vocabulary.n_sites:
+        raise InputError(
+            f"order {config.order}, but there are {vocabulary.n_sites} sites; "
+            f"ask for an order from 1 to {vocabulary.n_sites}"
+        )
+    if config.attention not in ATTENTIONS:
+        raise InputError(f"attention {config.attention!r} is unknown; choose one of {', '.join(ATTENTIONS)}")
+    if config.attention != "linear":
+        return
+    if config.order > 2:
+        raise InputError(f"linear attention is of order 2, not {config.order}; choose hyper attention")
+    if vocabulary.n_columns > _FULL_COLUMNS:
+        gib = 6 * 8 * vocabulary.n_columns**2 / 2**30
+        raise InputError(
+            f"linear attention has a coefficient for every pair of {vocabulary.n_columns} columns "
+            f"and needs {gib:.1f} GiB; choose hyper attention, or at most {_FULL_COLUMNS} columns"
+        )
+
+
+def _gaussian_process(
+    vocabulary: Vocabulary, config: TrainConfig, likelihood: LikelihoodKind, n_samples: int
+) -> str | None:
+    """Why the closed form of a landscape is used; None where it is not."""
+    if config.start not in ("kernel", "auto"):
+        return None
+    number = count_products(vocabulary, config.order)
+    plain = config.attention == "hyper" and likelihood == "gaussian"
+    rounds = 1 if config.link == "none" else 10
+    if config.start == "auto":
+        small = number <= MOST_PRODUCTS and rounds * n_samples * float(number) ** 2 <= _MOST_WORK
+        if not (vocabulary.encoding == "sequence" and plain and small):
+            return None
+        return f"{number:,} products up to order {config.order}, few enough for {n_samples:,} samples"
+    if not plain:
+        raise InputError("start kernel is for hyper attention and a gaussian likelihood; use start random")
+    if number > MOST_PRODUCTS:
+        raise InputError(
+            f"start kernel with {number:,} products up to order {config.order}, more than {MOST_PRODUCTS:,}; "
+            "lower the order, or use start random"
+        )
+    return "start kernel"
+
+
+def _is_dense(vocabulary: Vocabulary, config: TrainConfig, n_samples: int) -> tuple[bool, str]:
+    """Whether the samples can train dense factors, and why.
+
+    A landscape is measured precisely: two samples a free parameter, or two a pair, are enough. The effects of
+    genotypes are weak, and dense factors find them only where the samples would do for every pair by itself,
+    twenty for each.
+    """
+    if config.start != "auto":
+        return config.start == "random", f"start {config.start}"
+    number, each, what = vocabulary.n_free_pairs, _PER_GENOTYPE_PAIR, "pairs of columns"
+    if vocabulary.encoding == "sequence":
+        n_parameters = config.most_factors * float((vocabulary.n_states - 1).sum())
+        each = _PER_PARAMETER
+        if n_parameters < number:
+            number, what = n_parameters, "parameters of dense factors"
+    enough = n_samples >= each * number
+    compared = "at least" if enough else "fewer than"
+    return enough, f"{n_samples:,} samples, {compared} {each} for each of {number:,.0f} {what}"

@@ -1,0 +1,343 @@
+"""fit(cohort) -> FitResult: the main job, read from top to bottom."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from genoattn.closed_form.pair_columns import chromosome_numbers
+from genoattn.cohort import Cohort, Phenotype
+from genoattn.errors import InputError
+from genoattn.fitting.choose import choose_estimator
+from genoattn.fitting.ensemble import train_ensemble
+from genoattn.fitting.fit_result import FitResult
+from genoattn.fitting.fit_settings import FitConfig, check_settings, settings_record, with_options
+from genoattn.fitting.fitted_model import FittedModel
+from genoattn.fitting.metrics import Metrics, evaluate
+from genoattn.fitting.order_ladder import climb
+from genoattn.fitting.split import split_samples
+from genoattn.fitting.train_model import Trained, train_readout
+from genoattn.inference.discovery import Discovery, can_discover, discover
+from genoattn.inference.relatives import find_relatives
+from genoattn.interactions.estimates import TestedTerms
+from genoattn.interactions.expansion import Expansion, Factors
+from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
+from genoattn.interactions.intervals import coefficient_intervals
+from genoattn.interactions.schema import Manifest
+from genoattn.interactions.table import InteractionTable
+from genoattn.interactions.terms import collect_terms
+from genoattn.interactions.testing import FittedTerms, estimate_terms
+from genoattn.interactions.variance import variance_table
+from genoattn.model.link import LinkKind
+from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
+from genoattn.model.prediction import predict_orders, respond
+from genoattn.model.train_config import Split, TrainConfig, TrainingData
+from genoattn.model.training_summary import TrainingSummary
+from genoattn.model.working_response import ResponseModel
+from genoattn.provenance import input_records, package_versions
+from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
+from genoattn.tokens.token_features import TokenFeatures, token_features
+
+_log = logging.getLogger(__name__)
+
+
+def fit(
+    cohort: Cohort, config: FitConfig | None = None, *, progress: bool = False, **options: Any
+) -> FitResult:
+    """Fit a hyper-attention model to a cohort and tabulate its interactions.
+
+    Parameters
+    ----------
+    cohort
+        Samples x sites with a phenotype, from :func:`genoattn.read`.
+    config
+        Settings; or give them by name: any field of :class:`FitConfig` or of its :class:`TrainConfig`
+        (``order=3``, ``gauge="reference"``, ``seed=1``, ...).
+    progress
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    The model, its table and its metrics. p-values test each reported term on all samples, the ones that
+    chose it included; q-values are over all terms of the order, so that the choice is paid for. Those of
+    pairs of genotypes are of the signals of :func:`genoattn.inference.discovery.discover`. They do
+    not correct for several traits, for relatedness beyond the covariates, or for imperfectly tagged
+    additive effects between linked sites.
+
+    Raises
+    ------
+    InputError
+        Where the cohort has no phenotype, too few samples, or fewer sites than the order.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(
+    ...     n_samples=400, n_sites=12, linkage="none", n_terms=1, interaction_variance=0.3, seed=1
+    ... ).cohort
+    >>> result = genoattn.fit(cohort, order=2, seed=1)
+    >>> result.table.top(1)[["site_1", "site_2"]].to_numpy().tolist()
+    [['3:21904:C:T', '5:16358:A:T']]
+    >>> round(result.metrics.test, 1)
+    0.4
+    """
+    config = with_options(config or FitConfig(), options)
+    check_settings(config)
+    phenotype, covariates = _checked_phenotype(cohort)
+    data = TrainingData(
+        cohort.calls,
+        covariates,
+        phenotype.values,
+        phenotype.binary,
+        phenotype.variance,
+        chromosome_numbers(cohort.sites),
+        find_relatives(cohort.calls) if cohort.kind == "genotype" else None,
+    )
+    split = split_samples(
+        data.phenotype, data.binary, config.validation, config.test, config.training.seed, data.relatives
+    )
+    vocabulary = build_vocabulary(cohort, config.encoding or default_encoding(cohort), split.training)
+    by_feature = config.training.attention == "feature"
+    features = token_features(cohort.sites, vocabulary) if by_feature else None
+    ladder = None
+    if config.auto_order:
+        ladder = climb(
+            vocabulary, data, split, config.training,
+            n_members=config.ensemble, features=features, progress=progress,
+        )  # fmt: skip
+        config = replace(config, training=replace(config.training, order=ladder.order, link=ladder.link))
+    kind = chosen_likelihood(config.training.likelihood, data.phenotype, data.binary)
+    choice = choose_estimator(vocabulary, config.training, kind, len(split.training))
+    _log.info("estimator: %s (%s)", choice.estimator, choice.reason)
+    measured = train_readout(vocabulary, data, split, config.training, features, progress, choice)
+    metrics = _metrics(measured, data, split)
+    measured_model = _TrainedOn(measured, vocabulary, split, config.training)
+    exported = _exported(cohort, config, measured_model, data, features, progress)
+    n_final = len(exported.split.training)
+    inflation = _inflation(measured, data, split, n_final) if cohort.kind == "sequence" else 1.0
+    discovery = _discovery(cohort, config, measured.summary)
+    members = _ensemble(cohort, config, exported, data, features)
+    tested, left_out = _tested(cohort, config, exported, data, discovery, members, inflation)
+    trained = exported.trained
+    expansion = Expansion(readout_factors(trained.readout, exported.vocabulary), config.gauge)
+    manifest = _manifest(cohort, config, trained, expansion, tested, left_out)
+    table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
+    variance = variance_table(expansion.model, None if data.binary else float(data.phenotype.var()))
+    intervals = None
+    if members or trained.posterior is not None:
+        intervals = coefficient_intervals(table.frame, len(members))
+    model = FittedModel(trained.readout, tested, manifest, trained.posterior)
+    return FitResult(model, table, metrics, variance, discovery, intervals, ladder)
+
+
+@dataclass(frozen=True, eq=False)
+class _TrainedOn:
+    """A trained model with the vocabulary, samples and settings it was trained with."""
+
+    trained: Trained
+    vocabulary: Vocabulary
+    split: Split
+    config: TrainConfig
+
+
+def _exported(
+    cohort: Cohort,
+    config: FitConfig,
+    measured: _TrainedOn,
+    data: TrainingData,
+    features: TokenFeatures | None,
+    progress: bool,
+) -> _TrainedOn:
+    """The model trained again on all samples where that is asked for, or pays; else the measured one.
+
+    It pays in landscapes, and where samples are scarce (a ``score`` start). The number of epochs, and of
+    ranks where they are random, is that of the measured model.
+    """
+    summary, refit = measured.trained.summary, config.refit
+    if refit is None:
+        refit = summary.start in ("score", "kernel") or (
+            summary.start == "random" and cohort.kind == "sequence"
+        )
+    if not refit:
+        return measured
+    split = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
+    vocabulary = build_vocabulary(cohort, measured.vocabulary.encoding)
+    training = replace(config.training, max_epochs=summary.best_epoch)
+    if summary.start == "random" and summary.ranks:
+        training = replace(training, rank=max(summary.ranks.values()))
+    final = train_readout(vocabulary, data, split, training, features, progress)
+    summary = replace(summary, ranks=final.summary.ranks, noise=final.summary.noise)
+    return _TrainedOn(replace(final, summary=summary), vocabulary, split, training)
+
+
+def _ensemble(
+    cohort: Cohort,
+    config: FitConfig,
+    exported: _TrainedOn,
+    data: TrainingData,
+    features: TokenFeatures | None,
+) -> list[Factors]:
+    """Models of a landscape on bootstrap samples, where asked for and without a posterior."""
+    if not config.ensemble or cohort.kind != "sequence" or exported.trained.posterior is not None:
+        return []
+    _log.info("training %d models on bootstrap samples", config.ensemble)
+    v = exported.vocabulary
+    drawn = train_ensemble(v, data, exported.split, exported.config, config.ensemble, features)
+    return [readout_factors(member, v) for member in drawn]
+
+
+def _tested(
+    cohort: Cohort,
+    config: FitConfig,
+    exported: _TrainedOn,
+    data: TrainingData,
+    discovery: Discovery | None,
+    members: list[Factors],
+    inflation: float,
+) -> tuple[TestedTerms, dict[int, int]]:
+    """Terms of the model with their estimates; and how many non-zero ones of each order are left out."""
+    trained = exported.trained
+    factors = readout_factors(trained.readout, exported.vocabulary)
+    terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)
+    leads = np.zeros((0, 2), dtype=np.int64) if discovery is None else discovery.leads()
+    if discovery is not None:
+        terms[2] = np.unique(np.concatenate([terms[2], leads]), axis=0)
+    _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
+    fitted = FittedTerms(
+        factors,
+        data.calls,
+        data.covariates,
+        _response(trained, data),
+        inflation,
+        trained.posterior,
+        members,
+        cohort.kind == "sequence",
+        [tuple(lead) for lead in leads.tolist()],
+    )
+    tested = estimate_terms(fitted, terms, config.max_terms)
+    if discovery is not None:
+        tested = replace(tested, claims={2: discovery.claims(tested.terms[2])})
+    return tested, left_out
+
+
+def _discovery(cohort: Cohort, config: FitConfig, summary: TrainingSummary) -> Discovery | None:
+    """Signals among the pairs of a cohort of genotypes; None where pairs are not what was sought."""
+    training = config.training
+    sparse = summary.start == "score" and training.order >= 2
+    if not sparse or (config.encoding or "dosage") != "dosage" or not can_discover(cohort):
+        return None
+    return discover(
+        cohort, alpha=config.alpha, seed=training.seed, max_rank=training.most_factors, halves=config.ensemble
+    )
+
+
+def _inflation(measured: Trained, data: TrainingData, split: Split, n_samples: int) -> float:
+    """By how much the errors of training samples are too small for flexible factors, once all samples train.
+
+    With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that
+    of others ``1 + p / n`` times: their mean is the noise.
+    """
+    held_out = split.test if len(split.test) else split.validation
+    if measured.summary.start == "kernel" or not len(held_out):
+        return 1.0
+    latent = predict_orders(measured.readout, data.calls, data.covariates).sum(axis=1)
+    squares = _response(measured, data).squared_errors(latent)
+    inside, outside = float(squares[split.training].mean()), float(squares[held_out].mean())
+    used = max(0.0, (outside - inside) / max(outside + inside, 1e-300))
+    return 1 / (1 - min(0.5, used * min(1.0, len(split.training) / n_samples)))
+
+
+def _response(trained: Trained, data: TrainingData) -> ResponseModel:
+    """Dependence of the phenotype on the latent phenotype of a fit."""
+    s = trained.summary
+    return ResponseModel(
+        trained.readout, s.likelihood, s.noise, data.phenotype, data.variance, s.start == "kernel"
+    )
+
+
+def _manifest(
+    cohort: Cohort,
+    config: FitConfig,
+    trained: Trained,
+    expansion: Expansion,
+    tested: TestedTerms,
+    left_out: dict[int, int],
+) -> Manifest:
+    """Description of the table and the model."""
+    phenotype, covariates = cohort.phenotype, cohort.covariates
+    assert phenotype is not None
+    units = _units(phenotype, trained.summary.likelihood, config.training.link)
+    return Manifest(
+        trait=phenotype.name,
+        units=units,
+        binary=phenotype.binary,
+        transform=phenotype.transform,
+        gauge=config.gauge,
+        order=config.training.order,
+        sites=cohort.sites,
+        vocabulary=expansion.vocabulary,
+        centre=expansion.centre,
+        covariate_names=() if covariates is None else covariates.names,
+        covariate_levels={} if covariates is None else covariates.levels,
+        covariate_coefficients=trained.readout.covariate.detach().double().numpy(),
+        n_tests=tested.n_tests(expansion),
+        left_out=left_out,
+        **describe_tests(tested, expansion, units),
+        seed=config.training.seed,
+        versions=package_versions(),
+        inputs=input_records(cohort.source),
+        model={**settings_record(config), **trained.summary.record(), **trained.choice.record()},
+    )
+
+
+def _checked_phenotype(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
+    """Phenotype and covariates (n_samples, n_covariates) of a cohort that can be fitted."""
+    if not isinstance(cohort, Cohort):
+        raise TypeError(f"fit() needs a Cohort, as genoattn.read returns, got {type(cohort).__name__}")
+    phenotype = cohort.phenotype
+    if phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    with np.errstate(over="ignore"):
+        spread = float(phenotype.values.std())
+    if not 1e-100 < spread < 1e100:
+        raise InputError(
+            f"trait {phenotype.name}: its standard deviation is {spread:.3g}, too far from 1; "
+            "give it in other units"
+        )
+    if cohort.covariates is None:
+        return phenotype, np.zeros((cohort.n_samples, 0))
+    n, levels = len(cohort.covariates.names), cohort.covariates.levels
+    if n > cohort.n_samples // 4:
+        widest = max(levels, key=lambda column: len(levels[column]), default="")
+        hint = f"; {widest} alone has {len(levels[widest])} levels" if widest else ""
+        raise InputError(
+            f"covariates: {n} columns for {cohort.n_samples} samples leave nothing to fit{hint}; remove some"
+        )
+    return phenotype, cohort.covariates.values
+
+
+def _units(phenotype: Phenotype, likelihood: LikelihoodKind, link: LinkKind) -> str:
+    suffix = {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[phenotype.transform]
+    units = f"units of {phenotype.name}{suffix}"
+    if likelihood == "bernoulli":
+        units = "log-odds"
+    elif likelihood in COUNTS:
+        units = f"natural log of the mean of {phenotype.name}"
+    return (
+        units if link == "none" else f"latent units before the link, with the mean and sd of {units} after it"
+    )
+
+
+def _metrics(trained: Trained, data: TrainingData, split: Split) -> Metrics:
+    """Quality of the linear predictor, or of the mean of counts, by part and by order."""
+    kind = trained.summary.likelihood
+    counts = kind in COUNTS
+
+    def response(latent: np.ndarray) -> np.ndarray:
+        eta = respond(trained.readout, latent)
+        return mean_response(kind, eta) if counts else eta
+
+    by_order = predict_orders(trained.readout, data.calls, data.covariates)
+    return evaluate(by_order, data.phenotype, split, data.binary, response, counts, data.variance)

@@ -1,0 +1,115 @@
+"""Result of ``genoattn.fit``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genoattn.cohort import Cohort
+from genoattn.fitting.fitted_model import FittedModel
+from genoattn.fitting.metrics import Metrics
+from genoattn.fitting.order_ladder import Ladder
+from genoattn.fitting.store import save_fit
+from genoattn.inference.discovery import Discovery
+from genoattn.interactions.estimates import TestedTerms
+from genoattn.interactions.schema import Manifest
+from genoattn.interactions.table import InteractionTable
+from genoattn.model.readout import Readout
+from genoattn.tokens.gauge_centre import Gauge
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A fitted model, its interaction table, and how well it predicts.
+
+    Parameters
+    ----------
+    model
+        Predicts, and makes tables in other gauges.
+    table
+        The interactions, in the gauge asked for.
+    metrics
+        R2 or AUC by part of the samples and by order.
+    variance
+        Variance components by order.
+    discovery
+        Signals and ranked pairs of a cohort of genotypes; None for a landscape.
+    intervals
+        Of the coefficients of a landscape; see :func:`genoattn.interactions.intervals.coefficient_intervals`.
+    ladder
+        The models that ``order="auto"`` compared.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from itertools import product
+    >>> rows = [("".join(s), s.count("C") + 2 * (s[:2] == ("C", "C"))) for s in product("AC", repeat=6)]
+    >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
+    >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
+    >>> result = genoattn.fit(cohort, order=2)
+    >>> result.manifest.model["estimator"]
+    'gaussian process'
+    >>> result.predict(cohort).shape, result.export("reference").manifest.gauge
+    ((64,), 'reference')
+    """
+
+    model: FittedModel
+    table: InteractionTable
+    metrics: Metrics
+    variance: pd.DataFrame
+    discovery: Discovery | None = None
+    intervals: pd.DataFrame | None = None
+    ladder: Ladder | None = None
+
+    @property
+    def readout(self) -> Readout:
+        """The network, in phenotype units."""
+        return self.model.readout
+
+    @property
+    def tested(self) -> TestedTerms:
+        """Terms and their estimates."""
+        return self.model.tested
+
+    @property
+    def manifest(self) -> Manifest:
+        """Description of the table."""
+        return self.table.manifest
+
+    def predict(self, cohort: Cohort) -> np.ndarray:
+        """Predictions, as of :meth:`genoattn.fitting.fitted_model.FittedModel.predict`."""
+        return self.model.predict(cohort)
+
+    def export(self, gauge: Gauge, order: int | None = None) -> InteractionTable:
+        """Table, as of :meth:`genoattn.fitting.fitted_model.FittedModel.export`."""
+        return self.model.export(gauge, order)
+
+    def summary(self, n: int = 10) -> str:
+        """Metrics, and the first n rows of each order."""
+        parts = [] if self.ladder is None else [self.ladder.summary(), ""]
+        parts += [self.metrics.summary(), *self._noise(), "", self.table.summary(n)]
+        if self.discovery is not None:
+            parts += ["", self.discovery.summary(n)]
+        return "\n".join(parts)
+
+    def _noise(self) -> list[str]:
+        """Use of the variances of the measurements, where there are any."""
+        learned = self.manifest.model["noise"]
+        if "variance_scale" not in learned:
+            return []
+        scale, rest = learned["variance_scale"], learned["unexplained_sd"] ** 2
+        return [f"variance of a residual: {scale:.2g} times that of its measurement, and {rest:.2g} beside"]
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def save(self, directory: str | Path, force: bool = False) -> None:
+        """Write the output folder of ``genoattn fit``, completely or not at all."""
+        extra = {} if self.discovery is None else dict(self.discovery.files())
+        if self.intervals is not None:
+            extra["intervals.tsv"] = self.intervals
+        if self.ladder is not None:
+            extra["orders.tsv"] = self.ladder.frame
+        save_fit(self.model, self.table, self.metrics, self.variance, directory, force, extra)

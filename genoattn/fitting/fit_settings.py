@@ -1,0 +1,111 @@
+"""Settings of a fit, checked before any work is done."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+
+from genoattn.errors import InputError
+from genoattn.model.link import LINKS
+from genoattn.model.train_config import STARTS, TrainConfig
+from genoattn.tokens import Encoding
+from genoattn.tokens.gauge_centre import GAUGES, Gauge
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Settings of a fit.
+
+    Parameters
+    ----------
+    training
+        Order, start, rank, optimisation, device and seed.
+    encoding
+        ``dosage`` or ``genotype`` for genotypes, ``sequence`` for alignments; None for dosage or sequence.
+    gauge
+        Of the table: ``frequency``, ``zero-sum`` or ``reference``.
+    validation, test
+        Shares of the samples that stop the training and that measure it.
+    refit
+        Whether the exported model is trained again on all samples, for the number of epochs that
+        served the training samples best; None to do so for all landscapes, and where samples are scarce (a
+        ``score`` start). The metrics are those of the model that never saw the test
+        samples, either way.
+    max_terms
+        Most interaction terms reported for an order, the largest coefficients first.
+    alpha
+        False discovery rate at which a cohort's pairs are claimed.
+    ensemble
+        Of a cohort, random halves of the samples that tell how stable the choice of pairs is; of a landscape,
+        models on bootstrap samples that give every coefficient an interval; 0 for none.
+    auto_order
+        Whether to choose the order, and between a link and none, by a ladder of models (``order="auto"``).
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> config = genoattn.FitConfig(gauge="reference", alpha=0.1)
+    >>> config.training.order, config.test
+    (2, 0.15)
+    """
+
+    training: TrainConfig = field(default_factory=TrainConfig)
+    encoding: Encoding | None = None
+    gauge: Gauge = "frequency"
+    validation: float = 0.15
+    test: float = 0.15
+    refit: bool | None = None
+    max_terms: int = 50_000
+    alpha: float = 0.05
+    ensemble: int = 0
+    auto_order: bool = False
+
+
+def with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
+    """Settings given by name, put where they belong; ``order="auto"`` sets ``auto_order``."""
+    if options.get("order") == "auto":
+        options = {**{k: v for k, v in options.items() if k != "order"}, "auto_order": True}
+    training = {k: v for k, v in options.items() if k in TrainConfig.__dataclass_fields__}
+    own = {k: v for k, v in options.items() if k in FitConfig.__dataclass_fields__}
+    unknown = set(options) - set(training) - set(own)
+    if unknown:
+        names = sorted({*FitConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__} - {"training"})
+        raise TypeError(f"fit() got an unknown setting {sorted(unknown)[0]!r}; known are {', '.join(names)}")
+    config = replace(config, **own)
+    return replace(config, training=replace(config.training, **training))
+
+
+def check_settings(config: FitConfig) -> None:
+    """Refuse at once what would fail only after the training, or be taken for something else."""
+    training = config.training
+    choices: dict[str, tuple[object, tuple[object, ...]]] = {
+        "gauge": (config.gauge, GAUGES),
+        "start": (training.start, STARTS),
+        "link": (training.link, LINKS),
+        "precision": (training.precision, (32, 64)),
+        "device": (training.device, ("auto", "cpu", "cuda", "mps")),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise InputError(f"{name} {value!r} is unknown; choose one of {', '.join(map(str, allowed))}")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(training.device, True):
+        raise InputError(f"device {training.device!r} is not available here; use cpu or auto")
+    if not 0 < config.alpha < 1:
+        raise InputError(f"alpha is {config.alpha}; it must lie between 0 and 1")
+    least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
+    for name, bound in least.items():
+        value = getattr(config if name == "max_terms" else training, name)
+        if value is not None and not bound <= value < float("inf"):
+            raise InputError(f"{name} is {value}; it must be {bound} or more, and finite")
+    if config.ensemble < 0 or config.ensemble == 1:
+        raise InputError(f"ensemble is {config.ensemble}; it must be 0, or 2 and more")
+    if config.auto_order and not config.test > 0:
+        raise InputError("order auto compares models on test samples, but their share is 0; give some")
+    if not 0 <= training.seed < 2**32:
+        raise InputError(f"seed is {training.seed}; it must be from 0 to {2**32 - 1}")
+
+
+def settings_record(config: FitConfig) -> dict[str, Any]:
+    settings = asdict(config)
+    return {**settings.pop("training"), **settings}

@@ -1,0 +1,252 @@
+"""A readout with starting values, and the penalties that go with them."""
+
+import logging
+from dataclasses import dataclass, replace
+from math import log, sqrt
+
+import numpy as np
+import torch
+
+from genoattn.closed_form.additive_start import (
+    AdditiveStart,
+    additive_start,
+    all_pairs_start,
+    joint_start,
+    scaled,
+)
+from genoattn.closed_form.fine_mapping import fine_mapped
+from genoattn.closed_form.genome_wide_modifier import genome_wide_modifier
+from genoattn.closed_form.isolated_terms import isolated_factors
+from genoattn.closed_form.pair_columns import PairColumns, visible_segments
+from genoattn.closed_form.ridge import Spectrum
+from genoattn.inference.pair_selection import PairProblem, believed_factors
+from genoattn.model.factors import FeatureFactors, PairFactors, TokenFactors
+from genoattn.model.optimiser import Penalties
+from genoattn.model.readout import Readout
+from genoattn.model.train import InitialReadout
+from genoattn.model.train_config import TrainConfig, TrainingData
+from genoattn.tokens import Vocabulary
+from genoattn.tokens.token_features import TokenFeatures
+
+_log = logging.getLogger(__name__)
+_KERNEL_SAMPLES = 5000
+_AMPLE = 8  # samples a parameter of dense factors, for twice as many of these
+
+
+def initial_readout(
+    vocabulary: Vocabulary,
+    data: TrainingData,
+    config: TrainConfig,
+    estimator: str,
+    features: TokenFeatures | None = None,
+) -> InitialReadout:
+    """Starting values for the training samples.
+
+    Parameters
+    ----------
+    data
+        The training samples; phenotype and covariates standardised.
+    estimator
+        As :func:`genoattn.fitting.choose.choose_estimator` has it; any but ``gaussian process``.
+    """
+    model = _additive_model(vocabulary, data, config)
+    if estimator == "full attention":
+        made = _full_readout(model)
+    elif estimator == "dense factors":
+        made = _dense_readout(model)
+    elif estimator == "feature factors":
+        made = _feature_readout(model, features)
+    else:
+        model, factors, solved = _score_factors(model)
+        made = replace(_sparse_readout(model, factors, features), solved=solved)
+    readout, start, slope = made.readout, model.start, model.slope
+    with torch.no_grad():
+        mean = float(data.phenotype.mean())
+        readout.bias.fill_(log(mean / (1 - mean)) if data.binary else start.intercept)
+        readout.covariate.copy_(torch.as_tensor(start.covariates / slope))
+        # Where factors are random, features carry what they can of the additive effects.
+        if readout.features is None or made.kind == "score":
+            readout.additive.copy_(torch.as_tensor(start.additive / model.unit / slope))
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class _AdditiveModel:
+    """Additive model of the training samples, from which factors start.
+
+    Parameters
+    ----------
+    columns
+        Shape (n_samples, n_columns), standardised.
+    unit
+        Shape (n_columns,): parameters of the readout are per indicator for states, per standard deviation
+        for dosages.
+    residual
+        Shape (n_samples,), phenotype less the additive effects.
+    slope
+        By how much a unit of the readout moves the mean: p (1 - p) on the logit scale.
+    """
+
+    vocabulary: Vocabulary
+    data: TrainingData
+    config: TrainConfig
+    columns: np.ndarray
+    spectrum: Spectrum
+    unit: np.ndarray
+    start: AdditiveStart
+    residual: np.ndarray
+    slope: float
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.residual)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the gradient of a sample's loss."""
+        return sqrt(self.slope) if self.data.binary else self.start.noise
+
+
+def _additive_model(vocabulary: Vocabulary, data: TrainingData, config: TrainConfig) -> _AdditiveModel:
+    columns = vocabulary.columns(data.calls)
+    spread = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
+    columns /= spread
+    spectrum = Spectrum.of_columns(columns)
+    start, residual = additive_start(columns, spectrum, data.phenotype, data.covariates)
+    slope = float(data.phenotype.var()) if data.binary else 1.0
+    unit = np.ones_like(spread) if vocabulary.is_dosage else spread
+    return _AdditiveModel(vocabulary, data, config, columns, spectrum, unit, start, residual, slope)
+
+
+def _sparse_readout(
+    model: _AdditiveModel, factors: dict[int, np.ndarray], features: TokenFeatures | None
+) -> InitialReadout:
+    """Free sparse factors of every order, per standardised column."""
+    vocabulary, config = model.vocabulary, model.config
+    ranks = {order: len(values) for order, values in factors.items()}
+    readout = Readout(vocabulary, ranks, model.data.covariates.shape[1], features=features, link=config.link)
+    with torch.no_grad():
+        for order, values in factors.items():
+            values = values / model.unit
+            values[:, 0] /= model.slope
+            (target,) = readout.factor_module(order).sparse_parameters()
+            target.copy_(torch.as_tensor(values))
+    universal = sqrt(2 * log(max(vocabulary.n_columns, 2)) / model.n_samples)
+    penalties = Penalties(model.start.ridge * model.slope, config.penalty * model.noise * universal)
+    return InitialReadout(readout, penalties, "score", 0.003, 2048)
+
+
+def _score_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.ndarray], bool]:
+    """Sparse factors of every order from 2 up, read off the scores; the additive effects adjusted for those
+    of pairs; and whether these are the optimum."""
+    columns, site, config = model.columns, model.vocabulary.site, model.config
+    factors: dict[int, np.ndarray] = {}
+    solved = False
+    if config.order >= 2:
+        model, factors, solved = _pair_factors(model)
+    for order in range(3, config.order + 1):
+        found, n = isolated_factors(columns, model.residual, site, order, config.most_factors)
+        solved = solved and not len(found)
+        factors[order] = np.concatenate([*([factors[order]] if order in factors else []), found])
+        if n < len(site):
+            _log.info("order %d: scored terms of the %d of %d columns with strong pairs", order, n, len(site))
+    return model, factors, config.link == "none" and (solved or not any(map(len, factors.values())))
+
+
+def _pair_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.ndarray], bool]:
+    """Factors of pairs that predict samples they were not found in; and the additive effects with them.
+
+    One of the pairs may modify the effects of all other sites: then with factors for that, and solved.
+    """
+    data, config, site = model.data, model.config, model.vocabulary.site
+    columns, y, covariates = model.columns, data.phenotype, data.covariates
+    segment = np.zeros(len(site), dtype=np.int64) if data.chromosome is None else data.chromosome[site]
+    pairs = PairColumns(columns, site, segment, visible_segments(segment))
+    problem = PairProblem(pairs, y, covariates, model.start.ridge, config.most_factors, data.relatives)
+    shapes, slope = believed_factors(problem, model.residual, config.seed)
+    if not len(shapes):
+        return model, {2: np.zeros((0, 2, len(site)))}, False
+    start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)
+    plain = np.column_stack([np.ones(len(y)), covariates])
+    left = y - plain @ np.linalg.lstsq(plain, y, rcond=None)[0]
+    sharp = fine_mapped(columns, left, shapes, strength)
+    if not np.array_equal(sharp, shapes):
+        shapes = sharp
+        start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)
+    if not data.binary and config.link == "none":
+        changed = genome_wide_modifier(columns, model.spectrum, y, covariates, shapes, strength, config.order)
+        if changed is not None:
+            pair = np.concatenate([scaled(shapes, changed.strength), changed.factors[2]])
+            model = replace(model, start=changed.start, residual=changed.residual)
+            return model, {**changed.factors, 2: pair}, True
+    return replace(model, start=start, residual=residual), {2: scaled(shapes, strength)}, False
+
+
+def _dense_readout(model: _AdditiveModel) -> InitialReadout:
+    """Tied random factors.
+
+    Their entries have a normal prior of unit variance, as the mean loss of a standardised phenotype sees it:
+    one over the number of samples.
+    """
+    config, vocabulary = model.config, model.vocabulary
+    rank = config.most_factors
+    n_parameters = (config.order - 1) * 2 * rank * vocabulary.n_columns
+    if config.rank is None and model.n_samples >= _AMPLE * n_parameters:
+        rank *= 2
+    ranks = dict.fromkeys(range(2, config.order + 1), rank)
+    readout = Readout(vocabulary, ranks, model.data.covariates.shape[1], tied=True, link=config.link)
+    _set_random(readout, vocabulary, config.seed)
+    batch = min(max(model.n_samples // 32, 64), 1024)
+    penalties = Penalties(factor_l2=config.penalty / model.n_samples)
+    return InitialReadout(readout, penalties, "random", 0.02, batch, annealed=True)
+
+
+def _feature_readout(model: _AdditiveModel, features: TokenFeatures | None) -> InitialReadout:
+    """Tied factors that are products over features; effects of single tokens bear the ridge penalty."""
+    assert features is not None
+    rank = min(model.config.most_factors, max(1, model.n_samples // (4 * sum(features.sizes))))
+    ranks = dict.fromkeys(range(2, model.config.order + 1), rank)
+    n_covariates = model.data.covariates.shape[1]
+    readout = Readout(
+        model.vocabulary, ranks, n_covariates, tied=True, features=features, link=model.config.link
+    )
+    _set_random(readout, model.vocabulary, model.config.seed)
+    penalties = Penalties(additive=model.start.ridge * model.slope, factor_l2=1e-5)
+    return InitialReadout(readout, penalties, "random", 0.01, 512)
+
+
+def _full_readout(model: _AdditiveModel) -> InitialReadout:
+    """Full attention: the ridge solution of all pairs while samples are few, else C = 0."""
+    vocabulary, order = model.vocabulary, model.config.order
+    ranks = {2: vocabulary.n_columns} if order == 2 else {}
+    readout = Readout(
+        vocabulary, ranks, model.data.covariates.shape[1], full=order == 2, link=model.config.link
+    )
+    additive = model.start.ridge * model.slope
+    if order == 2 and model.n_samples <= _KERNEL_SAMPLES:
+        centred = model.columns * (1.0 if vocabulary.is_dosage else model.unit)
+        pair, ridge = all_pairs_start(centred, model.residual, vocabulary.site)
+        module = readout.factor_module(2)
+        assert isinstance(module, PairFactors)
+        with torch.no_grad():
+            module.pair.copy_(torch.as_tensor(pair / model.slope))
+        penalties = Penalties(additive=additive, factor_l2=2 * model.config.penalty * ridge * model.slope)
+        return InitialReadout(readout, penalties, "ridge", 1e-3 / vocabulary.n_columns, 2048)
+    # The penalty that suits pairs that explain half of the residual.
+    spread = 1.0 if vocabulary.is_dosage else float(vocabulary.variance.mean())
+    ridge = vocabulary.n_free_pairs / model.n_samples * spread**2
+    penalties = Penalties(additive=additive, factor_l2=model.config.penalty * ridge * model.slope)
+    return InitialReadout(readout, penalties, "zero", 0.01, 2048)
+
+
+def _set_random(readout: Readout, vocabulary: Vocabulary, seed: int) -> None:
+    """Small random factors: the entity values of a sample sum to about unit variance."""
+    generator = torch.Generator().manual_seed(seed)
+    for order in readout.orders:
+        module = readout.factor_module(order)
+        assert isinstance(module, TokenFactors | FeatureFactors)
+        module.set_random(1 / sqrt(vocabulary.n_sites), generator)
+        with torch.no_grad():
+            weight = readout.weights[str(order)]
+            weight.fill_(0.1)
+            weight[1::2] = -0.1

@@ -1,0 +1,82 @@
+"""Training of a readout on the arrays of a cohort, in phenotype units at the end."""
+
+from dataclasses import dataclass
+
+import torch
+
+from genoattn.closed_form.landscape_readout import landscape_readout
+from genoattn.closed_form.posterior import Posterior
+from genoattn.fitting.choose import EstimatorChoice, choose_estimator
+from genoattn.fitting.start_values import initial_readout
+from genoattn.model.phenotype_likelihood import chosen_likelihood
+from genoattn.model.prediction import predict_orders
+from genoattn.model.readout import Readout, rescale_latent
+from genoattn.model.train import on_linear_scale, standardise, train, training_settings
+from genoattn.model.train_config import Split, TrainConfig, TrainingData
+from genoattn.model.training_summary import TrainingSummary
+from genoattn.tokens import Vocabulary
+from genoattn.tokens.token_features import TokenFeatures
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A readout with the way it was trained.
+
+    Parameters
+    ----------
+    choice
+        The estimator, and the reason for it.
+    posterior
+        Of the coefficients, where the estimator has one.
+    """
+
+    readout: Readout
+    summary: TrainingSummary
+    choice: EstimatorChoice
+    posterior: Posterior | None = None
+
+
+def train_readout(
+    vocabulary: Vocabulary,
+    data: TrainingData,
+    split: Split,
+    config: TrainConfig,
+    features: TokenFeatures | None = None,
+    progress: bool = False,
+    choice: EstimatorChoice | None = None,
+) -> Trained:
+    """Estimate a readout: in closed form, or from starting values by gradient steps.
+
+    Parameters
+    ----------
+    choice
+        The estimator; :func:`genoattn.fitting.choose.choose_estimator` decides where it is None.
+
+    Raises
+    ------
+    InputError
+        Where the order exceeds the number of sites, or the attention does not go with the order or the size.
+    """
+    training = split.training
+    kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
+    choice = choice or choose_estimator(vocabulary, config, kind, len(training))
+    if choice.estimator == "gaussian process":
+        readout, summary, posterior = landscape_readout(vocabulary, data, split, config)
+        return Trained(readout, summary, choice, posterior)
+    n_values = min(len(training), 2048) * vocabulary.n_columns
+    with training_settings(config, n_values):
+        values = standardise(data, training, kind)
+        samples = TrainingData(
+            data.calls[training],
+            values.covariates[training],
+            on_linear_scale(values.phenotype[training], kind),
+            data.binary,
+            chromosome=data.chromosome,
+            relatives=None if data.relatives is None else data.relatives[training],
+        )
+        start = initial_readout(vocabulary, samples, config, choice.estimator, features)
+        readout, summary = train(start, data.calls, values, split, config, kind, progress)
+    if readout.link is not None:
+        latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
+        rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
+    return Trained(readout, summary, choice)

@@ -1,0 +1,163 @@
+"""A column of a table to a Phenotype: choice of the trait, its type, its transformation."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from genoattn.cohort import Phenotype
+from genoattn.errors import InputError
+from genoattn.io.tables import SampleTable, list_names
+
+Transform = Literal["none", "log", "rank"]
+TraitType = Literal["auto", "quantitative", "binary"]
+
+
+def choose_trait(table: SampleTable, trait: str | None) -> str:
+    """The named trait, or the only column there is."""
+    names = list(table.columns)
+    if not names:
+        raise InputError(f"{table.path}: no trait beside the ID column; add a column of phenotypes")
+    if trait is None:
+        if len(names) > 1:
+            raise InputError(
+                f"{table.path}: {len(names)} traits, name the one to use; there are: {list_names(names)}"
+            )
+        return names[0]
+    if trait not in names:
+        raise InputError(f"{table.path}: no trait '{trait}'; there are: {list_names(names)}")
+    return trait
+
+
+def build_phenotype(
+    path: Path,
+    name: str,
+    samples: np.ndarray,
+    values: np.ndarray,
+    trait_type: TraitType,
+    transform: Transform,
+) -> tuple[Phenotype, list[str]]:
+    """The phenotype of the samples in use, and what was found in words.
+
+    Parameters
+    ----------
+    path, name
+        The table and its column, for messages.
+    samples, values
+        Shape (n_samples,): sample IDs, and values as written, none missing.
+    trait_type
+        ``auto`` is binary if the values are all in {0, 1} or all in {1, 2}. In {1, 2}, PLINK's coding, 2 is
+        the case.
+    transform
+        ``log`` (natural), or ``rank``: the normal quantile of (r - 3/8) / (n + 1/4), r the average rank
+        (Blom 1958). Refused for a binary trait.
+    """
+    where = f"{path}: trait '{name}'"
+    _check_values(where, samples, values, trait_type)
+    if trait_type == "binary" or (trait_type == "auto" and _is_binary(values)):
+        if transform != "none":
+            raise InputError(f"{where} is binary, transform {transform} does not apply; use transform none")
+        coded, line = _binary(where, samples, values)
+        return Phenotype(name, coded, binary=True), [f"trait {name}: {line}"]
+    log = [f"trait {name}: quantitative, {len(values)} samples, {_moments(values)}"]
+    if n_nine := int((values == -9).sum()):
+        log.append(f"trait {name}: {n_nine} values of -9 read as numbers, not as missing")
+    if transform != "none":
+        values = _log(where, samples, values) if transform == "log" else rank_normal(values)
+        log.append(f"trait {name}: transform {transform}")
+    return Phenotype(name, values, transform=transform), log
+
+
+def with_variance(
+    path: Path, phenotype: Phenotype, values: np.ndarray, variance: np.ndarray
+) -> tuple[Phenotype, str]:
+    """A quantitative phenotype with the variances of its measurement, and what they say in words.
+
+    Parameters
+    ----------
+    phenotype
+        Transformed.
+    values, variance
+        Shape (n_samples,), as the table has them. Under a log transform a variance becomes
+        ``variance / value^2`` (delta method).
+    """
+    where = f"{path}: trait '{phenotype.name}'"
+    if phenotype.binary:
+        raise InputError(f"{where} is binary, which has no measurement variances; leave them out")
+    if phenotype.transform == "rank":
+        raise InputError(
+            f"{where}: ranks have no measurement variances; leave them out, or use transform none or log"
+        )
+    if phenotype.transform == "log":
+        variance = variance / values**2
+    ceiling = 1 - variance.mean() / phenotype.values.var()
+    line = (
+        f"trait {phenotype.name}: mean variance of the measurement {variance.mean():.4g}, which puts the "
+        f"ceiling of R2 at {ceiling:.3f}"
+    )
+    return replace(phenotype, variance=variance), line
+
+
+def rank_normal(values: np.ndarray) -> np.ndarray:
+    """Normal quantiles of the average ranks, shape (n_samples,), Blom's offset."""
+    from scipy.stats import norm, rankdata
+
+    return norm.ppf((rankdata(values) - 3 / 8) / (len(values) + 1 / 4))
+
+
+def _moments(values: np.ndarray) -> str:
+    return f"mean {values.mean():.4g}, standard deviation {values.std():.4g}"
+
+
+def _is_binary(values: np.ndarray) -> bool:
+    found = set(np.unique(values))
+    return found in ({0.0, 1.0}, {1.0, 2.0})
+
+
+def _check_values(where: str, samples: np.ndarray, values: np.ndarray, trait_type: TraitType) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise InputError(f"{where} of sample {samples[infinite][0]} is infinite; correct it or write NA")
+    found = set(np.unique(values))
+    if trait_type != "quantitative" and -9 in found and len(found) > 1 and found <= {-9.0, 0.0, 1.0, 2.0}:
+        n = int((values == -9).sum())
+        raise InputError(
+            f"{where} is -9 in {n} samples beside 0, 1 or 2; -9 is not read as missing, write NA instead"
+        )
+    if trait_type != "binary" and len(found) == 1:
+        raise InputError(
+            f"{where} is constant: {values[0]:g} in all {len(values)} samples in use; "
+            "choose a trait that varies (for a binary trait: cases and controls)"
+        )
+
+
+def _binary(where: str, samples: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Values coded 0 (control) and 1 (case), and the counts in words."""
+    outside = ~np.isin(values, [0.0, 1.0]) if (values == 0).any() else ~np.isin(values, [1.0, 2.0])
+    if outside.any():
+        raise InputError(
+            f"{where} of sample {samples[outside][0]} is {values[outside][0]:g}; a binary trait is coded "
+            "0 and 1, or 1 and 2 (2 the case)"
+        )
+    # Values all 1 fit both codings; either way one class is absent.
+    case = 2.0 if (values == 2).any() else 1.0
+    n_cases = int((values == case).sum())
+    n_controls = len(values) - n_cases
+    if n_cases == 0 or n_controls == 0:
+        raise InputError(
+            f"{where} is binary with one class: {n_cases} cases ({case:g}) and "
+            f"{n_controls} controls ({case - 1:g}) among the samples in use; both are needed"
+        )
+    line = f"binary, {n_cases} cases ({case:g}) and {n_controls} controls ({case - 1:g})"
+    return (values == case).astype(np.float64), line
+
+
+def _log(where: str, samples: np.ndarray, values: np.ndarray) -> np.ndarray:
+    wrong = values <= 0
+    if wrong.any():
+        raise InputError(
+            f"{where} of sample {samples[wrong][0]} is {values[wrong][0]:g}, it has no logarithm; "
+            "use transform rank or none, or write NA"
+        )
+    return np.log(values)

@@ -1,0 +1,88 @@
+"""Features of sites: a table keyed by site, or INFO fields of the VCF."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from genoattn.cohort import Cohort
+from genoattn.errors import InputError
+from genoattn.io.filters import with_log
+from genoattn.io.tables import MISSING_TEXT, list_names, read_columns
+
+_RESERVED = ("site", "state", "class")
+
+
+def match_features(cohort: Cohort, path: Path) -> Cohort:
+    """The cohort with the features of a table: gene, region, consequence, or what its columns are called.
+
+    Parameters
+    ----------
+    cohort
+        Its sites are looked up by ID, by ``chrom:pos``, or in an alignment by column.
+    path
+        TSV or CSV with a column ``site`` and at least one other; all others are features, words or numbers
+        alike.
+    """
+    columns = read_columns(path, _check_header, "site")
+    keys = columns.pop("site")
+    row: dict[str, int] = {}
+    for i, key in enumerate(keys):
+        if key in row:
+            raise InputError(f"{path}: site '{key}' has two rows; keep one of them")
+        row[key] = i
+    sites = cohort.sites
+    place = [f"{c}:{p}" if c else str(p) for c, p in zip(sites.chrom, sites.pos, strict=True)]
+    found = np.array([row.get(s, row.get(p, -1)) for s, p in zip(sites.ids, place, strict=True)])
+    if (found < 0).all():
+        raise InputError(
+            f"{path}: no site in common with the genotypes; sites there: {list_names(keys[:3])}; "
+            f"sites of the genotypes: {list_names(sites.ids[:3])}; make them alike"
+        )
+    features = dict(sites.features)
+    for name, cells in columns.items():
+        labels = np.array(["" if cell in MISSING_TEXT else cell for cell in (*cells, "")], dtype=object)
+        features[name] = labels[found]
+    line = f"features {list_names(columns)} of {int((found >= 0).sum())} of {len(sites)} sites"
+    return with_log(replace(cohort, sites=replace(sites, features=features)), line)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if "site" not in header:
+        raise InputError(
+            f"{path}: no column site in the header ({list_names(header)}); name the ID column site"
+        )
+    if len(header) < 2:
+        raise InputError(f"{path}: no feature beside the column site; add one, for example gene")
+    for name in _RESERVED[1:]:
+        if name in header:
+            raise InputError(
+                f"{path}: a feature cannot be called '{name}', which every token has; rename the column"
+            )
+
+
+def info_label(info: str, key: str, index: int, n_alternates: int) -> str:
+    """Value of an INFO entry for an alternate allele: its own, or the complete value of the record.
+
+    Parameters
+    ----------
+    info
+        The INFO column of a record.
+    key
+        The entry.
+    index, n_alternates
+        Which alternate allele, from 0, and how many there are.
+
+    Returns
+    -------
+    Its text, ``yes`` for a flag, empty where the record has no such entry or it is missing.
+    """
+    for entry in info.split(";"):
+        name, equals, value = entry.partition("=")
+        if name == key:
+            if not equals:
+                return "yes"
+            values = value.split(",")
+            own = values[index] if len(values) == n_alternates else value
+            return "" if own in MISSING_TEXT else own
+    return ""

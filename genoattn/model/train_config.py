@@ -1,0 +1,120 @@
+"""Settings of a training, and the arrays it works on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from genoattn.model.link import LinkKind
+from genoattn.model.phenotype_likelihood import LikelihoodKind
+
+AttentionKind = Literal["hyper", "feature", "linear"]
+ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear")
+StartKind = Literal["auto", "score", "kernel", "random"]
+STARTS: tuple[StartKind, ...] = ("auto", "score", "kernel", "random")
+
+
+USUAL_RANK = 32
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of the training of a readout.
+
+    Parameters
+    ----------
+    order
+        Largest order of interaction, 1 for an additive model.
+    attention
+        ``hyper``: HyperAttention of every order. ``feature``: HyperFeatureAttention, factors that are
+        products over the features of a token. ``linear``: full linear self-attention, a coefficient for
+        every pair; order 2.
+    start
+        ``score``: free sparse factors read off the scores of all pairs and triples, for weak effects among
+        many sites; ``kernel``: all products of a landscape of few sites, in closed form with a variance
+        for each order; ``random``: tied dense factors, for landscapes of more sites, states or samples;
+        ``auto`` chooses by the numbers of samples and parameters.
+    link
+        ``none``: the orders add up to the phenotype itself. ``monotone``: to a latent phenotype, which an
+        increasing curve takes to the measured one (global epistasis); ``bounded``: to one that levels off on
+        both sides.
+    likelihood
+        ``auto`` is ``bernoulli`` for a binary trait, else ``gaussian``, with known variances where the
+        phenotype has them; or ``student``, ``poisson``, ``negative-binomial``.
+    rank
+        Dense factors an order; at most so many sparse ones. None for 32, and for 64 dense ones where samples
+        are eight times the parameters.
+    max_epochs, patience
+        Longest training, and epochs without improvement of the validation loss before it stops. Dense
+        factors are trained for a number of epochs set beforehand, while the learning rate falls to zero:
+        ``max_epochs`` is only its upper limit, and there is no need of patience.
+    lr
+        Learning rate; None for 0.003 with sparse and 0.02 with dense factors.
+    batch_size
+        Samples in a batch; None for all of them up to 2,048 (sparse), a 32nd from 64 to 1,024 (dense).
+    penalty
+        Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero; of the ridge
+        penalties of a ``kernel`` start, where 0 is least squares; of the ridge penalty on dense factors.
+    precision
+        32 or 64 bits.
+    device
+        ``auto``, ``cpu``, ``cuda``, or ``mps``.
+    seed
+        Of starting values and batches.
+    """
+
+    order: int = 2
+    attention: AttentionKind = "hyper"
+    start: StartKind = "auto"
+    link: LinkKind = "none"
+    likelihood: LikelihoodKind = "auto"
+    rank: int | None = None
+    max_epochs: int = 500
+    patience: int = 40
+    lr: float | None = None
+    batch_size: int | None = None
+    penalty: float = 1.0
+    precision: int = 32
+    device: str = "auto"
+    seed: int = 0
+
+    @property
+    def most_factors(self) -> int:
+        """Largest number of factors of an order: ``rank``, or 32."""
+        return USUAL_RANK if self.rank is None else self.rank
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Arrays of a cohort.
+
+    Parameters
+    ----------
+    calls, covariates, phenotype
+        Shapes (n_samples, n_sites), (n_samples, n_covariates) and (n_samples,).
+    binary
+        Whether the phenotype is 0 or 1.
+    variance
+        Shape (n_samples,), the known variance of each value's measurement, in squared phenotype units.
+    chromosome
+        Shape (n_sites,), the number from 0 of each site's chromosome; None where there are none.
+    relatives
+        Shape (n_samples,), the number from 0 of each sample's group of relatives; None where there are none.
+    """
+
+    calls: np.ndarray
+    covariates: np.ndarray
+    phenotype: np.ndarray
+    binary: bool
+    variance: np.ndarray | None = None
+    chromosome: np.ndarray | None = None
+    relatives: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Ascending sample indices of each part; together all samples, each once."""
+
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
