@@ -22,7 +22,7 @@ DISTRIBUTION = {
 # llvmlite comes with numba, in the one version that fits it.
 BROUGHT_ALONG = {"llvmlite"}
 # Tools that tests run, not import: plug-ins of pytest, the kernel of the notebooks, the backend of the wheel.
-RUN_BY_TESTS = {"pytest-xdist", "ipykernel", "build", "hatchling"}
+RUN_BY_TESTS = {"pytest-cov", "pytest-xdist", "ipykernel", "build", "hatchling"}
 
 
 def imported(*folders: str) -> set[str]:

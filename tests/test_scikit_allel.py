@@ -1,7 +1,7 @@
 """Linkage disequilibrium and principal components against scikit-allel.
 
-The library computes both by matrix products: 100 of 10,000 sites in a fortieth of the time, and no complete singular
-value decomposition.
+The library computes both by matrix products: 100 of 10,000 sites in a fortieth of the time, and the first
+components without a complete singular value decomposition.
 """
 
 import allel
