@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 # Names are resolved on first use, so that `import genoattn` and `genoattn --help` do not import torch.
 _HOME = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vcf_files import write_text
 
 from genoattn.errors import InputError
-from genoattn.io.fasta import read_fasta
+from genoattn.io.alignment_files import read_alignment
 
 
 def fasta(path: Path, *sequences: str) -> Path:
@@ -23,13 +23,13 @@ def fasta(path: Path, *sequences: str) -> Path:
 def expect(path: Path, message: str, **options: str) -> None:
     """Reading fails with the message, on one line that begins with the file."""
     with pytest.raises(InputError, match=message) as caught:
-        read_fasta(path, **options)  # type: ignore[arg-type]
+        read_alignment(path, **options)  # type: ignore[arg-type]
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 
 
 def test_protein_by_hand(tmp_path: Path) -> None:
-    cohort, read = read_fasta(fasta(tmp_path / "x.fa", "MGV", "MA.", "MX-", "mwa"))
+    cohort, read = read_alignment(fasta(tmp_path / "x.fa", "MGV", "MA.", "MX-", "mwa"))
     assert read == "4 sequences (3 sites)"
     assert cohort.samples.tolist() == ["r1", "r2", "r3", "r4"]
     assert cohort.kind == "sequence"
@@ -45,17 +45,17 @@ def test_protein_by_hand(tmp_path: Path) -> None:
 
 def test_nucleotides_are_told_by_their_letters(tmp_path: Path) -> None:
     path = fasta(tmp_path / "x.fa", "ACGN", "ACTU")
-    cohort, _ = read_fasta(path)
+    cohort, _ = read_alignment(path)
     assert cohort.calls.tolist() == [[0, 0, 0, -1], [0, 0, 1, 0]]
     assert cohort.log == ("dna alignment, reference r1",)
     # The same letters as amino acids: N is asparagine, not missing.
-    forced, _ = read_fasta(path, alphabet="protein")
+    forced, _ = read_alignment(path, alphabet="protein")
     assert forced.sites.states[3] == ("N", "U")
 
 
 def test_reference_by_name_and_where_it_is_missing(tmp_path: Path) -> None:
     path = fasta(tmp_path / "x.fa", "AAAN", "CCCN", "CNNN", "CTGN", "CTGN")
-    cohort, _ = read_fasta(path, reference="r3")
+    cohort, _ = read_alignment(path, reference="r3")
     # Column 2: T twice, A and C once; column 3: G twice; column 4: nobody knows.
     assert cohort.sites.ids.tolist() == ["C1", "T2", "G3", "N4"]
     assert cohort.sites.states == (("C", "A"), ("T", "A", "C"), ("G", "A", "C"), ("N",))
@@ -65,7 +65,7 @@ def test_reference_by_name_and_where_it_is_missing(tmp_path: Path) -> None:
 def test_lines_compression_and_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "x.fasta.gz"
     path.write_bytes(gzip.compress(b"\n>a\nAC\nGT\n\n>b\nACG\nA\n"))
-    cohort, _ = read_fasta(path)
+    cohort, _ = read_alignment(path)
     assert cohort.samples.tolist() == ["a", "b"]
     assert cohort.calls.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
 
@@ -116,7 +116,7 @@ def test_states_give_the_residues_back(
 ) -> None:
     """Oracle: the definition, one cell at a time."""
     path = fasta(tmp_path_factory.mktemp("fasta") / "x.fa", *sequences)
-    cohort, _ = read_fasta(path, alphabet="protein")
+    cohort, _ = read_alignment(path, alphabet="protein")
     for column, states in enumerate(cohort.sites.states):
         residues = [s[column] for s in sequences]
         known = Counter(r for r in residues if r != "X")

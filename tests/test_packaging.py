@@ -4,10 +4,13 @@ import hashlib
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+
+import genoattn
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
@@ -97,3 +100,11 @@ def test_data_checksums() -> None:
     files = [path for path in DATA.iterdir() if path.name != "README.md"]
     assert stated == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     assert "arabidopsis_ril.vcf.gz" in stated
+
+
+def test_one_version_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert genoattn.__version__ == version
+    assert f"\n## {version} - " in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"version {version}" in (ROOT / "README.md").read_text()

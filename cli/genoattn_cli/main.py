@@ -68,6 +68,8 @@ def run(arguments: list[str]) -> int:
     prefix = f"genoattn {name}".strip()
     try:
         status = command.main(args=arguments, prog_name="genoattn", standalone_mode=False)
+        if not arguments:  # click before 8.2 shows the help of the bare command without an error
+            return 2
         return status if isinstance(status, int) else 0
     except (_CommandLineError, InputError, OutputError) as error:
         if not arguments and isinstance(error, _UsageError):  # the bare command has shown its help

@@ -65,7 +65,8 @@ class HaploidName(StrEnum):
 
 
 COHORT_HELP = (
-    "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix or .bed, or aligned FASTA (.fasta, .fa, also .gz); "
+    "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix or .bed, or aligned sequences "
+    "(FASTA, A2M, Clustal, Stockholm, also .gz); "
     "or a table of variants, with --sequence-column or --mutation-column."
 )
 
@@ -226,9 +227,9 @@ def read_cohort(cohort: Path, *tables: Any, **how: Any) -> CohortData:
 
 def alphabet_like(model: Any, alphabet: AlphabetName, cohort: Path, is_table: bool) -> str:
     """The alphabet asked for, else that of the model, for files that have one."""
-    from genoattn.io.formats import FASTA_SUFFIXES
+    from genoattn.io.formats import ALIGNMENT_SUFFIXES
 
-    aligned = is_table or cohort.name.lower().endswith(FASTA_SUFFIXES)
+    aligned = is_table or cohort.name.lower().endswith(ALIGNMENT_SUFFIXES)
     return model.alphabet if aligned and alphabet is AlphabetName.auto else alphabet.value
 
 

@@ -52,8 +52,9 @@ def read(
     Parameters
     ----------
     path
-        VCF or BCF, FASTA of aligned sequences, or a PLINK 1 ``.bed`` or its prefix, told apart by suffix;
-        or, with ``sequence_column`` or ``mutation_column``, a table of variants. PLINK counts copies of A1.
+        VCF or BCF, aligned sequences (FASTA, A2M, Clustal or Stockholm, also compressed), or a PLINK 1
+        ``.bed`` or its prefix, told apart by suffix, and alignments by their first line; or, with
+        ``sequence_column`` or ``mutation_column``, a table of variants. PLINK counts copies of A1.
     pheno
         Table of phenotypes with an ``IID`` or ``sample`` column; None (prediction) for no phenotype. For a
         table of variants it may be that table itself.

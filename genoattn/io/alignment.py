@@ -56,8 +56,8 @@ def align_texts(
     InputError
         Sequences of different lengths, an empty one, or a letter that the alphabet has not.
     """
-    _check_lengths(path, unit, names, texts)
-    letters = _matrix(texts)
+    check_lengths(path, unit, names, texts)
+    letters = letter_codes(texts)
     kind = detect_alphabet(letters) if alphabet == "auto" else alphabet
     _check_letters(path, unit, names, texts, letters, kind)
     letters[letters == ord(".")] = ord(GAP)
@@ -140,7 +140,8 @@ def allowed_letters(alphabet: Letters) -> np.ndarray:
     return allowed
 
 
-def _check_lengths(path: Path, unit: str, names: Sequence[str], texts: Sequence[str]) -> None:
+def check_lengths(path: Path, unit: str, names: Sequence[str], texts: Sequence[str]) -> None:
+    """Raise InputError where sequences differ in length, or have none."""
     n = len(texts[0])
     if n == 0:
         raise InputError(f"{path}: {unit} 1 ({names[0]}) has no sequence; add it or remove the {unit}")
@@ -152,7 +153,7 @@ def _check_lengths(path: Path, unit: str, names: Sequence[str], texts: Sequence[
             )
 
 
-def _matrix(texts: Sequence[str]) -> np.ndarray:
+def letter_codes(texts: Sequence[str]) -> np.ndarray:
     """Shape (n_records, n_columns), uint8: the ASCII code of each residue, 63 (?) for what is not ASCII."""
     flat = "".join(texts).encode("ascii", errors="replace")
     return np.frombuffer(flat, dtype=np.uint8).reshape(len(texts), -1).copy()

@@ -12,11 +12,29 @@ from genoattn.errors import InputError
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort
     from genoattn.io.alignment import Alphabet
+    from genoattn.io.alignment_files import AlignmentFormat
 
 _VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
-FASTA_SUFFIXES = tuple(stem + gz for stem in (".fasta", ".fa", ".fas", ".faa") for gz in ("", ".gz"))
+_A2M = (".a2m", ".a3m")
+_ALIGNED = (
+    ".fasta",
+    ".fa",
+    ".fas",
+    ".faa",
+    ".afa",
+    *_A2M,
+    ".aln",
+    ".clustal",
+    ".clw",
+    ".sto",
+    ".stk",
+    ".stockholm",
+)
+ALIGNMENT_SUFFIXES = tuple(stem + gz for stem in _ALIGNED for gz in ("", ".gz"))
 _TABLE = tuple(stem + gz for stem in (".tsv", ".csv") for gz in ("", ".gz"))
-_SUPPORTED = f"{', '.join((*_VCF, *FASTA_SUFFIXES))}, PLINK .bed or its prefix"
+_SUPPORTED = f"{', '.join((*_VCF, *_ALIGNED))} (alignments also .gz), PLINK .bed or its prefix"
+# First words of files in the format of Clustal (biopython, Bio.AlignIO.ClustalIO).
+_CLUSTAL_HEADS = ("CLUSTAL", "PROBCONS", "MUSCLE", "MSAPROBS", "Kalign", "Biopython")
 _CONVERT = {
     ".vcz": "VCF Zarr is not readable in this version; convert it with: vcztools view FILE.vcz > FILE.vcf",
     ".pgen": "PLINK 2 files are not readable in this version; convert with: plink2 --pfile PREFIX --make-bed",
@@ -40,7 +58,7 @@ def read_genotypes(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
     name = path.name.lower()
     if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
-    if name.endswith(FASTA_SUFFIXES):
+    if name.endswith(ALIGNMENT_SUFFIXES):
         return _read_alignment(path, options)
     if options.reference is not None or options.alphabet != "auto":
         raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
@@ -75,9 +93,26 @@ def _read_alignment(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
             f"{path}: reference {options.reference} and wild type {options.wild_type} are the same choice "
             "for an alignment; give one of the two"
         )
-    from genoattn.io.fasta import read_fasta
+    from genoattn.io.alignment_files import read_alignment
 
+    file_format = alignment_format(path)
     if options.wild_type is not None:
-        return read_fasta(path, options.wild_type, options.alphabet, "wild type")
+        return read_alignment(path, file_format, options.wild_type, options.alphabet, "wild type")
     reference = None if options.reference is None else str(options.reference)
-    return read_fasta(path, reference, options.alphabet)
+    return read_alignment(path, file_format, reference, options.alphabet)
+
+
+def alignment_format(path: Path) -> AlignmentFormat:
+    """What a file of aligned sequences is.
+
+    Its first line tells Stockholm and Clustal; of other files those called ``.a2m`` or ``.a3m`` are A2M, the
+    rest FASTA.
+    """
+    from genoattn.io.text import read_lines
+
+    first = next((line for line in read_lines(path) if line.strip()), "")
+    if first.startswith("# STOCKHOLM"):
+        return "stockholm"
+    if first.split()[:1] and first.split()[0] in _CLUSTAL_HEADS:
+        return "clustal"
+    return "a2m" if path.name.lower().removesuffix(".gz").endswith(_A2M) else "fasta"

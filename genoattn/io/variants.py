@@ -37,7 +37,7 @@ class VariantColumns:
     wild_type
         ID of the row whose residues are the reference; None for those of ``reference``, else the first row.
     alphabet
-        As in :func:`genoattn.io.fasta.read_fasta`.
+        As in :func:`genoattn.io.alignment_files.read_alignment`.
     """
 
     sequence: str | None = None
