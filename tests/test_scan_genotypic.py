@@ -17,7 +17,7 @@ from statsmodels.stats.anova import anova_lm
 
 import genoattn
 from genoattn.errors import InputError
-from genoattn.scan import screen
+from genoattn.scan import genotypic
 from genoattn.scan.design import make_design
 from genoattn.scan.exact import regress_pairs
 from genoattn.scan.genotypic import check_genotypic, genotypic_pairs
@@ -64,7 +64,7 @@ def awkward_data(seed, n_samples=260, n_covariates=2, missing=0.0):
 @pytest.mark.parametrize("missing", [0.0, 0.03])
 @pytest.mark.parametrize("n_covariates", [0, 2])
 def test_every_pair_equals_statsmodels(binary, missing, n_covariates, monkeypatch):
-    monkeypatch.setattr(screen, "_STRIP", 5)
+    monkeypatch.setattr(genotypic, "_STRIP", 5)
     calls, covariates, trait = awkward_data(1, n_covariates=n_covariates, missing=missing)
     trait = (trait > np.quantile(trait, 0.6)).astype(float) if binary else trait
     make = binary_design if binary else make_design

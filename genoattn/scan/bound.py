@@ -27,42 +27,23 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from genoattn.scan.counts import count_row, sum_over_both_missing, sum_over_missing, sum_over_sets
 from genoattn.scan.elimination import SINGULAR, Moments, centre_counts, eliminate
+
+_STRIP = 32  # rows whose sums over missing calls are made together
 
 _SURE = 1e-5  # share of the determinant from which a singular product is one beyond the rounding of sums
 _ROUNDING = 1e-9  # of float64 sums, eliminations and thresholds, relative
 
 
-class Own(NamedTuple):
-    """Numbers of the columns of a block, shape (n_columns,) each.
-
-    Parameters
-    ----------
-    mean
-        What a column has subtracted.
-    n, one, two
-        Weights of called samples, and of those with code 1 and 2.
-    with_trait, missed, missed_square
-        Sum of y times the column less its mean; of y and y^2 over samples without a call.
-    square
-        Squared norm of the column about its mean, missing calls at it.
-    norm, weighted_norm
-        Norms of the single-precision column and of its product with the trait.
-    margin
-        Share of the critical value by which a score may lie below it.
-    """
-
-    mean: np.ndarray
-    n: np.ndarray
-    one: np.ndarray
-    two: np.ndarray
-    with_trait: np.ndarray
-    missed: np.ndarray
-    missed_square: np.ndarray
-    square: np.ndarray
-    norm: np.ndarray
-    weighted_norm: np.ndarray
-    margin: np.ndarray
+# Numbers of a column, a row each of a table (n_columns, 14): what the column has subtracted; weights of called
+# samples, and of those with code 1 and 2; sum of y times the column; sums of y and y^2 over samples without a call;
+# squared norm about the mean, missing calls at it; norms of the single-precision column and of its product with
+# the trait; the share of the critical value by which a score may lie below it. With covariates the norm of its
+# inner products with Q, and the largest eigenvalues of Q_L Q_L' and of T B_L (T B_L)' over the samples L without a
+# call.
+MEAN, CALLED, ONE, TWO, TRAIT, MISSED, MISSED_SQUARE, SQUARE, NORM, WEIGHTED, MARGIN = range(11)
+ON_FIXED, LOST, LOST_SETS, N_NUMBERS = range(11, 15)
 
 
 class Limits(NamedTuple):
@@ -99,20 +80,34 @@ class Limits(NamedTuple):
     impute: bool
 
 
-class Reach(NamedTuple):
-    """Covariates and a block's columns, shape (n_columns,) each.
+class Sets(NamedTuple):
+    """Sets of samples that stand for covariates, ``Q = T B + R``.
 
     Parameters
     ----------
-    on_fixed
-        Norm of the inner products of the column with Q.
-    lost, lost_sets
-        Largest eigenvalues of ``Q_L Q_L'`` and of ``T B_L (T B_L)'`` over the samples L without a call.
+    planes
+        Shape (n_sets, n_words), uint64, B.
+    weights
+        Shape (n_fixed - 1, n_sets), float32, T.
+    size
+        Shape (n_sets,), samples of each.
+    rest
+        Largest eigenvalue of R R'.
+    largest
+        Largest ``|q_s| |y_s|`` of a sample.
+    basis
+        Shape (n_fixed - 1 or more, n_samples), float32, Q, with rows of zeros to a multiple of four.
+    rounding
+        Bound on the rounding of ``|Q P|`` in single precision, as a share of ``|P|``.
     """
 
-    on_fixed: np.ndarray
-    lost: np.ndarray
-    lost_sets: np.ndarray
+    planes: np.ndarray
+    weights: np.ndarray
+    size: np.ndarray
+    rest: float
+    largest: float
+    basis: np.ndarray
+    rounding: float
 
 
 @njit(inline="always", error_model="numpy")
@@ -121,23 +116,26 @@ def _root(x):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def products_on_fixed(left, right, i, j, basis, out):  # type: ignore[no-untyped-def]
-    """Squared norms of products of rows i of one array and j of another, and of Q times them.
+def products_on_fixed(a, columns, chosen, basis, rounding, product, out):  # type: ignore[no-untyped-def]
+    """Norms of Q times the products of one column with chosen others, rounded up.
 
     Parameters
     ----------
-    left, right
-        Shape (n_columns, n_samples) float32.
-    i, j
-        Shape (n_pairs,).
-    basis
-        Shape (n_basis, n_samples) float32, Q, with rows of zeros to a multiple of four.
+    a, columns
+        Shapes (n_samples,) and (n_cols, n_samples), float32.
+    chosen
+        Shape (n_cols,), bool.
+    basis, rounding
+        Of :class:`Sets`.
+    product
+        Shape (n_samples,) float32, memory.
     out
-        Shape (2, n_pairs), float64, written.
+        Shape (n_cols,), float64, written where chosen.
     """
-    product = np.empty(left.shape[1], np.float32)
-    for k in range(len(i)):
-        a, b, size, square = left[i[k]], right[j[k]], np.float32(0.0), 0.0
+    for j in range(len(columns)):
+        if not chosen[j]:
+            continue
+        b, size, square = columns[j], np.float32(0.0), np.float32(0.0)
         for s in range(len(product)):
             product[s] = a[s] * b[s]
             size += product[s] * product[s]
@@ -151,12 +149,12 @@ def products_on_fixed(left, right, i, j, basis, out):  # type: ignore[no-untyped
                 c2 += q2[s] * p
                 c3 += q3[s] * p
             square += c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3
-        out[0, k], out[1, k] = size, square
+        out[j] = (math.sqrt(square) + rounding * math.sqrt(size)) * (1.0 + 2.0 * rounding)
 
 
 @njit(inline="always", error_model="numpy")
 def _passes_adjusted(on_product, e, m, slack, n_missing, of_lost, lost, of_a, of_b, limits):  # type: ignore[no-untyped-def]
-    """Whether a pair may pass beside the covariates, given a bound on ``|Q P|``."""
+    """Whether a pair may pass adjusted for the covariates, given a bound on ``|Q P|``."""
     gaps = _root(lost * n_missing)
     nu_a = of_a + abs(m.a / m.n) * gaps
     nu_b = of_b + abs(m.b / m.n) * gaps
@@ -175,112 +173,152 @@ def _passes_adjusted(on_product, e, m, slack, n_missing, of_lost, lost, of_a, of
     return not top * top * (df + limits.t2) < limits.t2 * (e.left - s2) * (e.rest - t2) * (1.0 - _ROUNDING)
 
 
+@njit(inline="always", error_model="numpy")
+def _passes(e, n, slack, margin, limits):  # type: ignore[no-untyped-def]
+    """Whether a pair may pass without covariates, or by its score."""
+    top = abs(e.cross) + slack
+    if limits.score:
+        critical = limits.t2 * max(1.0 - margin, 0.0) ** 2
+        return not top * top * limits.scale < critical * e.left * (1.0 - _ROUNDING)
+    df = n - limits.n_fixed - 3.0
+    return not top * top * (df + limits.t2) < limits.t2 * e.left * e.rest * (1.0 - _ROUNDING)
+
+
+# The functions above take numbers alone: arrays handed on for every pair would be counted as in use each time.
 @njit(nogil=True, cache=True, error_model="numpy")
-def screen_strip(  # type: ignore[no-untyped-def]
-    counts, product, of_a, of_b, both, left, right, keep, limits, missing, adjust, found
+def _screen_row(  # type: ignore[no-untyped-def]
+    a, columns, wanted, counts, product, of_a, of_b, both, on_sets, on_product, limits, missing, sets, found
 ):
-    """Mark the pairs of a strip that may pass.
+    """Mark the wanted pairs of a row that may pass; pairs left out as linked, and untestable ones."""
+    n_linked, n_untestable, ma = 0, 0, a[MEAN]
+    for j in range(len(wanted)):
+        if not wanted[j]:
+            continue
+        b, c = columns[j], counts[j]
+        mb, n, a1, a2, b1, b2 = b[MEAN], limits.n, a[ONE], a[TWO], b[ONE], b[TWO]
+        y, yy, ya, yb = 0.0, limits.yy, a[TRAIT], b[TRAIT]
+        if missing is not None:
+            a1, a2, b1, b2, n = c[4], c[5], c[6], c[7], np.float64(c[8])
+        n, sa, sb, saa, sbb, sp, spa, spb, spp = centre_counts(n, a1, a2, b1, b2, c[0], c[1], c[2], c[3], ma, mb)
+        gap_a, gap_b = max(a[SQUARE] - saa, 0.0), max(b[SQUARE] - sbb, 0.0)
+        if missing is not None:
+            if limits.impute:
+                n, sa, sb, saa, sbb = limits.n, 0.0, 0.0, a[SQUARE], b[SQUARE]
+            else:
+                y = both[j] - a[MISSED] - b[MISSED]
+                yy -= a[MISSED_SQUARE] + b[MISSED_SQUARE]
+                ya += ma * (b[MISSED] - both[j]) - of_a[j]
+                yb += mb * (a[MISSED] - both[j]) - of_b[j]
+        m = Moments(n, sa, sb, saa, sbb, sp, spa, spb, spp, y, ya, yb, np.float64(product[j]), yy)
+        found[j] = False
+        if sp * sp > limits.max_r2 * a[SQUARE] * b[SQUARE]:
+            n_linked += 1
+            continue
+        e = eliminate(m)
+        never = c[0] + c[1] + c[2] + c[3] == 0  # ab is 0 throughout
+        if never and (missing is None or not limits.impute):
+            n_untestable += 1
+        elif not e.share > _SURE or not e.left > 1e-6 * e.whole:
+            sure = e.share > _SURE and e.left < 0.01 * SINGULAR * e.whole
+            n_untestable += 1 if sure else 0
+            found[j] = not sure
+        elif sets is None:
+            slack = limits.rounding * a[WEIGHTED] * b[NORM]
+            found[j] = _passes(e, n, slack, a[MARGIN] + b[MARGIN], limits)
+        else:
+            slack, bound, of_lost, n_missing, lost = limits.rounding * a[WEIGHTED] * b[NORM], on_product[j], 0.0, 0.0, 0.0
+            n_both = limits.n - a[CALLED] - b[CALLED] + c[8] if missing is not None else 0.0
+            if math.isnan(bound):
+                # The products over sets have missing calls as codes of 0, where P is to be 0.
+                apart = mb * mb * gap_a + ma * ma * gap_b + ma * ma * mb * mb * n_both
+                bound = on_sets[0, j] + _root(sets.rest * spp) * (1.0 + 1e-5) + _root((a[LOST_SETS] + b[LOST_SETS]) * apart)
+            if missing is not None and not limits.impute:
+                n_missing, lost, of_lost = limits.n - n, a[LOST] + b[LOST], on_sets[1, j] + n_both * sets.largest
+            nu_a = a[ON_FIXED] + _root(b[LOST] * gap_a) * (lost > 0.0)
+            nu_b = b[ON_FIXED] + _root(a[LOST] * gap_b) * (lost > 0.0)
+            found[j] = _passes_adjusted(bound, e, m, slack, n_missing, of_lost, lost, nu_a, nu_b, limits)
+    return n_linked, n_untestable
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _row_on_sets(i, left, right, sets, counts, n_samples, memory, sums, out):  # type: ignore[no-untyped-def]
+    """Norms of ``T B P`` of row i with every column, and of ``Q_L y_L`` summed over both: ``out`` (2, n_cols)."""
+    sum_over_sets(left.planes[i], right.planes, sets.planes, memory, sums)
+    of_a, of_b, ma = left.of_sets[:, i], right.of_sets, left.own[i, MEAN]
+    mean, mean_b = np.empty(sums.shape[1]), right.own[:, MEAN].copy()
+    for j in range(len(mean)):
+        raw = counts[j, 0] + 2 * (counts[j, 1] + counts[j, 2]) + 4 * counts[j, 3]
+        mean[j] = (raw - ma * of_b[-1, j] - mean_b[j] * of_a[-1]) / n_samples  # of P, but for ma mb
+    for k in range(len(sums)):
+        for j in range(len(mean)):
+            sums[k, j] -= ma * of_b[k, j] + mean_b[j] * of_a[k] + mean[j] * sets.size[k]
+    fitted, with_lost = np.dot(sets.weights, sums), right.with_lost
+    out[:] = 0.0
+    for k in range(len(fitted)):
+        lost = left.with_lost[k, i]
+        for j in range(len(mean)):
+            out[0, j] += fitted[k, j] * fitted[k, j]
+            out[1, j] += (lost + with_lost[k, j]) * (lost + with_lost[k, j])
+    for j in range(len(mean)):
+        out[0, j], out[1, j] = math.sqrt(out[0, j]) * (1.0 + 1e-5), math.sqrt(out[1, j]) * (1.0 + 1e-9)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets, found):  # type: ignore[no-untyped-def]
+    """Mark the pairs of a tile that may pass.
 
     Parameters
     ----------
-    counts
-        Shape (9, n_rows, n_cols), of :func:`genoattn.scan.counts.count_pairs`.
+    left, right
+        Blocks of columns, :class:`genoattn.scan.screen.Block`.
     product
         Shape (n_rows, n_cols) float32, sums of y ab.
-    of_a, of_b, both
-        Shapes (n_cols, n_rows), (n_rows, n_cols) and (n_rows, n_cols): sums of y a over samples without a
-        call at b, of y b over those without one at a, of y over those without either; None where none is
-        missing.
-    left, right
-        :class:`Own` of the rows and of the columns.
+    trait, weight
+        Shape (n_samples,), the trait, and (n_words,), the weights of words; None for 1.
     keep
         Shape (n_rows, n_cols), which pairs to test.
     limits
         :class:`Limits`.
     missing
         None where no call of either block is missing.
-    adjust
-        None without covariates, or ``(reach_left, reach_right, lambda, largest, on_sets, lost_fixed,
-        on_product)``: the :class:`Reach` of both; lambda, and the largest ``|q_s| |y_s|`` of a sample; of
-        each pair ``|T B P|``, ``|Q_L y_L|`` summed over the samples that lack a call at a, and at b, and
-        ``|Q P|``, NaN where it is to be bounded.
+    sets
+        :class:`Sets`; None without covariates.
     found
-        Shape (n_rows, n_cols) bool, written.
+        Shape (n_rows, n_cols) bool, all False, written.
 
     Returns
     -------
     Pairs left out for their correlation; pairs that cannot be tested.
     """
-    n_linked, n_untestable = 0, 0
-    for i in range(found.shape[0]):
-        ma, n_a = left.mean[i], left.n[i]
-        for j in range(found.shape[1]):
-            found[i, j] = False
-            if not keep[i, j]:
-                continue
-            mb, n_b = right.mean[j], right.n[j]
-            c11, c12, c21, c22 = counts[0, i, j], counts[1, i, j], counts[2, i, j], counts[3, i, j]
-            a1, a2, b1, b2, n = left.one[i], left.two[i], right.one[j], right.two[j], limits.n
-            y, yy = 0.0, limits.yy
-            ya, yb = left.with_trait[i], right.with_trait[j]
-            if missing is not None:
-                a1, a2, b1, b2 = counts[4, i, j], counts[5, i, j], counts[6, i, j], counts[7, i, j]
-                n = np.float64(counts[8, i, j])
-            c = centre_counts(n, a1, a2, b1, b2, c11, c12, c21, c22, ma, mb)
-            n, sa, sb, saa, sbb, sp, spa, spb, spp = c
-            if missing is not None:
-                if limits.impute:
-                    n, sa, sb, saa, sbb = limits.n, 0.0, 0.0, left.square[i], right.square[j]
-                else:
-                    y = both[i, j] - left.missed[i] - right.missed[j]
-                    yy -= left.missed_square[i] + right.missed_square[j]
-                    ya += ma * (right.missed[j] - both[i, j]) - of_a[j, i]
-                    yb += mb * (left.missed[i] - both[i, j]) - of_b[i, j]
-            yp = np.float64(product[i, j])
-            m = Moments(n, sa, sb, saa, sbb, sp, spa, spb, spp, y, ya, yb, yp, yy)
-            if sp * sp > limits.max_r2 * left.square[i] * right.square[j]:
-                n_linked += 1
-                continue
-            e = eliminate(m)
-            if c11 + c12 + c21 + c22 == 0 and (missing is None or not limits.impute):  # ab is 0 throughout
-                n_untestable += 1
-                continue
-            if not e.share > _SURE or not e.left > 1e-6 * e.whole:
-                if e.share > _SURE and e.left < 0.01 * SINGULAR * e.whole:
-                    n_untestable += 1
-                else:
-                    found[i, j] = True
-                continue
-            slack = limits.rounding * left.weighted_norm[i] * right.norm[j]
-            top = abs(e.cross) + slack
-            if limits.score:
-                critical = limits.t2 * max(1.0 - left.margin[i] - right.margin[j], 0.0) ** 2
-                found[i, j] = not top * top * limits.scale < critical * e.left * (1.0 - _ROUNDING)
-                continue
-            df = n - limits.n_fixed - 3.0
-            if adjust is None:
-                found[i, j] = not top * top * (df + limits.t2) < limits.t2 * e.left * e.rest * (
-                    1.0 - _ROUNDING
-                )
-                continue
-            reach_a, reach_b, rest_of_fixed, largest, on_sets, lost_fixed, on_product = adjust
-            lost, n_missing, apart, of_lost = 0.0, 0.0, 0.0, 0.0
-            of_column_a, of_column_b = reach_a.on_fixed[i], reach_b.on_fixed[j]
-            if missing is not None:
-                n_both = limits.n - n_a - n_b + counts[8, i, j]
-                gap_a, gap_b = max(left.square[i] - c[3], 0.0), max(right.square[j] - c[4], 0.0)
-                # The products over sets have missing calls as codes of 0, where P is to be 0.
-                apart = mb * mb * gap_a + ma * ma * gap_b + ma * ma * mb * mb * n_both
-                if not limits.impute:
-                    n_missing, lost = limits.n - n, reach_a.lost[i] + reach_b.lost[j]
-                    of_lost = lost_fixed[i, j] + n_both * largest
-                    of_column_a += _root(reach_b.lost[j] * gap_a)
-                    of_column_b += _root(reach_a.lost[i] * gap_b)
-            bound = on_product[i, j]
-            if math.isnan(bound):
-                bound = (on_sets[i, j] + _root(rest_of_fixed * spp)) * (1.0 + 1e-5)
-                bound += _root((reach_a.lost_sets[i] + reach_b.lost_sets[j]) * apart)
-            found[i, j] = _passes_adjusted(
-                bound, e, m, slack, n_missing, of_lost, lost, of_column_a, of_column_b, limits
-            )
+    (n_rows, n_cols), n_linked, n_untestable = found.shape, 0, 0
+    counts, of_a = np.zeros((n_cols, 9), np.int64), np.zeros((n_cols, _STRIP))
+    of_b, both, of_samples = (
+        np.zeros((1, n_cols)),
+        np.zeros(n_cols),
+        np.zeros(left.values.shape[1], np.float32),
+    )
+    on_sets, words = np.zeros((2, n_cols)), np.zeros((3, left.planes.shape[2]), np.uint64)
+    of_planes = np.zeros((1 if sets is None else len(sets.planes), n_cols), np.float32)
+    complete, on_product = missing is None or limits.impute, np.full(n_cols, np.nan)
+    for i in range(n_rows):
+        s = i % _STRIP
+        if s == 0 and not complete:
+            sum_over_missing(right.start, right.samples, left.by_sample[:, i : i + _STRIP], trait, of_a)
+        if not keep[i].any():
+            continue
+        count_row(left.planes[i], right.planes, weight, missing, counts)
+        if not complete:
+            sum_over_missing(left.start[i : i + 2], left.samples, right.by_sample, trait, of_b)
+            sum_over_both_missing(left.samples[left.start[i] : left.start[i + 1]], right, trait, both)
+        if sets is not None:
+            _row_on_sets(i, left, right, sets, counts, len(trait), words, of_planes, on_sets)
+        on_product[:] = np.nan
+        sums = counts, product[i], of_a[:, s], of_b[0], both, on_sets, on_product
+        linked, untestable = _screen_row(left.own[i], right.own, keep[i], *sums, limits, missing, sets, found[i])
+        n_linked, n_untestable = n_linked + linked, n_untestable + untestable
+        if sets is not None:  # pairs that may pass are asked again, with the product's share of the covariates
+            again = found[i].copy()
+            a, columns = left.values[i], right.values
+            products_on_fixed(a, columns, again, sets.basis, sets.rounding, of_samples, on_product)
+            _screen_row(left.own[i], right.own, again, *sums, limits, missing, sets, found[i])
     return n_linked, n_untestable

@@ -21,10 +21,14 @@ import math
 import numpy as np
 from numba import njit
 
+from genoattn.scan.counts import count_row
 from genoattn.scan.logistic import first_rows, independent, likelihood_ratio, make_problem
 
 _ROUNDING = 1e-9
-_ROUGH, _CLEARLY = 1e4, 1e-3  # slack of a fit to the cells; share of the critical value that it can tell apart
+_ROUGH, _CLEARLY = (
+    1e4,
+    1e-3,
+)  # slack of a fit to the cells; share of the critical value that it can tell apart
 
 
 def log_terms(n: int) -> np.ndarray:
@@ -44,24 +48,25 @@ def mixed_tables() -> np.ndarray:
 
 
 @njit(inline="always")
-def _fill(counts, i, j, margins, cells):  # type: ignore[no-untyped-def]
-    """The nine cells of a pair from its counts; ``margins`` are those of complete columns, or None."""
-    c11, c12, c21, c22 = counts[0, i, j], counts[1, i, j], counts[2, i, j], counts[3, i, j]
-    if margins is None:
-        a1, a2, b1, b2, n = (
-            counts[4, i, j],
-            counts[5, i, j],
-            counts[6, i, j],
-            counts[7, i, j],
-            counts[8, i, j],
-        )
-    else:
-        left, right, total = margins
-        a1, a2, b1, b2, n = left[0, i], left[1, i], right[0, j], right[1, j], total
+def _fill(counts, j, cells):  # type: ignore[no-untyped-def]
+    """The nine cells of a pair from its counts."""
+    c11, c12, c21, c22 = counts[j, 0], counts[j, 1], counts[j, 2], counts[j, 3]
     cells[4], cells[5], cells[7], cells[8] = c11, c12, c21, c22
-    cells[3], cells[6] = a1 - c11 - c12, a2 - c21 - c22
-    cells[1], cells[2] = b1 - c11 - c21, b2 - c12 - c22
-    cells[0] = n - a1 - a2 - cells[1] - cells[2]
+    cells[3], cells[6] = counts[j, 4] - c11 - c12, counts[j, 5] - c21 - c22
+    cells[1], cells[2] = counts[j, 6] - c11 - c21, counts[j, 7] - c12 - c22
+    cells[0] = counts[j, 8] - counts[j, 4] - counts[j, 5] - cells[1] - cells[2]
+
+
+@njit(nogil=True, cache=True)
+def _count(i, left, right, missing, counts):  # type: ignore[no-untyped-def]
+    """Counts of row i with every column, of controls and of cases: (2, n_cols, 9)."""
+    count_row(left.controls[i], right.controls, None, missing, counts[0])
+    count_row(left.cases[i], right.cases, None, missing, counts[1])
+    if missing is None:
+        for g in range(2):
+            mine, of_row, of_columns = counts[g], left.counts[g, :, i], right.counts[g]
+            mine[:, 4], mine[:, 5], mine[:, 8] = of_row[0], of_row[1], of_row[2]
+            mine[:, 6], mine[:, 7] = of_columns[0], of_columns[1]
 
 
 @njit(inline="always", error_model="numpy")
@@ -113,25 +118,23 @@ def _told(memory, cells, cases, n, n_cases, square):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def screen_cells(controls, cases, margins, keep, square, max_r2, terms, mixed, found):  # type: ignore[no-untyped-def]
-    """Mark the pairs of a strip that may pass.
+def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found):  # type: ignore[no-untyped-def]
+    """Mark the pairs of a tile that may pass.
 
     Parameters
     ----------
-    controls, cases
-        Shape (9, n_rows, n_cols), counts of :func:`genoattn.scan.counts.count_pairs`.
-    margins
-        None where calls are missing; else for controls and cases the numbers of samples with codes 1 and 2,
-        (2, n_rows) and (2, n_cols), and of all samples.
+    left, right
+        Blocks of columns, :class:`genoattn.scan.screen.CellBlock`.
     keep
         Shape (n_rows, n_cols), which pairs to test.
     square
         Critical value of the likelihood ratio.
     max_r2
-        ``(limit, mean_left, mean_right, square_left, square_right)``: pairs of columns with a larger squared
-        correlation, missing calls at the mean, are left out.
+        Pairs of columns with a larger squared correlation, missing calls at the mean, are left out.
     terms, mixed
         Of :func:`log_terms` and :func:`mixed_tables`.
+    missing
+        None where no call of either block is missing.
     found
         Shape (n_rows, n_cols) bool, written.
 
@@ -142,16 +145,19 @@ def screen_cells(controls, cases, margins, keep, square, max_r2, terms, mixed, f
     n_linked, n_untestable = 0, 0
     of, p = np.empty((2, 9), np.int64), make_problem(4, 9)
     both, y = np.empty(9, np.float64), np.empty(9, np.float64)
-    limit, mean_left, mean_right, square_left, square_right = max_r2
+    counts = np.empty((2, found.shape[1], 9), np.int64)
     for i in range(found.shape[0]):
+        if not keep[i].any():
+            continue
+        _count(i, left, right, missing, counts)
         for j in range(found.shape[1]):
             found[i, j] = False
             if not keep[i, j]:
                 continue
-            _fill(controls, i, j, None if margins is None else margins[0], of[0])
-            _fill(cases, i, j, None if margins is None else margins[1], of[1])
+            _fill(counts[0], j, of[0])
+            _fill(counts[1], j, of[1])
             n, n_cases, number, saturated, covariance = 0, 0, 0, 0.0, 0.0
-            ma, mb = mean_left[i], mean_right[j]
+            ma, mb = left.mean[i], right.mean[j]
             for c in range(9):
                 here = of[0, c] + of[1, c]
                 both[c], y[c] = here, of[1, c]
@@ -160,16 +166,15 @@ def screen_cells(controls, cases, margins, keep, square, max_r2, terms, mixed, f
                 saturated += terms[of[0, c]] + terms[of[1, c]] - terms[here]
                 number |= np.int64(of[0, c] > 0 and of[1, c] > 0) << c
                 covariance += here * (c // 3 - ma) * (c % 3 - mb)
-            if covariance * covariance > limit * square_left[i] * square_right[j]:
+            if covariance * covariance > max_r2 * left.square[i] * right.square[j]:
                 n_linked += 1
-                continue
-            if both[4] + both[5] + both[7] + both[8] == 0:  # ab is 0 throughout
+            elif both[4] + both[5] + both[7] + both[8] == 0:  # ab is 0 throughout
                 n_untestable += 1
-                continue
-            if not mixed[number]:
+            elif not mixed[number]:
                 found[i, j] = True
-                continue
-            saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
-            ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y, of))
-            found[i, j] = not ratio + _ROUNDING * n < square and not _told(p, both, y, n, n_cases, square)
+            else:
+                saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
+                ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y, of))
+                if not ratio + _ROUNDING * n < square:
+                    found[i, j] = not _told(p, both, y, n, n_cases, square)
     return n_linked, n_untestable

@@ -60,94 +60,70 @@ def _weighed(word, weight, w):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def count_pairs(left, right, weight, missing, out):  # type: ignore[no-untyped-def]
-    """Samples of every pair by their codes.
+def count_row(row, planes, weight, missing, out):  # type: ignore[no-untyped-def]
+    """Samples by their codes at one column and at each of others.
 
     Parameters
     ----------
-    left, right
-        Shapes (n_rows, 3, n_words) and (n_cols, 3, n_words), bit planes.
+    row, planes
+        Shapes (3, n_words) and (n_cols, 3, n_words), bit planes.
     weight
         Shape (n_words,), uint64: what a sample of each word counts; None for 1.
     missing
         None where no call is missing: only the first four counts are made.
     out
-        Shape (9, n_rows, n_cols), int64, written: samples with codes (1, 1), (1, 2), (2, 1) and (2, 2);
-        with 1 and with 2 at the row and a call at the column; with a call at the row and 1 and 2 at the
-        column; with both calls.
+        Shape (n_cols, 9), int64, written: samples with codes (1, 1), (1, 2), (2, 1) and (2, 2); with 1 and with
+        2 at the row and a call at the column; with a call at the row and 1 and 2 at the column; with both.
     """
-    for i in range(len(left)):
-        for j in range(len(right)):
-            c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = np.uint64(0)
-            for w in range(left.shape[2]):
-                a, b, c, d = left[i, 0, w], left[i, 1, w], right[j, 0, w], right[j, 1, w]
-                c0 += _weighed(a & c, weight, w)
-                c1 += _weighed(a & d, weight, w)
-                c2 += _weighed(b & c, weight, w)
-                c3 += _weighed(b & d, weight, w)
-                if missing is not None:
-                    g, h = left[i, 2, w], right[j, 2, w]
-                    c4 += _weighed(a & h, weight, w)
-                    c5 += _weighed(b & h, weight, w)
-                    c6 += _weighed(g & c, weight, w)
-                    c7 += _weighed(g & d, weight, w)
-                    c8 += _weighed(g & h, weight, w)
-            out[0, i, j], out[1, i, j], out[2, i, j], out[3, i, j] = c0, c1, c2, c3
+    for j in range(len(planes)):
+        c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = np.uint64(0)
+        for w in range(row.shape[1]):
+            a, b, c, d = row[0, w], row[1, w], planes[j, 0, w], planes[j, 1, w]
+            c0 += _weighed(a & c, weight, w)
+            c1 += _weighed(a & d, weight, w)
+            c2 += _weighed(b & c, weight, w)
+            c3 += _weighed(b & d, weight, w)
             if missing is not None:
-                out[4, i, j], out[5, i, j], out[6, i, j], out[7, i, j] = c4, c5, c6, c7
-                out[8, i, j] = c8
+                g, h = row[2, w], planes[j, 2, w]
+                c4 += _weighed(a & h, weight, w)
+                c5 += _weighed(b & h, weight, w)
+                c6 += _weighed(g & c, weight, w)
+                c7 += _weighed(g & d, weight, w)
+                c8 += _weighed(g & h, weight, w)
+        mine = out[j]
+        mine[0], mine[1], mine[2], mine[3] = c0, c1, c2, c3
+        if missing is not None:
+            mine[4], mine[5], mine[6], mine[7], mine[8] = c4, c5, c6, c7, c8
 
 
 @njit(nogil=True, cache=True)
-def sum_over_sets(left, right, sets, counts, of_left, of_right, mean_left, mean_right, n_samples, out):  # type: ignore[no-untyped-def]
-    """Sums of the products of columns over sets of samples, less the set's share of all samples' sum, by
-    pair.
+def sum_over_sets(row, planes, sets, of_sets, out):  # type: ignore[no-untyped-def]
+    """Sums of the products of one column's codes with each of others' over sets of samples.
 
     Parameters
     ----------
-    left, right
-        Bit planes, as in :func:`count_pairs`.
+    row, planes
+        As in :func:`count_row`; a missing call is a code of 0.
     sets
         Shape (n_sets, n_words), uint64, which samples are in each set.
-    counts
-        Of :func:`count_pairs`.
-    of_left, of_right
-        Shapes (n_rows, n_sets + 1) and (n_cols, n_sets + 1): sums of the codes over the samples of each
-        set, and over all.
-    mean_left, mean_right
-        Shapes (n_rows,) and (n_cols,), what is taken off the codes; a missing call is a code of 0.
-    n_samples
-        Samples.
+    of_sets
+        Shape (3, n_words), uint64, memory.
     out
-        Shape (n_sets, n_rows, n_cols), float32, written.
+        Shape (n_sets, n_cols), float32, written.
     """
-    n_words = left.shape[2]
-    once, twice, four = (
-        np.empty(n_words, np.uint64),
-        np.empty(n_words, np.uint64),
-        np.empty(n_words, np.uint64),
-    )
-    size = np.zeros(len(sets))
-    for k in range(len(sets)):
-        for w in range(n_words):
-            size[k] += _ctpop(sets[k, w])
-    for i in range(len(left)):
-        for j in range(len(right)):
-            for w in range(n_words):
-                a, b, c, d = left[i, 0, w], left[i, 1, w], right[j, 0, w], right[j, 1, w]
-                once[w], twice[w], four[w] = a & c, (a & d) | (b & c), b & d
-            x, y = mean_left[i], mean_right[j]
-            raw = counts[0, i, j] + 2 * (counts[1, i, j] + counts[2, i, j]) + 4 * counts[3, i, j]
-            mean = (raw - x * of_right[j, -1] - y * of_left[i, -1]) / n_samples + x * y
-            for k in range(len(sets)):
-                total = np.uint64(0)
-                for w in range(n_words):
-                    member = sets[k, w]
-                    total += _ctpop(once[w] & member)
-                    total += _ctpop(twice[w] & member) << np.uint64(1)
-                    total += _ctpop(four[w] & member) << np.uint64(2)
-                less = x * of_right[j, k] + y * of_left[i, k]
-                out[k, i, j] = np.float64(total) - less + (x * y - mean) * size[k]
+    once, twice, four = of_sets[0], of_sets[1], of_sets[2]
+    for j in range(len(planes)):
+        for w in range(row.shape[1]):
+            a, b, c, d = row[0, w], row[1, w], planes[j, 0, w], planes[j, 1, w]
+            once[w], twice[w], four[w] = a & c, (a & d) | (b & c), b & d
+        for k in range(len(sets)):
+            total = np.uint64(0)
+            for w in range(row.shape[1]):
+                member = sets[k, w]
+                total += _ctpop(once[w] & member)
+                total += _ctpop(twice[w] & member) << np.uint64(1)
+                total += _ctpop(four[w] & member) << np.uint64(2)
+            out[k, j] = total
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -175,31 +151,25 @@ def sum_over_missing(start, missing, codes, trait, out):  # type: ignore[no-unty
 
 
 @njit(nogil=True, cache=True)
-def sum_over_both_missing(start, missing, others, first, trait, out):  # type: ignore[no-untyped-def]
-    """Sums of the trait over the samples that lack a call at both columns.
+def sum_over_both_missing(samples, others, trait, out):  # type: ignore[no-untyped-def]
+    """Sums of the trait over the samples that lack a call at one column and at each of others.
 
     Parameters
     ----------
-    start, missing
-        As in :func:`sum_over_missing`.
+    samples
+        Those that lack one at the column.
     others
-        With ``start_of_sample`` and ``columns``: the other block's columns that lack sample s are
+        With ``start_of_sample`` and ``columns``: the other columns that lack sample s are
         ``columns[start_of_sample[s] : start_of_sample[s + 1]]``.
-    first
-        The other block's column that ``out`` begins with.
     trait
         Shape (n_samples,).
     out
-        Shape (n_columns, n_others), float64, written.
+        Shape (n_others,), float64, written.
     """
     out[:] = 0.0
-    for j in range(len(start) - 1):
-        for k in range(start[j], start[j + 1]):
-            s = missing[k]
-            for m in range(others.start_of_sample[s], others.start_of_sample[s + 1]):
-                other = others.columns[m] - first
-                if 0 <= other < out.shape[1]:
-                    out[j, other] += trait[s]
+    for s in samples:
+        for k in range(others.start_of_sample[s], others.start_of_sample[s + 1]):
+            out[others.columns[k]] += trait[s]
 
 
 @njit(nogil=True, cache=True)

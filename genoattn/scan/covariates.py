@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoattn.scan.bound import Reach, products_on_fixed
+from genoattn.scan.bound import Sets
 from genoattn.scan.counts import WORD
 from genoattn.scan.design import Design
 from genoattn.scan.elimination import summing_error
@@ -23,28 +23,25 @@ class CovariateSets:
 
     def __init__(self, design: Design) -> None:
         self.trait, self.basis = design.trait, np.ascontiguousarray(design.basis[1:])
-        self.sets, self.weights, rest = sets_of_samples(self.basis)
-        self.rest = float(max(np.linalg.eigvalsh(rest @ rest.T)[-1], 0.0)) * (1 + 1e-9) + 1e-12
-        self.largest = float((np.linalg.norm(self.basis, axis=0) * np.abs(design.trait)).max())
-        n_words = -(-design.n_samples // WORD)
-        padded = np.zeros((len(self.sets), WORD * n_words), dtype=bool)
-        padded[:, : design.n_samples] = self.sets
-        self.planes = np.packbits(padded, axis=1).view(np.uint64)
-        self._fitted = self.basis - rest  # T B less its mean, which is that of a constant
-        self._single = np.zeros((-(-len(self.basis) // 4) * 4, design.n_samples), dtype=np.float32)
-        self._single[: len(self.basis)] = self.basis
+        self.members, weights, rest = sets_of_samples(self.basis)
+        n, n_words = design.n_samples, -(-design.n_samples // WORD)
+        padded = np.zeros((len(self.members), WORD * n_words), dtype=bool)
+        padded[:, :n] = self.members
+        single = np.zeros((-(-len(self.basis) // 4) * 4, n), dtype=np.float32)
+        single[: len(self.basis)] = self.basis
+        self._fitted = self.basis - rest  # T B less its mean
+        self.sets = Sets(
+            np.packbits(padded, axis=1).view(np.uint64),
+            np.ascontiguousarray(weights, dtype=np.float32),
+            self.members.sum(axis=1).astype(np.float64),
+            _largest(rest) * (1 + 1e-9) + 1e-12,
+            float((np.linalg.norm(self.basis, axis=0) * np.abs(design.trait)).max()),
+            single,
+            summing_error(n, n) * float(np.sqrt(len(self.basis))),
+        )
 
-    def on_product(self, left: np.ndarray, right: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        """``|Q P|`` of pairs of rows of single-precision columns, rounded up: (n_pairs,)."""
-        n = left.shape[1]
-        out, unit = np.empty((2, len(i))), summing_error(n, n) * np.sqrt(len(self.basis))
-        products_on_fixed(left, right, i, j, self._single, out)
-        norm, on_fixed = np.sqrt(out)
-        return (on_fixed + unit * norm) * (1 + 2 * unit)  # type: ignore[no-any-return]
-
-    def reach(self, codes: np.ndarray, values: np.ndarray) -> tuple[Reach, np.ndarray, np.ndarray]:
-        """Numbers of columns; ``Q_L y_L`` of each, (n_columns, n_fixed - 1); sums over sets and over all,
-        (n_columns, n_sets + 1).
+    def reach(self, codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Norms of ``Q a`` and largest eigenvalues of columns, ``Q_L y_L``, and sums over sets.
 
         Parameters
         ----------
@@ -52,17 +49,22 @@ class CovariateSets:
             Shape (n_columns, n_samples), -1 where missing.
         values
             The same less their means, float32, 0 where missing.
+
+        Returns
+        -------
+        Shapes (n_columns, 3), (n_fixed - 1, n_columns) and (n_sets + 1, n_columns); see
+        :mod:`genoattn.scan.bound` and :class:`genoattn.scan.screen.Block`.
         """
         on_fixed = np.linalg.norm(values.astype(np.float64) @ self.basis.T, axis=1) * (1 + 1e-6)
         lost, lost_sets = np.zeros(len(codes)), np.zeros(len(codes))
-        with_trait = np.zeros((len(codes), len(self.basis)))
+        with_trait = np.zeros((len(self.basis), len(codes)))
         for k in np.flatnonzero((codes < 0).any(axis=1)):
-            gone = codes[k] < 0
-            lost[k], lost_sets[k] = _largest(self.basis[:, gone]), _largest(self._fitted[:, gone])
-            with_trait[k] = self.basis[:, gone] @ self.trait[gone]
-        called = np.maximum(codes, 0).astype(np.float32)
-        of_sets = np.column_stack([called @ self.sets.T.astype(np.float32), called.sum(axis=1)])
-        return Reach(on_fixed, lost, lost_sets), with_trait, of_sets.astype(np.float64)
+            gaps = codes[k] < 0
+            lost[k], lost_sets[k] = _largest(self.basis[:, gaps]), _largest(self._fitted[:, gaps])
+            with_trait[:, k] = self.basis[:, gaps] @ self.trait[gaps]
+        filled = np.maximum(codes, 0).astype(np.float32)
+        of_sets = np.vstack([self.members.astype(np.float32) @ filled.T, filled.sum(axis=1)])
+        return np.column_stack([on_fixed, lost, lost_sets]), with_trait, of_sets.astype(np.float64)
 
 
 def _largest(x: np.ndarray) -> float:

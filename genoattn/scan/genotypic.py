@@ -7,6 +7,7 @@ fewer where a genotype class, or a joint one, is absent. Missing calls leave the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,9 @@ from genoattn.scan.genotype_tables import (
     regress_tables,
     table_tests,
 )
-from genoattn.scan.screen import Screened, strips
+from genoattn.scan.screen import Screened
 
+_STRIP = 64  # rows of a tile at a time
 _SCORE_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the threshold by its score
 
 
@@ -101,7 +103,7 @@ class GenotypicTests:
             keep = keep & ~(r2 > self._max_r2)
         gaps = left.missing[:, None] | right.missing
         possible, n_untestable = keep & gaps, 0
-        for i, j in strips(keep & ~gaps):
+        for i, j in _strips(keep & ~gaps):
             out = self._table_tests(left.values.reshape(2, -1, left.values.shape[1])[:, i], right, j)
             wanted = keep[i, j] & ~gaps[i, j]
             n_untestable += int(((out.df == 0) & wanted).sum())
@@ -182,3 +184,12 @@ def _critical(design: Design, threshold: float) -> np.ndarray:
                 ratio = fdtri(df, left, 1 - threshold) * df / left
                 out[main, df] = ratio / (1 + ratio)
     return out * (1 - 1e-6)
+
+
+def _strips(keep: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Rows of a tile, a few at a time, and the columns from their first wanted pair to their last."""
+    for start in range(0, len(keep), _STRIP):
+        i = slice(start, min(start + _STRIP, len(keep)))
+        wanted = np.flatnonzero(keep[i].any(axis=0))
+        if len(wanted):
+            yield i, slice(int(wanted[0]), int(wanted[-1]) + 1)

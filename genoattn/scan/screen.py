@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from genoattn.cohort import MISSING
-from genoattn.scan.bound import Limits, Own, Reach, screen_strip
+from genoattn.scan.bound import MARGIN, N_NUMBERS, ON_FIXED, Limits, screen_tile
 from genoattn.scan.cells import log_terms, mixed_tables, screen_cells
-from genoattn.scan.counts import (
-    N_COUNTS,
-    WORD,
-    count_pairs,
-    own_sums,
-    pack_planes,
-    sum_over_both_missing,
-    sum_over_missing,
-    sum_over_sets,
-)
+from genoattn.scan.counts import WORD, own_sums, pack_planes
 from genoattn.scan.covariates import CovariateSets
 from genoattn.scan.design import Design
 from genoattn.scan.elimination import summing_error
 
-_STRIP = 64  # rows of a tile at a time, whose sums stay in the cache
 _CHUNK = 1024  # samples whose products are summed in single precision
 _WEIGHT = 4096.0  # whole number for the largest weight of a score test
 
@@ -39,17 +27,7 @@ class Screened(NamedTuple):
     n_untestable: int
 
 
-class MissingCalls(NamedTuple):
-    """Missing calls of a block, by column and by sample: see :mod:`genoattn.scan.counts`."""
-
-    start: np.ndarray
-    samples: np.ndarray
-    start_of_sample: np.ndarray
-    columns: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
+class Block(NamedTuple):
     """Columns as operands of a tile, each oriented so that code 0 is its commoner end.
 
     Parameters
@@ -60,25 +38,28 @@ class Block:
         Shape (n_block, n_samples) float32, codes less their mean, 0 where missing.
     by_sample
         Shape (n_samples, n_block) int8, codes, 0 where missing.
-    missing
-        None where every call is there.
+    start, samples
+        Samples without a call of column j: ``samples[start[j] : start[j + 1]]``.
+    start_of_sample, columns
+        Columns without a call of sample s, likewise.
     own
-        Numbers of the columns.
-    reach, lost, of_sets
-        With covariates: :class:`Reach`, ``Q_L y_L``, and sums of the codes over sets of samples.
+        Shape (n_block, N_NUMBERS), numbers of the columns; see :mod:`genoattn.scan.bound`.
+    with_lost
+        Shape (n_fixed - 1, n_block), ``Q_L y_L`` over the samples L without a call; empty without covariates.
+    of_sets
+        Shape (n_sets + 1, n_block), sums of the codes over each set, and over all samples; likewise.
     """
 
     planes: np.ndarray
     values: np.ndarray
     by_sample: np.ndarray
-    missing: MissingCalls | None
-    own: Own
-    reach: Reach | None
-    lost: np.ndarray | None
-    of_sets: np.ndarray | None
-
-    def __len__(self) -> int:
-        return len(self.values)
+    start: np.ndarray
+    samples: np.ndarray
+    start_of_sample: np.ndarray
+    columns: np.ndarray
+    own: np.ndarray
+    with_lost: np.ndarray
+    of_sets: np.ndarray
 
 
 class PlaneScreen:
@@ -102,7 +83,7 @@ class PlaneScreen:
     ) -> None:
         self.design = design
         self._margin = np.zeros(design.n_columns) if margin is None else margin
-        self._sets = None if design.binary or design.n_fixed == 1 else CovariateSets(design)
+        self._covariates = None if design.binary or design.n_fixed == 1 else CovariateSets(design)
         self._place, self._word_weight, weight, scale = self._weights()
         self._weight, self._n_words = weight, -(-design.n_samples // WORD)
         self._trait = design.trait * design.weight
@@ -153,32 +134,29 @@ class PlaneScreen:
         weighted = np.sqrt((values.astype(np.float32) ** 2) @ (self._trait.astype(np.float32) ** 2)) * (
             1 + 1e-3
         )
-        own = Own(
-            mean, n, one, two, with_trait, missed, missed_square, square, norm,
-            weighted.astype(np.float64), self._margin[chosen],
-        )  # fmt: skip
-        filled = np.maximum(codes, 0)
-        extra: tuple = (None, None, None)
-        if self._sets is not None:
-            extra = self._sets.reach(codes, values)
-        planes = pack_planes(codes, self._place, self._n_words)
-        return Block(
-            planes,
-            values,
-            np.ascontiguousarray(filled.T),
-            _missing_calls(gaps) if any_missing else None,
-            own,
-            *extra,
+        own = np.zeros((len(codes), N_NUMBERS))
+        own[:, : MARGIN + 1] = np.column_stack(
+            [mean, n, one, two, with_trait, missed, missed_square, square, norm, weighted, self._margin[chosen]]
         )
+        with_lost = of_sets = np.zeros((0, len(codes)))
+        if self._covariates is not None:
+            own[:, ON_FIXED:], with_lost, of_sets = self._covariates.reach(codes, values)
+        column, sample = np.nonzero(gaps)
+        start, start_of_sample = (np.concatenate([[0], np.cumsum(gaps.sum(axis=k))]) for k in (1, 0))
+        by_sample = np.ascontiguousarray(np.maximum(codes, 0).T)
+        columns = column[np.argsort(sample, kind="stable")]
+        planes = pack_planes(codes, self._place, self._n_words)
+        return Block(planes, values, by_sample, start, sample, start_of_sample, columns, own, with_lost, of_sets)
 
     def candidates(self, left: Block, right: Block, keep: np.ndarray) -> Screened:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
-        product = self._products(left.values, right.values)
         found = np.zeros(keep.shape, dtype=np.bool_)
-        n_linked, n_untestable = 0, 0
-        for i, j in strips(keep):
-            linked, untestable = self._strip(left, right, i, j, product[i, j], keep[i, j], found[i, j])
-            n_linked, n_untestable = n_linked + linked, n_untestable + untestable
+        missing = True if len(left.samples) or len(right.samples) else None
+        sets = None if self._covariates is None else self._covariates.sets
+        n_linked, n_untestable = screen_tile(
+            left, right, self._products(left.values, right.values), self._trait, self._word_weight, keep,
+            self._limits, missing, sets, found,
+        )  # fmt: skip
         a, b = np.nonzero(found)
         return Screened(a, b, n_linked, n_untestable)
 
@@ -191,77 +169,6 @@ class PlaneScreen:
             out += (left[:, part] * y[part]) @ right[:, part].T
         return out
 
-    def _strip(
-        self,
-        left: Block,
-        right: Block,
-        i: slice,
-        j: slice,
-        product: np.ndarray,
-        keep: np.ndarray,
-        found: np.ndarray,
-    ) -> tuple[int, int]:
-        """Screen some rows and columns of a tile into ``found``; pairs left out, pairs untestable."""
-        shape = keep.shape
-        missing = None if left.missing is None and right.missing is None else True
-        counts = np.empty((N_COUNTS, *shape), dtype=np.int64)
-        rows, cols = left.planes[i], right.planes[j]
-        count_pairs(rows, cols, self._word_weight, missing, counts)
-        of_a = of_b = both = None
-        if missing:
-            of_a, of_b, both = np.zeros(shape[::-1]), np.zeros(shape), np.zeros(shape)
-            if not self.design.impute:
-                self._take_missing(left, right, i, j, of_a, of_b, both)
-        own = _part(left.own, i), _part(right.own, j)
-        sums = counts, product, of_a, of_b, both, *own
-        if self._sets is None:
-            return screen_strip(*sums, keep, self._limits, missing, None, found)  # type: ignore[no-any-return]
-        adjust = self._adjust(left, right, i, j, counts)
-        n_linked, n_untestable = screen_strip(*sums, keep, self._limits, missing, adjust, found)
-        a, b = np.nonzero(found)  # these are asked again, with the product's share of the covariates known
-        adjust[-1][a, b] = self._sets.on_product(left.values[i], right.values[j], a, b)
-        screen_strip(*sums, found.copy(), self._limits, missing, adjust, found)
-        return n_linked, n_untestable
-
-    def _adjust(self, left: Block, right: Block, i: slice, j: slice, counts: np.ndarray) -> tuple:
-        """What the screen of a strip needs with covariates; see :func:`screen_strip`."""
-        sets = self._sets
-        assert sets is not None
-        a, b = left.lost[i], right.lost[j]  # type: ignore[index]
-        shape = len(a), len(b)
-        sums = np.empty((len(sets.planes), *shape), dtype=np.float32)
-        sum_over_sets(
-            left.planes[i], right.planes[j], sets.planes, counts, left.of_sets[i], right.of_sets[j],  # type: ignore[index]
-            left.own.mean[i], right.own.mean[j], self.design.n_samples, sums,
-        )  # fmt: skip
-        on_sets = sets.weights.astype(np.float32) @ sums.reshape(len(sums), -1)
-        on_sets = np.sqrt(np.einsum("kp,kp->p", on_sets, on_sets)).reshape(shape)
-        lost_fixed = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) + 2 * a @ b.T
-        lost_fixed = np.sqrt(np.maximum(lost_fixed, 0)) * (1 + 1e-6) + 1e-9
-        reach = _part(left.reach, i), _part(right.reach, j)
-        return (*reach, sets.rest, sets.largest, on_sets, lost_fixed, np.full(shape, np.nan))
-
-    def _take_missing(
-        self,
-        left: Block,
-        right: Block,
-        i: slice,
-        j: slice,
-        of_a: np.ndarray,
-        of_b: np.ndarray,
-        both: np.ndarray,
-    ) -> None:
-        """Sums over samples without a call at one column or at both."""
-        y = self._trait
-        if right.missing is not None:
-            start = right.missing.start[j.start : j.stop + 1]
-            sum_over_missing(start, right.missing.samples, left.by_sample[:, i], y, of_a)
-        if left.missing is not None:
-            start = left.missing.start[i.start : i.stop + 1]
-            sum_over_missing(start, left.missing.samples, right.by_sample[:, j], y, of_b)
-            if right.missing is not None:
-                sum_over_both_missing(start, left.missing.samples, right.missing, j.start, y, both)
-
 
 class CellBlock(NamedTuple):
     """Columns by their codes among controls and cases, each oriented so that code 0 is its commoner end.
@@ -271,11 +178,11 @@ class CellBlock(NamedTuple):
     controls, cases
         Shape (n_block, 3, n_words), uint64, bit planes of either.
     counts
-        Shape (2, 2, n_block), int64: of controls and of cases the samples with codes 1 and 2.
+        Shape (2, 3, n_block), int64: of controls and of cases the samples with codes 1 and 2, and all.
     mean, square
         Shape (n_block,), of the codes: mean, and squared norm about it.
     missing
-        Whether any call is missing.
+        Shape (1,), whether any call is missing.
     """
 
     controls: np.ndarray
@@ -283,10 +190,7 @@ class CellBlock(NamedTuple):
     counts: np.ndarray
     mean: np.ndarray
     square: np.ndarray
-    missing: bool
-
-    def __len__(self) -> int:
-        return len(self.controls)
+    missing: np.ndarray
 
 
 class CellScreen:
@@ -307,51 +211,35 @@ class CellScreen:
     def __init__(self, design: Design, case: np.ndarray, square: float, max_r2: float | None = None) -> None:
         self.design, self._case, self._square = design, case > 0, square
         self._max_r2 = np.inf if max_r2 is None else max_r2 * (1 + 1e-12)
-        n_cases = int(self._case.sum())
-        self._n = design.n_samples - n_cases, n_cases
         self._terms, self._mixed = log_terms(design.n_samples), mixed_tables()
 
     def block(self, chosen: np.ndarray) -> CellBlock:
         """Columns, by their indices, as operands."""
         codes = oriented(self.design, chosen)
         n = (codes != MISSING).sum(axis=1)
+        groups = ~self._case, self._case
         counts = np.array(
-            [[(codes[:, of] == code).sum(axis=1) for code in (1, 2)] for of in (~self._case, self._case)]
+            [
+                [*((codes[:, of] == code).sum(axis=1) for code in (1, 2)), np.full(len(codes), of.sum())]
+                for of in groups
+            ]
         )
-        one, two = counts.sum(axis=0)
+        one, two, _ = counts.sum(axis=0)
         mean = (one + 2 * two) / np.maximum(n, 1)
         square = one + 4 * two - mean * (one + 2 * two)
         controls, cases = (
-            pack_planes(codes[:, of], np.arange(of.sum()), -(-int(of.sum()) // WORD)) for of in (~self._case, self._case)
+            pack_planes(codes[:, of], np.arange(of.sum()), -(-int(of.sum()) // WORD)) for of in groups
         )
-        return CellBlock(controls, cases, counts, mean, square, bool((n < codes.shape[1]).any()))
+        missing = np.array([(n < codes.shape[1]).any()])
+        return CellBlock(controls, cases, counts, mean, square, missing)
 
     def candidates(self, left: CellBlock, right: CellBlock, keep: np.ndarray) -> Screened:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
         found = np.zeros(keep.shape, dtype=np.bool_)
-        n_linked, n_untestable = 0, 0
-        missing = True if left.missing or right.missing else None
-        for i, j in strips(keep):
-            shape = N_COUNTS, *keep[i, j].shape
-            controls, cases = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-            count_pairs(left.controls[i], right.controls[j], None, missing, controls)
-            count_pairs(left.cases[i], right.cases[j], None, missing, cases)
-            margins = None
-            if missing is None:
-                margins = tuple((left.counts[k][:, i], right.counts[k][:, j], self._n[k]) for k in (0, 1))
-            max_r2 = self._max_r2, left.mean[i], right.mean[j], left.square[i], right.square[j]
-            linked, untestable = screen_cells(
-                controls,
-                cases,
-                margins,
-                keep[i, j],
-                self._square,
-                max_r2,
-                self._terms,
-                self._mixed,
-                found[i, j],
-            )
-            n_linked, n_untestable = n_linked + linked, n_untestable + untestable
+        missing = True if left.missing[0] or right.missing[0] else None
+        n_linked, n_untestable = screen_cells(
+            left, right, keep, self._square, self._max_r2, self._terms, self._mixed, missing, found
+        )
         a, b = np.nonzero(found)
         return Screened(a, b, n_linked, n_untestable)
 
@@ -367,24 +255,3 @@ def oriented(design: Design, chosen: np.ndarray) -> np.ndarray:
     out: np.ndarray = np.where(reverse[:, None], top[:, None] - codes, codes)
     out[codes == MISSING] = MISSING
     return out
-
-
-def strips(keep: np.ndarray) -> Iterator[tuple[slice, slice]]:
-    """Rows of a tile, a few at a time, and the columns from their first wanted pair to their last."""
-    for start in range(0, len(keep), _STRIP):
-        i = slice(start, min(start + _STRIP, len(keep)))
-        wanted = np.flatnonzero(keep[i].any(axis=0))
-        if len(wanted):
-            yield i, slice(int(wanted[0]), int(wanted[-1]) + 1)
-
-
-def _part(columns, chosen: slice):  # type: ignore[no-untyped-def]
-    """Some entries of a tuple of arrays."""
-    return type(columns)(*(x[chosen] for x in columns))
-
-
-def _missing_calls(gaps: np.ndarray) -> MissingCalls:
-    column, sample = np.nonzero(gaps)
-    start = np.concatenate([[0], np.cumsum(gaps.sum(axis=1))])
-    start_of_sample = np.concatenate([[0], np.cumsum(gaps.sum(axis=0))])
-    return MissingCalls(start, sample, start_of_sample, column[np.argsort(sample, kind="stable")])
