@@ -23,15 +23,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from genoattn.scan.logistic.stages import logistic_pairs
+from genoattn.scan.regression.dense import make_traits, multi_trait_tile
+from genoattn.scan.regression.exact import regress_pairs
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
 import genoattn
-from genoattn.scan.api import make_scan_design
 from genoattn.scan.design import make_design
-from genoattn.scan.logistic.stages import logistic_pairs
-from genoattn.scan.regression.dense import make_traits, multi_trait_tile
-from genoattn.scan.regression.exact import regress_pairs
+from genoattn.scan.pair_scan import make_scan_design
 from genoattn.scan.scope import make_scope
 from genoattn.scan.settings import ScanConfig
 from genoattn.simulate import simulate_cohort

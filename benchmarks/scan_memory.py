@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from genoattn.cohort import Cohort, Covariates, Phenotype, Sites
-from genoattn.scan.api import prepare, scan_engine
+from genoattn.scan.pair_scan import prepare, scan_engine
 from genoattn.scan.settings import ScanConfig
 
 

@@ -7,7 +7,7 @@ import pytest
 from oracles_scan import scan_cohort_data, term_regression
 
 from genoattn.scan.counts import count_pairs, count_with_sets, pack_planes, sum_over_missing, sum_over_sets
-from genoattn.scan.covariates import CovariateSets
+from genoattn.scan.covariate_sets import CovariateSets
 from genoattn.scan.design import make_design
 from genoattn.scan.elimination import centre_counts
 from genoattn.scan.engine import column_r2

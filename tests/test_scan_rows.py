@@ -5,7 +5,7 @@ import pytest
 from oracles import make_cohort
 
 import genoattn
-from genoattn.scan.api import column_codes
+from genoattn.scan.pair_scan import column_codes
 from genoattn.scan.rows import joint_frequency
 from genoattn.tokens import build_vocabulary
 

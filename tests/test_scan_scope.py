@@ -116,8 +116,8 @@ def test_an_interrupted_scan_goes_on(cohort, tmp_path, monkeypatch):
     file = tmp_path / "out.partial"
     settings = {"threshold": 0.2, "threads": 1, "checkpoint": file, "memory": 1e8}
     whole = genoattn.scan_pairs(cohort, 0.2, threads=1)
-    monkeypatch.setattr("genoattn.scan.api._NARROWEST", 3)
-    monkeypatch.setattr("genoattn.scan.api._TILE", 3)
+    monkeypatch.setattr("genoattn.scan.pair_scan._NARROWEST", 3)
+    monkeypatch.setattr("genoattn.scan.pair_scan._TILE", 3)
     real, done = engine.Engine.tile, []
 
     def failing(self, number):

@@ -178,7 +178,9 @@ def test_what_runs_is_recorded(caplog):
         ("cells", "binary trait without covariates"): (
             cohort_of(calls, (trait > 0) * 1.0, covariates[:, :0], True), {},
         ),
-        ("planes", "binary trait with 2 covariates"): (cohort_of(calls, (trait > 0) * 1.0, covariates, True), {}),
+        ("planes", "binary trait with 2 covariates"): (
+            cohort_of(calls, (trait > 0) * 1.0, covariates, True), {},
+        ),
         ("none", "every pair is tested exactly: many have p <= 0.5"): (
             cohort_of(calls, trait, covariates), {"threshold": 0.5},
         ),

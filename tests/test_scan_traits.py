@@ -8,7 +8,7 @@ from oracles_scan import scan_cohort_data
 
 import genoattn
 from genoattn.cohort import Phenotype
-from genoattn.scan import api
+from genoattn.scan import pair_scan
 
 N = 90
 
@@ -63,7 +63,7 @@ def test_each_trait_as_if_alone(cohort, traits, caplog):
 
 def test_traits_of_the_same_samples_share_their_columns(cohort, traits, monkeypatch):
     prepared = []
-    real = api.prepare
+    real = pair_scan.prepare
     monkeypatch.setattr(
         "genoattn.scan.traits.prepare", lambda c, config: prepared.append(c.n_samples) or real(c, config)
     )

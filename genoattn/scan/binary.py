@@ -131,12 +131,13 @@ def _value(code, mean):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _count_cells(codes, i, j, case, group, impute, table):  # type: ignore[no-untyped-def]
-    """Samples by group, both codes (from -1 on) and case: ``table`` (n_groups, n_codes, n_codes, 2), written."""
+    """Samples by group, both codes (from -1 on) and case: table (n_groups, n_codes, n_codes, 2), written."""
     table[:] = 0
-    a, b = codes[i], codes[j]
+    a, b, flat, n = codes[i], codes[j], table.reshape(-1), table.shape[1]
     for s in range(len(a)):
-        if impute or (a[s] >= 0 and b[s] >= 0):
-            table[group[s], a[s] + 1, b[s] + 1, case[s]] += 1
+        x, y = np.int64(a[s]), np.int64(b[s])
+        if impute or (x >= 0 and y >= 0):
+            flat[((group[s] * n + x + 1) * n + y + 1) * 2 + case[s]] += 1
 
 
 @njit(nogil=True, cache=True)

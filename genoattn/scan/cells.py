@@ -38,7 +38,7 @@ def log_terms(n: int) -> np.ndarray:
 
 
 def mixed_tables() -> np.ndarray:
-    """Of each set of cells, bit 3a + b of its number, whether it holds a full two by two table: (512,), bool."""
+    """Whether each set of cells, bit 3a + b of its number, holds a full two by two table: (512,)."""
     out = np.zeros(512, dtype=np.bool_)
     for number in range(512):
         cell = [[bool(number >> (3 * a + b) & 1) for b in range(3)] for a in range(3)]
@@ -70,8 +70,8 @@ def _count(i, left, right, missing, counts):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
-def _additive(n, y, cells, cases, m):  # type: ignore[no-untyped-def]
-    """Lower bound on the log-likelihood of 1, a, b less that of the intercept; ``m`` (5,) is overwritten."""
+def _additive(n, y, cells, cases):  # type: ignore[no-untyped-def]
+    """Lower bound on the log-likelihood of 1, a, b less that of the intercept."""
     sa = sb = aa = bb = ab = ya = yb = 0.0
     for c in range(9):
         a, b = np.float64(c // 3), np.float64(c % 3)
@@ -143,9 +143,10 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
     Pairs left out for their correlation; pairs that cannot be tested.
     """
     n_linked, n_untestable = 0, 0
-    of, p = np.empty((2, 9), np.int64), make_problem(4, 9)
+    of_controls, of_cases, p = np.empty(9, np.int64), np.empty(9, np.int64), make_problem(4, 9)
     both, y = np.empty(9, np.float64), np.empty(9, np.float64)
     counts = np.empty((2, found.shape[1], 9), np.int64)
+    controls, cases = counts[0], counts[1]
     for i in range(found.shape[0]):
         if not keep[i].any():
             continue
@@ -154,17 +155,17 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
             found[i, j] = False
             if not keep[i, j]:
                 continue
-            _fill(counts[0], j, of[0])
-            _fill(counts[1], j, of[1])
+            _fill(controls, j, of_controls)
+            _fill(cases, j, of_cases)
             n, n_cases, number, saturated, covariance = 0, 0, 0, 0.0, 0.0
             ma, mb = left.mean[i], right.mean[j]
             for c in range(9):
-                here = of[0, c] + of[1, c]
-                both[c], y[c] = here, of[1, c]
+                here = of_controls[c] + of_cases[c]
+                both[c], y[c] = here, of_cases[c]
                 n += here
-                n_cases += of[1, c]
-                saturated += terms[of[0, c]] + terms[of[1, c]] - terms[here]
-                number |= np.int64(of[0, c] > 0 and of[1, c] > 0) << c
+                n_cases += of_cases[c]
+                saturated += terms[of_controls[c]] + terms[of_cases[c]] - terms[here]
+                number += (1 << c) if of_controls[c] > 0 and of_cases[c] > 0 else 0
                 covariance += here * (c // 3 - ma) * (c % 3 - mb)
             if covariance * covariance > max_r2 * left.square[i] * right.square[j]:
                 n_linked += 1
@@ -174,7 +175,7 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
                 found[i, j] = True
             else:
                 saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
-                ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y, of))
+                ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y))
                 if not ratio + _ROUNDING * n < square:
                     found[i, j] = not _told(p, both, y, n, n_cases, square)
     return n_linked, n_untestable

@@ -72,8 +72,9 @@ def count_row(row, planes, weight, missing, out):  # type: ignore[no-untyped-def
     missing
         None where no call is missing: only the first four counts are made.
     out
-        Shape (n_cols, 9), int64, written: samples with codes (1, 1), (1, 2), (2, 1) and (2, 2); with 1 and with
-        2 at the row and a call at the column; with a call at the row and 1 and 2 at the column; with both.
+        Shape (n_cols, 9), int64, written: samples with codes (1, 1), (1, 2), (2, 1) and (2, 2); with 1 and
+        with 2 at the row and a call at the column; with a call at the row and 1 and 2 at the column; with
+        both.
     """
     for j in range(len(planes)):
         c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = np.uint64(0)

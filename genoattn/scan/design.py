@@ -70,7 +70,7 @@ class Design:
 
     @cached_property
     def columns(self) -> ColumnSummary:
-        """Moments of every column."""
+        """PairMoments of every column."""
         return _summarise(self)
 
     def values(self, chosen: slice | np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class ColumnSummary:
-    """Moments of the columns, each of shape (n_columns,).
+    """PairMoments of the columns, each of shape (n_columns,).
 
     Parameters
     ----------
@@ -171,16 +171,19 @@ def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.
 def _summarise(design: Design) -> ColumnSummary:
     vectors = np.vstack([design.basis, design.trait, np.ones(design.n_samples)]) * design.weight
     sums = np.empty((design.n_columns, 3 + 2 * len(vectors)))
+    of = np.ascontiguousarray(np.vstack([design.weight, vectors]).T)
     for start in range(0, design.n_columns, _BLOCK):
         block = slice(start, start + _BLOCK)
         codes = design.codes[block]
-        gaps = codes == MISSING
-        value = np.where(gaps, 0, codes).astype(np.float64)
-        sums[block, 0], sums[block, 1], sums[block, 2] = (
-            gaps.sum(axis=1), value @ design.weight, np.square(value) @ design.weight,
-        )  # fmt: skip
-        sums[block, 3 : 3 + len(vectors)] = value @ vectors.T
-        sums[block, 3 + len(vectors) :] = gaps.astype(np.float64) @ vectors.T if gaps.any() else 0.0
+        value = np.maximum(codes, 0).astype(np.float64)
+        products = value @ of
+        sums[block, 1], sums[block, 3 : 3 + len(vectors)] = products[:, 0], products[:, 1:]
+        sums[block, 2] = np.square(value, out=value) @ design.weight
+        column, sample = np.nonzero(codes == MISSING)
+        sums[block, 0] = np.bincount(column, minlength=len(codes))
+        lost = np.zeros((len(codes), len(vectors)))
+        np.add.at(lost, column, of[sample, 1:])
+        sums[block, 3 + len(vectors) :] = lost
     missing, total, square = sums[:, 0].astype(np.int64), sums[:, 1], sums[:, 2]
     dots, lost = np.split(sums[:, 3:], 2, axis=1)
     of_called = vectors.sum(axis=1) - lost

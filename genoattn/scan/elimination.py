@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 SINGULAR = 1e-9
 
 
-class Moments(NamedTuple):
+class PairMoments(NamedTuple):
     """Sums over the samples of a pair, of columns a and b less numbers near their means, and of P = ab.
 
     Each is a number, or an array of shape (n_rows, n_cols).
@@ -84,7 +84,7 @@ class Partial(NamedTuple):
 
 @register_jitable(inline="always")
 def eliminate(m):  # type: ignore[no-untyped-def]
-    """Take the intercept and the main effects out of the product and the trait; ``m`` are :class:`Moments`."""
+    """Take intercept and main effects out of the product and the trait, given :class:`PairMoments`."""
     r = 1.0 / m.n
     return eliminate_columns(
         m.aa - m.a * m.a * r, m.bb - m.b * m.b * r, m.p - m.a * m.b * r,
@@ -107,7 +107,7 @@ def eliminate_columns(aa, bb, ab, pa, pb, pp, ya, yb, yp, yy):  # type: ignore[n
 
 @register_jitable(inline="always")
 def centre_counts(n, a1, a2, b1, b2, c11, c12, c21, c22, ma, mb):  # type: ignore[no-untyped-def]
-    """Moments n, a, b, aa, bb, p, pa, pb, pp of columns less ``ma`` and ``mb``, from counts of codes 1 and 2."""
+    """The moments without a trait of columns less ``ma`` and ``mb``, from counts of codes 1 and 2."""
     a, aa, b, bb = a1 + 2.0 * a2, a1 + 4.0 * a2, b1 + 2.0 * b2, b1 + 4.0 * b2
     p, aab = c11 + 2.0 * (c12 + c21) + 4.0 * c22, c11 + 2.0 * c12 + 4.0 * c21 + 8.0 * c22
     abb, aabb = c11 + 4.0 * c12 + 2.0 * c21 + 8.0 * c22, c11 + 4.0 * (c12 + c21) + 16.0 * c22

@@ -333,7 +333,7 @@ def likelihood_ratio(p, beta, n_lower, separated, slack):  # type: ignore[no-unt
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def greatest_likelihood(p, n_predictors):  # type: ignore[no-untyped-def]
-    """Supremum of the log-likelihood on the first predictors, within 1e-9: finite where separation has no maximum."""
+    """Supremum of the log-likelihood on the first predictors, finite where separation has no maximum."""
     p = _first_predictors(p, n_predictors)
     beta, before, gain = np.zeros(n_predictors), -np.inf, np.inf
     for _ in range(_ROUNDS_FIRTH):

@@ -15,14 +15,14 @@ import numpy as np
 
 from genoattn.cohort import MISSING
 from genoattn.scan.design import Design
-from genoattn.scan.elimination import SINGULAR, Moments, Partial, eliminate, eliminate_columns
+from genoattn.scan.elimination import SINGULAR, PairMoments, Partial, eliminate, eliminate_columns
 from genoattn.scan.screen import Screened
 
 _SURE = 1e-6  # shares of squares below which a screen leaves it to the exact test
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class ProductBlock:
     """A block of columns as operands, arrays or tensors in float64.
 
     Parameters
@@ -37,8 +37,8 @@ class Columns:
     on_fixed
         Shape (n_fixed - 1, n_block), inner products with the fixed effects beyond the intercept.
     margin, lost, with_lost
-        Shape (n_block,): see :class:`genoattn.scan.bound.Own` and :class:`genoattn.scan.bound.Reach`; the
-        norm of ``Q_L y_L``.
+        Shape (n_block,): see :class:`genoattn.scan.pair_bound.Own` and
+        :class:`genoattn.scan.pair_bound.Reach`; the norm of ``Q_L y_L``.
     """
 
     values: Any
@@ -53,9 +53,9 @@ class Columns:
     def __len__(self) -> int:
         return len(self.values)
 
-    def part(self, chosen: slice) -> Columns:
+    def part(self, chosen: slice) -> ProductBlock:
         """Some of the columns, where no call is missing."""
-        return Columns(
+        return ProductBlock(
             self.values[chosen],
             None,
             self.square[chosen],
@@ -101,7 +101,7 @@ class Weights(NamedTuple):
         return (partial.share > SINGULAR) & (partial.left > SINGULAR * self.whole) & (self.whole > 0)
 
 
-def pair_weights(left: Columns, right: Columns, basis: Any, weight: Any) -> Weights:
+def pair_weights(left: ProductBlock, right: ProductBlock, basis: Any, weight: Any) -> Weights:
     """Elimination of the fixed effects from all products of two blocks, missing calls at the means.
 
     Parameters
@@ -133,7 +133,7 @@ def as_columns(
     weight: np.ndarray,
     varies: np.ndarray,
     to: Callable[..., Any] = np.asarray,
-) -> Columns:
+) -> ProductBlock:
     """Centred rows (n_block, n_samples) as operands.
 
     Those that do not vary have residual squares of NaN, so that no pair with them is testable.
@@ -141,7 +141,7 @@ def as_columns(
     on_fixed = (basis[1:] * weight) @ values.T
     square = np.einsum("bs,bs->b", values * weight, values)
     residual = np.where(varies, square - (on_fixed**2).sum(axis=0), np.nan)
-    return Columns(to(values), None, to(square), to(residual), to(on_fixed))
+    return ProductBlock(to(values), None, to(square), to(residual), to(on_fixed))
 
 
 class ProductScreen:
@@ -150,7 +150,7 @@ class ProductScreen:
     Parameters
     ----------
     design
-        Columns, working trait, fixed effects.
+        ProductBlock, working trait, fixed effects.
     t2, max_r2, margin
         As in :class:`genoattn.scan.screen.PlaneScreen`.
     device
@@ -184,8 +184,8 @@ class ProductScreen:
 
         return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=self._device)
 
-    def block(self, chosen: np.ndarray) -> Columns:
-        """Columns, by their indices, as operands."""
+    def block(self, chosen: np.ndarray) -> ProductBlock:
+        """ProductBlock, by their indices, as operands."""
         design, columns = self.design, self.design.columns
         gaps = design.codes[chosen] == MISSING
         lost, with_lost = np.zeros(len(chosen)), np.zeros(len(chosen))
@@ -196,9 +196,9 @@ class ProductScreen:
         out = as_columns(design.values(chosen), design.basis, design.weight, columns.varies[chosen], self._to)
         called = None if design.impute or not gaps.any() else self._to(~gaps)
         of = (self._to(x) for x in (self._margin[chosen], lost, with_lost))
-        return Columns(out.values, called, out.square, out.residual_square, out.on_fixed, *of)
+        return ProductBlock(out.values, called, out.square, out.residual_square, out.on_fixed, *of)
 
-    def candidates(self, left: Columns, right: Columns, keep: np.ndarray) -> Screened:
+    def candidates(self, left: ProductBlock, right: ProductBlock, keep: np.ndarray) -> Screened:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
         with np.errstate(divide="ignore", invalid="ignore"):
             weights = pair_weights(left, right, self._basis, self._weight)
@@ -218,7 +218,7 @@ class ProductScreen:
         i, j = np.nonzero(keep & ~linked & ~fails)
         return Screened(i, j, int(linked.sum()), 0)
 
-    def _score_fails(self, left: Columns, right: Columns, partial: Partial) -> Any:
+    def _score_fails(self, left: ProductBlock, right: ProductBlock, partial: Partial) -> Any:
         """Which scores lie below the critical value by more than the columns' margins."""
         critical = 1 - left.margin[:, None] - right.margin
         critical = self._t2 * ((critical + abs(critical)) / 2) ** 2
@@ -227,13 +227,13 @@ class ProductScreen:
     def _back(self, array: Any) -> np.ndarray:
         return np.asarray(array) if self._device is None else array.cpu().numpy()  # type: ignore[no-any-return]
 
-    def _fails_on_complete_cases(self, left: Columns, right: Columns) -> tuple[Any, Any]:
-        """Which pairs cannot pass, and which are told; see :mod:`genoattn.scan.bound` for the covariates."""
+    def _fails_on_complete_cases(self, left: ProductBlock, right: ProductBlock) -> tuple[Any, Any]:
+        """Which pairs cannot pass, and which are told; covariates as in :mod:`genoattn.scan.pair_bound`."""
         ones = self._to(np.ones((1, self.design.n_samples)))
         c_a, c_b = (ones if x.called is None else x.called for x in (left, right))
         a, b, w, y = left.values, right.values, self._weight, self._trait
         a2, b2 = a**2, b**2
-        m = Moments(
+        m = PairMoments(
             (c_a * w) @ c_b.T, (a * w) @ c_b.T, (c_a * w) @ b.T, (a2 * w) @ c_b.T, (c_a * w) @ b2.T,
             (a * w) @ b.T, (a2 * w) @ b.T, (a * w) @ b2.T, (a2 * w) @ b2.T,
             (c_a * y) @ c_b.T, (a * y) @ c_b.T, (c_a * y) @ b.T, (a * y) @ b.T, (c_a * y**2) @ c_b.T,

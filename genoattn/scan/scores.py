@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genoattn.scan.products import Columns, as_columns, pair_weights
+from genoattn.scan.products import ProductBlock, as_columns, pair_weights
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -70,7 +70,7 @@ def pair_tiles(
 
 
 def _strip(
-    left: Columns, right: Columns, start: int, basis: np.ndarray, y: np.ndarray, t: np.ndarray
+    left: ProductBlock, right: ProductBlock, start: int, basis: np.ndarray, y: np.ndarray, t: np.ndarray
 ) -> None:
     """Fill some rows of a tile; of a block with itself, the columns from there on and their transpose."""
     rows = slice(start, min(start + _ROWS, len(left)))

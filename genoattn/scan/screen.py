@@ -1,4 +1,4 @@
-"""The screen on the processor: blocks of columns as bit planes and single-precision operands, tile by tile."""
+"""The screen on the processor: blocks of columns as bit planes and single-precision operands."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 import numpy as np
 
 from genoattn.cohort import MISSING
-from genoattn.scan.bound import MARGIN, N_NUMBERS, ON_FIXED, Limits, screen_tile
 from genoattn.scan.cells import log_terms, mixed_tables, screen_cells
 from genoattn.scan.counts import WORD, own_sums, pack_planes
-from genoattn.scan.covariates import CovariateSets
+from genoattn.scan.covariate_sets import CovariateSets
 from genoattn.scan.design import Design
 from genoattn.scan.elimination import summing_error
+from genoattn.scan.pair_bound import MARGIN, N_NUMBERS, ON_FIXED, Limits, screen_tile
 
 _CHUNK = 1024  # samples whose products are summed in single precision
 _WEIGHT = 4096.0  # whole number for the largest weight of a score test
 
 
 class Screened(NamedTuple):
-    """Pairs of a tile that may pass: rows and columns within it; pairs left out as linked; untestable ones."""
+    """Pairs of a tile that may pass, as rows and columns; how many are linked, and untestable."""
 
     i: np.ndarray
     j: np.ndarray
@@ -43,7 +43,7 @@ class Block(NamedTuple):
     start_of_sample, columns
         Columns without a call of sample s, likewise.
     own
-        Shape (n_block, N_NUMBERS), numbers of the columns; see :mod:`genoattn.scan.bound`.
+        Shape (n_block, N_NUMBERS), numbers of the columns; see :mod:`genoattn.scan.pair_bound`.
     with_lost
         Shape (n_fixed - 1, n_block), ``Q_L y_L`` over the samples L without a call; empty without covariates.
     of_sets
@@ -136,7 +136,19 @@ class PlaneScreen:
         )
         own = np.zeros((len(codes), N_NUMBERS))
         own[:, : MARGIN + 1] = np.column_stack(
-            [mean, n, one, two, with_trait, missed, missed_square, square, norm, weighted, self._margin[chosen]]
+            [
+                mean,
+                n,
+                one,
+                two,
+                with_trait,
+                missed,
+                missed_square,
+                square,
+                norm,
+                weighted,
+                self._margin[chosen],
+            ]
         )
         with_lost = of_sets = np.zeros((0, len(codes)))
         if self._covariates is not None:
@@ -146,7 +158,9 @@ class PlaneScreen:
         by_sample = np.ascontiguousarray(np.maximum(codes, 0).T)
         columns = column[np.argsort(sample, kind="stable")]
         planes = pack_planes(codes, self._place, self._n_words)
-        return Block(planes, values, by_sample, start, sample, start_of_sample, columns, own, with_lost, of_sets)
+        return Block(
+            planes, values, by_sample, start, sample, start_of_sample, columns, own, with_lost, of_sets
+        )
 
     def candidates(self, left: Block, right: Block, keep: np.ndarray) -> Screened:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""

@@ -18,7 +18,7 @@ def t_critical(p_value: float, df: float) -> float:
     """The t whose two-sided p is ``p_value``."""
     from scipy.special import stdtrit
 
-    return min(float(-stdtrit(df, p_value / 2)), _LARGEST) if p_value < 1 else 0.0
+    return min(abs(float(stdtrit(df, p_value / 2))), _LARGEST) if p_value < 1 else 0.0
 
 
 def normal_p_value(z: np.ndarray) -> np.ndarray:

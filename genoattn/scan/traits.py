@@ -18,7 +18,7 @@ from genoattn.interactions.columns import TermColumns
 from genoattn.io.phenotypes import TraitType, Transform, build_phenotype
 from genoattn.io.tables import SampleTable as Table
 from genoattn.io.tables import check_ids, list_names, numeric_column, read_table
-from genoattn.scan.api import prepare, scan_columns
+from genoattn.scan.pair_scan import prepare, scan_columns
 from genoattn.scan.result import ScanResult
 from genoattn.scan.settings import check_config, read_config
 from genoattn.writing import whole_directory

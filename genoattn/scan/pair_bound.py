@@ -28,7 +28,7 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.counts import count_row, sum_over_both_missing, sum_over_missing, sum_over_sets
-from genoattn.scan.elimination import SINGULAR, Moments, centre_counts, eliminate
+from genoattn.scan.elimination import SINGULAR, PairMoments, centre_counts, eliminate
 
 _STRIP = 32  # rows whose sums over missing calls are made together
 
@@ -36,12 +36,12 @@ _SURE = 1e-5  # share of the determinant from which a singular product is one be
 _ROUNDING = 1e-9  # of float64 sums, eliminations and thresholds, relative
 
 
-# Numbers of a column, a row each of a table (n_columns, 14): what the column has subtracted; weights of called
-# samples, and of those with code 1 and 2; sum of y times the column; sums of y and y^2 over samples without a call;
-# squared norm about the mean, missing calls at it; norms of the single-precision column and of its product with
-# the trait; the share of the critical value by which a score may lie below it. With covariates the norm of its
-# inner products with Q, and the largest eigenvalues of Q_L Q_L' and of T B_L (T B_L)' over the samples L without a
-# call.
+# Numbers of a column, a row each of a table (n_columns, 14): what the column has subtracted; weights of
+# called samples, and of those with code 1 and 2; sum of y times the column; sums of y and y^2 over samples
+# without a call; squared norm about the mean, missing calls at it; norms of the single-precision column and
+# of its product with the trait; the share of the critical value by which a score may lie below it. With
+# covariates the norm of its inner products with Q, and the largest eigenvalues of Q_L Q_L' and of T B_L (T
+# B_L)' over the samples L without a call.
 MEAN, CALLED, ONE, TWO, TRAIT, MISSED, MISSED_SQUARE, SQUARE, NORM, WEIGHTED, MARGIN = range(11)
 ON_FIXED, LOST, LOST_SETS, N_NUMBERS = range(11, 15)
 
@@ -184,7 +184,8 @@ def _passes(e, n, slack, margin, limits):  # type: ignore[no-untyped-def]
     return not top * top * (df + limits.t2) < limits.t2 * e.left * e.rest * (1.0 - _ROUNDING)
 
 
-# The functions above take numbers alone: arrays handed on for every pair would be counted as in use each time.
+# The functions above take numbers alone: arrays handed on for every pair would be counted as in use each
+# time.
 @njit(nogil=True, cache=True, error_model="numpy")
 def _screen_row(  # type: ignore[no-untyped-def]
     a, columns, wanted, counts, product, of_a, of_b, both, on_sets, on_product, limits, missing, sets, found
@@ -199,7 +200,9 @@ def _screen_row(  # type: ignore[no-untyped-def]
         y, yy, ya, yb = 0.0, limits.yy, a[TRAIT], b[TRAIT]
         if missing is not None:
             a1, a2, b1, b2, n = c[4], c[5], c[6], c[7], np.float64(c[8])
-        n, sa, sb, saa, sbb, sp, spa, spb, spp = centre_counts(n, a1, a2, b1, b2, c[0], c[1], c[2], c[3], ma, mb)
+        n, sa, sb, saa, sbb, sp, spa, spb, spp = centre_counts(
+            n, a1, a2, b1, b2, c[0], c[1], c[2], c[3], ma, mb
+        )
         gap_a, gap_b = max(a[SQUARE] - saa, 0.0), max(b[SQUARE] - sbb, 0.0)
         if missing is not None:
             if limits.impute:
@@ -209,7 +212,7 @@ def _screen_row(  # type: ignore[no-untyped-def]
                 yy -= a[MISSED_SQUARE] + b[MISSED_SQUARE]
                 ya += ma * (b[MISSED] - both[j]) - of_a[j]
                 yb += mb * (a[MISSED] - both[j]) - of_b[j]
-        m = Moments(n, sa, sb, saa, sbb, sp, spa, spb, spp, y, ya, yb, np.float64(product[j]), yy)
+        m = PairMoments(n, sa, sb, saa, sbb, sp, spa, spb, spp, y, ya, yb, np.float64(product[j]), yy)
         found[j] = False
         if sp * sp > limits.max_r2 * a[SQUARE] * b[SQUARE]:
             n_linked += 1
@@ -226,14 +229,28 @@ def _screen_row(  # type: ignore[no-untyped-def]
             slack = limits.rounding * a[WEIGHTED] * b[NORM]
             found[j] = _passes(e, n, slack, a[MARGIN] + b[MARGIN], limits)
         else:
-            slack, bound, of_lost, n_missing, lost = limits.rounding * a[WEIGHTED] * b[NORM], on_product[j], 0.0, 0.0, 0.0
+            slack, bound, of_lost, n_missing, lost = (
+                limits.rounding * a[WEIGHTED] * b[NORM],
+                on_product[j],
+                0.0,
+                0.0,
+                0.0,
+            )
             n_both = limits.n - a[CALLED] - b[CALLED] + c[8] if missing is not None else 0.0
             if math.isnan(bound):
                 # The products over sets have missing calls as codes of 0, where P is to be 0.
                 apart = mb * mb * gap_a + ma * ma * gap_b + ma * ma * mb * mb * n_both
-                bound = on_sets[0, j] + _root(sets.rest * spp) * (1.0 + 1e-5) + _root((a[LOST_SETS] + b[LOST_SETS]) * apart)
+                bound = (
+                    on_sets[0, j]
+                    + _root(sets.rest * spp) * (1.0 + 1e-5)
+                    + _root((a[LOST_SETS] + b[LOST_SETS]) * apart)
+                )
             if missing is not None and not limits.impute:
-                n_missing, lost, of_lost = limits.n - n, a[LOST] + b[LOST], on_sets[1, j] + n_both * sets.largest
+                n_missing, lost, of_lost = (
+                    limits.n - n,
+                    a[LOST] + b[LOST],
+                    on_sets[1, j] + n_both * sets.largest,
+                )
             nu_a = a[ON_FIXED] + _root(b[LOST] * gap_a) * (lost > 0.0)
             nu_b = b[ON_FIXED] + _root(a[LOST] * gap_b) * (lost > 0.0)
             found[j] = _passes_adjusted(bound, e, m, slack, n_missing, of_lost, lost, nu_a, nu_b, limits)
@@ -242,7 +259,7 @@ def _screen_row(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _row_on_sets(i, left, right, sets, counts, n_samples, memory, sums, out):  # type: ignore[no-untyped-def]
-    """Norms of ``T B P`` of row i with every column, and of ``Q_L y_L`` summed over both: ``out`` (2, n_cols)."""
+    """Norms of ``T B P`` of a row with every column, and of both ``Q_L y_L`` summed: ``out`` (2, n_cols)."""
     sum_over_sets(left.planes[i], right.planes, sets.planes, memory, sums)
     of_a, of_b, ma = left.of_sets[:, i], right.of_sets, left.own[i, MEAN]
     mean, mean_b = np.empty(sums.shape[1]), right.own[:, MEAN].copy()
@@ -314,9 +331,13 @@ def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets
             _row_on_sets(i, left, right, sets, counts, len(trait), words, of_planes, on_sets)
         on_product[:] = np.nan
         sums = counts, product[i], of_a[:, s], of_b[0], both, on_sets, on_product
-        linked, untestable = _screen_row(left.own[i], right.own, keep[i], *sums, limits, missing, sets, found[i])
+        linked, untestable = _screen_row(
+            left.own[i], right.own, keep[i], *sums, limits, missing, sets, found[i]
+        )
         n_linked, n_untestable = n_linked + linked, n_untestable + untestable
-        if sets is not None:  # pairs that may pass are asked again, with the product's share of the covariates
+        if (
+            sets is not None
+        ):  # pairs that may pass are asked again, with the product's share of the covariates
             again = found[i].copy()
             a, columns = left.values[i], right.values
             products_on_fixed(a, columns, again, sets.basis, sets.rounding, of_samples, on_product)

@@ -13,17 +13,17 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-from genoattn.scan.api import make_scan_design
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design
+from genoattn.scan.pair_scan import make_scan_design
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
-from genoattn.scan.triples.candidates import Pairs, choose_pairs
-from genoattn.scan.triples.engine import TripleEngine
-from genoattn.scan.triples.scope import TripleScope, make_triple_scope, tile_bytes
+from genoattn.scan.triples.candidate_pairs import Pairs, choose_pairs
+from genoattn.scan.triples.triple_engine import TripleEngine
+from genoattn.scan.triples.triple_scope import TripleScope, make_triple_scope, tile_bytes
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
 _TAKEN = ("threshold", "sites", "missing", "encoding", "memory", "threads", "seed")

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.counts import count_with_sets
-from genoattn.scan.triples.bound import (
+from genoattn.scan.triples.triple_bound import (
     EXCESS,
     SCRATCH,
     SINGULAR,
@@ -19,7 +19,7 @@ from genoattn.scan.triples.bound import (
     take_fixed,
     untestable,
 )
-from genoattn.scan.triples.operands import CHUNK
+from genoattn.scan.triples.triple_columns import CHUNK
 
 
 @njit(nogil=True, cache=True)

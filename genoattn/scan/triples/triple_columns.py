@@ -12,7 +12,7 @@ from genoattn.scan.counts import count_with_sets
 CHUNK = 64  # columns at a time: their scratch stays in the cache
 
 
-class Columns(NamedTuple):
+class TripleColumns(NamedTuple):
     """All columns of a scan, ``n`` of them after padding to chunks.
 
     Parameters
@@ -33,7 +33,7 @@ class Columns(NamedTuple):
     on_fixed: np.ndarray
 
 
-class Table(NamedTuple):
+class PairTable(NamedTuple):
     """Inner products of chosen columns a with every column c.
 
     Parameters
@@ -51,13 +51,13 @@ class Table(NamedTuple):
     on_fixed: np.ndarray
 
 
-class Rows(NamedTuple):
-    """Rows of a tile, shape (n_rows,) each: pairs (a, b) whose triples with every later c are screened.
+class TripleRows(NamedTuple):
+    """TripleRows of a tile, shape (n_rows,) each: pairs (a, b) whose triples with every later c are screened.
 
     Parameters
     ----------
     a, b
-        Columns.
+        TripleColumns.
     in_table_a, in_table_b
         Their places in the tables.
     after
@@ -65,7 +65,7 @@ class Rows(NamedTuple):
     skip_from
         Shape (n_rows + 1,): the columns ``skip[skip_from[r] : skip_from[r + 1]]`` are left out of row r.
     skip
-        Columns.
+        TripleColumns.
     error
         Rounding of <abc, y> per length of c.
     """

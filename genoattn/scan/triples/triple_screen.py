@@ -16,9 +16,9 @@ from genoattn.scan.counts import WORD, pack_planes
 from genoattn.scan.design import Design
 from genoattn.scan.elimination import summing_error
 from genoattn.scan.tails import normal_critical, t_critical
-from genoattn.scan.triples.kernel import screen_rows
-from genoattn.scan.triples.operands import CHUNK, Columns, Rows, Table, count_moments
-from genoattn.scan.triples.scope import Tile, TripleScope
+from genoattn.scan.triples.triple_columns import CHUNK, PairTable, TripleColumns, TripleRows, count_moments
+from genoattn.scan.triples.triple_kernel import screen_rows
+from genoattn.scan.triples.triple_scope import Tile, TripleScope
 
 N_LOWER = 6  # main effects and pairs that a triple's test is adjusted for
 _BLOCK = 1024
@@ -26,7 +26,7 @@ _CHUNK = 4096  # samples summed in one product
 _ROUND_UP = 1 + 1e-4  # of lengths that are float32 sums, and of all else in the elimination
 
 
-class Screened(NamedTuple):
+class ScreenedTriples(NamedTuple):
     """Candidates of a tile.
 
     Parameters
@@ -115,7 +115,7 @@ class CountScreen:
     Parameters
     ----------
     design
-        Columns, trait, fixed effects; weight 1.
+        TripleColumns, trait, fixed effects; weight 1.
     scope
         The triples, of columns of codes 0, 1, 2 that vary and lack no call.
     p_value
@@ -134,7 +134,7 @@ class CountScreen:
         self._kept = self._table(np.arange(scope.n_first))
         self.candidates(Tile((0, 0), (1, 1)))  # compiles, or loads what was compiled, ahead of the scan
 
-    def candidates(self, tile: Tile) -> Screened:
+    def candidates(self, tile: Tile) -> ScreenedTriples:
         """Triples of a tile that may pass."""
         i, j = self.scope.rows(tile)
         start = self.scope.start(tile)
@@ -147,17 +147,17 @@ class CountScreen:
         for k, vector in enumerate(self.design.basis[1:]):
             self._products.product(tile, i, j, vector, start, fixed[k])
         error = summing_error(self.design.n_samples, _CHUNK) * length
-        rows = Rows(i, j, in_a, in_b, *self.scope.left_out(tile, i, j), error)
+        rows = TripleRows(i, j, in_a, in_b, *self.scope.left_out(tile, i, j), error)
         found = np.zeros(scores.shape, dtype=bool)
         n = float(self.design.n_samples)
         n_triples, n_untestable = screen_rows(
             self._columns, table_a, table_b, rows, start, scores, fixed, n, self._limit, found
         )
         row, place = np.nonzero(found)
-        return Screened(i[row], j[row], place + start, n_triples, n_untestable)
+        return ScreenedTriples(i[row], j[row], place + start, n_triples, n_untestable)
 
-    def _make_columns(self, codes: np.ndarray) -> Columns:
-        """Columns as bits, padded so that a chunk may begin anywhere."""
+    def _make_columns(self, codes: np.ndarray) -> TripleColumns:
+        """TripleColumns as bits, padded so that a chunk may begin anywhere."""
         n, n_fixed = len(codes), self.design.n_fixed
         padded = n + CHUNK
         empty = np.zeros((padded - n, codes.shape[1]), dtype=np.int8)
@@ -171,13 +171,13 @@ class CountScreen:
             total[block], square[block] = values.sum(axis=1), np.square(values).sum(axis=1)
             with_trait[block] = values @ self._y
             on_fixed[:, block] = self.design.basis[1:] @ values.T
-        return Columns(planes, total, square, with_trait, np.sqrt(square), on_fixed)
+        return TripleColumns(planes, total, square, with_trait, np.sqrt(square), on_fixed)
 
-    def _table(self, chosen: np.ndarray) -> Table:
+    def _table(self, chosen: np.ndarray) -> PairTable:
         """Inner products of chosen places with all columns."""
         n, n_fixed = len(self._columns.total), self.design.n_fixed - 1
         shape = (len(chosen), n_fixed, n)
-        table = Table(np.zeros((len(chosen), 4, n)), np.zeros((len(chosen), n)), np.zeros(shape))
+        table = PairTable(np.zeros((len(chosen), 4, n)), np.zeros((len(chosen), n)), np.zeros(shape))
         count_moments(self._columns, chosen, table.moments)
         x = self._products.values
         mine = x[chosen].astype(np.float64)
@@ -189,7 +189,7 @@ class CountScreen:
                 table.on_fixed[:, k, block] = (mine * self.design.basis[1 + k]) @ values.T
         return table
 
-    def _table_of(self, places: np.ndarray) -> tuple[Table, np.ndarray]:
+    def _table_of(self, places: np.ndarray) -> tuple[PairTable, np.ndarray]:
         """A table that holds columns, and where."""
         if not len(places) or places.max() < self.scope.n_first:
             return self._kept, places
@@ -216,7 +216,7 @@ class ScoreScreen:
         self._y = design.trait * (np.sqrt(design.total) / design.trait_norm)
         self._ones = np.ones(design.n_samples)
 
-    def candidates(self, tile: Tile) -> Screened:
+    def candidates(self, tile: Tile) -> ScreenedTriples:
         """Triples of a tile whose score passes."""
         i, j = self.scope.rows(tile)
         start = self.scope.start(tile)
@@ -229,4 +229,4 @@ class ScoreScreen:
         keep = np.arange(start, len(self.scope)) > after[:, None]
         keep[np.repeat(np.arange(len(i)), np.diff(skip_from)), skip - start] = False
         row, place = np.nonzero((np.square(score) > self._critical * length) & keep)
-        return Screened(i[row], j[row], place + start, int(keep.sum()), 0)
+        return ScreenedTriples(i[row], j[row], place + start, int(keep.sum()), 0)

@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from genoattn.scan.design import Design
 from genoattn.scan.engine import TileResult
 from genoattn.scan.exact import regress_terms
-from genoattn.scan.triples.scope import TripleScope
-from genoattn.scan.triples.screen import CountScreen, ScoreScreen
+from genoattn.scan.triples.triple_scope import TripleScope
+from genoattn.scan.triples.triple_screen import CountScreen, ScoreScreen
 
 _SCREEN_FACTOR = 10.0  # triples are regressed up to this many times the threshold by their score
 
@@ -28,7 +28,7 @@ class TripleEngine:
     Parameters
     ----------
     design
-        Columns, trait, fixed effects; weight 1.
+        TripleColumns, trait, fixed effects; weight 1.
     trait
         Shape (n_samples,), as measured.
     scope

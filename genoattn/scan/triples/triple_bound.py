@@ -1,9 +1,10 @@
 """The bound on every triple of a tile: exact elimination of the six lower terms, eight triples a vector.
 
-Columns are minor-allele counts a, b, c of 0, 1, 2. All inner products among 1, a, b, ab, c, ac, bc, abc are
-moments ``sum a^p b^q c^r`` with p, q, r up to 2. Those without all three columns belong to pairs; the other
-eight follow from eight counts, of samples with codes 1 or 2 at each. They are integers, known exactly. With
-the fixed effects q_k, orthonormal, the residual inner products are ``<x, y> - sum_k <x, q_k> <y, q_k>``.
+TripleColumns are minor-allele counts a, b, c of 0, 1, 2. All inner products among 1, a, b, ab, c, ac, bc,
+abc are moments ``sum a^p b^q c^r`` with p, q, r up to 2. Those without all three columns belong to pairs;
+the other eight follow from eight counts, of samples with codes 1 or 2 at each. They are integers, known
+exactly. With the fixed effects q_k, orthonormal, the residual inner products are ``<x, y> - sum_k <x, q_k>
+<y, q_k>``.
 
 For a row (a, b) the terms 1, a, b, ab are eliminated once. For each c what they leave of c, ac, bc, abc is
 eliminated in that order (Cholesky without roots), which leaves ``left`` of <abc, abc>, ``cross`` of
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from genoattn.scan.triples.operands import CHUNK
+from genoattn.scan.triples.triple_columns import CHUNK
 
 # Share of a term's square, after elimination, below which it is a combination of the terms before it.
 SINGULAR = 5e-11

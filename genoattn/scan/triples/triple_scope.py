@@ -15,7 +15,7 @@ _TILE_ENTRIES = 4_000_000
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows of a tile: pairs (i, j) of two ranges of places with i < j, or candidate pairs.
+    """TripleRows of a tile: pairs (i, j) of two ranges of places with i < j, or candidate pairs.
 
     Parameters
     ----------

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from genoattn.scan.bound import Sets
 from genoattn.scan.counts import WORD
 from genoattn.scan.design import Design
 from genoattn.scan.elimination import summing_error
+from genoattn.scan.pair_bound import Sets
 
 _ENOUGH = 0.45  # largest eigenvalue of the residuals below which no more sets are wanted
 
@@ -53,7 +53,7 @@ class CovariateSets:
         Returns
         -------
         Shapes (n_columns, 3), (n_fixed - 1, n_columns) and (n_sets + 1, n_columns); see
-        :mod:`genoattn.scan.bound` and :class:`genoattn.scan.screen.Block`.
+        :mod:`genoattn.scan.pair_bound` and :class:`genoattn.scan.screen.Block`.
         """
         on_fixed = np.linalg.norm(values.astype(np.float64) @ self.basis.T, axis=1) * (1 + 1e-6)
         lost, lost_sets = np.zeros(len(codes)), np.zeros(len(codes))
