@@ -1,7 +1,5 @@
 """The likelihood-ratio test of chosen pairs of a binary trait, on the samples called at both sites."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -14,8 +14,6 @@ whose cells may be separated has to be tested, as its test is another: where cas
 cells of two codes of a crossed with two codes of b, no function of 1, a, b, ab separates them.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

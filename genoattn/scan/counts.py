@@ -5,8 +5,6 @@ with a call. The number of samples with code x at one column and y at the other 
 both planes, which every processor counts fast.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Covariates in the screen: sets of samples that stand for them, and what missing calls change."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from genoattn.scan.counts import WORD

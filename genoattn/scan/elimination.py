@@ -10,8 +10,6 @@ Its inner product with y is ``cross = <P,y> - f <a,y> - g <b,y>``, and the resid
 a and b has squared norm ``rest``. Then beta = cross / left, and t^2 = df cross^2 / (left rest - cross^2).
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from numba import njit

@@ -1,7 +1,5 @@
 """The scan of all pairs of a scope, tile by tile, on several threads."""
 
-from __future__ import annotations
-
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator

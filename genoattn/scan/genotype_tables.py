@@ -6,8 +6,6 @@ effects, sites, products), and one that those before it explain is left out: wha
 degrees of freedom, an empty genotype class or two sites in perfect linkage take away.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

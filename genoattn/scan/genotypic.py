@@ -5,8 +5,6 @@ by F for a quantitative trait, by likelihood ratio for a binary one. The degrees
 fewer where a genotype class, or a joint one, is absent. Missing calls leave the sample out of a pair.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

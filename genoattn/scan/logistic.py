@@ -7,8 +7,6 @@ added (Firth 1993), to both likelihoods, with the coefficient held at 0 in the s
 Schemper 2002).
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

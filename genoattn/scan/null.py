@@ -1,7 +1,5 @@
 """Binary traits: the null regression behind the score test, and how far that may be from the exact test."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from genoattn.errors import InputError

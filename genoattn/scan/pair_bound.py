@@ -19,8 +19,6 @@ where lambda is the largest eigenvalue of R R', and B P is counted from bit plan
 enough, Q P is computed.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -153,8 +151,9 @@ def products_on_fixed(a, columns, chosen, basis, rounding, product, out):  # typ
 
 
 @njit(inline="always", error_model="numpy")
-def _passes_adjusted(on_product, e, m, slack, n_missing, of_lost, lost, of_a, of_b, limits):  # type: ignore[no-untyped-def]
+def _passes_adjusted(on_product, e, m, slack, of_lost, lost, of_a, of_b, limits):  # type: ignore[no-untyped-def]
     """Whether a pair may pass adjusted for the covariates, given a bound on ``|Q P|``."""
+    n_missing = limits.n - m.n
     gaps = _root(lost * n_missing)
     nu_a = of_a + abs(m.a / m.n) * gaps
     nu_b = of_b + abs(m.b / m.n) * gaps
@@ -197,63 +196,46 @@ def _screen_row(  # type: ignore[no-untyped-def]
             continue
         b, c = columns[j], counts[j]
         mb, n, a1, a2, b1, b2 = b[MEAN], limits.n, a[ONE], a[TWO], b[ONE], b[TWO]
-        y, yy, ya, yb = 0.0, limits.yy, a[TRAIT], b[TRAIT]
         if missing is not None:
             a1, a2, b1, b2, n = c[4], c[5], c[6], c[7], np.float64(c[8])
         n, sa, sb, saa, sbb, sp, spa, spb, spp = centre_counts(
             n, a1, a2, b1, b2, c[0], c[1], c[2], c[3], ma, mb
         )
         gap_a, gap_b = max(a[SQUARE] - saa, 0.0), max(b[SQUARE] - sbb, 0.0)
-        if missing is not None:
-            if limits.impute:
-                n, sa, sb, saa, sbb = limits.n, 0.0, 0.0, a[SQUARE], b[SQUARE]
-            else:
-                y = both[j] - a[MISSED] - b[MISSED]
-                yy -= a[MISSED_SQUARE] + b[MISSED_SQUARE]
-                ya += ma * (b[MISSED] - both[j]) - of_a[j]
-                yb += mb * (a[MISSED] - both[j]) - of_b[j]
+        y, yy, ya, yb = 0.0, limits.yy, a[TRAIT], b[TRAIT]
+        if missing is not None and limits.impute:
+            n, sa, sb, saa, sbb = limits.n, 0.0, 0.0, a[SQUARE], b[SQUARE]
+        elif missing is not None:
+            y, yy = both[j] - a[MISSED] - b[MISSED], yy - a[MISSED_SQUARE] - b[MISSED_SQUARE]
+            ya += ma * (b[MISSED] - both[j]) - of_a[j]
+            yb += mb * (a[MISSED] - both[j]) - of_b[j]
         m = PairMoments(n, sa, sb, saa, sbb, sp, spa, spb, spp, y, ya, yb, np.float64(product[j]), yy)
         found[j] = False
         if sp * sp > limits.max_r2 * a[SQUARE] * b[SQUARE]:
             n_linked += 1
             continue
         e = eliminate(m)
-        never = c[0] + c[1] + c[2] + c[3] == 0  # ab is 0 throughout
-        if never and (missing is None or not limits.impute):
+        if c[0] + c[1] + c[2] + c[3] == 0 and (missing is None or not limits.impute):  # ab is 0 throughout
             n_untestable += 1
         elif not e.share > _SURE or not e.left > 1e-6 * e.whole:
-            sure = e.share > _SURE and e.left < 0.01 * SINGULAR * e.whole
-            n_untestable += 1 if sure else 0
-            found[j] = not sure
+            found[j] = not (e.share > _SURE and e.left < 0.01 * SINGULAR * e.whole)
+            n_untestable += 0 if found[j] else 1
         elif sets is None:
-            slack = limits.rounding * a[WEIGHTED] * b[NORM]
-            found[j] = _passes(e, n, slack, a[MARGIN] + b[MARGIN], limits)
+            found[j] = _passes(e, n, limits.rounding * a[WEIGHTED] * b[NORM], a[MARGIN] + b[MARGIN], limits)
         else:
-            slack, bound, of_lost, n_missing, lost = (
-                limits.rounding * a[WEIGHTED] * b[NORM],
-                on_product[j],
-                0.0,
-                0.0,
-                0.0,
-            )
             n_both = limits.n - a[CALLED] - b[CALLED] + c[8] if missing is not None else 0.0
+            # The products over sets have missing calls as codes of 0, where P is to be 0.
+            apart = mb * mb * gap_a + ma * ma * gap_b + ma * ma * mb * mb * n_both
+            bound = on_product[j]
             if math.isnan(bound):
-                # The products over sets have missing calls as codes of 0, where P is to be 0.
-                apart = mb * mb * gap_a + ma * ma * gap_b + ma * ma * mb * mb * n_both
-                bound = (
-                    on_sets[0, j]
-                    + _root(sets.rest * spp) * (1.0 + 1e-5)
-                    + _root((a[LOST_SETS] + b[LOST_SETS]) * apart)
-                )
+                bound = on_sets[0, j] + _root(sets.rest * spp) * (1.0 + 1e-5)
+                bound += _root((a[LOST_SETS] + b[LOST_SETS]) * apart)
+            lost_a, lost_b, of_lost = 0.0, 0.0, 0.0
             if missing is not None and not limits.impute:
-                n_missing, lost, of_lost = (
-                    limits.n - n,
-                    a[LOST] + b[LOST],
-                    on_sets[1, j] + n_both * sets.largest,
-                )
-            nu_a = a[ON_FIXED] + _root(b[LOST] * gap_a) * (lost > 0.0)
-            nu_b = b[ON_FIXED] + _root(a[LOST] * gap_b) * (lost > 0.0)
-            found[j] = _passes_adjusted(bound, e, m, slack, n_missing, of_lost, lost, nu_a, nu_b, limits)
+                lost_a, lost_b, of_lost = a[LOST], b[LOST], on_sets[1, j] + n_both * sets.largest
+            nu_a, nu_b = a[ON_FIXED] + _root(lost_b * gap_a), b[ON_FIXED] + _root(lost_a * gap_b)
+            slack = limits.rounding * a[WEIGHTED] * b[NORM]
+            found[j] = _passes_adjusted(bound, e, m, slack, of_lost, lost_a + lost_b, nu_a, nu_b, limits)
     return n_linked, n_untestable
 
 
@@ -309,11 +291,7 @@ def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets
     """
     (n_rows, n_cols), n_linked, n_untestable = found.shape, 0, 0
     counts, of_a = np.zeros((n_cols, 9), np.int64), np.zeros((n_cols, _STRIP))
-    of_b, both, of_samples = (
-        np.zeros((1, n_cols)),
-        np.zeros(n_cols),
-        np.zeros(left.values.shape[1], np.float32),
-    )
+    of_b, both, of_samples = np.zeros((1, n_cols)), np.zeros(n_cols), np.zeros(len(trait), np.float32)
     on_sets, words = np.zeros((2, n_cols)), np.zeros((3, left.planes.shape[2]), np.uint64)
     of_planes = np.zeros((1 if sets is None else len(sets.planes), n_cols), np.float32)
     complete, on_product = missing is None or limits.impute, np.full(n_cols, np.nan)
@@ -335,9 +313,7 @@ def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets
             left.own[i], right.own, keep[i], *sums, limits, missing, sets, found[i]
         )
         n_linked, n_untestable = n_linked + linked, n_untestable + untestable
-        if (
-            sets is not None
-        ):  # pairs that may pass are asked again, with the product's share of the covariates
+        if sets is not None:  # what may pass is asked again, with the product's share of the covariates
             again = found[i].copy()
             a, columns = left.values[i], right.values
             products_on_fixed(a, columns, again, sets.basis, sets.rounding, of_samples, on_product)

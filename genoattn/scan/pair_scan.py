@@ -1,7 +1,5 @@
 """scan_pairs(cohort) -> ScanResult: the exact test of every pair, read from top to bottom."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

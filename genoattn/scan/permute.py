@@ -11,8 +11,6 @@ tested as in the scan, but with missing calls at the mean; the genotypes' part o
 once, and a permutation costs one product a pair in single precision, good to four digits of t.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Progress of a scan on stderr: pairs done, pairs per second, time left."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 

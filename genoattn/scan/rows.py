@@ -1,7 +1,5 @@
 """Rows of an interaction table from the tests of a scan."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The screen on the processor: blocks of columns as bit planes and single-precision operands."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Settings of a scan: what they are, and which values are refused."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

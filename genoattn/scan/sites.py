@@ -1,7 +1,5 @@
 """Sets of sites from IDs, regions and files of them."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

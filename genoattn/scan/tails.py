@@ -1,7 +1,5 @@
 """Tail probabilities of the t and the normal distribution, and their critical values, by scipy."""
 
-from __future__ import annotations
-
 import numpy as np
 
 _LARGEST = 1e150  # a t whose square is a number

@@ -1,7 +1,5 @@
 """Candidate pairs of sites, as a user gives them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """scan_triples(cohort) -> ScanResult: order 3, exhaustive or around chosen sites and pairs."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import fields

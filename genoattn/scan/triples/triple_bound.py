@@ -1,266 +1,285 @@
-"""The bound on every triple of a tile: exact elimination of the six lower terms, eight triples a vector.
+"""The bound on every triple of a tile: exact elimination of the six lower terms. Compiled.
 
-TripleColumns are minor-allele counts a, b, c of 0, 1, 2. All inner products among 1, a, b, ab, c, ac, bc,
-abc are moments ``sum a^p b^q c^r`` with p, q, r up to 2. Those without all three columns belong to pairs;
-the other eight follow from eight counts, of samples with codes 1 or 2 at each. They are integers, known
-exactly. With the fixed effects q_k, orthonormal, the residual inner products are ``<x, y> - sum_k <x, q_k>
-<y, q_k>``.
+Columns are minor-allele counts a, b, c of 0, 1, 2. All inner products among 1, a, b, ab, c, ac, bc, abc are
+moments ``sum a^p b^q c^r`` with p, q, r up to 2. Those without all three columns belong to pairs; the other
+eight follow from eight counts, of samples with codes 1 or 2 at each. They are integers, known exactly. With
+the fixed effects q_k, orthonormal, the inner products of residuals are ``<x, y> - sum_k <x, q_k> <y,
+q_k>``.
 
-For a row (a, b) the terms 1, a, b, ab are eliminated once. For each c what they leave of c, ac, bc, abc is
-eliminated in that order (Cholesky without roots), which leaves ``left`` of <abc, abc>, ``cross`` of
-<abc, y> and ``rest`` of <y, y>: the regression's ``t^2 / (df + t^2) = cross^2 / (left rest)``. Only
-<abc, y> is rounded, an entry of a float32 product that is off by at most ``error``. With it the ratio is
-rounded up; where it reaches the threshold the triple is a candidate.
+For a row (a, b) the terms 1, a, b, ab are eliminated once. For each c the residuals of c, ac, bc, abc are
+eliminated in that order, which leaves ``left`` of <abc, abc>, ``cross`` of <abc, y> and ``rest`` of <y, y>:
+the regression's ``t^2 / (df + t^2) = cross^2 / (left rest)``. Only <abc, y> is rounded, an entry of a
+float32 product that is off by at most ``error``. With it the ratio is rounded up; where it reaches the
+threshold the triple is a candidate.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from genoattn.scan.triples.triple_columns import CHUNK
+from genoattn.scan.counts import count_with_sets
 
 # Share of a term's square, after elimination, below which it is a combination of the terms before it.
-SINGULAR = 5e-11
+_DEPENDENT = 5e-11
 _TRUSTED = 1e-4  # shares before it must be above this for that verdict to be rounding's and no more
 _SURE = 1e-9  # product of shares above which the bound is accurate
 
 
-class Row(NamedTuple):
-    """One row: elimination of 1, a, b, ab.
+class TripleColumns(NamedTuple):
+    """All n columns of a scan.
 
     Parameters
     ----------
-    factor
-        Shape (4, 4), rows of the Cholesky factor, below the diagonal; on it the reciprocals.
-    trait
-        Shape (4,), inner products of the trait with the orthonormal terms.
+    planes
+        Shape (n, 3, n_words) uint64, bit planes; see :mod:`genoattn.scan.counts`.
+    total, square, with_trait
+        Shape (n,) float64: sum, sum of squares, inner product with the trait.
     on_fixed
-        Shape (4, n_fixed - 1), of 1, a, b, ab.
-    share
-        Smallest share of its square that elimination leaves of a term.
-    rest
-        What they leave of <y, y> = 1.
+        Shape (n_fixed - 1, n), inner products with the fixed effects but the intercept.
     """
 
-    factor: np.ndarray
-    trait: np.ndarray
+    planes: np.ndarray
+    total: np.ndarray
+    square: np.ndarray
+    with_trait: np.ndarray
     on_fixed: np.ndarray
-    share: float
-    rest: float
+
+
+class PairTable(NamedTuple):
+    """Inner products of chosen columns a with every column c.
+
+    Parameters
+    ----------
+    moments
+        Shape (n_chosen, 4, n): sums of ac, a^2 c, a c^2, a^2 c^2.
+    with_trait
+        Shape (n_chosen, n): sum of a c y.
+    on_fixed
+        Shape (n_chosen, n_fixed - 1, n): sums of a c q_k.
+    """
+
+    moments: np.ndarray
+    with_trait: np.ndarray
+    on_fixed: np.ndarray
+
+
+class TripleRows(NamedTuple):
+    """Rows of a tile: pairs (a, b) whose triples with every later c are screened.
+
+    Parameters
+    ----------
+    a, b, in_table_a, in_table_b
+        Shape (n_rows,), their columns, and the places of these in the tables.
+    error
+        Shape (n_rows,), rounding of <abc, y> per norm of c.
+    keep
+        Shape (n_rows, n_products), which c make triples.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    in_table_a: np.ndarray
+    in_table_b: np.ndarray
+    error: np.ndarray
+    keep: np.ndarray
 
 
 @njit(nogil=True, cache=True)
-def eliminate_row(columns, table, a, in_table, b, n_samples):  # type: ignore[no-untyped-def]
-    """Cholesky factor of 1, a, b, ab."""
+def count_moments(columns, chosen, out):  # type: ignore[no-untyped-def]
+    """Sums of ac, a^2 c, a c^2 and a^2 c^2 for chosen columns a and every c: ``out`` (n_chosen, 4, n)."""
+    counts = np.empty((4, len(columns.total)))
+    for r in range(len(chosen)):
+        count_with_sets(columns.planes[chosen[r], :2], columns.planes, counts)
+        for c in range(counts.shape[1]):
+            n11, n21, n12, n22 = counts[0, c], counts[1, c], counts[2, c], counts[3, c]
+            out[r, 0, c] = n11 + 2 * (n21 + n12) + 4 * n22
+            out[r, 1, c] = n11 + 4 * n21 + 2 * n12 + 8 * n22
+            out[r, 2, c] = n11 + 2 * n21 + 4 * n12 + 8 * n22
+            out[r, 3, c] = n11 + 4 * (n21 + n12) + 16 * n22
+
+
+@njit(nogil=True, cache=True)
+def _begin_row(columns, table, a, in_table, b, n_samples, gram, trait, on_fixed, shares):  # type: ignore[no-untyped-def]
+    """Cholesky factor of 1, a, b, ab: ``gram`` (4, 4), with reciprocals on its diagonal; what goes with it.
+
+    ``trait`` (4,) are the trait's products with the orthonormal terms, ``on_fixed`` (4 or more, n_fixed - 1)
+    those of the terms with fixed effects, ``shares`` (4,) what elimination leaves of each term's square.
+    """
     m = table.moments[in_table, :, b]
-    n_fixed = columns.on_fixed.shape[0]
-    gram = np.empty((4, 4))
     gram[0, 0], gram[1, 0], gram[2, 0], gram[3, 0] = n_samples, columns.total[a], columns.total[b], m[0]
     gram[1, 1], gram[2, 1], gram[3, 1] = columns.square[a], m[0], m[1]
     gram[2, 2], gram[3, 2], gram[3, 3] = columns.square[b], m[2], m[3]
-    on_fixed = np.zeros((4, n_fixed))
-    for k in range(n_fixed):
-        on_fixed[1, k], on_fixed[2, k] = columns.on_fixed[k, a], columns.on_fixed[k, b]
-        on_fixed[3, k] = table.on_fixed[in_table, k, b]
-    trait = np.array([0.0, columns.with_trait[a], columns.with_trait[b], table.with_trait[in_table, b]])
-    share, rest = 1.0, 1.0
+    on_fixed[0] = 0.0
+    on_fixed[1], on_fixed[2] = columns.on_fixed[:, a], columns.on_fixed[:, b]
+    on_fixed[3] = table.on_fixed[in_table, :, b]
+    trait[0], trait[1], trait[2] = 0.0, columns.with_trait[a], columns.with_trait[b]
+    trait[3] = table.with_trait[in_table, b]
     for i in range(4):
-        whole = gram[i, i]
+        square = gram[i, i]
         for j in range(i + 1):
             value = gram[i, j]
-            for k in range(n_fixed):
+            for k in range(on_fixed.shape[1]):
                 value -= on_fixed[i, k] * on_fixed[j, k]
             for k in range(j):
                 value -= gram[i, k] * gram[j, k]
             if j < i:
                 gram[i, j] = value * gram[j, j]
                 trait[i] -= gram[i, j] * trait[j]
-        share = min(share, value / whole) if whole > 0 else 0.0
+        shares[i] = value / square if square > 0 else 0.0
         gram[i, i] = 1.0 / np.sqrt(value) if value > 0 else 0.0
         trait[i] *= gram[i, i]
-        rest -= trait[i] * trait[i]
-    return Row(gram, trait, on_fixed, share, rest)
-
-
-# Places of a chunk's scratch, one flat array, so that the compiler may use vectors; CHUNK numbers each.
-_SUMS = 0  # sum of a^p b^q c^r at 9 (r - 1) + 3 p + q
-_TERMS = 18 * CHUNK  # of term i of (c, ac, bc, abc) with 1, a, b, ab: at 4 i
-_AMONG = 34 * CHUNK  # of terms i, j <= i: at i (i + 1) / 2 + j
-_SCORES = 44 * CHUNK  # with the trait
-_SIZE = 48 * CHUNK
-_SHARES = 49 * CHUNK  # what elimination leaves of each term's square
-EXCESS = 53 * CHUNK
-SCRATCH = 54 * CHUNK
-_C2, _A2C2, _B2C2, _A2B2C2 = 9 * CHUNK, 15 * CHUNK, 11 * CHUNK, 17 * CHUNK
-
-
-def _power(i: int, j: int) -> int:
-    """Which moment is the product of terms i of (c, ac, bc, abc) and j of (1, a, b, ab)."""
-    return CHUNK * (3 * ((i & 1) + (j & 1)) + (i >> 1) + (j >> 1))
-
-
-# Where the inner products are: among the moments themselves, or where fixed effects are taken out of them.
-_MOMENTS_TERMS = tuple(tuple(_power(i, j) for j in range(4)) for i in range(4))
-_MOMENTS_AMONG = tuple(9 * CHUNK + _power(i, j) for i in range(4) for j in range(i + 1))
-_FIXED_TERMS = tuple(tuple(_TERMS + (4 * i + j) * CHUNK for j in range(4)) for i in range(4))
-_FIXED_AMONG = tuple(_AMONG + k * CHUNK for k in range(10))
 
 
 @njit(inline="always")
-def _copy(work, place, values, start):  # type: ignore[no-untyped-def]
-    for c in range(CHUNK):
-        work[place + c] = values[start + c]
-
-
-@njit(nogil=True, cache=True)
-def fill_pairs(work, columns, table_a, in_a, table_b, in_b, scores, start):  # type: ignore[no-untyped-def]
-    """What does not hold all three columns, and the scores, of a chunk of columns c."""
-    _copy(work, _SUMS, columns.total, start)
-    _copy(work, _C2, columns.square, start)
-    _copy(work, _SIZE, columns.size, start)
-    for power in range(2):
-        _copy(work, (3 + 3 * power) * CHUNK, table_a.moments[in_a, power], start)
-        _copy(work, (12 + 3 * power) * CHUNK, table_a.moments[in_a, 2 + power], start)
-        _copy(work, (1 + power) * CHUNK, table_b.moments[in_b, power], start)
-        _copy(work, (10 + power) * CHUNK, table_b.moments[in_b, 2 + power], start)
-    _copy(work, _SCORES, columns.with_trait, start)
-    _copy(work, _SCORES + CHUNK, table_a.with_trait[in_a], start)
-    _copy(work, _SCORES + 2 * CHUNK, table_b.with_trait[in_b], start)
-    for c in range(len(scores)):
-        work[_SCORES + 3 * CHUNK + c] = scores[c]
-
-
-@njit(nogil=True, cache=True)
-def fill_triples(work, counts):  # type: ignore[no-untyped-def]
-    """The eight moments of all three columns from counts (8, CHUNK), those with code 1 at c first."""
-    for r in range(2):  # c, then c^2
-        weight, place = 2.0 + 2.0 * r, 9 * r * CHUNK
-        for c in range(CHUNK):
-            n11 = counts[0, c] + weight * counts[4, c]
-            n12 = counts[1, c] + weight * counts[5, c]
-            n21 = counts[2, c] + weight * counts[6, c]
-            n22 = counts[3, c] + weight * counts[7, c]
-            work[place + 4 * CHUNK + c] = n11 + 2.0 * (n12 + n21) + 4.0 * n22
-            work[place + 5 * CHUNK + c] = n11 + 2.0 * n21 + 4.0 * n12 + 8.0 * n22
-            work[place + 7 * CHUNK + c] = n11 + 2.0 * n12 + 4.0 * n21 + 8.0 * n22
-            work[place + 8 * CHUNK + c] = n11 + 4.0 * (n12 + n21) + 16.0 * n22
-
-
-@njit(nogil=True, cache=True)
-def fill_terms(work):  # type: ignore[no-untyped-def]
-    """Inner products of c, ac, bc, abc with 1, a, b, ab and among themselves, out of the moments."""
-    for i in range(4):
-        for j in range(4):
-            power = 3 * ((i & 1) + (j & 1)) + (i >> 1) + (j >> 1)
-            target, source = _TERMS + (4 * i + j) * CHUNK, power * CHUNK
-            for c in range(CHUNK):
-                work[target + c] = work[source + c]
-            if j <= i:
-                target, source = _AMONG + (i * (i + 1) // 2 + j) * CHUNK, (9 + power) * CHUNK
-                for c in range(CHUNK):
-                    work[target + c] = work[source + c]
-
-
-@njit(nogil=True, cache=True)
-def take_fixed(work, row, columns, table_a, in_a, table_b, in_b, fixed, start):  # type: ignore[no-untyped-def]
-    """Take the fixed effects out of the terms; ``fixed`` (n_fixed - 1, n) are those of abc."""
-    for k in range(len(fixed)):
-        _copy(work, _SHARES, columns.on_fixed[k], start)
-        _copy(work, _SHARES + CHUNK, table_a.on_fixed[in_a, k], start)
-        _copy(work, _SHARES + 2 * CHUNK, table_b.on_fixed[in_b, k], start)
-        for c in range(fixed.shape[1]):
-            work[_SHARES + 3 * CHUNK + c] = fixed[k, c]
-        for i in range(4):
-            mine = _SHARES + i * CHUNK
-            for j in range(4):
-                other, target = row.on_fixed[j, k], _TERMS + (4 * i + j) * CHUNK
-                for c in range(CHUNK):
-                    work[target + c] -= work[mine + c] * other
-                if j <= i:
-                    theirs, target = _SHARES + j * CHUNK, _AMONG + (i * (i + 1) // 2 + j) * CHUNK
-                    for c in range(CHUNK):
-                        work[target + c] -= work[mine + c] * work[theirs + c]
+def _forward(t, f):  # type: ignore[no-untyped-def]
+    """Inner products of a term with the orthonormal 1, a, b, ab, from those with these; f is their factor."""
+    x0 = t[0] * f[0]
+    x1 = (t[1] - f[1] * x0) * f[2]
+    x2 = (t[2] - f[3] * x0 - f[4] * x1) * f[5]
+    return x0, x1, x2, (t[3] - f[6] * x0 - f[7] * x1 - f[8] * x2) * f[9]
 
 
 @njit(inline="always")
-def _forward(work, c, place, f):  # type: ignore[no-untyped-def]
-    """Inner products of a term with the orthonormal 1, a, b, ab; ``f`` is their factor, row by row."""
-    x0 = work[place[0] + c] * f[0]
-    x1 = (work[place[1] + c] - f[1] * x0) * f[2]
-    x2 = (work[place[2] + c] - f[3] * x0 - f[4] * x1) * f[5]
-    x3 = (work[place[3] + c] - f[6] * x0 - f[7] * x1 - f[8] * x2) * f[9]
-    return x0, x1, x2, x3
+def _less(value, x, y):  # type: ignore[no-untyped-def]
+    return value - x[0] * y[0] - x[1] * y[1] - x[2] * y[2] - x[3] * y[3]
+
+
+@njit(inline="always", error_model="numpy")
+def _verdict(t, g, y, f, of_row, error, limit):  # type: ignore[no-untyped-def]
+    """0 where a triple cannot pass, 1 where it may, 2 where it cannot be tested.
+
+    ``t`` (4, 4) and ``g`` (10,) are inner products of c, ac, bc, abc with 1, a, b, ab and among themselves,
+    row by row of the lower triangle, ``y`` (4,) those with the trait; ``f`` is the factor of 1, a, b, ab,
+    ``of_row`` the trait's products with these, its residual square, and their smallest share.
+    """
+    trait, rest, least = of_row
+    x0, x1, x2, x3 = _forward(t[0], f), _forward(t[1], f), _forward(t[2], f), _forward(t[3], f)
+    r00, r10, r11 = _less(g[0], x0, x0), _less(g[1], x1, x0), _less(g[2], x1, x1)
+    r20, r21, r22 = _less(g[3], x2, x0), _less(g[4], x2, x1), _less(g[5], x2, x2)
+    r30, r31, r32, r33 = _less(g[6], x3, x0), _less(g[7], x3, x1), _less(g[8], x3, x2), _less(g[9], x3, x3)
+    v0, v1, v2, v3 = (
+        _less(y[0], x0, trait),
+        _less(y[1], x1, trait),
+        _less(y[2], x2, trait),
+        _less(y[3], x3, trait),
+    )
+    s0, d = r00 / g[0], 1.0 / r00
+    l1, l2, l3 = r10 * d, r20 * d, r30 * d
+    r11, r21, r31, r22 = r11 - l1 * r10, r21 - l2 * r10, r31 - l3 * r10, r22 - l2 * r20
+    r32, r33, rest = r32 - l3 * r20, r33 - l3 * r30, rest - v0 * v0 * d
+    v1, v2, v3 = v1 - l1 * v0, v2 - l2 * v0, v3 - l3 * v0
+    s1, d = r11 / g[2], 1.0 / r11
+    l2, l3 = r21 * d, r31 * d
+    r22, r32, r33, rest = r22 - l2 * r21, r32 - l3 * r21, r33 - l3 * r31, rest - v1 * v1 * d
+    v2, v3, s2 = v2 - l2 * v1, v3 - l3 * v1, r22 / g[5]
+    l3 = r32 / r22
+    left, rest, cross = r33 - l3 * r32, rest - v2 * v2 / r22, v3 - l3 * v2
+    s3 = left / g[9]
+    before = least
+    for share in (s0, s1, s2, s3):
+        if not share > _DEPENDENT:
+            return 2 if before > _TRUSTED else 1
+        before = min(before, share)
+    top = abs(cross) + error
+    return 0 if min(least, s0, s1, s2) * s3 > _SURE and top * top < limit * left * rest else 1
 
 
 @njit(inline="always")
-def _dot(x, y):  # type: ignore[no-untyped-def]
-    return x[0] * y[0] + x[1] * y[1] + x[2] * y[2] + x[3] * y[3]
+def _with_c(counts, k, c, r, of_c, of_a, of_b):  # type: ignore[no-untyped-def]
+    """Sums of a^p b^q c (r = 0) or a^p b^q c^2 (r = 1): p, q of (0, 0), (1, 0), (2, 0), (0, 1) to (2, 2)."""
+    w = 2.0 + 2.0 * r
+    n11, n12 = counts[0, k] + w * counts[4, k], counts[1, k] + w * counts[5, k]
+    n21, n22 = counts[2, k] + w * counts[6, k], counts[3, k] + w * counts[7, k]
+    m11, m22 = n11 + 2.0 * (n12 + n21) + 4.0 * n22, n11 + 4.0 * (n12 + n21) + 16.0 * n22
+    m12, m21 = n11 + 2.0 * n21 + 4.0 * n12 + 8.0 * n22, n11 + 2.0 * n12 + 4.0 * n21 + 8.0 * n22
+    p1, p2, q1, q2 = of_a[2 * r, c], of_a[2 * r + 1, c], of_b[2 * r, c], of_b[2 * r + 1, c]
+    return of_c, p1, p2, q1, m11, m21, q2, m12, m22
 
 
 @njit(inline="always")
-def _smaller(x, y):  # type: ignore[no-untyped-def]
-    """min(x, y) as the processor's vectors have it."""
-    return x if x < y else y
+def _outer_less(t, x, z):  # type: ignore[no-untyped-def]
+    return t[0] - x * z[0], t[1] - x * z[1], t[2] - x * z[2], t[3] - x * z[3]
 
 
-def _make_bound(terms, among):  # type: ignore[no-untyped-def]
-    """The bound, for inner products at these places of the scratch."""
-
-    @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-    def bound(work, row, error, limit):  # type: ignore[no-untyped-def]
-        """Eliminate; writes the shares left, and what is negative where no triple can pass."""
-        m, t = row.factor, row.trait
-        f = (m[0, 0], m[1, 0], m[1, 1], m[2, 0], m[2, 1], m[2, 2], m[3, 0], m[3, 1], m[3, 2], m[3, 3])
-        trait, row_rest, row_share = (t[0], t[1], t[2], t[3]), row.rest, row.share
-        for c in range(CHUNK):
-            x0, x1 = _forward(work, c, terms[0], f), _forward(work, c, terms[1], f)
-            x2, x3 = _forward(work, c, terms[2], f), _forward(work, c, terms[3], f)
-            r00, r10 = work[among[0] + c] - _dot(x0, x0), work[among[1] + c] - _dot(x1, x0)
-            r11, r20 = work[among[2] + c] - _dot(x1, x1), work[among[3] + c] - _dot(x2, x0)
-            r21, r22 = work[among[4] + c] - _dot(x2, x1), work[among[5] + c] - _dot(x2, x2)
-            r30, r31 = work[among[6] + c] - _dot(x3, x0), work[among[7] + c] - _dot(x3, x1)
-            r32, r33 = work[among[8] + c] - _dot(x3, x2), work[among[9] + c] - _dot(x3, x3)
-            v0, v1 = work[_SCORES + c] - _dot(x0, trait), work[_SCORES + CHUNK + c] - _dot(x1, trait)
-            v2 = work[_SCORES + 2 * CHUNK + c] - _dot(x2, trait)
-            v3 = work[_SCORES + 3 * CHUNK + c] - _dot(x3, trait)
-            inverse = 1.0 / r00
-            s0, l1, l2, l3 = r00 / work[_C2 + c], r10 * inverse, r20 * inverse, r30 * inverse
-            r11, r21, r31 = r11 - l1 * r10, r21 - l2 * r10, r31 - l3 * r10
-            r22, r32, r33 = r22 - l2 * r20, r32 - l3 * r20, r33 - l3 * r30
-            rest = row_rest - v0 * v0 * inverse
-            v1, v2, v3 = v1 - l1 * v0, v2 - l2 * v0, v3 - l3 * v0
-            inverse = 1.0 / r11
-            s1, l2, l3 = r11 / work[_A2C2 + c], r21 * inverse, r31 * inverse
-            r22, r32, r33 = r22 - l2 * r21, r32 - l3 * r21, r33 - l3 * r31
-            rest, v2, v3 = rest - v1 * v1 * inverse, v2 - l2 * v1, v3 - l3 * v1
-            inverse = 1.0 / r22
-            s2, l3 = r22 / work[_B2C2 + c], r32 * inverse
-            r33, rest, v3 = r33 - l3 * r32, rest - v2 * v2 * inverse, v3 - l3 * v2
-            s3 = r33 / work[_A2B2C2 + c]
-            least = _smaller(_smaller(_smaller(s0, s1), s2), row_share)
-            sure = least * s3
-            top = abs(v3) + error * work[_SIZE + c]
-            excess = top * top - limit * (r33 if r33 > 0.0 else 0.0) * rest
-            work[_SHARES + c], work[_SHARES + CHUNK + c] = s0, s1
-            work[_SHARES + 2 * CHUNK + c], work[_SHARES + 3 * CHUNK + c] = s2, s3
-            work[EXCESS + c] = excess if sure > _SURE else 1.0
-
-    return bound
+@njit(inline="always")
+def _triangle_less(g, x):  # type: ignore[no-untyped-def]
+    low = g[0] - x[0] * x[0], g[1] - x[1] * x[0], g[2] - x[1] * x[1], g[3] - x[2] * x[0], g[4] - x[2] * x[1]
+    high = g[5] - x[2] * x[2], g[6] - x[3] * x[0], g[7] - x[3] * x[1], g[8] - x[3] * x[2], g[9] - x[3] * x[3]
+    return low + high
 
 
-bound_moments = _make_bound(_MOMENTS_TERMS, _MOMENTS_AMONG)
-bound_terms = _make_bound(_FIXED_TERMS, _FIXED_AMONG)
+@njit(nogil=True, cache=True, error_model="numpy")
+def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples, limit, found):  # type: ignore[no-untyped-def]
+    """Screen the triples of a tile; their number, and that of those that cannot be tested.
 
-
-@njit(nogil=True, cache=True)
-def untestable(work, c, share):  # type: ignore[no-untyped-def]
-    """Whether a term is a combination of those before it, beyond the doubt of rounding."""
-    before = share
-    for i in range(4):
-        if not work[_SHARES + i * CHUNK + c] > SINGULAR:
-            return before > _TRUSTED
-        before = min(before, work[_SHARES + i * CHUNK + c])
-    return False
+    Parameters
+    ----------
+    columns, table_a, table_b, rows
+        The columns, the tables that hold the rows' columns, the rows.
+    start
+        The column that the products begin with.
+    scores
+        Shape (n_rows, n_products) float32, <abc, y>; the trait has a norm of 1.
+    fixed
+        Shape (n_fixed - 1, n_rows, n_products) float64, <abc, q_k>.
+    n_samples
+        Samples.
+    limit
+        Square of the smallest correlation that must not be missed.
+    found
+        Shape (n_rows, n_products) bool, written: the candidates.
+    """
+    sets, counts = np.empty((4, columns.planes.shape[2]), np.uint64), np.zeros((8, scores.shape[1]))
+    gram, trait, shares, q = np.zeros((4, 4)), np.zeros(4), np.zeros(4), np.zeros((8, len(fixed)))
+    n_triples, n_untestable = 0, 0
+    for r in range(len(rows.a)):
+        a, b, in_a, in_b = rows.a[r], rows.b[r], rows.in_table_a[r], rows.in_table_b[r]
+        n_here = rows.keep[r].sum()
+        n_triples += n_here
+        _begin_row(columns, table_a, a, in_a, b, n_samples, gram, trait, q, shares)
+        if not shares.min() > _DEPENDENT:
+            n_untestable += n_here
+            continue
+        h = gram
+        f = (h[0, 0], h[1, 0], h[1, 1], h[2, 0], h[2, 1], h[2, 2], h[3, 0], h[3, 1], h[3, 2], h[3, 3])
+        of_row = (trait[0], trait[1], trait[2], trait[3]), 1.0 - (trait**2).sum(), shares.min()
+        for k in range(4):
+            sets[k] = columns.planes[a, k // 2] & columns.planes[b, k % 2]
+        first = np.argmax(rows.keep[r])
+        count_with_sets(sets, columns.planes[start + first : start + scores.shape[1]], counts)
+        of_a, of_b = table_a.moments[in_a], table_b.moments[in_b]
+        y_a, y_b, fixed_a, fixed_b = (
+            table_a.with_trait[in_a],
+            table_b.with_trait[in_b],
+            table_a.on_fixed[in_a],
+            table_b.on_fixed[in_b],
+        )
+        for k in range(first, scores.shape[1]):
+            if not rows.keep[r, k]:
+                continue
+            c = start + k
+            m = _with_c(counts, k - first, c, 0, columns.total[c], of_a, of_b)
+            n = _with_c(counts, k - first, c, 1, columns.square[c], of_a, of_b)
+            t = (
+                (m[0], m[1], m[3], m[4]),
+                (m[1], m[2], m[4], m[5]),
+                (m[3], m[4], m[6], m[7]),
+                (m[4], m[5], m[7], m[8]),
+            )
+            g = n[0], n[1], n[2], n[3], n[4], n[6], n[4], n[5], n[7], n[8]
+            y = columns.with_trait[c], y_a[c], y_b[c], np.float64(scores[r, k])
+            for j in range(len(fixed)):
+                x = columns.on_fixed[j, c], fixed_a[j, c], fixed_b[j, c], fixed[j, r, k]
+                z = q[0, j], q[1, j], q[2, j], q[3, j]
+                t = (
+                    _outer_less(t[0], x[0], z),
+                    _outer_less(t[1], x[1], z),
+                    _outer_less(t[2], x[2], z),
+                    _outer_less(t[3], x[3], z),
+                )
+                g = _triangle_less(g, x)
+            verdict = _verdict(t, g, y, f, of_row, rows.error[r] * np.sqrt(columns.square[c]), limit)
+            n_untestable += verdict == 2
+            found[r, k] = verdict == 1
+    return n_triples, n_untestable

@@ -1,7 +1,5 @@
 """The scan of all triples of a scope, tile by tile, on several threads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Which triples are scanned: all of them, or those that hold a candidate site or a candidate pair."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,27 +86,25 @@ class TripleScope:
         """The place from which products of a tile's rows are made."""
         return self.n_first if tile.pairs[1] else tile.middle[0] + 1
 
-    def left_out(self, tile: Tile, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What makes no triple of the tile with each row.
-
-        Returns
-        -------
-        The place that third columns come after, (n_rows,); and of later places those left out, all rows'
-        one after the other, with where each row's begin and the last's end, (n_rows + 1,).
-        """
-        after = np.full(len(j), self.n_first - 1) if tile.pairs[1] else j
-        parts = [np.zeros(0, dtype=np.int64)]
-        if tile.pairs[1] or not self._one_each:
+    def thirds(self, tile: Tile, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Which places from :meth:`start` on make triples with each row: (n_rows, n - start), bool."""
+        place = np.arange(self.start(tile), len(self))
+        keep = place > (np.full_like(j, self.n_first - 1) if tile.pairs[1] else j)[:, None]
+        if not self._one_each:
+            keep = (
+                keep
+                & (self.site[place] != self.site[i][:, None])
+                & (self.site[place] != self.site[j][:, None])
+            )
+        if tile.pairs[1]:
+            # A triple that holds several candidate pairs belongs to the first; its columns are of other
+            # places.
+            keep &= (place != i[:, None]) & (place != j[:, None])
             for row, (a, b) in enumerate(zip(i.tolist(), j.tolist(), strict=True)):
-                places = [self._of_site[self.site[a]], self._of_site[self.site[b]]]
-                if tile.pairs[1]:
-                    number = self._number(a, b)
-                    places += [self._before(a, number), self._before(b, number)]
-                all_places = np.unique(np.concatenate(places)).astype(np.int64)
-                parts.append(all_places[all_places > after[row]])
-        else:
-            parts += [parts[0]] * len(i)
-        return after, np.cumsum([len(part) for part in parts]), np.concatenate(parts)
+                number = self._number(a, b)
+                for other in (self._before(a, number), self._before(b, number)):
+                    keep[row, other[other >= place[0]] - place[0]] = False
+        return keep
 
     def n_triples(self) -> int:
         """Number of triples; for progress, as triples of one site's columns are among them."""
@@ -119,12 +115,6 @@ class TripleScope:
     @cached_property
     def _one_each(self) -> bool:
         return len(np.unique(self.site)) == len(self.site)
-
-    @cached_property
-    def _of_site(self) -> dict[int, np.ndarray]:
-        order = np.argsort(self.site, kind="stable")
-        sites, start = np.unique(self.site[order], return_index=True)
-        return dict(zip(sites.tolist(), np.split(order, start[1:]), strict=True))
 
     @cached_property
     def _partners(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:

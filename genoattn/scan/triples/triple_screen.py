@@ -5,8 +5,6 @@ without missing calls. :class:`ScoreScreen` compares ``<abc, y> / |abc|`` of cen
 their means: that is near the t where sites are unlinked, and a triple among linked sites may be missed.
 """
 
-from __future__ import annotations
-
 import threading
 from typing import NamedTuple
 
@@ -16,8 +14,13 @@ from genoattn.scan.counts import WORD, pack_planes
 from genoattn.scan.design import Design
 from genoattn.scan.elimination import summing_error
 from genoattn.scan.tails import normal_critical, t_critical
-from genoattn.scan.triples.triple_columns import CHUNK, PairTable, TripleColumns, TripleRows, count_moments
-from genoattn.scan.triples.triple_kernel import screen_rows
+from genoattn.scan.triples.triple_bound import (
+    PairTable,
+    TripleColumns,
+    TripleRows,
+    count_moments,
+    screen_rows,
+)
 from genoattn.scan.triples.triple_scope import Tile, TripleScope
 
 N_LOWER = 6  # main effects and pairs that a triple's test is adjusted for
@@ -147,7 +150,7 @@ class CountScreen:
         for k, vector in enumerate(self.design.basis[1:]):
             self._products.product(tile, i, j, vector, start, fixed[k])
         error = summing_error(self.design.n_samples, _CHUNK) * length
-        rows = TripleRows(i, j, in_a, in_b, *self.scope.left_out(tile, i, j), error)
+        rows = TripleRows(i, j, in_a, in_b, error, self.scope.thirds(tile, i, j))
         found = np.zeros(scores.shape, dtype=bool)
         n = float(self.design.n_samples)
         n_triples, n_untestable = screen_rows(
@@ -157,21 +160,15 @@ class CountScreen:
         return ScreenedTriples(i[row], j[row], place + start, n_triples, n_untestable)
 
     def _make_columns(self, codes: np.ndarray) -> TripleColumns:
-        """TripleColumns as bits, padded so that a chunk may begin anywhere."""
-        n, n_fixed = len(codes), self.design.n_fixed
-        padded = n + CHUNK
-        empty = np.zeros((padded - n, codes.shape[1]), dtype=np.int8)
-        n_words = -(-codes.shape[1] // WORD)
-        planes = pack_planes(np.concatenate([codes, empty]), np.arange(codes.shape[1]), n_words)
-        total, square, with_trait = np.zeros(padded), np.zeros(padded), np.zeros(padded)
-        on_fixed = np.zeros((n_fixed - 1, padded))
-        for start in range(0, n, _BLOCK):
-            values = self._products.values[start : start + _BLOCK].astype(np.float64)
-            block = slice(start, start + len(values))
-            total[block], square[block] = values.sum(axis=1), np.square(values).sum(axis=1)
-            with_trait[block] = values @ self._y
-            on_fixed[:, block] = self.design.basis[1:] @ values.T
-        return TripleColumns(planes, total, square, with_trait, np.sqrt(square), on_fixed)
+        """Columns as bits, and their inner products with 1, themselves, the trait and the fixed effects."""
+        n_samples, values = codes.shape[1], self._products.values
+        planes = pack_planes(codes, np.arange(n_samples), -(-n_samples // WORD))
+        vectors = np.vstack([np.ones(n_samples), self._y, self.design.basis[1:]])
+        of = np.concatenate(
+            [values[k : k + _BLOCK].astype(np.float64) @ vectors.T for k in range(0, len(values), _BLOCK)]
+        ).T
+        square = np.einsum("cs,cs->c", values, values, dtype=np.float64)
+        return TripleColumns(planes, of[0].copy(), square, of[1].copy(), np.ascontiguousarray(of[2:]))
 
     def _table(self, chosen: np.ndarray) -> PairTable:
         """Inner products of chosen places with all columns."""
@@ -225,8 +222,6 @@ class ScoreScreen:
         length = self._squares.memory("lengths", np.float32, *shape)
         self._values.product(tile, i, j, self._y, start, score)
         self._squares.product(tile, i, j, self._ones, start, length)
-        after, skip_from, skip = self.scope.left_out(tile, i, j)
-        keep = np.arange(start, len(self.scope)) > after[:, None]
-        keep[np.repeat(np.arange(len(i)), np.diff(skip_from)), skip - start] = False
+        keep = self.scope.thirds(tile, i, j)
         row, place = np.nonzero((np.square(score) > self._critical * length) & keep)
         return ScreenedTriples(i[row], j[row], place + start, int(keep.sum()), 0)
