@@ -239,7 +239,7 @@ def cell_tests(design, case, group, level, pairs):
     """Likelihood-ratio tests of pairs on cells within groups, as the kernel writes them."""
     out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 3))
     columns = design.columns
-    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False
+    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False, 4
     fit_cells(*of, group, level, pairs, 1.0, out, near)
     return out, near
 
@@ -269,8 +269,8 @@ def test_cells_without_covariates_are_the_samples():
     pairs = all_pairs(9)
     of_cells, _ = cell_tests(design, case, np.zeros(400, dtype=np.int64), np.zeros(1), pairs)
     out, columns = np.full((len(pairs), 6), np.nan), design.columns
-    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False
-    fit_samples(*of, np.zeros((0, 400)), np.zeros(1), pairs, np.zeros((len(pairs), 3)), out)
+    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False, 4
+    fit_samples(*of, np.zeros((0, 400)), np.zeros(1), pairs, 1.0, np.zeros((len(pairs), 3)), out)
     assert np.isfinite(out[:, 2]).sum() > 25
     np.testing.assert_allclose(of_cells, out, rtol=1e-6, atol=1e-9)
 
@@ -357,7 +357,7 @@ def test_a_far_start_changes_nothing():
     pairs, found = np.array([[0, 1], [2, 5]]), []
     for near in ([0.0] * 3, [9.0, -20.0, 20.0]):
         out = np.full((2, 6), np.nan)
-        of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False
-        fit_samples(*of, tests._fixed, tests._start, pairs, np.array([near] * 2), out)
+        of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False, 4
+        fit_samples(*of, tests._fixed, tests._start, pairs, 1.0, np.array([near] * 2), out)
         found.append(out)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

@@ -7,7 +7,18 @@ from numba import njit
 
 from genoattn.scan.design import Design
 from genoattn.scan.exact import PairTests
-from genoattn.scan.logistic import first_rows, independent, likelihood_ratio, make_problem
+from genoattn.scan.logistic import (
+    CASES,
+    FACTOR,
+    FIRST,
+    OFFSET,
+    SAMPLES,
+    SCALE,
+    first_rows,
+    independent,
+    likelihood_ratio,
+    make_problem,
+)
 from genoattn.scan.tails import normal_critical, normal_p_value
 
 _GROUPS = 16  # of samples with similar log-odds by the covariates
@@ -36,7 +47,10 @@ class LogisticTests:
 
     def __init__(self, design: Design, trait: np.ndarray, threshold: float = 1.0) -> None:
         self.design, self.case = design, trait.astype(np.int8)
-        self.critical = normal_critical(threshold)
+        self.critical, self._n_codes = (
+            normal_critical(threshold),
+            max(int(design.codes.max(initial=1)), 1) + 2,
+        )
         self.doubt: np.ndarray | None = None
         grouped = self.critical > 0 and design.n_samples > _GROUPS_FROM * _GROUPS
         if design.n_fixed > 1 and grouped:
@@ -54,7 +68,7 @@ class LogisticTests:
         out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 3))
         todo = np.ones(len(pairs), dtype=bool)
         columns = self.design.columns
-        of = self.design.codes, columns.mean, columns.varies, self.case, self.design.impute
+        of = self.design.codes, columns.mean, columns.varies, self.case, self.design.impute, self._n_codes
         if self.design.n_fixed == 1 or self.doubt is not None:
             exact = self.design.n_fixed == 1
             fit_cells(*of, self.group, self.level, pairs, 1.0 if exact else _ROUGH, out, near)
@@ -66,7 +80,7 @@ class LogisticTests:
         if todo.any():
             some = np.full((int(todo.sum()), 6), np.nan)
             start = np.nan_to_num(near[todo])
-            fit_samples(*of, self._fixed, self._start, np.ascontiguousarray(pairs[todo]), start, some)
+            fit_samples(*of, self._fixed, self._start, np.ascontiguousarray(pairs[todo]), 1.0, start, some)
             out[todo] = some
         return _as_tests(out.T)
 
@@ -139,6 +153,22 @@ def _count_cells(codes, i, j, case, group, impute, table):  # type: ignore[no-un
 
 
 @njit(nogil=True, cache=True)
+def _sum_groups(table, out):  # type: ignore[no-untyped-def]
+    """Sum a table over its groups into ``out``; samples and cases. Array methods would take seconds to compile."""
+    n, n_cases = 0, 0
+    for x in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for z in range(2):
+                total = 0
+                for g in range(table.shape[0]):
+                    total += table[g, x, y, z]
+                out[x, y, z] = total
+                n += total
+                n_cases += total * z
+    return n, n_cases
+
+
+@njit(nogil=True, cache=True)
 def _squared_correlation(table, mean_a, mean_b):  # type: ignore[no-untyped-def]
     """Of the two columns of a pair, from its table of samples by code."""
     n = sa = sb = aa = bb = ab = 0.0
@@ -189,19 +219,20 @@ def _separated(table, mean_a, mean_b):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _set_row(p, r, first, a, b):  # type: ignore[no-untyped-def]
     """The last four predictors of a row: 1, a, b and ab."""
-    p.x[first, r], p.x[first + 1, r], p.x[first + 2, r], p.x[first + 3, r] = 1.0, a, b, a * b
+    x, k = p.rows, FIRST + first
+    x[k, r], x[k + 1, r], x[k + 2, r], x[k + 3, r] = 1.0, a, b, a * b
 
 
 @njit(nogil=True, cache=True)
 def _write_test(p, beta, ratio, out):  # type: ignore[no-untyped-def]
     """Coefficient, its standard error and the ratio."""
     last = len(beta) - 1
-    out[0], out[1], out[2] = beta[last], 1.0 / (p.factor[last, last] * p.scale[last]), ratio
+    out[0], out[1], out[2] = beta[last], 1.0 / (p.square[FACTOR, last, last] * p.vectors[SCALE, last]), ratio
 
 
 @njit(nogil=True, cache=True)
 def fit_cells(  # type: ignore[no-untyped-def]
-    codes, mean, varies, case, impute, group, level, pairs, slack, out, near
+    codes, mean, varies, case, impute, n_codes, group, level, pairs, slack, out, near
 ):
     """Tests of pairs on the cells of their codes within groups of samples.
 
@@ -213,6 +244,8 @@ def fit_cells(  # type: ignore[no-untyped-def]
         Shape (n_samples,), int8.
     impute
         Whether missing calls count as the mean; else their samples are left out.
+    n_codes
+        Codes, that of a missing call counted.
     group, level
         Shape (n_samples,), group of each sample, and (n_groups,), log-odds of each group.
     pairs
@@ -225,14 +258,13 @@ def fit_cells(  # type: ignore[no-untyped-def]
     near
         Shape (n_pairs, 3), written: coefficients of 1, a and b.
     """
-    n_codes = max(int(codes.max()), 1) + 2
     table = np.zeros((len(level), n_codes, n_codes, 2), np.int64)
+    whole = np.zeros((n_codes, n_codes, 2), np.int64)
     memory = make_problem(4, len(level) * n_codes * n_codes)
     for k in range(len(pairs)):
         i, j = pairs[k]
         _count_cells(codes, i, j, case, group, impute, table)
-        whole = table.sum(axis=0)
-        n, n_cases, n_rows = whole.sum(), whole[:, :, 1].sum(), 0
+        n, n_cases, n_rows = *_sum_groups(table, whole), 0
         out[k, 3], out[k, 4], out[k, 5] = n, n_cases, _squared_correlation(whole, mean[i], mean[j])
         if not (varies[i] and varies[j] and 0 < n_cases < n and n > 4):
             continue
@@ -242,26 +274,26 @@ def fit_cells(  # type: ignore[no-untyped-def]
                     here = table[g, x, y, 0] + table[g, x, y, 1]
                     if here:
                         _set_row(memory, n_rows, 0, _value(x - 1, mean[i]), _value(y - 1, mean[j]))
-                        memory.n[n_rows], memory.cases[n_rows] = here, table[g, x, y, 1]
-                        memory.offset[n_rows] = level[g]
+                        memory.rows[SAMPLES, n_rows], memory.rows[CASES, n_rows] = here, table[g, x, y, 1]
+                        memory.rows[OFFSET, n_rows] = level[g]
                         n_rows += 1
         p, beta = first_rows(memory, n_rows), np.zeros(4)
         if independent(p):
             if len(level) == 1:
                 beta[0] = math.log(n_cases / (n - n_cases))
-            ratio = likelihood_ratio(p, beta, 3, _separated(whole, mean[i], mean[j]), slack)
+            ratio = likelihood_ratio(p, beta, len(beta) - 1, _separated(whole, mean[i], mean[j]), slack)
             if not math.isnan(ratio):
                 _write_test(p, beta, ratio, out[k])
                 near[k] = beta[:3]
 
 
 @njit(nogil=True, cache=True)
-def fit_samples(codes, mean, varies, case, impute, fixed, start, pairs, near, out):  # type: ignore[no-untyped-def]
+def fit_samples(codes, mean, varies, case, impute, n_codes, fixed, start, pairs, slack, near, out):  # type: ignore[no-untyped-def]
     """Tests of pairs on the samples themselves, with covariates.
 
     Parameters
     ----------
-    codes, mean, varies, case, impute, pairs, out
+    codes, mean, varies, case, impute, n_codes, pairs, slack, out
         As in :func:`fit_cells`.
     fixed
         Shape (n_fixed - 1, n_samples), the fixed effects without the intercept.
@@ -270,31 +302,32 @@ def fit_samples(codes, mean, varies, case, impute, fixed, start, pairs, near, ou
     near
         Shape (n_pairs, 3), added to the first coefficients of 1, a and b.
     """
-    n_codes, first = max(int(codes.max()), 1) + 2, len(fixed)
+    first = len(fixed)
     table, everybody = np.zeros((1, n_codes, n_codes, 2), np.int64), np.zeros(len(case), np.int64)
+    whole = np.zeros((n_codes, n_codes, 2), np.int64)
     memory = make_problem(first + 4, len(case))
-    memory.n[:] = 1.0
+    memory.rows[SAMPLES] = 1.0
     beta = np.zeros(first + 4)
     for k in range(len(pairs)):
         i, j = pairs[k]
         _count_cells(codes, i, j, case, everybody, impute, table)
-        n, n_cases, n_rows = table.sum(), table[:, :, :, 1].sum(), 0
-        out[k, 3], out[k, 4], out[k, 5] = n, n_cases, _squared_correlation(table[0], mean[i], mean[j])
+        n, n_cases, n_rows = *_sum_groups(table, whole), 0
+        out[k, 3], out[k, 4], out[k, 5] = n, n_cases, _squared_correlation(whole, mean[i], mean[j])
         if not (varies[i] and varies[j] and 0 < n_cases < n and n > first + 4):
             continue
         for s in range(len(case)):
             a, b = codes[i, s], codes[j, s]
             if impute or (a >= 0 and b >= 0):
                 for m in range(first):
-                    memory.x[m, n_rows] = fixed[m, s]
+                    memory.rows[FIRST + m, n_rows] = fixed[m, s]
                 _set_row(memory, n_rows, first, _value(a, mean[i]), _value(b, mean[j]))
-                memory.cases[n_rows] = case[s]
+                memory.rows[CASES, n_rows] = case[s]
                 n_rows += 1
         p = first_rows(memory, n_rows)
         if independent(p):
             beta[:] = 0.0
             beta[: first + 1] = start
             beta[first : first + 3] += near[k]
-            ratio = likelihood_ratio(p, beta, first + 3, _separated(table[0], mean[i], mean[j]), 1.0)
+            ratio = likelihood_ratio(p, beta, len(beta) - 1, _separated(whole, mean[i], mean[j]), slack)
             if not math.isnan(ratio):
                 _write_test(p, beta, ratio, out[k])

@@ -20,13 +20,19 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.counts import count_row
-from genoattn.scan.logistic import first_rows, independent, likelihood_ratio, make_problem
+from genoattn.scan.logistic import (
+    CASES,
+    FIRST,
+    SAMPLES,
+    first_rows,
+    independent,
+    likelihood_ratio,
+    make_problem,
+)
 
 _ROUNDING = 1e-9
-_ROUGH, _CLEARLY = (
-    1e4,
-    1e-3,
-)  # slack of a fit to the cells; share of the critical value that it can tell apart
+# Slack of a fit to the cells; share of the critical value that it tells apart.
+ROUGH, _CLEARLY = 1e4, 1e-3
 
 
 def log_terms(n: int) -> np.ndarray:
@@ -97,26 +103,26 @@ def _additive(n, y, cells, cases):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _told(memory, cells, cases, n, n_cases, square):  # type: ignore[no-untyped-def]
+def _told(memory, cells, cases, n, n_cases, square, slack):  # type: ignore[no-untyped-def]
     """Whether the likelihood ratio itself, fitted to the cells, is clearly below a critical value."""
     n_rows = 0
     for c in range(9):
         if cells[c] > 0:
             a, b = np.float64(c // 3), np.float64(c % 3)
-            x = memory.x[:, n_rows]
+            x = memory.rows[FIRST:, n_rows]
             x[0], x[1], x[2], x[3] = 1.0, a, b, a * b
-            memory.n[n_rows], memory.cases[n_rows] = cells[c], cases[c]
+            memory.rows[SAMPLES, n_rows], memory.rows[CASES, n_rows] = cells[c], cases[c]
             n_rows += 1
     p, beta = first_rows(memory, n_rows), np.zeros(4)
     beta[0] = math.log(n_cases / (n - n_cases))
     if not independent(p):
         return False
-    ratio = likelihood_ratio(p, beta, 3, False, _ROUGH)
+    ratio = likelihood_ratio(p, beta, len(beta) - 1, n_cases < 0, slack)
     return ratio < square * (1.0 - _CLEARLY)  # NaN is not
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found):  # type: ignore[no-untyped-def]
+def screen_cells(left, right, keep, square, slack, max_r2, terms, mixed, missing, found):  # type: ignore[no-untyped-def]
     """Mark the pairs of a tile that may pass.
 
     Parameters
@@ -125,8 +131,8 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
         Blocks of columns, :class:`genoattn.scan.screen.CellBlock`.
     keep
         Shape (n_rows, n_cols), which pairs to test.
-    square
-        Critical value of the likelihood ratio.
+    square, slack
+        Critical value of the likelihood ratio; slack of its fit to the cells, :data:`ROUGH`.
     max_r2
         Pairs of columns with a larger squared correlation, missing calls at the mean, are left out.
     terms, mixed
@@ -175,5 +181,5 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
                 saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
                 ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y))
                 if not ratio + _ROUNDING * n < square:
-                    found[i, j] = not _told(p, both, y, n, n_cases, square)
+                    found[i, j] = not _told(p, both, y, n, n_cases, square, slack)
     return n_linked, n_untestable

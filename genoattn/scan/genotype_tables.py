@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.elimination import SINGULAR, eliminate_in_order
-from genoattn.scan.logistic import first_rows, greatest_likelihood, make_problem
+from genoattn.scan.logistic import CASES, FIRST, SAMPLES, first_rows, greatest_likelihood, make_problem
 
 N_MAIN, N_PRODUCTS = 4, 4
 _N = N_MAIN + N_PRODUCTS
@@ -176,13 +176,13 @@ def _fill_from_cells(cell, n_fixed, gram, rhs, least):  # type: ignore[no-untype
 @njit(nogil=True, cache=True)
 def _set_genotypes(p, r, first, a, b):  # type: ignore[no-untyped-def]
     """The indicators of a row's codes, and their products, from predictor ``first`` on."""
-    p.x[first : first + _N, r] = 0.0
+    p.rows[FIRST + first : FIRST + first + _N, r] = 0.0
     if a > 0:
-        p.x[first + a - 1, r] = 1.0
+        p.rows[FIRST + first + a - 1, r] = 1.0
     if b > 0:
-        p.x[first + 1 + b, r] = 1.0
+        p.rows[FIRST + first + 1 + b, r] = 1.0
     if a > 0 and b > 0:
-        p.x[first + 1 + 2 * a + b, r] = 1.0
+        p.rows[FIRST + first + 1 + 2 * a + b, r] = 1.0
 
 
 @njit(nogil=True, cache=True)
@@ -190,25 +190,25 @@ def _gather(codes, case, fixed, i, j, p):  # type: ignore[no-untyped-def]
     """Rows of a pair: its samples or, without covariates, its cells; their number."""
     n_fixed, n_rows = len(fixed), 0
     if n_fixed == 1:
-        p.n[:9], p.cases[:9] = 0.0, 0.0
+        p.rows[SAMPLES, :9], p.rows[CASES, :9] = 0.0, 0.0
     for s in range(codes.shape[1]):
         a, b = codes[i, s], codes[j, s]
         if a < 0 or b < 0:
             continue
         if n_fixed == 1:
-            p.n[3 * a + b] += 1.0
-            p.cases[3 * a + b] += case[s]
+            p.rows[SAMPLES, 3 * a + b] += 1.0
+            p.rows[CASES, 3 * a + b] += case[s]
             continue
-        p.x[:n_fixed, n_rows] = fixed[:, s]
+        p.rows[FIRST : FIRST + n_fixed, n_rows] = fixed[:, s]
         _set_genotypes(p, n_rows, n_fixed, a, b)
-        p.n[n_rows], p.cases[n_rows] = 1.0, case[s]
+        p.rows[SAMPLES, n_rows], p.rows[CASES, n_rows] = 1.0, case[s]
         n_rows += 1
     if n_fixed == 1:
         for cell in range(9):
-            if p.n[cell] > 0.0:
-                p.x[0, n_rows] = 1.0
+            if p.rows[SAMPLES, cell] > 0.0:
+                p.rows[FIRST, n_rows] = 1.0
                 _set_genotypes(p, n_rows, 1, cell // 3, cell % 3)
-                p.n[n_rows], p.cases[n_rows] = p.n[cell], p.cases[cell]
+                p.rows[SAMPLES, n_rows], p.rows[CASES, n_rows] = p.rows[SAMPLES, cell], p.rows[CASES, cell]
                 n_rows += 1
     return n_rows
 
@@ -221,17 +221,17 @@ def _keep_independent(p, n_lower):  # type: ignore[no-untyped-def]
     -------
     How many they are, and how many of them are among the first ``n_lower``.
     """
-    n = len(p.x)
+    n = p.vectors.shape[1]
     gram, rhs, least = np.empty((n, n)), np.zeros(n), np.empty(n)
     for k in range(n):
         for h in range(k + 1):
-            gram[k, h] = (p.n * p.x[k] * p.x[h]).sum()
+            gram[k, h] = (p.rows[SAMPLES] * p.rows[FIRST + k] * p.rows[FIRST + h]).sum()
         least[k] = SINGULAR * max(gram[k, k], 1e-300)
     kept, kept_lower = 0, 0
     for k in range(n):
         _, entered = eliminate_in_order(gram, rhs, least, k, k + 1)
         if entered:
-            p.x[kept] = p.x[k]
+            p.rows[FIRST + kept] = p.rows[FIRST + k]
             kept += 1
             kept_lower += 1 if k < n_lower else 0
     return kept, kept_lower
@@ -243,7 +243,7 @@ def _ratios(codes, case, fixed, pairs, out):  # type: ignore[no-untyped-def]
     memory = make_problem(n_fixed + _N, max(codes.shape[1], 9))
     for k in range(len(pairs)):
         p = first_rows(memory, _gather(codes, case, fixed, pairs[k, 0], pairs[k, 1], memory))
-        n, n_cases = p.n.sum(), p.cases.sum()
+        n, n_cases = p.rows[SAMPLES].sum(), p.rows[CASES].sum()
         out[k, 0], out[k, 1], out[k, 2], out[k, 3] = np.nan, 0.0, 1.0, n
         if not 0 < n_cases < n:
             continue

@@ -25,63 +25,44 @@ _LONGEST = 2.0  # step of Firth's method, whose likelihood is concave near its m
 _DAMPED_FROM, _DAMPED = 10, 0.6
 
 
+# Rows of ``Problem.rows`` before the predictors, matrices of ``.square``, and rows of ``.vectors``.
+SAMPLES, CASES, OFFSET, _WEIGHT, _RESIDUAL, _LEVERAGE, FIRST = range(7)
+_INFORMATION, FACTOR, _INVERSE = range(3)
+SCALE, _GRADIENT, _STEP, _SIZE = range(4)
+
+
 class Problem(NamedTuple):
     """Rows of a logistic regression, and memory to fit it in.
 
     Parameters
     ----------
-    x
-        Shape (n_predictors, n_rows).
-    n, cases
-        Shape (n_rows,), samples and cases.
-    offset
-        Shape (n_rows,), added to the log-odds.
-    weight, residual, leverage
-        Shape (n_rows,), written: ``n mu (1 - mu)``, ``cases - n mu``, and Firth's leverages.
-    information, factor, inverse
-        Shape (n_predictors, n_predictors), written: the information, its Cholesky factor in correlation form,
-        and that factor's inverse.
-    scale, gradient, step, largest
-        Shape (n_predictors,), written: roots of the information's diagonal; the gradient; Newton's step; the
+    rows
+        Shape (6 + n_predictors, n_rows): samples, cases, what is added to the log-odds; then written
+        ``n mu (1 - mu)``, ``cases - n mu``, and Firth's leverages; the predictors.
+    square
+        Shape (3, n_predictors, n_predictors), written: the information, its Cholesky factor in correlation
+        form, and that factor's inverse.
+    vectors
+        Shape (4, n_predictors), written: roots of the information's diagonal; the gradient; Newton's step; the
         largest size of each predictor.
     """
 
-    x: np.ndarray
-    n: np.ndarray
-    cases: np.ndarray
-    offset: np.ndarray
-    weight: np.ndarray
-    residual: np.ndarray
-    leverage: np.ndarray
-    information: np.ndarray
-    factor: np.ndarray
-    inverse: np.ndarray
-    scale: np.ndarray
-    gradient: np.ndarray
-    step: np.ndarray
-    largest: np.ndarray
+    rows: np.ndarray
+    square: np.ndarray
+    vectors: np.ndarray
 
 
 @njit(nogil=True, cache=True)
 def make_problem(n_predictors, n_rows):  # type: ignore[no-untyped-def]
     """Memory for a regression of up to so many rows."""
-    rows, square = np.zeros((6, n_rows)), np.zeros((3, n_predictors, n_predictors))
-    vectors = np.zeros((4, n_predictors))
-    return Problem(
-        np.zeros((n_predictors, n_rows)),
-        rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], square[0], square[1], square[2],
-        vectors[0], vectors[1], vectors[2], vectors[3],
-    )  # fmt: skip
+    square = np.zeros((3, n_predictors, n_predictors))
+    return Problem(np.zeros((FIRST + n_predictors, n_rows)), square, np.zeros((4, n_predictors)))
 
 
 @njit(nogil=True, cache=True)
-def first_rows(problem, n_rows):  # type: ignore[no-untyped-def]
-    """The problem of the first rows."""
-    return Problem(
-        problem.x[:, :n_rows], problem.n[:n_rows], problem.cases[:n_rows], problem.offset[:n_rows],
-        problem.weight[:n_rows], problem.residual[:n_rows], problem.leverage[:n_rows], problem.information,
-        problem.factor, problem.inverse, problem.scale, problem.gradient, problem.step, problem.largest,
-    )  # fmt: skip
+def first_rows(p, n_rows):  # type: ignore[no-untyped-def]
+    """The problem of the first rows, which are copied to be next to each other."""
+    return Problem(p.rows[:, :n_rows].copy(), p.square, p.vectors)
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
@@ -103,11 +84,12 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True, error_model="numpy")
 def _evaluate(p, beta):  # type: ignore[no-untyped-def]
     """Log-likelihood at a point; gradient and information are left in the problem."""
-    eta = p.leverage  # which is not needed at the same time
-    eta[:] = p.offset
+    eta = p.rows[_LEVERAGE]  # which is not needed at the same time
+    for r in range(len(eta)):
+        eta[r] = p.rows[OFFSET, r]
     for k in range(len(beta)):
         if beta[k] != 0.0:
-            x, b = p.x[k], beta[k]
+            x, b = p.rows[FIRST + k], beta[k]
             for r in range(len(eta)):
                 eta[r] += b * x[r]
     value = 0.0
@@ -115,33 +97,47 @@ def _evaluate(p, beta):  # type: ignore[no-untyped-def]
         # exp of what is not positive: no overflow, and log1p(e) is log(1 + exp(eta)) less max(eta, 0).
         e = math.exp(-abs(eta[r]))
         mu = 1.0 / (1.0 + e) if eta[r] > 0 else e / (1.0 + e)
-        value += p.cases[r] * eta[r] - p.n[r] * (max(eta[r], 0.0) + math.log1p(e))
-        p.weight[r], p.residual[r] = p.n[r] * mu * (1.0 - mu), p.cases[r] - p.n[r] * mu
+        value += p.rows[CASES, r] * eta[r] - p.rows[SAMPLES, r] * (max(eta[r], 0.0) + math.log1p(e))
+        p.rows[_WEIGHT, r], p.rows[_RESIDUAL, r] = (
+            p.rows[SAMPLES, r] * mu * (1.0 - mu),
+            p.rows[CASES, r] - p.rows[SAMPLES, r] * mu,
+        )
     _set_information(p)
     for k in range(len(beta)):
-        p.gradient[k] = _dot(p.x[k], p.residual)
+        p.vectors[_GRADIENT][k] = _dot(p.rows[FIRST + k], p.rows[_RESIDUAL])
     return value
+
+
+@njit(nogil=True, cache=True)
+def _largest(p, k):  # type: ignore[no-untyped-def]
+    """Largest size of a predictor."""
+    largest = 0.0
+    for r in range(p.rows.shape[1]):
+        largest = max(largest, abs(p.rows[FIRST + k, r]))
+    return largest
 
 
 @njit(nogil=True, cache=True)
 def _set_information(p):  # type: ignore[no-untyped-def]
     """The information of the problem's weights."""
-    for k in range(len(p.scale)):
+    for k in range(len(p.vectors[SCALE])):
         for h in range(k + 1):
-            p.information[k, h] = _weighted_dot(p.weight, p.x[k], p.x[h])
+            p.square[_INFORMATION][k, h] = _weighted_dot(
+                p.rows[_WEIGHT], p.rows[FIRST + k], p.rows[FIRST + h]
+            )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _factorise(p, least):  # type: ignore[no-untyped-def]
     """Cholesky factor of the information in correlation form; whether every pivot exceeds the least."""
-    factor, scale = p.factor, p.scale
+    factor, scale = p.square[FACTOR], p.vectors[SCALE]
     for j in range(len(scale)):
-        scale[j] = math.sqrt(p.information[j, j])
+        scale[j] = math.sqrt(p.square[_INFORMATION][j, j])
         if not scale[j] > 1e-150:
             return False
     for j in range(len(scale)):
         for k in range(j + 1):
-            total = p.information[j, k] / (scale[j] * scale[k])
+            total = p.square[_INFORMATION][j, k] / (scale[j] * scale[k])
             for i in range(k):
                 total -= factor[j, i] * factor[k, i]
             if j > k:
@@ -156,27 +152,27 @@ def _factorise(p, least):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True, error_model="numpy")
 def _invert(p):  # type: ignore[no-untyped-def]
     """Inverse of the Cholesky factor of the information itself."""
-    factor, inverse = p.factor, p.inverse
-    inverse[:] = 0.0
-    for j in range(len(p.scale)):
+    factor, inverse = p.square[FACTOR], p.square[_INVERSE]
+    for j in range(len(p.vectors[SCALE])):
         inverse[j, j] = 1.0 / factor[j, j]
         for k in range(j):
             total = 0.0
             for i in range(k, j):
                 total -= factor[j, i] * inverse[i, k]
             inverse[j, k] = total / factor[j, j]
-    for j in range(len(p.scale)):
+    for j in range(len(p.vectors[SCALE])):
         for k in range(j + 1):
-            inverse[j, k] /= p.scale[k]
+            inverse[j, k] /= p.vectors[SCALE][k]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _solve(p, n_free):  # type: ignore[no-untyped-def]
     """Newton's step in the first coefficients; returns twice the gain in log-likelihood that it promises."""
-    factor, step, gain = p.factor, p.step, 0.0
-    step[n_free:] = 0.0
+    factor, step, gain = p.square[FACTOR], p.vectors[_STEP], 0.0
+    for j in range(n_free, len(step)):
+        step[j] = 0.0
     for j in range(n_free):
-        total = p.gradient[j] / p.scale[j]
+        total = p.vectors[_GRADIENT][j] / p.vectors[SCALE][j]
         for i in range(j):
             total -= factor[j, i] * step[i]
         step[j] = total / factor[j, j]
@@ -187,7 +183,7 @@ def _solve(p, n_free):  # type: ignore[no-untyped-def]
             total -= factor[i, j] * step[i]
         step[j] = total / factor[j, j]
     for j in range(n_free):
-        step[j] /= p.scale[j]
+        step[j] /= p.vectors[SCALE][j]
     return gain
 
 
@@ -195,19 +191,21 @@ def _solve(p, n_free):  # type: ignore[no-untyped-def]
 def _penalise(p):  # type: ignore[no-untyped-def]
     """Firth's penalty, whose gradient is added: ``sum_r h_r (1/2 - mu_r) x_r`` with leverages h."""
     _invert(p)
-    penalty, leverage = 0.0, p.leverage
-    leverage[:] = 0.0
-    for j in range(len(p.scale)):
-        penalty += math.log(p.factor[j, j] * p.scale[j])
+    penalty, leverage = 0.0, p.rows[_LEVERAGE]
+    for j in range(len(p.vectors[SCALE])):
+        penalty += math.log(p.square[FACTOR][j, j] * p.vectors[SCALE][j])
     for r in range(len(leverage)):
-        for j in range(len(p.scale)):
+        leverage[r] = 0.0
+        for j in range(len(p.vectors[SCALE])):
             part = 0.0
             for k in range(j + 1):
-                part += p.inverse[j, k] * p.x[k, r]
+                part += p.square[_INVERSE][j, k] * p.rows[FIRST + k, r]
             leverage[r] += part * part
-        leverage[r] *= p.weight[r] * (0.5 - (p.cases[r] - p.residual[r]) / p.n[r])
-    for k in range(len(p.scale)):
-        p.gradient[k] += _dot(leverage, p.x[k])
+        leverage[r] *= p.rows[_WEIGHT, r] * (
+            0.5 - (p.rows[CASES, r] - p.rows[_RESIDUAL, r]) / p.rows[SAMPLES, r]
+        )
+    for k in range(len(p.vectors[SCALE])):
+        p.vectors[_GRADIENT][k] += _dot(leverage, p.rows[FIRST + k])
     return penalty
 
 
@@ -232,7 +230,7 @@ def _climb(p, beta, n_free, firth, slack):  # type: ignore[no-untyped-def]
     -------
     Twice the log-likelihood at the maximum, and whether it was found.
     """
-    step, all_free, before = p.step, n_free == len(beta), -np.inf
+    step, all_free, before = p.vectors[_STEP], n_free == len(beta), -np.inf
     for k in range(_ROUNDS_FIRTH if firth else _ROUNDS):
         value = _evaluate(p, beta)
         regular = _factorise(p, _REGULAR)
@@ -247,7 +245,7 @@ def _climb(p, beta, n_free, firth, slack):  # type: ignore[no-untyped-def]
             continue
         gain, reach, longest = _solve(p, n_free), 0.0, 0.0
         for j in range(n_free):
-            reach += abs(step[j]) * p.largest[j]
+            reach += abs(step[j]) * p.vectors[_SIZE][j]
             longest = max(longest, abs(step[j]))
         if firth:
             settled = reach <= _PREDICTOR_FIRTH
@@ -274,15 +272,16 @@ def independent(p):  # type: ignore[no-untyped-def]
     That is, whether the trace of the inverse of their correlations, which is between the inverse of the least
     eigenvalue and the number of predictors times that, is within a limit.
     """
-    p.weight[:] = p.n
+    for r in range(p.rows.shape[1]):
+        p.rows[_WEIGHT, r] = p.rows[SAMPLES, r]
     _set_information(p)
     if not _factorise(p, _REGULAR):
         return False
     _invert(p)
     trace = 0.0
-    for j in range(len(p.scale)):
+    for j in range(len(p.vectors[SCALE])):
         for k in range(j + 1):
-            trace += (p.inverse[j, k] * p.scale[k]) ** 2
+            trace += (p.square[_INVERSE][j, k] * p.vectors[SCALE][k]) ** 2
     return trace * _SINGULAR < 1.0
 
 
@@ -308,18 +307,14 @@ def likelihood_ratio(p, beta, n_lower, separated, slack):  # type: ignore[no-unt
     The ratio, of penalised likelihoods where the plain one has no maximum; NaN where neither was found.
     """
     for k in range(len(beta)):
-        largest = 0.0
-        for r in range(len(p.n)):
-            largest = max(largest, abs(p.x[k, r]))
-        p.largest[k] = largest
+        p.vectors[_SIZE, k] = _largest(p, k)
     start = beta.copy()
     for attempt in range(3):  # from the start, from 0, and penalised
         firth = attempt == 2
         if separated and not firth:
             continue
-        beta[:] = start
-        if attempt > 0:
-            beta[:] = 0.0
+        for k in range(len(beta)):
+            beta[k] = start[k] if attempt == 0 else 0.0
         without, found = _climb(p, beta, n_lower, firth, slack)
         if not found:
             continue
@@ -337,39 +332,37 @@ def greatest_likelihood(p, n_predictors):  # type: ignore[no-untyped-def]
     for _ in range(_ROUNDS_FIRTH):
         value = _evaluate(p, beta)
         if value < before - 1e-12 * abs(before):  # overshot: half the way back
-            p.step[:] *= 0.5
-            beta -= p.step
+            for k in range(n_predictors):
+                p.vectors[_STEP, k] *= 0.5
+                beta[k] -= p.vectors[_STEP, k]
             continue
         if gain < 1e-10:
             break
         before = max(value, before)
         # The information of separated rows vanishes; what is added to it shortens the last steps only.
         for k in range(n_predictors):
-            p.information[k, k] *= 1.0 + 1e-10
-            p.information[k, k] += 1e-13
+            p.square[_INFORMATION][k, k] *= 1.0 + 1e-10
+            p.square[_INFORMATION][k, k] += 1e-13
         if not _factorise(p, 0.0):
             break
         gain = _solve(p, n_predictors)
-        beta += p.step
+        beta += p.vectors[_STEP]
     return max(value, before)
 
 
 @njit(nogil=True, cache=True)
 def _first_predictors(p, n):  # type: ignore[no-untyped-def]
     """The problem of the first predictors."""
-    return Problem(
-        p.x[:n], p.n, p.cases, p.offset, p.weight, p.residual, p.leverage, p.information[:n, :n],
-        p.factor[:n, :n], p.inverse[:n, :n], p.scale[:n], p.gradient[:n], p.step[:n], p.largest[:n],
-    )  # fmt: skip
+    return Problem(p.rows[: FIRST + n], p.square[:, :n, :n].copy(), p.vectors[:, :n].copy())
 
 
 @njit(nogil=True, cache=True)
 def _within_reach(p, beta):  # type: ignore[no-untyped-def]
     """Whether all log-odds are of a size that no separated samples have."""
-    for r in range(len(p.n)):
-        eta = p.offset[r]
+    for r in range(p.rows.shape[1]):
+        eta = p.rows[OFFSET, r]
         for k in range(len(beta)):
-            eta += beta[k] * p.x[k, r]
+            eta += beta[k] * p.rows[FIRST + k, r]
         if not abs(eta) < _LARGEST:
             return False
     return True
@@ -380,7 +373,7 @@ def _fit(p, beta):  # type: ignore[no-untyped-def]
     if not independent(p):
         return False
     for k in range(len(beta)):
-        p.largest[k] = np.abs(p.x[k]).max()
+        p.vectors[_SIZE, k] = _largest(p, k)
     _, found = _climb(p, beta, len(beta), False, 1.0)
     return found and _within_reach(p, beta)
 
@@ -396,5 +389,5 @@ def fit_logistic(x: np.ndarray, cases: np.ndarray) -> np.ndarray | None:
         Shape (n_samples,), 0 and 1.
     """
     problem, beta = make_problem(*x.shape), np.zeros(len(x))
-    problem.x[:], problem.n[:], problem.cases[:] = x, 1.0, cases
+    problem.rows[FIRST:], problem.rows[SAMPLES], problem.rows[CASES] = x, 1.0, cases
     return beta if _fit(problem, beta) else None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genoattn.cohort import MISSING
-from genoattn.scan.cells import log_terms, mixed_tables, screen_cells
+from genoattn.scan.cells import ROUGH, log_terms, mixed_tables, screen_cells
 from genoattn.scan.counts import WORD, own_sums, pack_planes
 from genoattn.scan.covariate_sets import CovariateSets
 from genoattn.scan.design import Design
@@ -250,7 +250,7 @@ class CellScreen:
         found = np.zeros(keep.shape, dtype=np.bool_)
         missing = True if left.missing[0] or right.missing[0] else None
         n_linked, n_untestable = screen_cells(
-            left, right, keep, self._square, self._max_r2, self._terms, self._mixed, missing, found
+            left, right, keep, self._square, ROUGH, self._max_r2, self._terms, self._mixed, missing, found
         )
         a, b = np.nonzero(found)
         return Screened(a, b, n_linked, n_untestable)
