@@ -13,7 +13,7 @@ from scan_tools import candidates
 from scipy.special import ndtri
 
 import genoattn
-from genoattn.scan.binary import LogisticTests, fit_cells, fit_samples, logistic_pairs, similar_log_odds
+from genoattn.scan.binary import LogisticTests, logistic_pairs
 from genoattn.scan.null import binary_design, score_margin
 from genoattn.scan.screen import CellScreen
 from genoattn.simulate import simulate_cohort
@@ -235,23 +235,15 @@ def test_stages_lose_nothing_that_passes(n_samples, ratio, maf, main):
             np.testing.assert_allclose(ours, whole, rtol=1e-7)
 
 
-def cell_tests(design, case, group, level, pairs):
-    """Likelihood-ratio tests of pairs on cells within groups, as the kernel writes them."""
-    out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 3))
-    columns = design.columns
-    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False, 4
-    fit_cells(*of, group, level, pairs, 1.0, out, near)
-    return out, near
-
-
 @pytest.mark.parametrize(("ratio", "maf", "heavy"), [(4, 0.05, False), (20, 0.02, True)])
 def test_ratio_in_groups_is_near_the_exact_one(ratio, maf, heavy):
     codes, case, covariates = uneven_cohort(50, 2500, ratio, maf, 0.5, heavy)
     design = binary_design(codes, case, covariates)
     pairs = all_pairs(len(codes))
-    group, level, doubt = similar_log_odds(design, case)
-    assert len(level) <= 16 < len(np.unique(covariates[:, 0]))
-    out, _ = cell_tests(design, case, group, level, pairs)
+    tests = LogisticTests(design, case, 1e-3)
+    doubt = tests.doubt
+    assert len(tests.level) <= 16 < len(np.unique(covariates[:, 0]))
+    out, _ = tests.of_cells(pairs)
     rough, exact = np.sqrt(out[:, 2]), np.abs(logistic_pairs(design, case, pairs).statistic)
     strong = (exact > 2.5) & np.isfinite(rough)
     assert strong.sum() > 20
@@ -267,10 +259,9 @@ def test_cells_without_covariates_are_the_samples():
     case = cases_of(rng, 0.5 * np.maximum(calls[:, 2], 0) - 1)
     design = binary_design(np.ascontiguousarray(calls.T), case, np.zeros((400, 0)))
     pairs = all_pairs(9)
-    of_cells, _ = cell_tests(design, case, np.zeros(400, dtype=np.int64), np.zeros(1), pairs)
-    out, columns = np.full((len(pairs), 6), np.nan), design.columns
-    of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False, 4
-    fit_samples(*of, np.zeros((0, 400)), np.zeros(1), pairs, 1.0, np.zeros((len(pairs), 3)), out)
+    tests = LogisticTests(design, case)
+    of_cells, _ = tests.of_cells(pairs)
+    out = tests.of_samples(pairs, np.zeros((len(pairs), 4)))
     assert np.isfinite(out[:, 2]).sum() > 25
     np.testing.assert_allclose(of_cells, out, rtol=1e-6, atol=1e-9)
 
@@ -353,11 +344,7 @@ def test_a_far_start_changes_nothing():
     """Where Newton's method fails from where groups end, it starts again before a penalty is taken."""
     codes, case, covariates = uneven_cohort(53, 1500, 4, 0.1, 0.4)
     design = binary_design(codes, case, covariates)
-    tests, columns = LogisticTests(design, case), design.columns
-    pairs, found = np.array([[0, 1], [2, 5]]), []
-    for near in ([0.0] * 3, [9.0, -20.0, 20.0]):
-        out = np.full((2, 6), np.nan)
-        of = design.codes, columns.mean, columns.varies, case.astype(np.int8), False, 4
-        fit_samples(*of, tests._fixed, tests._start, pairs, 1.0, np.array([near] * 2), out)
-        found.append(out)
+    tests = LogisticTests(design, case)
+    pairs = np.array([[0, 1], [2, 5]])
+    found = [tests.of_samples(pairs, np.array([near] * 2)) for near in ([0.0] * 4, [9.0, -20.0, 20.0, 0.0])]
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

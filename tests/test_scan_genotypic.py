@@ -21,7 +21,7 @@ from genoattn.scan import genotypic
 from genoattn.scan.design import make_design
 from genoattn.scan.exact import regress_pairs
 from genoattn.scan.genotypic import check_genotypic, genotypic_pairs
-from genoattn.scan.logistic import CASES, FIRST, SAMPLES, greatest_likelihood, make_problem
+from genoattn.scan.logistic import LogisticProblems, greatest_likelihood
 from genoattn.scan.null import binary_design
 
 
@@ -171,9 +171,8 @@ def test_likelihood_is_climbed_where_a_whole_step_overshoots():
         return n @ np.logaddexp(0, x @ beta) - cases @ (x @ beta)
 
     best = minimize(loss, [1.0, 1.0], method="Nelder-Mead", options={"fatol": 1e-10, "xatol": 1e-10})
-    problem = make_problem(2, 3)
-    problem.rows[FIRST:], problem.rows[SAMPLES], problem.rows[CASES] = x.T, n, cases
-    assert greatest_likelihood(problem, 2) == pytest.approx(-best.fun, rel=1e-9)
+    problem = LogisticProblems(x.T[None], n[None], cases[None], np.zeros((1, 3)))
+    assert greatest_likelihood(problem)[0] == pytest.approx(-best.fun, rel=1e-9)
 
 
 def test_too_few_samples_are_untestable():

@@ -1,28 +1,18 @@
 """The likelihood-ratio test of chosen pairs of a binary trait, on the samples called at both sites."""
 
-import math
+from collections.abc import Iterator
 
 import numpy as np
 from numba import njit
 
 from genoattn.scan.design import Design
 from genoattn.scan.exact import PairTests
-from genoattn.scan.logistic import (
-    CASES,
-    FACTOR,
-    FIRST,
-    OFFSET,
-    SAMPLES,
-    SCALE,
-    first_rows,
-    independent,
-    likelihood_ratio,
-    make_problem,
-)
+from genoattn.scan.logistic import LogisticProblems, independent, likelihood_ratios
 from genoattn.scan.tails import normal_critical, normal_p_value
 
 _GROUPS = 16  # of samples with similar log-odds by the covariates
 _GROUPS_FROM = 50  # samples in such a group from which they are asked before the samples themselves
+_NUMBERS = 1_000_000  # of predictors at a time
 _ROUGH = 1e5  # slack of a fit that only has to tell what does not pass: an accuracy of 1e-5
 
 
@@ -47,10 +37,8 @@ class LogisticTests:
 
     def __init__(self, design: Design, trait: np.ndarray, threshold: float = 1.0) -> None:
         self.design, self.case = design, trait.astype(np.int8)
-        self.critical, self._n_codes = (
-            normal_critical(threshold),
-            max(int(design.codes.max(initial=1)), 1) + 2,
-        )
+        self.critical, self._lowest = normal_critical(threshold), -1 if design.impute else 0
+        self._n_codes = max(int(design.codes.max(initial=1)), 1) + 1 - self._lowest
         self.doubt: np.ndarray | None = None
         grouped = self.critical > 0 and design.n_samples > _GROUPS_FROM * _GROUPS
         if design.n_fixed > 1 and grouped:
@@ -62,27 +50,116 @@ class LogisticTests:
         start = (design.basis * design.weight) @ log_odds
         self._start = np.r_[start[1:] / np.sqrt(design.total), start[0] * design.basis[0, 0]]
 
-    def __call__(self, pairs: np.ndarray) -> PairTests:
-        """Tests of pairs: shape (n_pairs, 2), indices of columns."""
+    def __call__(self, pairs: np.ndarray, tables: np.ndarray | None = None) -> PairTests:
+        """Tests of pairs (n_pairs, 2), indices of columns; ``tables`` as the cell screen counts them."""
         pairs = np.ascontiguousarray(pairs, dtype=np.int64).reshape(-1, 2)
-        out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 3))
-        todo = np.ones(len(pairs), dtype=bool)
-        columns = self.design.columns
-        of = self.design.codes, columns.mean, columns.varies, self.case, self.design.impute, self._n_codes
-        if self.design.n_fixed == 1 or self.doubt is not None:
-            exact = self.design.n_fixed == 1
-            fit_cells(*of, self.group, self.level, pairs, 1.0 if exact else _ROUGH, out, near)
-            todo[:] = False
-            if self.doubt is not None:
-                margin = self.doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1)
-                # NaN, of a pair the groups cannot tell about, is to be tested.
-                todo = ~(np.sqrt(out[:, 2]) < self.critical * (1 - margin))
-        if todo.any():
-            some = np.full((int(todo.sum()), 6), np.nan)
-            start = np.nan_to_num(near[todo])
-            fit_samples(*of, self._fixed, self._start, np.ascontiguousarray(pairs[todo]), 1.0, start, some)
-            out[todo] = some
+        exact, out, near = (
+            self.design.n_fixed == 1,
+            np.full((len(pairs), 6), np.nan),
+            np.zeros((len(pairs), 4)),
+        )
+        todo = np.arange(len(pairs))
+        if exact or self.doubt is not None:
+            for part in _chunks(pairs, self.group_cells * 5):
+                counted = None if tables is None else tables[part, None]
+                out[part], near[part] = self.of_cells(pairs[part], 1.0 if exact else _ROUGH, counted)
+            todo = todo[:0]
+        if self.doubt is not None:
+            margin = self.doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1)
+            # NaN, of a pair the groups cannot tell about, is to be tested.
+            todo = np.flatnonzero(~(np.sqrt(out[:, 2]) < self.critical * (1 - margin)))
+        for part in _chunks(todo, self.design.n_samples * (self.design.n_fixed + 4)):
+            out[todo[part]] = self.of_samples(pairs[todo[part]], near[todo[part]])
         return _as_tests(out.T)
+
+    @property
+    def group_cells(self) -> int:
+        """Rows of a pair's cells in all groups."""
+        return len(self.level) * self._n_codes**2
+
+    def of_cells(
+        self, pairs: np.ndarray, slack: float = 1.0, table: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tests of pairs on the cells of their codes within groups of samples.
+
+        Returns
+        -------
+        Shape (n_pairs, 6): coefficient, its standard error, likelihood ratio, samples, cases, squared
+        correlation, the first three NaN where there is no test; and (n_pairs, 4), the coefficients of the
+        smaller model.
+        """
+        if table is None:
+            table = self._count(pairs, self.group, len(self.level))
+        table = table[:, :, : self._n_codes, : self._n_codes]
+        x = self._predictors(pairs)
+        x = np.tile(x, (1, 1, len(self.level)))
+        n, cases = table.sum(axis=-1).reshape(len(x), -1), table[..., 1].reshape(len(x), -1)
+        offset = np.broadcast_to(np.repeat(self.level, self._n_codes**2), n.shape)
+        beta = np.zeros((len(x), 4))
+        if len(self.level) == 1:
+            rate = np.clip(cases.sum(axis=1) / np.maximum(n.sum(axis=1), 1), 1e-9, 1 - 1e-9)
+            beta[:, 0] = np.log(rate / (1 - rate))
+        out = self._tests(LogisticProblems(x, n, cases, offset), beta, table.sum(axis=1), pairs, slack)
+        return out, np.where(np.isfinite(out[:, :1]), beta, 0.0)
+
+    def of_samples(self, pairs: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Tests of pairs on the samples themselves, with covariates; ``near`` is added to the start."""
+        design, columns = self.design, self.design.columns
+        codes = design.codes[pairs]  # (pair, 2, sample)
+        a, b = np.where(codes >= 0, codes - columns.mean[pairs][:, :, None], 0.0).transpose(1, 0, 2)
+        kept = np.ones(a.shape, dtype=bool) if design.impute else (codes >= 0).all(axis=1)
+        fixed = np.broadcast_to(self._fixed, (len(pairs), *self._fixed.shape))
+        x = np.concatenate([fixed, np.stack([np.ones_like(a), a, b, a * b], axis=1)], axis=1)
+        beta = np.zeros((len(pairs), x.shape[1]))
+        beta[:, : len(self._start)] = self._start
+        beta[:, len(self._start) - 1 : -1] += near[:, :3]
+        everybody = np.zeros(design.n_samples, dtype=np.int64)
+        table = self._count(pairs, everybody, 1)[:, 0]
+        problems = LogisticProblems(x, kept * 1.0, kept * self.case, np.zeros(a.shape))
+        return self._tests(problems, beta, table, pairs, 1.0)
+
+    def _tests(
+        self, problems: LogisticProblems, beta: np.ndarray, table: np.ndarray, pairs: np.ndarray, slack: float
+    ) -> np.ndarray:
+        """Tests of problems, given the pairs' tables (n_pairs, n_codes, n_codes, 2) of samples by code."""
+        out = np.full((len(pairs), 6), np.nan)
+        n, cases, varies = (
+            table.sum(axis=(1, 2, 3)),
+            table[..., 1].sum(axis=(1, 2)),
+            self.design.columns.varies,
+        )
+        x = self._predictors(pairs)
+        out[:, 3], out[:, 4], out[:, 5] = n, cases, _squared_correlation(x, table.sum(axis=-1))
+        some = varies[pairs].all(axis=1) & (cases > 0) & (cases < n) & (n > beta.shape[1])
+        some &= independent(problems)
+        chosen = np.flatnonzero(some)
+        if len(chosen):
+            at = beta[chosen]
+            separated = _separated(x[chosen], table[chosen])
+            ratio, se = likelihood_ratios(problems.part(chosen), at, separated, slack)
+            out[chosen, :3] = np.where(np.isnan(ratio), np.nan, np.stack([at[:, -1], se, ratio])).T
+            beta[chosen] = at
+        return out
+
+    def _predictors(self, pairs: np.ndarray) -> np.ndarray:
+        """1, a, b and ab of the cells of pairs, (n_pairs, 4, n_codes^2); a missing call is the mean, 0."""
+        code = np.arange(self._n_codes) + self._lowest
+        value = np.where(code >= 0, code - self.design.columns.mean[pairs][:, :, None], 0.0)
+        a, b = np.broadcast_arrays(value[:, 0, :, None], value[:, 1, None])
+        return np.stack([np.ones_like(a), a, b, a * b], axis=1).reshape(len(pairs), 4, -1)
+
+    def _count(self, pairs: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+        """Samples by group, both codes and case; a missing call is the first code where it is imputed."""
+        out = np.zeros((len(pairs), n_groups, self._n_codes, self._n_codes, 2), dtype=np.int64)
+        count_tables(self.design.codes, pairs, self.case, group, self._lowest, out)
+        return out
+
+
+def _chunks(items: np.ndarray, n_numbers: int) -> Iterator[slice]:
+    """Slices of items of so many numbers each that what is computed with them stays small."""
+    size = max(1, _NUMBERS // n_numbers)
+    for start in range(0, len(items), size):
+        yield slice(start, start + size)
 
 
 def logistic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray, threshold: float = 1.0) -> PairTests:
@@ -135,199 +212,44 @@ def similar_log_odds(design: Design, trait: np.ndarray) -> tuple[np.ndarray, np.
     return group, level, 0.0075 + 0.4 * np.sqrt(within) + 1.5 * reach
 
 
-@njit(inline="always")
-def _value(code, mean):  # type: ignore[no-untyped-def]
-    """A code less its mean; a missing call is the mean."""
-    return code - mean if code >= 0 else 0.0
-
-
 @njit(nogil=True, cache=True)
-def _count_cells(codes, i, j, case, group, impute, table):  # type: ignore[no-untyped-def]
-    """Samples by group, both codes (from -1 on) and case: table (n_groups, n_codes, n_codes, 2), written."""
-    table[:] = 0
-    a, b, flat, n = codes[i], codes[j], table.reshape(-1), table.shape[1]
-    for s in range(len(a)):
-        x, y = np.int64(a[s]), np.int64(b[s])
-        if impute or (x >= 0 and y >= 0):
-            flat[((group[s] * n + x + 1) * n + y + 1) * 2 + case[s]] += 1
+def count_tables(codes, pairs, case, group, lowest, out):  # type: ignore[no-untyped-def]
+    """Count samples by group, both codes from the lowest on, and case: ``out``."""
+    flat, n, size = out.reshape(-1), out.shape[2], out[0].size
+    for k in range(len(pairs)):
+        a, b, first = codes[pairs[k, 0]], codes[pairs[k, 1]], k * size
+        for s in range(len(a)):
+            x, y = np.int64(a[s]) - lowest, np.int64(b[s]) - lowest
+            if x >= 0 and y >= 0:
+                flat[first + ((group[s] * n + x) * n + y) * 2 + case[s]] += 1
 
 
-@njit(nogil=True, cache=True)
-def _sum_groups(table, out):  # type: ignore[no-untyped-def]
-    """Sum a table over its groups into ``out``; samples and cases. Array methods would take seconds to compile."""
-    n, n_cases = 0, 0
-    for x in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            for z in range(2):
-                total = 0
-                for g in range(table.shape[0]):
-                    total += table[g, x, y, z]
-                out[x, y, z] = total
-                n += total
-                n_cases += total * z
-    return n, n_cases
+def _squared_correlation(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Of both columns, from the predictors of cells (n_pairs, 4, n_cells) and their samples."""
+    one, a, b = (x[:, :3] * n.reshape(len(x), 1, -1)).transpose(1, 0, 2)
+    total = np.maximum(one.sum(axis=1), 1)
+    aa = (a * x[:, 1]).sum(axis=1) - a.sum(axis=1) ** 2 / total
+    bb = (b * x[:, 2]).sum(axis=1) - b.sum(axis=1) ** 2 / total
+    ab = (a * x[:, 2]).sum(axis=1) - a.sum(axis=1) * b.sum(axis=1) / total
+    return ab**2 / np.maximum(aa * bb, 1e-300)  # type: ignore[no-any-return]
 
 
-@njit(nogil=True, cache=True)
-def _squared_correlation(table, mean_a, mean_b):  # type: ignore[no-untyped-def]
-    """Of the two columns of a pair, from its table of samples by code."""
-    n = sa = sb = aa = bb = ab = 0.0
-    for x in range(table.shape[0]):
-        for y in range(table.shape[1]):
-            count, a, b = (
-                np.float64(table[x, y, 0] + table[x, y, 1]),
-                _value(x - 1, mean_a),
-                _value(y - 1, mean_b),
-            )
-            n += count
-            sa += count * a
-            sb += count * b
-            aa += count * a * a
-            bb += count * b * b
-            ab += count * a * b
-    n = max(n, 1.0)
-    return (ab - sa * sb / n) ** 2 / max((aa - sa * sa / n) * (bb - sb * sb / n), 1e-300)
-
-
-@njit(nogil=True, cache=True)
-def _separated(table, mean_a, mean_b):  # type: ignore[no-untyped-def]
+def _separated(x: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Whether a function (a - a0)(b - b0) that changes sign nowhere is 0 in all cases, or all controls.
 
     Here a0 and b0 are the least or the largest of the two columns. Such a function, added to the log-odds
     without end, raises the likelihood without end, and there is no maximum.
     """
-    low_a = low_b = np.inf
-    high_a = high_b = -np.inf
-    for x in range(table.shape[0]):
-        for y in range(table.shape[1]):
-            if table[x, y, 0] + table[x, y, 1] > 0:
-                a, b = _value(x - 1, mean_a), _value(y - 1, mean_b)
-                low_a, high_a, low_b, high_b = min(low_a, a), max(high_a, a), min(low_b, b), max(high_b, b)
-    for a0 in (low_a, high_a):
-        for b0 in (low_b, high_b):
-            some, some_cases = 0, 0
-            for x in range(table.shape[0]):
-                for y in range(table.shape[1]):
-                    if _value(x - 1, mean_a) != a0 and _value(y - 1, mean_b) != b0:
-                        some += table[x, y, 0] + table[x, y, 1]
-                        some_cases += table[x, y, 1]
-            if some_cases in (0, some):
-                return True
-    return False
-
-
-@njit(nogil=True, cache=True)
-def _set_row(p, r, first, a, b):  # type: ignore[no-untyped-def]
-    """The last four predictors of a row: 1, a, b and ab."""
-    x, k = p.rows, FIRST + first
-    x[k, r], x[k + 1, r], x[k + 2, r], x[k + 3, r] = 1.0, a, b, a * b
-
-
-@njit(nogil=True, cache=True)
-def _write_test(p, beta, ratio, out):  # type: ignore[no-untyped-def]
-    """Coefficient, its standard error and the ratio."""
-    last = len(beta) - 1
-    out[0], out[1], out[2] = beta[last], 1.0 / (p.square[FACTOR, last, last] * p.vectors[SCALE, last]), ratio
-
-
-@njit(nogil=True, cache=True)
-def fit_cells(  # type: ignore[no-untyped-def]
-    codes, mean, varies, case, impute, n_codes, group, level, pairs, slack, out, near
-):
-    """Tests of pairs on the cells of their codes within groups of samples.
-
-    Parameters
-    ----------
-    codes, mean, varies
-        The columns: (n_columns, n_samples) and (n_columns,).
-    case
-        Shape (n_samples,), int8.
-    impute
-        Whether missing calls count as the mean; else their samples are left out.
-    n_codes
-        Codes, that of a missing call counted.
-    group, level
-        Shape (n_samples,), group of each sample, and (n_groups,), log-odds of each group.
-    pairs
-        Shape (n_pairs, 2).
-    slack
-        Of the fits; see :func:`genoattn.scan.logistic.likelihood_ratio`.
-    out
-        Shape (n_pairs, 6), written: coefficient, its standard error, likelihood ratio, samples, cases,
-        squared correlation; the first three stay NaN where there is no test.
-    near
-        Shape (n_pairs, 3), written: coefficients of 1, a and b.
-    """
-    table = np.zeros((len(level), n_codes, n_codes, 2), np.int64)
-    whole = np.zeros((n_codes, n_codes, 2), np.int64)
-    memory = make_problem(4, len(level) * n_codes * n_codes)
-    for k in range(len(pairs)):
-        i, j = pairs[k]
-        _count_cells(codes, i, j, case, group, impute, table)
-        n, n_cases, n_rows = *_sum_groups(table, whole), 0
-        out[k, 3], out[k, 4], out[k, 5] = n, n_cases, _squared_correlation(whole, mean[i], mean[j])
-        if not (varies[i] and varies[j] and 0 < n_cases < n and n > 4):
-            continue
-        for g in range(len(level)):
-            for x in range(n_codes):
-                for y in range(n_codes):
-                    here = table[g, x, y, 0] + table[g, x, y, 1]
-                    if here:
-                        _set_row(memory, n_rows, 0, _value(x - 1, mean[i]), _value(y - 1, mean[j]))
-                        memory.rows[SAMPLES, n_rows], memory.rows[CASES, n_rows] = here, table[g, x, y, 1]
-                        memory.rows[OFFSET, n_rows] = level[g]
-                        n_rows += 1
-        p, beta = first_rows(memory, n_rows), np.zeros(4)
-        if independent(p):
-            if len(level) == 1:
-                beta[0] = math.log(n_cases / (n - n_cases))
-            ratio = likelihood_ratio(p, beta, len(beta) - 1, _separated(whole, mean[i], mean[j]), slack)
-            if not math.isnan(ratio):
-                _write_test(p, beta, ratio, out[k])
-                near[k] = beta[:3]
-
-
-@njit(nogil=True, cache=True)
-def fit_samples(codes, mean, varies, case, impute, n_codes, fixed, start, pairs, slack, near, out):  # type: ignore[no-untyped-def]
-    """Tests of pairs on the samples themselves, with covariates.
-
-    Parameters
-    ----------
-    codes, mean, varies, case, impute, n_codes, pairs, slack, out
-        As in :func:`fit_cells`.
-    fixed
-        Shape (n_fixed - 1, n_samples), the fixed effects without the intercept.
-    start
-        Shape (n_fixed,), their coefficients without columns, that of the intercept last.
-    near
-        Shape (n_pairs, 3), added to the first coefficients of 1, a and b.
-    """
-    first = len(fixed)
-    table, everybody = np.zeros((1, n_codes, n_codes, 2), np.int64), np.zeros(len(case), np.int64)
-    whole = np.zeros((n_codes, n_codes, 2), np.int64)
-    memory = make_problem(first + 4, len(case))
-    memory.rows[SAMPLES] = 1.0
-    beta = np.zeros(first + 4)
-    for k in range(len(pairs)):
-        i, j = pairs[k]
-        _count_cells(codes, i, j, case, everybody, impute, table)
-        n, n_cases, n_rows = *_sum_groups(table, whole), 0
-        out[k, 3], out[k, 4], out[k, 5] = n, n_cases, _squared_correlation(whole, mean[i], mean[j])
-        if not (varies[i] and varies[j] and 0 < n_cases < n and n > first + 4):
-            continue
-        for s in range(len(case)):
-            a, b = codes[i, s], codes[j, s]
-            if impute or (a >= 0 and b >= 0):
-                for m in range(first):
-                    memory.rows[FIRST + m, n_rows] = fixed[m, s]
-                _set_row(memory, n_rows, first, _value(a, mean[i]), _value(b, mean[j]))
-                memory.rows[CASES, n_rows] = case[s]
-                n_rows += 1
-        p = first_rows(memory, n_rows)
-        if independent(p):
-            beta[:] = 0.0
-            beta[: first + 1] = start
-            beta[first : first + 3] += near[k]
-            ratio = likelihood_ratio(p, beta, len(beta) - 1, _separated(whole, mean[i], mean[j]), slack)
-            if not math.isnan(ratio):
-                _write_test(p, beta, ratio, out[k])
+    table = table.reshape(len(x), -1, 2)
+    here = table.sum(axis=2) > 0
+    out = np.zeros(len(x), dtype=bool)
+    ends = [
+        (np.where(here, x[:, k], np.inf).min(axis=1), np.where(here, x[:, k], -np.inf).max(axis=1))
+        for k in (1, 2)
+    ]
+    for a0 in ends[0]:
+        for b0 in ends[1]:
+            other = (x[:, 1] != a0[:, None]) & (x[:, 2] != b0[:, None])
+            some, cases = (table.sum(axis=2) * other).sum(axis=1), (table[:, :, 1] * other).sum(axis=1)
+            out |= (cases == 0) | (cases == some)
+    return out

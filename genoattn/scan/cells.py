@@ -14,25 +14,12 @@ whose cells may be separated has to be tested, as its test is another: where cas
 cells of two codes of a crossed with two codes of b, no function of 1, a, b, ab separates them.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
 from genoattn.scan.counts import count_row
-from genoattn.scan.logistic import (
-    CASES,
-    FIRST,
-    SAMPLES,
-    first_rows,
-    independent,
-    likelihood_ratio,
-    make_problem,
-)
 
 _ROUNDING = 1e-9
-# Slack of a fit to the cells; share of the critical value that it tells apart.
-ROUGH, _CLEARLY = 1e4, 1e-3
 
 
 def log_terms(n: int) -> np.ndarray:
@@ -103,26 +90,7 @@ def _additive(n, y, cells, cases):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _told(memory, cells, cases, n, n_cases, square, slack):  # type: ignore[no-untyped-def]
-    """Whether the likelihood ratio itself, fitted to the cells, is clearly below a critical value."""
-    n_rows = 0
-    for c in range(9):
-        if cells[c] > 0:
-            a, b = np.float64(c // 3), np.float64(c % 3)
-            x = memory.rows[FIRST:, n_rows]
-            x[0], x[1], x[2], x[3] = 1.0, a, b, a * b
-            memory.rows[SAMPLES, n_rows], memory.rows[CASES, n_rows] = cells[c], cases[c]
-            n_rows += 1
-    p, beta = first_rows(memory, n_rows), np.zeros(4)
-    beta[0] = math.log(n_cases / (n - n_cases))
-    if not independent(p):
-        return False
-    ratio = likelihood_ratio(p, beta, len(beta) - 1, n_cases < 0, slack)
-    return ratio < square * (1.0 - _CLEARLY)  # NaN is not
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def screen_cells(left, right, keep, square, slack, max_r2, terms, mixed, missing, found):  # type: ignore[no-untyped-def]
+def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found, cells):  # type: ignore[no-untyped-def]
     """Mark the pairs of a tile that may pass.
 
     Parameters
@@ -131,8 +99,8 @@ def screen_cells(left, right, keep, square, slack, max_r2, terms, mixed, missing
         Blocks of columns, :class:`genoattn.scan.screen.CellBlock`.
     keep
         Shape (n_rows, n_cols), which pairs to test.
-    square, slack
-        Critical value of the likelihood ratio; slack of its fit to the cells, :data:`ROUGH`.
+    square
+        Critical value of the likelihood ratio.
     max_r2
         Pairs of columns with a larger squared correlation, missing calls at the mean, are left out.
     terms, mixed
@@ -140,14 +108,16 @@ def screen_cells(left, right, keep, square, slack, max_r2, terms, mixed, missing
     missing
         None where no call of either block is missing.
     found
-        Shape (n_rows, n_cols) bool, written.
+        Shape (n_rows, n_cols) bool, all False, written.
+    cells
+        Shape (n_rows n_cols, 2, 9), int64, written: controls and cases of the pairs found, one after the other.
 
     Returns
     -------
     Pairs left out for their correlation; pairs that cannot be tested.
     """
-    n_linked, n_untestable = 0, 0
-    of_controls, of_cases, p = np.empty(9, np.int64), np.empty(9, np.int64), make_problem(4, 9)
+    n_linked, n_untestable, n_found = 0, 0, 0
+    of_controls, of_cases = np.empty(9, np.int64), np.empty(9, np.int64)
     both, y = np.empty(9, np.float64), np.empty(9, np.float64)
     counts = np.empty((2, found.shape[1], 9), np.int64)
     controls, cases = counts[0], counts[1]
@@ -156,7 +126,6 @@ def screen_cells(left, right, keep, square, slack, max_r2, terms, mixed, missing
             continue
         _count(i, left, right, missing, counts)
         for j in range(found.shape[1]):
-            found[i, j] = False
             if not keep[i, j]:
                 continue
             _fill(controls, j, of_controls)
@@ -180,6 +149,9 @@ def screen_cells(left, right, keep, square, slack, max_r2, terms, mixed, missing
             else:
                 saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
                 ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y))
-                if not ratio + _ROUNDING * n < square:
-                    found[i, j] = not _told(p, both, y, n, n_cases, square, slack)
+                found[i, j] = not ratio + _ROUNDING * n < square
+            if found[i, j]:
+                for c in range(9):
+                    cells[n_found, 0, c], cells[n_found, 1, c] = of_controls[c], of_cases[c]
+                n_found += 1
     return n_linked, n_untestable

@@ -149,12 +149,12 @@ class Engine:
         finally:
             timer.cancel()
 
-    def tests(self, pairs: np.ndarray) -> PairTests:
-        """The exact tests of pairs, given their indices of columns."""
+    def tests(self, pairs: np.ndarray, tables: np.ndarray | None = None) -> PairTests:
+        """The exact tests of pairs, given their indices of columns, and their cells where they are counted."""
         if isinstance(self.screen, GenotypicTests):
             return self.screen.tests(pairs)
         if self._logistic is not None:
-            return self._logistic(pairs)
+            return self._logistic(pairs, tables)
         return regress_pairs(self.design, self.trait, pairs)
 
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
@@ -184,7 +184,7 @@ class Engine:
         n_pairs = int(keep.sum())
         if not n_pairs:
             return TileResult(np.zeros((0, 2), dtype=np.intp), PairTests.none(), 0, 0, 0)
-        n_linked, n_untestable = 0, 0
+        n_linked, n_untestable, tables = 0, 0, None
         if self.screen is None:
             if self.scope.max_r2 is not None:
                 keep &= column_r2(self.design, rows, cols) <= self.scope.max_r2 * (1 + 1e-12)
@@ -194,9 +194,9 @@ class Engine:
             make: Callable[[np.ndarray], Any] = self.screen.block
             left = self._blocks.get((i.start, self.scope.symmetric or "rows"), lambda: make(rows))
             right = self._blocks.get((j.start, self.scope.symmetric or "cols"), lambda: make(cols))
-            a, b, n_linked, n_untestable = self.screen.candidates(left, right, keep)
+            a, b, n_linked, n_untestable, tables = self.screen.candidates(left, right, keep)
         pairs = np.stack([rows[a], cols[b]], axis=1)
-        tests = self.tests(pairs)
+        tests = self.tests(pairs, tables)
         n_untestable += int((~tests.testable).sum())
         found = np.flatnonzero(tests.p_value <= self.settings.threshold)
         return TileResult(np.sort(pairs[found], axis=1), tests.select(found), n_pairs, n_linked, n_untestable)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.elimination import SINGULAR, eliminate_in_order
-from genoattn.scan.logistic import CASES, FIRST, SAMPLES, first_rows, greatest_likelihood, make_problem
+from genoattn.scan.logistic import LogisticProblems, greatest_likelihood
 
 N_MAIN, N_PRODUCTS = 4, 4
 _N = N_MAIN + N_PRODUCTS
@@ -173,90 +173,6 @@ def _fill_from_cells(cell, n_fixed, gram, rhs, least):  # type: ignore[no-untype
         least[k] = SINGULAR * (1.0 if k < n_fixed else gram[k, k])
 
 
-@njit(nogil=True, cache=True)
-def _set_genotypes(p, r, first, a, b):  # type: ignore[no-untyped-def]
-    """The indicators of a row's codes, and their products, from predictor ``first`` on."""
-    p.rows[FIRST + first : FIRST + first + _N, r] = 0.0
-    if a > 0:
-        p.rows[FIRST + first + a - 1, r] = 1.0
-    if b > 0:
-        p.rows[FIRST + first + 1 + b, r] = 1.0
-    if a > 0 and b > 0:
-        p.rows[FIRST + first + 1 + 2 * a + b, r] = 1.0
-
-
-@njit(nogil=True, cache=True)
-def _gather(codes, case, fixed, i, j, p):  # type: ignore[no-untyped-def]
-    """Rows of a pair: its samples or, without covariates, its cells; their number."""
-    n_fixed, n_rows = len(fixed), 0
-    if n_fixed == 1:
-        p.rows[SAMPLES, :9], p.rows[CASES, :9] = 0.0, 0.0
-    for s in range(codes.shape[1]):
-        a, b = codes[i, s], codes[j, s]
-        if a < 0 or b < 0:
-            continue
-        if n_fixed == 1:
-            p.rows[SAMPLES, 3 * a + b] += 1.0
-            p.rows[CASES, 3 * a + b] += case[s]
-            continue
-        p.rows[FIRST : FIRST + n_fixed, n_rows] = fixed[:, s]
-        _set_genotypes(p, n_rows, n_fixed, a, b)
-        p.rows[SAMPLES, n_rows], p.rows[CASES, n_rows] = 1.0, case[s]
-        n_rows += 1
-    if n_fixed == 1:
-        for cell in range(9):
-            if p.rows[SAMPLES, cell] > 0.0:
-                p.rows[FIRST, n_rows] = 1.0
-                _set_genotypes(p, n_rows, 1, cell // 3, cell % 3)
-                p.rows[SAMPLES, n_rows], p.rows[CASES, n_rows] = p.rows[SAMPLES, cell], p.rows[CASES, cell]
-                n_rows += 1
-    return n_rows
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _keep_independent(p, n_lower):  # type: ignore[no-untyped-def]
-    """Move the predictors that those before them do not explain to the front.
-
-    Returns
-    -------
-    How many they are, and how many of them are among the first ``n_lower``.
-    """
-    n = p.vectors.shape[1]
-    gram, rhs, least = np.empty((n, n)), np.zeros(n), np.empty(n)
-    for k in range(n):
-        for h in range(k + 1):
-            gram[k, h] = (p.rows[SAMPLES] * p.rows[FIRST + k] * p.rows[FIRST + h]).sum()
-        least[k] = SINGULAR * max(gram[k, k], 1e-300)
-    kept, kept_lower = 0, 0
-    for k in range(n):
-        _, entered = eliminate_in_order(gram, rhs, least, k, k + 1)
-        if entered:
-            p.rows[FIRST + kept] = p.rows[FIRST + k]
-            kept += 1
-            kept_lower += 1 if k < n_lower else 0
-    return kept, kept_lower
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _ratios(codes, case, fixed, pairs, out):  # type: ignore[no-untyped-def]
-    n_fixed = len(fixed)
-    memory = make_problem(n_fixed + _N, max(codes.shape[1], 9))
-    for k in range(len(pairs)):
-        p = first_rows(memory, _gather(codes, case, fixed, pairs[k, 0], pairs[k, 1], memory))
-        n, n_cases = p.rows[SAMPLES].sum(), p.rows[CASES].sum()
-        out[k, 0], out[k, 1], out[k, 2], out[k, 3] = np.nan, 0.0, 1.0, n
-        if not 0 < n_cases < n:
-            continue
-        rate = n_cases / n
-        out[k, 2] = -2.0 * n * (rate * np.log(rate) + (1.0 - rate) * np.log(1.0 - rate))
-        kept, kept_lower = _keep_independent(p, n_fixed + N_MAIN)
-        if kept == kept_lower or n <= kept:
-            continue
-        out[k, 1] = kept - kept_lower
-        gain = greatest_likelihood(p, kept) - greatest_likelihood(p, kept_lower)
-        out[k, 0] = max(2.0 * gain, 0.0)
-
-
 def likelihood_ratios(
     codes: np.ndarray, case: np.ndarray, fixed: np.ndarray, pairs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -280,6 +196,37 @@ def likelihood_ratios(
     The ratio; the degrees of freedom, 0 where it cannot be tested; twice the log-likelihood, without its
     sign, of the intercept alone; and the samples called at both sites. Shape (n_pairs,) each.
     """
-    out = np.empty((len(pairs), 4))
-    _ratios(codes, case.astype(np.float64), np.ascontiguousarray(fixed), pairs, out)
-    return out[:, 0], out[:, 1], out[:, 2], out[:, 3]
+    ratio, df, null = np.full(len(pairs), np.nan), np.zeros(len(pairs)), np.ones(len(pairs))
+    n_samples = np.zeros(len(pairs), dtype=np.int64)
+    for p, (first, second) in enumerate(pairs):
+        called = (codes[first] >= 0) & (codes[second] >= 0)
+        a, b, y = codes[first, called], codes[second, called], case[called]
+        n_samples[p] = len(y)
+        if not 0 < y.sum() < len(y):
+            continue
+        rate = y.mean()
+        null[p] = -2 * len(y) * (rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+        terms = [a == 1, a == 2, b == 1, b == 2]
+        terms += [terms[i] & terms[2 + j] for i in range(2) for j in range(2)]
+        x, n_lower = _independent(np.column_stack([fixed[:, called].T, *terms]), len(fixed) + N_MAIN)
+        if not len(y) > x.shape[1] > n_lower:
+            continue
+        df[p], n, cases = x.shape[1] - n_lower, np.ones(len(y)), y
+        if len(fixed) == 1:  # samples of one cell as one row
+            _, place, row = np.unique(3 * a + b, return_index=True, return_inverse=True)
+            x, cases, n = x[place], np.bincount(row, y), np.bincount(row).astype(np.float64)
+        zeros = np.zeros((1, len(n)))
+        fits = [LogisticProblems(x.T[None, :k], n[None], cases[None], zeros) for k in (n_lower, None)]
+        without, top = (float(greatest_likelihood(fit)[0]) for fit in fits)
+        ratio[p] = max(2 * (top - without), 0.0)
+    return ratio, df, null, n_samples
+
+
+def _independent(x: np.ndarray, n_lower: int) -> tuple[np.ndarray, int]:
+    """The columns of x that those before them do not explain, and how many of the first n_lower they are."""
+    gram = x.T @ x
+    least, nothing, kept = SINGULAR * np.diag(gram), np.zeros(len(gram)), []
+    for k in range(len(gram)):
+        if eliminate_in_order(gram, nothing, least, k, k + 1)[1]:
+            kept.append(k)
+    return x[:, kept], int(np.searchsorted(kept, n_lower))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genoattn.cohort import MISSING
-from genoattn.scan.cells import ROUGH, log_terms, mixed_tables, screen_cells
+from genoattn.scan.cells import log_terms, mixed_tables, screen_cells
 from genoattn.scan.counts import WORD, own_sums, pack_planes
 from genoattn.scan.covariate_sets import CovariateSets
 from genoattn.scan.design import Design
@@ -23,6 +23,7 @@ class Screened(NamedTuple):
     j: np.ndarray
     n_linked: int
     n_untestable: int
+    tables: np.ndarray | None = None  # (n_pairs, 3, 3, 2), samples by codes and case, where they are at hand
 
 
 class Block(NamedTuple):
@@ -113,7 +114,7 @@ class PlaneScreen:
     def block(self, chosen: np.ndarray) -> Block:
         """Columns, by their indices, as operands."""
         design = self.design
-        codes = oriented(design, chosen)
+        codes, _ = oriented(design, chosen)
         gaps = codes == MISSING
         any_missing = bool(gaps.any())
         sums = np.empty((len(codes), 6))
@@ -195,6 +196,8 @@ class CellBlock(NamedTuple):
         Shape (n_block,), of the codes: mean, and squared norm about it.
     missing
         Shape (1,), whether any call is missing.
+    code
+        Shape (n_block, 3), the oriented code of each code.
     """
 
     controls: np.ndarray
@@ -203,6 +206,7 @@ class CellBlock(NamedTuple):
     mean: np.ndarray
     square: np.ndarray
     missing: np.ndarray
+    code: np.ndarray
 
 
 class CellScreen:
@@ -227,7 +231,7 @@ class CellScreen:
 
     def block(self, chosen: np.ndarray) -> CellBlock:
         """Columns, by their indices, as operands."""
-        codes = oriented(self.design, chosen)
+        codes, code = oriented(self.design, chosen)
         n = (codes != MISSING).sum(axis=1)
         groups = ~self._case, self._case
         counts = np.array(
@@ -243,27 +247,30 @@ class CellScreen:
             pack_planes(codes[:, of], np.arange(of.sum()), -(-int(of.sum()) // WORD)) for of in groups
         )
         missing = np.array([(n < codes.shape[1]).any()])
-        return CellBlock(controls, cases, counts, mean, square, missing)
+        return CellBlock(controls, cases, counts, mean, square, missing, code)
 
     def candidates(self, left: CellBlock, right: CellBlock, keep: np.ndarray) -> Screened:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
-        found = np.zeros(keep.shape, dtype=np.bool_)
+        found, cells = np.zeros(keep.shape, dtype=np.bool_), np.empty((keep.size, 2, 9), dtype=np.int64)
         missing = True if left.missing[0] or right.missing[0] else None
         n_linked, n_untestable = screen_cells(
-            left, right, keep, self._square, ROUGH, self._max_r2, self._terms, self._mixed, missing, found
+            left, right, keep, self._square, self._max_r2, self._terms, self._mixed, missing, found, cells
         )
         a, b = np.nonzero(found)
-        return Screened(a, b, n_linked, n_untestable)
+        tables = cells[: len(a)].reshape(-1, 2, 3, 3)
+        tables = np.take_along_axis(tables, left.code[a][:, None, :, None], axis=2)
+        tables = np.take_along_axis(tables, right.code[b][:, None, None], axis=3)
+        return Screened(a, b, n_linked, n_untestable, tables.transpose(0, 2, 3, 1))
 
 
-def oriented(design: Design, chosen: np.ndarray) -> np.ndarray:
-    """Codes of columns, (n_chosen, n_samples), reversed where that makes the mean the smaller.
+def oriented(design: Design, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of columns, reversed where that makes the mean the smaller, and the new code of 0, 1 and 2.
 
     The test is the same either way; sums are smaller, and lose fewer digits, for rare codes.
     """
     codes = design.codes[chosen]
-    top = codes.max(axis=1, initial=1).astype(np.int8)
-    reverse = design.columns.mean[chosen] > top / 2
-    out: np.ndarray = np.where(reverse[:, None], top[:, None] - codes, codes)
+    top = codes.max(axis=1, initial=1).astype(np.int8)[:, None]
+    reverse = (design.columns.mean[chosen] > top[:, 0] / 2)[:, None]
+    out: np.ndarray = np.where(reverse, top - codes, codes)
     out[codes == MISSING] = MISSING
-    return out
+    return out, np.where(reverse, top - np.arange(3), np.arange(3)) % 3
