@@ -1,17 +1,19 @@
-"""The scan against PLINK 1.9 in one run: speed, agreement of t, the same list, calibration; a table, a plot.
+"""The scan against PLINK 1.9 in one run, with missing calls: speed, same list, calibration; a table, a plot.
 
-    python benchmarks/scan.py [--samples 2000 10000] [--sites 5000] [--plink plink1.9] [--output
-    benchmarks/results]
+    python benchmarks/scan.py [--samples 2000 10000] [--sites 4000] [--missing 0.01] [--plink plink1.9]
+                              [--output benchmarks/results]
 
-Both read the same PLINK files and use the same threads. "scan" is the time in the scan itself, once
-the compiled code is loaded (PLINK: the whole process, whose reading takes under 0.1 s), "process" that of the
-whole command; the best of several
-runs, after one in which the kernels are compiled, which later processes load.
+Both read the same PLINK files and use the same threads. "scan" is the time in the scan itself, once the
+compiled code is loaded (PLINK: the complete process, whose reading takes under 0.1 s), "process" that of the
+complete command; the best of several runs. "first" is the first command with an empty cache of compiled code.
+The processor's vector instructions are printed: set NUMBA_CPU_NAME=haswell and OPENBLAS_CORETYPE=Haswell to
+see what a processor without AVX-512 does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -23,14 +25,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from genoattn.scan.logistic.stages import logistic_pairs
-from genoattn.scan.regression.dense import make_traits, multi_trait_tile
-from genoattn.scan.regression.exact import regress_pairs
 from scipy import stats
-from threadpoolctl import threadpool_limits
 
 import genoattn
-from genoattn.scan.design import make_design
+from genoattn.scan.binary import logistic_pairs
+from genoattn.scan.exact import regress_pairs
 from genoattn.scan.pair_scan import make_scan_design
 from genoattn.scan.scope import make_scope
 from genoattn.scan.settings import ScanConfig
@@ -40,11 +39,12 @@ from genoattn.tokens import build_vocabulary
 THREADS = 2
 
 
-def write_plink(prefix: Path, n_samples: int, n_sites: int, seed: int = 1) -> None:
+def write_plink(prefix: Path, n_samples: int, n_sites: int, missing: float, seed: int = 1) -> None:
     """Independent sites, a normal trait, a disease of 40 %, ten covariates."""
     rng = np.random.default_rng(seed)
     copies = rng.binomial(2, rng.uniform(0.05, 0.5, n_sites), (n_samples, n_sites))
     code = np.array([3, 2, 0], dtype=np.uint8)[copies]
+    code[rng.random(code.shape) < missing] = 1
     code = np.vstack([code, np.zeros(((-n_samples) % 4, n_sites), np.uint8)]).T.reshape(n_sites, -1, 4)
     packed = code[:, :, 0] | code[:, :, 1] << 2 | code[:, :, 2] << 4 | code[:, :, 3] << 6
     Path(f"{prefix}.bed").write_bytes(b"\x6c\x1b\x01" + packed.astype(np.uint8).tobytes())
@@ -61,9 +61,10 @@ def write_plink(prefix: Path, n_samples: int, n_sites: int, seed: int = 1) -> No
         covariates.iloc[:, : k + 1].to_csv(f"{prefix}.covar{k}", sep="\t", index=False)
 
 
-def timed(command: list[str]) -> tuple[float, str]:
+def timed(command: list[str], **environment: str) -> tuple[float, str]:
     start = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    env = os.environ | environment
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     return time.perf_counter() - start, done.stdout
 
 
@@ -74,15 +75,25 @@ def plink(program: str, prefix: Path, trait: str, *options: str) -> tuple[float,
     return timed(command)[0], out
 
 
-def ours(prefix: Path, trait: str, *options: str) -> tuple[float, float, Path]:
-    """Seconds in the scan and of the whole process, and the output folder."""
+def ours(prefix: Path, trait: str, *options: str, **environment: str) -> tuple[float, float, Path]:
+    """Seconds in the scan and of the complete process, and the output folder."""
     out = prefix.with_name("_".join(["genoattn", trait, options[0].strip("-")]))
     command = [sys.executable, "-m", "genoattn_cli.main", "scan", str(prefix), "--pheno", f"{prefix}.pheno"]
     command += ["--trait", trait, "--threads", str(THREADS), "-o", str(out), "--force", "--quiet", *options]
-    process, text = timed(command)
-    found = re.search(r"tested in [\d.]+ s", text)
-    assert found, text
+    process, _ = timed(command, **environment)
     return pd.read_json(out / "scan.json", typ="series")["seconds_scanning"], process, out
+
+
+def best(prefix: Path, trait: str, *options: str, n: int = 4) -> tuple[float, float, Path]:
+    """The least of several runs."""
+    runs = [ours(prefix, trait, *options) for _ in range(n)]
+    return min(r[0] for r in runs), min(r[1] for r in runs), runs[0][2]
+
+
+def first(prefix: Path, trait: str, *options: str) -> float:
+    """Seconds of a command that has to compile."""
+    with tempfile.TemporaryDirectory() as cache:
+        return ours(prefix, trait, *options, NUMBA_CACHE_DIR=cache)[1]
 
 
 def compare(out: Path, theirs: Path) -> str:
@@ -97,16 +108,29 @@ def compare(out: Path, theirs: Path) -> str:
     return f"{len(theirs_table):,} pairs, {'the same list' if same else 'LISTS DIFFER'}, t within {off:.1e}"
 
 
-def against_plink(program: str, folder: Path, n_samples: int, n_sites: int) -> list[dict]:
+def against_plink(
+    program: str, folder: Path, n_samples: int, n_sites: int, missing: float
+) -> tuple[list[dict], list[str]]:
+    """Rows of the table, and lines about first runs."""
     prefix = folder / f"cohort{n_samples}"
-    write_plink(prefix, n_samples, n_sites)
+    write_plink(prefix, n_samples, n_sites, missing)
     wide = ("--threshold", "1.05e-4")  # PLINK's chi-squared p-values are a little smaller than those of t
     plink_linear, listed = plink(program, prefix, "quantity", "--epistasis")
-    runs = [ours(prefix, "quantity", *wide) for _ in range(6)]
-    scan, process, out = min(r[0] for r in runs), min(r[1] for r in runs), runs[0][2]
-    ten, _, _ = min(ours(prefix, "quantity", "--covar", f"{prefix}.covar10") for _ in range(4))
     boost = min(plink(program, prefix, "disease", "--fast-epistasis", "boost")[0] for _ in range(4))
-    binary, _, _ = min(ours(prefix, "disease", "--covar", f"{prefix}.covar3") for _ in range(4))
+    three, ten = (("--covar", f"{prefix}.covar{k}") for k in (3, 10))
+    lines = []
+    for trait, options, what in (
+        ("quantity", wide, "quantitative"),
+        ("disease", wide, "binary"),
+        ("disease", three, "binary, three covariates"),
+    ):
+        if n_samples == 2000:
+            slow, fast = first(prefix, trait, *options), best(prefix, trait, *options, n=2)[1]
+            lines.append(f"first scan, {what}: {slow:.1f} s, later {fast:.1f} s, {slow - fast:.1f} s more")
+    scan, process, out = best(prefix, "quantity", *wide)
+    with_ten, _, _ = best(prefix, "quantity", *ten)
+    cells, cells_process, _ = best(prefix, "disease", *wide)
+    adjusted, adjusted_process, _ = best(prefix, "disease", *three)
     pairs = n_sites * (n_sites - 1) / 2e6
     size = f"{n_samples:,} x {n_sites:,}"
 
@@ -123,54 +147,12 @@ def against_plink(program: str, folder: Path, n_samples: int, n_sites: int) -> l
     return [
         row("quantitative, scan", plink_linear, scan, compare(out, listed)),
         row("quantitative, process", plink_linear, process),
-        row("quantitative, ten covariates", plink_linear, ten, f"{ten / scan:.2f} times none"),
-        row("binary, three covariates, v boost", boost, binary, "exact likelihood ratio, three covariates"),
-    ]
-
-
-def best_of(run, n: int = 3) -> float:
-    times = []
-    for _ in range(n):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def exhaustive(n_samples: int = 2000, n_sites: int = 1024) -> str:
-    """Rate of the exhaustive float64 test against that of the matrix products it needs."""
-    rng = np.random.default_rng(1)
-    columns = rng.binomial(2, rng.uniform(0.05, 0.5, n_sites), (n_samples, n_sites))
-    trait = rng.normal(size=n_samples)
-    lines = []
-    for n_covariates in (0, 10):
-        covariates = rng.normal(size=(n_samples, n_covariates))
-        design = make_design(np.ascontiguousarray(columns.T.astype(np.int8)), trait, covariates)
-        traits = make_traits(design, trait[None])
-        half = np.array_split(np.arange(n_sites), THREADS)
-        every = np.arange(n_sites)
-        keep = np.ones((len(half[0]), n_sites), dtype=bool)
-
-        def scan(design=design, traits=traits, half=half, every=every, keep=keep) -> None:
-            with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
-                jobs = [
-                    pool.submit(multi_trait_tile, design, traits, rows, every, keep, 1e-4) for rows in half
-                ]
-                for job in jobs:
-                    job.result()
-
-        real = columns.T - columns.mean(axis=0)[:, None]
-        product = best_of(lambda real=real: real @ real.T, 5)
-        needed = 1 + n_covariates
-        seconds = best_of(scan, 5)
-        rate = n_sites**2 / seconds / 1e6
-        lines.append(
-            f"exhaustive float64, {n_samples:,} x {n_sites:,}, {n_covariates} covariates: "
-            f"{rate:.1f} M pairs/s; {needed} of {needed + 5} products by BLAS, at "
-            f"{needed * product / seconds:.0%} of the machine's "
-            f"rate for those and {(needed + 5) * product / seconds:.0%} for all"
-        )
-    return "\n".join(lines)
+        row("quantitative, ten covariates", plink_linear, with_ten, f"{with_ten / scan:.2f} times none"),
+        row("binary v boost, scan", boost, cells, "exact likelihood ratio"),
+        row("binary v boost, process", boost, cells_process),
+        row("binary, three covariates, v boost", boost, adjusted, "exact likelihood ratio, three covariates"),
+        row("binary, three covariates, process", boost, adjusted_process),
+    ], lines
 
 
 def triples() -> str:
@@ -223,6 +205,17 @@ def calibration(n_samples: int = 2100, n_sites: int = 1600, n_pairs: int = 1_000
     return out
 
 
+def processor() -> str:
+    """Name of the processor, and the vectors that the compiled code and the matrix products use."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"model name\s*: (.*)", text)
+    names = [os.environ.get(name, "native") for name in ("NUMBA_CPU_NAME", "OPENBLAS_CORETYPE")]
+    wide = "with" if "avx512f" in text else "without"
+    return (
+        f"{found[1] if found else 'processor'} {wide} AVX-512, numba for {names[0]}, OpenBLAS for {names[1]}"
+    )
+
+
 def memory() -> str:
     """Peak memory of a slice of a large scan, in a process of its own."""
     script = Path(__file__).with_name("scan_memory.py")
@@ -263,19 +256,23 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--samples", type=int, nargs="+", default=[2000, 10000])
-    parser.add_argument("--sites", type=int, default=5000)
+    parser.add_argument("--sites", type=int, default=4000)
+    parser.add_argument("--missing", type=float, default=0.01, help="share of the calls")
     parser.add_argument("--plink", default="plink1.9", help="the PLINK 1.9 program")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
+    lines = [f"{options.missing:.0%} of the calls missing, threshold 1e-4, {THREADS} threads, {processor()}"]
+    print(lines[0])
     with tempfile.TemporaryDirectory() as folder:
         for n_samples in options.samples:
-            rows += against_plink(options.plink, Path(folder), n_samples, options.sites)
-            print(pd.DataFrame(rows[-4:]).to_string(index=False, float_format="{:.2f}".format), flush=True)
+            some, more = against_plink(options.plink, Path(folder), n_samples, options.sites, options.missing)
+            rows, lines = rows + some, lines + more
+            print(pd.DataFrame(some).to_string(index=False, float_format="{:.2f}".format), flush=True)
     table = pd.DataFrame(rows)
     nulls = calibration()
-    lines = [exhaustive(), triples(), memory(), *(describe(name, p) for name, p in nulls)]
+    lines += [triples(), memory(), *(describe(name, p) for name, p in nulls)]
     print("\n".join(lines))
     table.to_csv(options.output / "scan.tsv", sep="\t", index=False, float_format="%.4g")
     text = table.to_string(index=False, float_format="{:.2f}".format)

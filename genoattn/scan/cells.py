@@ -110,7 +110,8 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
     found
         Shape (n_rows, n_cols) bool, all False, written.
     cells
-        Shape (n_rows n_cols, 2, 9), int64, written: controls and cases of the pairs found, one after the other.
+        Shape (n_rows n_cols, 2, 9), int64, written: controls and cases of the pairs found, one after the
+        other.
 
     Returns
     -------
