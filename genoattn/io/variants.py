@@ -19,7 +19,7 @@ from genoattn.io.alignment import (
     detect_alphabet,
     row_of,
 )
-from genoattn.io.fasta import read_reference
+from genoattn.io.alignment_files import read_reference
 from genoattn.io.mutations import MutationError, Substitution, check_variant, mutated, parse_variant
 from genoattn.io.tables import MISSING_TEXT, SampleTable, check_ids, list_names, read_columns
 

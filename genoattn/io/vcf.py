@@ -18,7 +18,7 @@ from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_ids, parse_region
 from genoattn.io.genotype_strings import GenotypeCodes, MalformedGenotypeError, parse_genotype
-from genoattn.io.site_features import info_label
+from genoattn.io.tables import MISSING_TEXT
 from genoattn.io.text import check_bgzip_end, check_file, is_bgzip, read_lines
 
 if TYPE_CHECKING:
@@ -211,6 +211,22 @@ class _Reader:
                 f"{self._where(fields)}: sample {self.samples[i]} has allele index {index} "
                 f"but the record has {n_alternates + 1} alleles; correct the record or remove it"
             )
+
+
+def info_label(info: str, key: str, index: int, n_alternates: int) -> str:
+    """Value of an INFO entry for alternate allele ``index``, from 0: its own, or that of the record.
+
+    ``yes`` for a flag, empty where the record has no such entry or it is missing.
+    """
+    for entry in info.split(";"):
+        name, equals, value = entry.partition("=")
+        if name == key:
+            if not equals:
+                return "yes"
+            values = value.split(",")
+            own = values[index] if len(values) == n_alternates else value
+            return "" if own in MISSING_TEXT else own
+    return ""
 
 
 def _check_samples(path: Path, samples: list[str]) -> None:
