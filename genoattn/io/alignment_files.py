@@ -128,7 +128,7 @@ def read_reference(path: Path) -> tuple[str, str]:
 
 
 def read_records(path: Path) -> tuple[list[str], list[str]]:
-    """The first word of each header, each once, and each sequence on one line, in the case it is written in."""
+    """The first word of each header, each once, and each sequence on one line, in the case as written."""
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
     names: list[str] = []

@@ -11,22 +11,12 @@ from genoattn.io.tables import SampleTable, list_names, numeric_column
 
 @dataclass(frozen=True)
 class MeasurementColumns:
-    """Columns of the phenotype table that hold the measurements.
+    """Columns of the phenotype table that hold the measurements."""
 
-    Parameters
-    ----------
-    trait
-        The values; the only column there is if None.
-    variance, se
-        The variance of each value's measurement, or its standard error; one of the two at most.
-    replicates
-        Columns of replicate measurements, whose mean is the trait; instead of the three others.
-    """
-
-    trait: str | None = None
-    variance: str | None = None
-    se: str | None = None
-    replicates: tuple[str, ...] = ()
+    trait: str | None = None  # the only column there is if None
+    variance: str | None = None  # of each value's measurement
+    se: str | None = None  # the standard error, instead of the variance
+    replicates: tuple[str, ...] = ()  # whose mean is the trait, instead of the three others
 
     @property
     def any(self) -> bool:
@@ -54,21 +44,11 @@ class MeasurementColumns:
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """A trait as its table has it.
-
-    Parameters
-    ----------
-    values
-        Shape (n_rows,), NaN where missing.
-    variance
-        Shape (n_rows,), of the measurement, NaN where missing; None where the table does not tell.
-    log
-        What was done, in words.
-    """
+    """A trait as its table has it."""
 
     name: str
-    values: np.ndarray
-    variance: np.ndarray | None
+    values: np.ndarray  # (n_rows,), NaN where missing
+    variance: np.ndarray | None  # (n_rows,), of the measurement; None where the table does not tell
     log: tuple[str, ...] = ()
 
 
@@ -84,11 +64,12 @@ def read_measurements(table: SampleTable, columns: MeasurementColumns) -> Measur
     others = {k: v for k, v in table.columns.items() if k not in used}
     name = choose_trait(SampleTable(table.path, table.ids, others), columns.trait)
     values = numeric_column(table, name, "trait")
+    variance = None
     if columns.variance is not None:
-        return Measurements(name, values, _positive(table, columns.variance, "variance"))
-    if columns.se is not None:
-        return Measurements(name, values, _positive(table, columns.se, "standard error") ** 2)
-    return Measurements(name, values, None)
+        variance = _positive(table, columns.variance, "variance")
+    elif columns.se is not None:
+        variance = _positive(table, columns.se, "standard error") ** 2
+    return Measurements(name, values, variance)
 
 
 def _positive(table: SampleTable, name: str, what: str) -> np.ndarray:
@@ -147,17 +128,11 @@ def replicate_means(values: np.ndarray) -> ReplicateMeans:
     infinite where replicates agree). As in limma (Smyth 2004, section 6.2), s^2 with d degrees of freedom is
     shrunk to ``(d0 s0^2 + d s^2) / (d0 + d)``, with d0 and s0^2 fitted to all samples; over the number of
     replicates that is the variance of the mean. A sample with one replicate has the variance s0^2.
-
-    Parameters
-    ----------
-    values
-        Shape (n_samples, n_replicates), NaN where missing.
+    ``values``: (n_samples, n_replicates), NaN where missing.
     """
     called = ~np.isnan(values)
     n = called.sum(axis=1)
-    filled = np.where(called, values, 0.0)
-    with np.errstate(invalid="ignore"):
-        mean = np.where(n > 0, filled.sum(axis=1) / n, np.nan)
+    mean = np.where(n > 0, np.where(called, values, 0.0).sum(axis=1) / np.maximum(n, 1), np.nan)
     squares = (np.where(called, values - mean[:, None], 0.0) ** 2).sum(axis=1)
     df = np.maximum(n - 1, 0)
     repeated = df > 0
@@ -171,8 +146,7 @@ def replicate_means(values: np.ndarray) -> ReplicateMeans:
         posterior = np.full(len(values), prior_variance)
     else:
         posterior = (prior_df * prior_variance + squares) / (prior_df + df)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        variance = np.where(n > 0, posterior / n, np.nan)
+    variance = np.where(n > 0, posterior / np.maximum(n, 1), np.nan)
     return ReplicateMeans(mean, variance, prior_variance, prior_df)
 
 

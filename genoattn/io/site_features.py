@@ -16,13 +16,7 @@ _RESERVED = ("site", "state", "class")
 def match_features(cohort: Cohort, path: Path) -> Cohort:
     """The cohort with the features of a table: gene, region, consequence, or what its columns are called.
 
-    Parameters
-    ----------
-    cohort
-        Its sites are looked up by ID, by ``chrom:pos``, or in an alignment by column.
-    path
-        TSV or CSV with a column ``site`` and at least one other; all others are features, words or numbers
-        alike.
+    Its column ``site`` has IDs, ``chrom:pos``, or columns of an alignment.
     """
     columns = read_columns(path, _check_header, "site")
     keys = columns.pop("site")

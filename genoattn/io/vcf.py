@@ -33,25 +33,11 @@ def read_vcf(
     info: tuple[str, ...] = (),
     haploid: Literal["as-is", "double"] = "double",
 ) -> tuple[Cohort, str]:
-    """Read a VCF (plain, gzip or bgzip) or BCF.
+    """Read a VCF (plain, gzip or bgzip) or BCF: a cohort before matching and filters, and a line in words.
 
-    Parameters
-    ----------
-    path
-        The file. Genotypes of any ploidy, phased or not; a genotype with any missing allele is missing.
-    region
-        ``chr:from-to``, 1-based, both ends inside: the records that overlap it, found by the index.
-    info
-        INFO entries to keep as features of the sites.
-    haploid
-        Whether a haploid call among diploid ones, as of a male on chrX, counts 0 or 2 copies (``double``) or
-        0 or 1 (``as-is``).
-
-    Returns
-    -------
-    The cohort before any matching or filtering, one site for each alternate allele in file order, and what
-    was read in words. A record without an alternate allele is a site whose ``alt`` is ``.``. A site has one
-    state more than the largest ploidy seen among its called samples.
+    Genotypes of any ploidy, phased or not; one with any missing allele is missing. There is one site for each
+    alternate allele in file order; a record without one is a site whose ``alt`` is ``.``. A site has one
+    state more than the largest ploidy seen among its called samples. Options as in ``genoattn.read``.
     """
     check_file(path)
     is_bcf = path.name.lower().endswith(".bcf")
@@ -106,16 +92,14 @@ class _Reader:
         self._check_alleles(fields, genotypes, codes, 0 if alt == "." else len(alternates))
         self.n_half_missing += self.codes.n_half_missing(codes)
         ploidy, single = self._ploidy(fields, codes)
-        for index, name in enumerate(alternates, start=1):
-            several = len(alternates) > 1
-            self.alleles.append(
-                Allele(self.n_records, record_id, chrom, int(pos), ref, name, several, ploidy)
-            )
-            copies = self.codes.copies(codes, index)
-            self.calls.append(
-                np.where(single, 2 * copies, copies) if self.double and single.any() else copies
-            )
-            self.labels.append([info_label(fields[7], k, index - 1, len(alternates)) for k in self.info])
+        several = len(alternates) > 1
+        for index, name in enumerate(alternates):
+            allele = Allele(self.n_records, record_id, chrom, int(pos), ref, name, several, ploidy)
+            self.alleles.append(allele)
+            copies = self.codes.copies(codes, index + 1)
+            double = self.double and single.any()
+            self.calls.append(np.where(single, 2 * copies, copies) if double else copies)
+            self.labels.append([info_label(fields[7], k, index, len(alternates)) for k in self.info])
 
     def _ploidy(self, fields: list[str], codes: np.ndarray) -> tuple[int, np.ndarray]:
         """The largest ploidy among called samples, and which have a haploid call among diploid ones.
