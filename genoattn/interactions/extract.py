@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Sites
+from genoattn.interactions.columns import q_values
 from genoattn.interactions.descriptions import RARE_SAMPLES, Descriptions
-from genoattn.interactions.estimand import estimand
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors
-from genoattn.interactions.multiplicity import q_values
 from genoattn.interactions.proxies import LINKED_R2
-from genoattn.interactions.schema import SITE_COLUMNS, table_columns
+from genoattn.interactions.schema import SITE_COLUMNS, estimand, table_columns
 from genoattn.interactions.terms import count_terms, is_listed
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genoattn.errors import InputError
-from genoattn.interactions.schema import SITE_COLUMNS, VALUE_COLUMNS, table_columns
+from genoattn.interactions.schema import ESTIMATED, SITE_COLUMNS, table_columns
 from genoattn.simulate.architecture import Layout
 from genoattn.simulate.config import ISOLATED, MODULE_SIZE, SimulationConfig
 from genoattn.simulate.genotypes import Genotypes
@@ -153,7 +153,7 @@ def truth_table(effects: Effects, genotypes: Genotypes) -> pd.DataFrame:
     columns, places = table_columns(max_order), range(1, max_order + 1)
     unused = {f"{name}_{k}": "" for name in SITE_COLUMNS if name != "pos" for k in places}
     rows = [unused | _row(term, coefficients[term], genotypes) for term in terms]
-    numbers = {f"pos_{k}": "Int64" for k in places} | dict.fromkeys(VALUE_COLUMNS[1:7], "float64")
+    numbers = {f"pos_{k}": "Int64" for k in places} | dict.fromkeys(ESTIMATED, "float64")
     return pd.DataFrame(rows, columns=columns).astype(numbers)
 
 
