@@ -99,6 +99,11 @@ def suggest(
     width
         Of the beam.
 
+    Raises
+    ------
+    InputError
+        A model of genotypes, more mutations than sites, a start that is not there or not known in full.
+
     Examples
     --------
     >>> import genoattn

@@ -187,6 +187,11 @@ def load_interactions(path: str | Path) -> InteractionTable:
         The output folder of a fit, or a ``.parquet`` or ``.tsv`` table, the
         latter with its manifest in the same folder, as ``fit`` and ``export`` leave it.
 
+    Raises
+    ------
+    InputError
+        Where there is no table at the path, or it is not one.
+
     Examples
     --------
     >>> import genoattn

@@ -69,6 +69,11 @@ def simulate_cohort(config: SimulationConfig | None = None, **settings: Any) -> 
     settings
         Fields of :class:`SimulationConfig`.
 
+    Raises
+    ------
+    InputError
+        Where the settings contradict each other or the simulated genotypes cannot carry the terms.
+
     Examples
     --------
     >>> simulation = simulate_cohort(n_samples=500, n_sites=100, architecture="pairs", n_terms=2, seed=1)

@@ -55,6 +55,11 @@ class SimulationConfig:
     seed
         The genotypes depend on the seed, the sizes, ``maf`` and ``linkage`` alone, so that architectures can
         be compared on the same cohort.
+
+    Raises
+    ------
+    InputError
+        Where the settings contradict each other.
     """
 
     n_samples: int = 1000
