@@ -118,8 +118,10 @@ def format_terms(rows: Mapping[str, Sequence[Any]] | Any, order: int) -> str:
 
 def _with_interval(value: float, deviation: float) -> str:
     """``+0.985 (+0.781 to +1.19)``; without a deviation the value alone; empty for NaN."""
-    if value != value or deviation != deviation:
-        return "" if value != value else f"{value:+.3g}"
+    if value != value:
+        return ""
+    if deviation != deviation:
+        return f"{value:+.3g}"
     reach = 1.96 * deviation  # on either side, to hold 95 %
     return f"{value:+.3g} ({value - reach:+.3g} to {value + reach:+.3g})"
 
