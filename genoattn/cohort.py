@@ -13,13 +13,7 @@ Kind = Literal["genotype", "sequence"]
 
 
 def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
-    """Samples in each state at each site: shape (n_states, n_sites), int64.
-
-    Parameters
-    ----------
-    calls
-        Shape (n_samples, n_sites), int8, states from 0; negative where missing.
-    """
+    """Samples in each state at each site, (n_states, n_sites), of calls (n_samples, n_sites), int8."""
     counts = np.zeros((n_states, calls.shape[1]), dtype=np.int64)
     for start in range(0, len(calls), 255):  # so many fit in a byte, which is quick to add
         some = calls[start : start + 255]
@@ -61,12 +55,11 @@ class Sites:
         for name in ("ids", "chrom", "ref", "alt"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=object))
         object.__setattr__(self, "pos", np.asarray(self.pos, dtype=np.int64))
-        for name in ("chrom", "pos", "ref", "alt", "states"):
-            if len(getattr(self, name)) != n:
-                raise ValueError(f"Sites.{name} has {len(getattr(self, name))} entries for {n} sites")
-        for name, labels in self.features.items():
-            if len(labels) != n:
-                raise ValueError(f"Sites.features[{name!r}] has {len(labels)} entries for {n} sites")
+        columns = {name: getattr(self, name) for name in ("chrom", "pos", "ref", "alt", "states")}
+        columns |= {f"features[{name!r}]": labels for name, labels in self.features.items()}
+        for name, values in columns.items():
+            if len(values) != n:
+                raise ValueError(f"Sites.{name} has {len(values)} entries for {n} sites")
         if len(set(self.ids)) != n:
             raise ValueError("Sites.ids are not unique")
 
@@ -81,11 +74,10 @@ class Sites:
     def select(self, index: np.ndarray) -> Sites:
         """The sites at ``index`` (integers or a boolean mask), in that order."""
         index = np.arange(len(self))[index]
-        states = tuple(self.states[i] for i in index)
+        columns = (self.ids, self.chrom, self.pos, self.ref, self.alt)
+        ids, chrom, pos, ref, alt = (column[index] for column in columns)
         features = {name: labels[index] for name, labels in self.features.items()}
-        ids, chrom, pos, ref, alt = (
-            getattr(self, name)[index] for name in ("ids", "chrom", "pos", "ref", "alt")
-        )
+        states = tuple(self.states[i] for i in index)
         return Sites(ids, chrom, pos, ref, alt, states, features)
 
 
@@ -117,10 +109,9 @@ class Phenotype:
     def __post_init__(self) -> None:
         if self.variance is None:
             return
-        if np.shape(self.variance) != np.shape(self.values):
-            raise ValueError(
-                f"Phenotype.variance has shape {np.shape(self.variance)}, the values {np.shape(self.values)}"
-            )
+        own, values = np.shape(self.variance), np.shape(self.values)
+        if own != values:
+            raise ValueError(f"Phenotype.variance has shape {own}, the values {values}")
         if not (np.isfinite(self.variance) & (np.asarray(self.variance) > 0)).all():
             raise ValueError("Phenotype.variance must be finite and above zero")
 
@@ -195,10 +186,8 @@ class Cohort:
         if len(set(self.samples)) != n:
             raise ValueError("Cohort.samples are not unique")
         if self.calls.dtype != np.int8 or self.calls.shape != (n, n_sites):
-            raise ValueError(
-                f"Cohort.calls must be int8 of shape ({n}, {n_sites}), "
-                f"got {self.calls.dtype} {self.calls.shape}"
-            )
+            found = f"{self.calls.dtype} {self.calls.shape}"
+            raise ValueError(f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {found}")
         if n and n_sites:
             if self.calls.min() < MISSING:
                 raise ValueError("Cohort.calls below -1")
@@ -207,9 +196,8 @@ class Cohort:
                 raise ValueError(f"Cohort.calls exceed the states of site {self.sites.ids[over][0]}")
         for part in (self.phenotype, self.covariates):
             if part is not None and (len(part.values) != n or not np.isfinite(part.values).all()):
-                raise ValueError(
-                    f"{type(part).__name__}.values must be finite, one row for each of {n} samples"
-                )
+                name = type(part).__name__
+                raise ValueError(f"{name}.values must be finite, one row for each of {n} samples")
         self.calls.flags.writeable = False
 
     @property
@@ -222,14 +210,14 @@ class Cohort:
 
     def select_samples(self, index: np.ndarray) -> Cohort:
         """The samples at ``index`` (integers or a boolean mask), in that order."""
-        pheno, covar = self.phenotype, self.covariates
-        return replace(
-            self,
-            samples=self.samples[index],
-            calls=_select_rows(self.calls, index),
-            phenotype=None if pheno is None else pheno.select(index),
-            covariates=None if covar is None else replace(covar, values=covar.values[index]),
-        )
+        pheno, covar, calls = self.phenotype, self.covariates, self.calls
+        pheno = None if pheno is None else pheno.select(index)
+        covar = None if covar is None else replace(covar, values=covar.values[index])
+        if calls.flags.c_contiguous:
+            calls = calls[index]
+        else:  # keeps its layout
+            calls = np.take(calls.T, np.arange(len(calls))[index], axis=1).T
+        return replace(self, samples=self.samples[index], calls=calls, phenotype=pheno, covariates=covar)
 
     def select_sites(self, index: np.ndarray) -> Cohort:
         """The sites at ``index`` (integers or a boolean mask), in that order."""
@@ -240,10 +228,3 @@ class Cohort:
         n_covariates = 0 if self.covariates is None else len(self.covariates.names)
         size = f"{self.n_samples} samples x {self.n_sites} sites"
         return f"Cohort({size}, {self.kind}, {trait}, {n_covariates} covariates)"
-
-
-def _select_rows(calls: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Rows of a matrix, in its memory layout."""
-    if calls.flags.c_contiguous:
-        return calls[index]
-    return np.take(calls.T, np.arange(len(calls))[index], axis=1).T

@@ -13,6 +13,11 @@ from genoattn.errors import InputError, OutputError
 
 # A folder with one of these was written by fit or by simulate.
 _MARKS = ("manifest.json", "truth.tsv")
+_CURES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space or choose another place"),
+    **dict.fromkeys((errno.EACCES, errno.EROFS), "choose a folder you may write to"),
+    errno.EFBIG: "raise the file size limit or choose another place",
+}
 
 
 def check_output(
@@ -22,8 +27,13 @@ def check_output(
     path = Path(path)
     if path.exists() and not _is_stream(path) and not force:
         raise InputError(f"{path}: already exists; give another output, or --force to replace it")
-    if folder and path.exists():
-        _check_ours(path)
+    if folder and path.exists():  # --force replaces an output of genoattn or an empty folder, nothing else
+        if not path.is_dir():
+            raise InputError(f"{path}: is a file, which a folder cannot replace; give another output")
+        if any(path.iterdir()) and not any((path / name).is_file() for name in _MARKS):
+            raise InputError(
+                f"{path}: holds no output of genoattn, so --force leaves it alone; choose another folder"
+            )
     for source in inputs:
         if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
             raise InputError(f"{path}: is an input of this command; give another output")
@@ -49,16 +59,6 @@ def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
 def _is_stream(path: Path) -> bool:
     """A device or a pipe: written to as it is."""
     return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _check_ours(path: Path) -> None:
-    """``--force`` replaces an output of genoattn or an empty folder, and nothing else."""
-    if not path.is_dir():
-        raise InputError(f"{path}: is a file, which a folder cannot replace; give another output")
-    if any(path.iterdir()) and not any((path / name).is_file() for name in _MARKS):
-        raise InputError(
-            f"{path}: holds no output of genoattn, so --force leaves it alone; choose another folder"
-        )
 
 
 @contextmanager
@@ -111,22 +111,14 @@ def _errors_of_writing(path: str | Path, state: str = "nothing was written") -> 
     try:
         yield
     except OSError as error:
-        cure = {
-            errno.ENOSPC: "free some space or choose another place",
-            errno.EDQUOT: "free some space or choose another place",
-            errno.EFBIG: "raise the file size limit or choose another place",
-            errno.EACCES: "choose a folder you may write to",
-            errno.EROFS: "choose a folder you may write to",
-        }.get(error.errno or 0)
         if error.errno is None:  # htslib does not say why
             raise OutputError(
                 f"{path}: could not be written ({error}); check the space left there; nothing was written"
             ) from error
-        if cure is None:
+        if error.errno not in _CURES:
             raise
-        raise OutputError(
-            f"{path}: {os.strerror(error.errno or 0)} while writing; {cure}; {state}"
-        ) from error
+        why, cure = os.strerror(error.errno), _CURES[error.errno]
+        raise OutputError(f"{path}: {why} while writing; {cure}; {state}") from error
 
 
 def write_output(content: bytes, path: str | Path | None, force: bool = True) -> None:

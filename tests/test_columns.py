@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from genoattn.interactions.columns import TermColumns
-from genoattn.interactions.listing import format_terms
+from genoattn.interactions.columns import TermColumns, format_terms
 
 TEXT = np.array(["rs1", "a\tb", 'say "x"', "é"], dtype=object)
 

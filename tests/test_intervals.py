@@ -15,7 +15,7 @@ from genoattn.fitting.store import load_model
 from genoattn.fitting.train_model import train_readout
 from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import readout_factors
-from genoattn.interactions.intervals import coefficient_intervals
+from genoattn.interactions.table import coefficient_intervals
 from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import build_vocabulary
 

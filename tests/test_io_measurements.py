@@ -10,7 +10,7 @@ from vcf_files import write_text
 
 from genoattn.errors import InputError
 from genoattn.io import read
-from genoattn.io.replicates import replicate_means
+from genoattn.io.measurements import replicate_means
 
 SEQUENCES = {"a": "MK", "b": "MA", "c": "CK", "d": "CA"}
 

@@ -11,9 +11,8 @@ from small_cohorts import planted, short_fit
 
 import genoattn
 from genoattn.errors import InputError
-from genoattn.interactions.estimand import describe_row, estimand
 from genoattn.interactions.extract import repeats, with_flag
-from genoattn.interactions.schema import table_columns
+from genoattn.interactions.schema import describe_row, estimand, table_columns
 from genoattn.interactions.table import has_flag, load_interactions
 
 GAUGES = ("reference", "zero-sum", "frequency")

@@ -12,7 +12,7 @@ from small_cohorts import planted, short_fit
 import genoattn
 from genoattn.cohort import Cohort
 from genoattn.design import search as searching
-from genoattn.design.combinations import Landscape
+from genoattn.design.search import Landscape
 from genoattn.errors import InputError
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.model.prediction import predict_orders
@@ -101,7 +101,7 @@ def test_branch_and_bound_on_many_sites_prunes():
     assert sum(landscape.count(5)) > 1.6e8
     best = searching.beam(landscape, 5, 10, 30)
     tree = searching._Tree(landscape, 5, best, 200_000)
-    assert tree.explore((), 0.0, tree.single, len(tree.order))
+    assert tree.explore((), 0.0, tree.single)
     assert 200_000 - tree.left < 50_000
     # Nothing within one exchange of a mutation is better than the best, which a beam of 3,000 finds too.
     top = best.sets()[0]

@@ -5,8 +5,8 @@ import oracles
 import pytest
 import torch
 
+from genoattn.interactions.expansion import variance_components
 from genoattn.interactions.extract import readout_factors
-from genoattn.interactions.variance import variance_components
 from genoattn.tokens import build_vocabulary
 
 

@@ -1,11 +1,18 @@
-"""The best combinations of mutations: by enumeration, branch and bound, or a beam."""
+"""Combinations of mutations under a model, and the best: by enumeration, branch and bound, or a beam."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
-from genoattn.design.combinations import Landscape
+from genoattn.interactions.expansion import Expansion
+from genoattn.interactions.extract import readout_factors
+from genoattn.model.prediction import predict_orders
+from genoattn.model.readout import Readout
+from genoattn.tokens import Vocabulary
+from genoattn.tokens.vocabulary import count_choices
 
 _BLOCK = 65_536
 # Nodes after which branch and bound gives up: some ten seconds.
@@ -15,22 +22,77 @@ _MOST_TOKENS = 4_000
 
 
 @dataclass(frozen=True, eq=False)
-class FoundCombinations:
-    """Combinations that a search has kept, the best first.
+class Landscape:
+    """Every sequence of a model's states, seen from one of them.
 
-    Parameters
-    ----------
-    sets
-        Of each the indices of its tokens, ascending.
-    method
-        How they were found, in words.
-    exact
-        Whether no better combination exists.
+    A combination is a row of ``sets`` (n_sets, n_mutations): indices into ``tokens`` at distinct sites.
     """
 
-    sets: list[tuple[int, ...]]
+    readout: Readout
+    vocabulary: Vocabulary
+    base: np.ndarray  # (n_sites,), int8: the state of the starting sequence at each site
+    sign: float = 1.0  # -1 to look for small values
+
+    @cached_property
+    def tokens(self) -> np.ndarray:
+        """Shape (n_tokens,), columns of the single mutations: states seen in training, other than the base's.
+
+        Ascending, so that the tokens of a site are neighbours.
+        """
+        v = self.vocabulary
+        return np.flatnonzero((v.variance > 0) & (v.state != self.base[v.site]))
+
+    @cached_property
+    def sites(self) -> np.ndarray:
+        """Shape (n_tokens,), the site of each token, ascending."""
+        return self.vocabulary.site[self.tokens]
+
+    def count(self, most: int) -> list[int]:
+        """Number of combinations of exactly 0, 1, .. ``most`` mutations, in Python's integers."""
+        return count_choices(np.unique(self.sites, return_counts=True)[1], most)
+
+    def calls(self, sets: np.ndarray) -> np.ndarray:
+        """Sequences of combinations: shape (n_sets, n_sites), int8."""
+        out = np.tile(self.base, (len(sets), 1))
+        rows = np.arange(len(sets))[:, None]
+        out[rows, self.sites[sets]] = self.vocabulary.state[self.tokens][sets]
+        return out
+
+    def latent(self, sets: np.ndarray) -> np.ndarray:
+        """Latent phenotype of combinations with covariates at 0, shape (n_sets,)."""
+        covariates = np.zeros((len(sets), len(self.readout.covariate)))
+        return predict_orders(self.readout, self.calls(sets), covariates).sum(axis=1)
+
+    def score(self, sets: np.ndarray) -> np.ndarray:
+        """Objective of the search: the latent phenotype, or its negative; shape (n_sets,)."""
+        return self.sign * self.latent(sets)
+
+    @cached_property
+    def expansion(self) -> Expansion:
+        """The model in the reference gauge of the base sequence: a coefficient for each set of mutations."""
+        vocabulary = replace(self.vocabulary, reference=self.base.astype(np.int64))
+        return Expansion(readout_factors(self.readout, vocabulary), "reference")
+
+    def parts(self, sets: np.ndarray, order: int) -> np.ndarray:
+        """Contributions of single mutations, pairs, .. of a combination to the latent phenotype of the base.
+
+        Shape (n_sets, order); its rows sum to the latent phenotype less that of the base.
+        """
+        out = np.zeros((len(sets), order))
+        for k in range(1, min(order, sets.shape[1]) + 1):
+            for chosen in combinations(range(sets.shape[1]), k):
+                terms = np.sort(self.tokens[sets[:, list(chosen)]], axis=1)
+                out[:, k - 1] += self.expansion.coefficients(terms)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class FoundCombinations:
+    """Combinations that a search has kept, the best first."""
+
+    sets: list[tuple[int, ...]]  # of each the indices of its tokens, ascending
     method: str
-    exact: bool
+    exact: bool  # no better combination exists
 
 
 class Best:
@@ -64,12 +126,8 @@ def search(landscape: Landscape, most: int, top: int, limit: int, width: int) ->
     """The best combinations of 1 to ``most`` mutations.
 
     All are enumerated where they are at most ``limit``. Beyond, a model of order 1 or 2 is searched by branch
-    and bound, which is exact unless it takes too long; anything else by a beam.
-
-    Parameters
-    ----------
-    width
-        Of the beam: combinations of each size that are carried on.
+    and bound, which is exact unless it takes too long; anything else by a beam, of which ``width``
+    combinations of each size are carried on.
     """
     if sum(landscape.count(most)) - 1 <= limit:
         best = Best(top)
@@ -90,17 +148,12 @@ def enumerate_sets(landscape: Landscape, most: int) -> Iterator[np.ndarray]:
     level = np.arange(len(sites), dtype=np.int32)[:, None]
     for size in range(1, most + 1):
         yield from (level[start : start + _BLOCK] for start in range(0, len(level), _BLOCK))
-        if size < most:
-            level = _extended(level, after, len(sites))
-
-
-def _extended(level: np.ndarray, after: np.ndarray, n_tokens: int) -> np.ndarray:
-    """Each combination with each token of a later site than its last."""
-    start = after[level[:, -1]]
-    number = n_tokens - start
-    rows = np.repeat(np.arange(len(level)), number)
-    offset = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
-    return np.column_stack([level[rows], (start[rows] + offset).astype(np.int32)])
+        if size < most:  # each combination with each token of a later site than its last
+            start = after[level[:, -1]]
+            number = len(sites) - start
+            rows = np.repeat(np.arange(len(level)), number)
+            offset = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
+            level = np.column_stack([level[rows], (start[rows] + offset).astype(np.int32)])
 
 
 def beam(landscape: Landscape, most: int, top: int, width: int) -> Best:
@@ -130,23 +183,14 @@ def branch_and_bound(landscape: Landscape, most: int, best: Best, most_nodes: in
     With single effects c_a and pair coefficients c_ab from the base, a combination P extended by R gains
     ``sum_R g_a + sum over pairs of R c_ab``, g_a = c_a + sum_P c_ab. With r mutations left no R can gain more
     than the r largest of ``h_a = g_a + (sum of the r - 1 largest positive c_ab over other sites) / 2``.
-
-    Returns
-    -------
-    Whether it came to an end; False where ``most_nodes`` were not enough.
+    False where ``most_nodes`` were not enough to come to an end.
     """
     tree = _Tree(landscape, most, best, most_nodes)
-    return tree.explore((), 0.0, tree.single, len(tree.order))
+    return tree.explore((), 0.0, tree.single)
 
 
 class _Tree:
-    """Depth-first search over ascending positions in ``order``, the most promising tokens first.
-
-    Parameters
-    ----------
-    landscape, most, best, most_nodes
-        As in :func:`branch_and_bound`.
-    """
+    """Depth-first search over ascending positions in ``order``, the most promising tokens first."""
 
     def __init__(self, landscape: Landscape, most: int, best: Best, most_nodes: int) -> None:
         self.most, self.best, self.left = most, best, most_nodes
@@ -167,22 +211,15 @@ class _Tree:
         self.spare = spare[:, self.order]  # (others, token)
         self.site = landscape.sites[self.order]
 
-    def explore(self, chosen: tuple[int, ...], value: float, gain: np.ndarray, n: int) -> bool:
-        """Extend a combination by tokens behind its last; False where the nodes ran out.
+    def explore(self, chosen: tuple[int, ...], value: float, gain: np.ndarray) -> bool:
+        """Extend ``chosen``, ascending positions, by tokens behind its last; False where the nodes ran out.
 
-        Parameters
-        ----------
-        chosen
-            Positions, ascending.
-        value
-            Of the combination, less the base.
-        gain
-            Shape (n_tokens,): what each token adds to it.
+        ``value`` is that of the combination, less the base; ``gain`` (n_tokens,) what each token adds to it.
         """
         self.left -= 1
         if self.left < 0:
             return False
-        later = np.arange(chosen[-1] + 1 if chosen else 0, n)
+        later = np.arange(chosen[-1] + 1 if chosen else 0, len(self.order))
         later = later[~np.isin(self.site[later], self.site[list(chosen)])]
         if not len(later):
             return True
@@ -190,13 +227,15 @@ class _Tree:
         own = value + gain[later]
         good = np.flatnonzero(self.base + own > self.best.threshold)
         if len(good):
-            prefix = np.tile(self.order[list(chosen)], (len(good), 1)) if chosen else np.zeros((len(good), 0))
-            sets = np.column_stack([prefix.astype(np.int64), self.order[later[good]]])
+            prefix = np.tile(self.order[np.array(chosen, dtype=np.int64)], (len(good), 1))
+            sets = np.column_stack([prefix, self.order[later[good]]])
             self.best.add(sets, self.base + own[good])
         if remaining == 1:
             return True
         hope = gain[later] + self.spare[remaining - 1, later] / 2
-        rest = _best_of_sites(hope, self.site[later], remaining - 1)
+        of_site = np.zeros(int(self.site.max()) + 1)
+        np.maximum.at(of_site, self.site[later], hope)
+        rest = float(-np.sort(-of_site)[: remaining - 1].sum())  # one a site
         bound = self.base + value + hope + rest
         # What rounds differently in the network and in its coefficients must not cut off a branch.
         margin = 1e-6 * (1 + abs(self.best.threshold)) if np.isfinite(self.best.threshold) else 0.0
@@ -204,7 +243,7 @@ class _Tree:
             if bound[k] <= self.best.threshold - margin:
                 break
             token = int(later[k])
-            if not self.explore((*chosen, token), float(own[k]), gain + self.pair[token], n):
+            if not self.explore((*chosen, token), float(own[k]), gain + self.pair[token]):
                 return False
         return True
 
@@ -218,10 +257,3 @@ def _largest_sums(positive: np.ndarray, site: np.ndarray, most: int) -> np.ndarr
     sums[1 : 1 + ranked.shape[1]] = np.cumsum(ranked, axis=1).T
     sums[1 + ranked.shape[1] :] = sums[ranked.shape[1]]
     return sums
-
-
-def _best_of_sites(hope: np.ndarray, site: np.ndarray, number: int) -> float:
-    """Sum of the ``number`` largest positive hopes at distinct sites."""
-    of_site = np.zeros(int(site.max()) + 1)
-    np.maximum.at(of_site, site, hope)
-    return float(-np.sort(-of_site)[:number].sum())

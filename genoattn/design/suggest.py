@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import MISSING, Cohort, Sites
-from genoattn.design.combinations import Landscape
-from genoattn.design.search import search
+from genoattn.design.search import Landscape, search
 from genoattn.errors import InputError
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.model.prediction import respond
@@ -137,15 +136,9 @@ def suggest(
     found = search(landscape, mutations, top, limit, width)
     frame = _frame(landscape, found.sets, fitted, known)
     frame["search"] = f"{found.method}, {'exact' if found.exact else 'not exact'}"
-    at_start = landscape.latent(np.zeros((1, 0), dtype=np.int64))
-    return Suggestions(
-        frame,
-        "the wild type" if start is None else start,
-        float(respond(landscape.readout, at_start)[0]),
-        found.method,
-        found.exact,
-        sum(landscape.count(mutations)) - 1,
-    )
+    at_start = float(respond(landscape.readout, landscape.latent(np.zeros((1, 0), dtype=np.int64)))[0])
+    name, n = "the wild type" if start is None else start, sum(landscape.count(mutations)) - 1
+    return Suggestions(frame, name, at_start, found.method, found.exact, n)
 
 
 def _base(
@@ -202,7 +195,10 @@ def _frame(
     if readout.link is not None:
         columns["latent"] = latent[ranked]
     columns |= {f"order_{k + 1}": parts[ranked, k] for k in range(order)}
-    columns["measured"] = _measured(calls[ranked], known)
+    columns["measured"] = ""
+    if known is not None:
+        seen = {row.tobytes() for row in np.ascontiguousarray(known, dtype=np.int8)}
+        columns["measured"] = ["yes" if row.tobytes() in seen else "no" for row in calls[ranked]]
     return pd.DataFrame(columns)
 
 
@@ -215,11 +211,3 @@ def mutation_string(landscape: Landscape, sites: Sites, tokens: tuple[int, ...])
         states = sites.states[site]
         out.append(f"{states[landscape.base[site]]}{sites.pos[site]}{states[state]}")
     return ":".join(out)
-
-
-def _measured(calls: np.ndarray, known: np.ndarray | None) -> list[str]:
-    """Whether each sequence is among those known; empty where none are."""
-    if known is None:
-        return [""] * len(calls)
-    seen = {row.tobytes() for row in np.ascontiguousarray(known, dtype=np.int8)}
-    return ["yes" if row.tobytes() in seen else "no" for row in calls]

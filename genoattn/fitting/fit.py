@@ -21,14 +21,12 @@ from genoattn.fitting.train_model import Trained, train_readout
 from genoattn.inference.discovery import Discovery, can_discover, discover
 from genoattn.inference.relatives import find_relatives
 from genoattn.interactions.estimates import TestedTerms
-from genoattn.interactions.expansion import Expansion, Factors
+from genoattn.interactions.expansion import Expansion, Factors, variance_table
 from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
-from genoattn.interactions.intervals import coefficient_intervals
 from genoattn.interactions.schema import Manifest
-from genoattn.interactions.table import InteractionTable
+from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.testing import FittedTerms, estimate_terms
-from genoattn.interactions.variance import variance_table
 from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond

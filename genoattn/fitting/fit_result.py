@@ -36,7 +36,7 @@ class FitResult:
     discovery
         Signals and ranked pairs of a cohort of genotypes; None for a landscape.
     intervals
-        Of the coefficients of a landscape; see :func:`genoattn.interactions.intervals.coefficient_intervals`.
+        Of the coefficients of a landscape; see :func:`genoattn.interactions.table.coefficient_intervals`.
     ladder
         The models that ``order="auto"`` compared.
 

@@ -14,9 +14,8 @@ from genoattn.errors import InputError
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
-from genoattn.interactions.intervals import LEVEL
 from genoattn.interactions.schema import Manifest
-from genoattn.interactions.table import InteractionTable
+from genoattn.interactions.table import LEVEL, InteractionTable
 from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.phenotype_likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond

@@ -35,24 +35,11 @@ def cell_estimates(
     gauge: Gauge,
     inflation: float,
 ) -> Estimates:
-    """Effects of terms of one order; see :class:`Estimates`.
+    """Effects of terms (n_terms, order) of one order, 1 or more; see :class:`Estimates`.
 
-    Parameters
-    ----------
-    vocabulary
-        The columns that ``terms`` index, states of sites.
-    calls
-        Shape (n_samples, n_sites), int8, -1 where missing.
-    working, latent
-        The working response at the fit, and the fitted latent phenotype (n_samples,).
-    terms
-        Shape (n_terms, order), order 1 or more.
-    coefficient
-        Shape (n_terms,), of the model in the gauge.
-    gauge
-        Any for the highest order of the model; ``frequency`` for lower ones.
-    inflation
-        f, 1 or more.
+    From calls (n_samples, n_sites), int8, -1 where missing; the working response at the fitted latent
+    phenotype (n_samples,); coefficients (n_terms,) of the model in the gauge: any for its highest order,
+    ``frequency`` for lower ones; and the inflation f, 1 or more.
     """
     residual, weight = working.values - latent, working.weight
     noise = inflation * float(weight @ residual**2) / len(latent)
@@ -76,7 +63,8 @@ def cell_estimates(
         of_unseen = np.where(seen, 0.0, float((coefficient[chosen] ** 2).mean()))
         # A is a product of one matrix a site, and so is its square.
         matrices = [
-            np.eye(number) - centre[_columns(vocabulary, s)] for s, number in zip(sites, shape, strict=True)
+            np.eye(n) - centre[first : first + n]
+            for first, n in zip(vocabulary.first[list(sites)], shape, strict=True)
         ]
         at = tuple(vocabulary.state[columns].T)
         step = _along_sites(mean.reshape(shape), matrices)[at]
@@ -87,11 +75,6 @@ def cell_estimates(
         variance[chosen] = np.where(known, var, np.nan)
         effect[chosen] = coefficient[chosen] + inflation * step
     return Estimates.of(effect, np.sqrt(variance), np.inf, noise / working.total)
-
-
-def _columns(vocabulary: Vocabulary, site: int) -> slice:
-    first = int(vocabulary.first[site])
-    return slice(first, first + int(vocabulary.n_states[site]))
 
 
 def _along_sites(table: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:

@@ -17,24 +17,12 @@ MOST_CELLS = 4_000_000  # joint states that are counted in a table
 
 @dataclass(frozen=True, eq=False)
 class Descriptions:
-    """Samples, frequency and linkage of terms; every array has shape (n_terms,).
+    """Samples, frequency and linkage of terms; every array has shape (n_terms,)."""
 
-    Parameters
-    ----------
-    n_samples
-        Samples called at every site of the term.
-    frequency
-        Mean of the product of the state indicators, or of dosages over ploidy.
-    r2_ld
-        Largest squared correlation between two of its columns; NaN below order 2.
-    carriers
-        Samples that carry the joint state (for dosages, the minor allele at every site).
-    """
-
-    n_samples: np.ndarray
-    frequency: np.ndarray
-    r2_ld: np.ndarray
-    carriers: np.ndarray
+    n_samples: np.ndarray  # called at every site of the term
+    frequency: np.ndarray  # mean of the product of the state indicators, or of dosages over ploidy
+    r2_ld: np.ndarray  # largest squared correlation between two of its columns; NaN below order 2
+    carriers: np.ndarray  # samples with the joint state (of dosages, the minor allele at every site)
 
     def select(self, index: np.ndarray) -> Descriptions:
         """The rows of the terms at ``index`` (integers or a boolean mask)."""
@@ -42,14 +30,9 @@ class Descriptions:
 
 
 def describe_terms(vocabulary: Vocabulary, calls: np.ndarray, terms: np.ndarray) -> Descriptions:
-    """Descriptions of terms of one order, a set of sites at a time, from counts of their joint states.
+    """Descriptions of terms (n_terms, order), a set of sites at a time, from counts of their joint states.
 
-    Parameters
-    ----------
-    calls
-        Shape (n_samples, n_sites), int8, -1 where missing.
-    terms
-        Shape (n_terms, order), column indices at distinct sites.
+    ``calls``: (n_samples, n_sites), int8, -1 where missing.
     """
     out = [np.zeros(len(terms)) for _ in fields(Descriptions)]
     complete = not (calls == MISSING).any()
@@ -80,11 +63,8 @@ def _of_states(
         pair = (sites[a], sites[b])
         if pair not in tables:
             shape = tuple(vocabulary.n_states[list(pair)].tolist())
-            tables[pair] = _r2(
-                np.bincount(states[:, a] * shape[1] + states[:, b], minlength=shape[0] * shape[1]).reshape(
-                    shape
-                )
-            )
+            joint = np.ravel_multi_index((states[:, a], states[:, b]), shape)
+            tables[pair] = _r2(np.bincount(joint, minlength=shape[0] * shape[1]).reshape(shape))
         largest = np.fmax(largest, tables[pair][own[:, a], own[:, b]])
     n = max(len(states), 1)
     return np.full(len(columns), len(states)), carriers / n, largest, carriers

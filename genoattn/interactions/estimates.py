@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy.special import stdtr
@@ -18,35 +18,21 @@ from genoattn.tokens.gauge_centre import Gauge
 class Estimates:
     """Estimates of the coefficients of one order in one gauge; every array has shape (n_terms,).
 
-    Parameters
-    ----------
-    effect
-        Unshrunken estimate of the coefficient, in its units; NaN where the data do not determine it.
-    p_value
-        Two-sided, of ``effect / se``: Student's t, or normal where the dispersion is known.
-    variance_explained
-        Share of the phenotype's variance (under a link or another likelihood: of the weighted variance of the
-        working response) by which the residual grows without the term.
-    coefficient_sd
-        Posterior standard deviation of the model's coefficient, or over an ensemble; NaN without either.
+    ``variance_explained`` is the share of the phenotype's variance (under a link or another likelihood: of
+    the weighted variance of the working response) by which the residual grows without the term.
     """
 
-    effect: np.ndarray
+    effect: np.ndarray  # unshrunken, in units of the coefficient; NaN where the data do not determine it
     se: np.ndarray
-    p_value: np.ndarray
+    p_value: np.ndarray  # two-sided, of effect / se: Student's t, or normal where the dispersion is known
     variance_explained: np.ndarray
-    coefficient_sd: np.ndarray
+    coefficient_sd: np.ndarray  # of the model's, posterior or over an ensemble; NaN without either
 
     @staticmethod
     def of(effect: np.ndarray, se: np.ndarray, df: float, noise: float | np.ndarray) -> Estimates:
         """Estimates from effects and standard errors; NaN where one is not finite, or ``df`` not positive.
 
-        Parameters
-        ----------
-        effect, se
-            Shape (n_terms,).
-        noise
-            Residual variance as a share of the total sum of squares: one for all terms, or shape (n_terms,).
+        ``noise``: residual variance as a share of the total sum of squares, for all terms or (n_terms,).
         """
         usable = np.isfinite(effect) & np.isfinite(se) & (se > 0) & (df > 0)
         effect, se = np.where(usable, effect, np.nan), np.where(usable, se, np.nan)
@@ -74,56 +60,31 @@ class Estimates:
         values = {f.name: np.where(kept, getattr(self, f.name), np.nan) for f in fields(Estimates)}
         return Estimates(**(values | {"coefficient_sd": self.coefficient_sd}))
 
-    def with_sd(self, deviation: np.ndarray) -> Estimates:
-        """The same, with the standard deviation of the model's coefficients."""
-        return replace(self, coefficient_sd=deviation)
-
 
 @dataclass(frozen=True, eq=False)
 class Claims:
-    """Claims of inference about the terms of an order, in place of their own p-values.
+    """Claims of inference about the terms of an order, (n_terms,), in place of their own p-values."""
 
-    Parameters
-    ----------
-    q_value
-        Shape (n_terms,), of the signal that a term belongs to; 1 where it belongs to none.
-    phantom
-        Shape (n_terms,), whether that signal vanishes when adjusted for the additive variation around its
-        sites.
-    """
-
-    q_value: np.ndarray
-    phantom: np.ndarray
+    q_value: np.ndarray  # of the signal that a term belongs to; 1 where it belongs to none
+    phantom: np.ndarray  # that signal vanishes when adjusted for the additive variation around its sites
 
 
 @dataclass(frozen=True, eq=False)
 class TestedTerms:
-    """Terms of a model with their estimates in every gauge.
+    """Terms of a model by order, with their estimates in every gauge.
 
-    Parameters
-    ----------
-    terms
-        For each order shape (n_terms, order), column indices.
-    descriptions
-        For each order what no gauge changes: samples, frequency, linkage.
-    method, reason
-        How the estimates were made, and why so.
-    untested
-        For each gauge why rows of some orders have no test; empty where all have.
-    proxies
-        For orders of 2 and above, which terms only share the interaction of a linked lead: (n_terms,), bool.
-    claims
-        For the orders that inference has looked at.
+    ``proxies`` are, for orders of 2 and above, the terms that only share the interaction of a linked lead:
+    (n_terms,), bool.
     """
 
-    terms: Mapping[int, np.ndarray]
+    terms: Mapping[int, np.ndarray]  # (n_terms, order), column indices
     descriptions: Mapping[int, Descriptions]
     estimates: Mapping[Gauge, Mapping[int, Estimates]]
     method: str
-    reason: str
-    untested: Mapping[Gauge, str] = field(default_factory=dict)
+    reason: str  # for the method
+    untested: Mapping[Gauge, str] = field(default_factory=dict)  # why some rows have no test
     proxies: Mapping[int, np.ndarray] = field(default_factory=dict)
-    claims: Mapping[int, Claims] = field(default_factory=dict)
+    claims: Mapping[int, Claims] = field(default_factory=dict)  # for orders that inference has looked at
 
     def n_tests(self, expansion: Expansion) -> dict[int, int]:
         """For each order the number of terms that could have been reported in the gauge."""

@@ -1,4 +1,4 @@
-"""Coefficients of attention factors in any gauge, in closed form.
+"""Coefficients of attention factors in any gauge, and their variance components, in closed form.
 
 Write the factor of slot m at site l as ``u = mbar + c``, with ``mbar`` its mean under the gauge's
 distribution of states and ``c`` the rest. Expanding the product over distinct sites, the coefficient of a
@@ -12,16 +12,22 @@ which T's own sites are taken away. With tied factors this is ``lambda_r prod_t 
 not in T)``. No table over all states is ever built.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import factorial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genoattn.attention.partitions import distinct_sum
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge, gauge_centre
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BLOCK = 4096
 
@@ -30,26 +36,15 @@ _BLOCK = 4096
 class Factors:
     """Parameters of a fitted readout, in float64 and in phenotype units.
 
-    Parameters
-    ----------
-    intercept
-        Order 0 in the frequency gauge.
-    additive
-        Shape (n_columns,). Per unit of dosage, or per state (any constant within a site is immaterial).
-    factors
-        For each order of 2 and above shape (n_ranks, n_slots, n_columns); one slot where factors are tied.
-    weights
-        For each order shape (n_ranks,).
-    known
-        Shape (n_columns,), bool: the columns that have parameters; the others count as the mean of their
-        site. By default those that vary in training.
+    ``known`` (n_columns,), bool, are the columns that have parameters, by default those that vary in
+    training; the others count as the mean of their site.
     """
 
     vocabulary: Vocabulary
-    intercept: float
-    additive: np.ndarray
-    factors: Mapping[int, np.ndarray]
-    weights: Mapping[int, np.ndarray]
+    intercept: float  # order 0 in the frequency gauge
+    additive: np.ndarray  # (n_columns,), per unit of dosage, or per state up to a constant within a site
+    factors: Mapping[int, np.ndarray]  # of orders 2 and above (n_ranks, n_slots, n_columns); 1 slot if tied
+    weights: Mapping[int, np.ndarray]  # (n_ranks,)
     known: np.ndarray | None = None
 
     @property
@@ -90,10 +85,7 @@ class Expansion:
     def coefficients(self, columns: np.ndarray) -> np.ndarray:
         """Coefficient of each term: shape (n_terms,), in phenotype units (log-odds for a binary trait).
 
-        Parameters
-        ----------
-        columns
-            Shape (n_terms, order), indices of columns at distinct sites; order 0 is the intercept.
+        ``columns``: (n_terms, order), indices at distinct sites; order 0 is the intercept.
         """
         n_terms, size = columns.shape
         out = np.zeros(n_terms)
@@ -144,3 +136,68 @@ class Expansion:
                 product = np.prod([mean[:, slots[k]] for k in block], axis=0)  # (rank, site)
                 blocks[block] = product.sum(axis=-1)[:, None] - product[:, sites].sum(axis=-1)
         return distinct_sum(blocks, len(slots))
+
+
+def variance_components(factors: Factors) -> dict[int, float]:
+    """Variance that each order of the model contributes if sites are independent at the training frequencies.
+
+    For order n with centred factors f it is the sum over ranks r, s and permutations p of the slots of
+    ``lambda_r lambda_s D(m -> sum_a freq(a) f_rm(a) f_sp(m)(a))``, D the sum over distinct sites; with
+    tied factors ``sum_rs lambda_r lambda_s e_n(sum_a freq(a) u_r(a) u_s(a))``.
+
+    Returns
+    -------
+    Variance in squared phenotype units, by order from 1 up.
+    """
+    v = factors.vocabulary
+    expansion = Expansion(factors, "frequency")
+    # Of a centred dosage column the second moment is its variance, of centred state values the frequency.
+    moment = v.variance if v.is_dosage else v.mean
+    components = {1: float((expansion._additive[0] ** 2 * moment).sum())}
+    for order in sorted(factors.factors):
+        centred = expansion._parts[order][0]
+        weight = factors.weights[order]
+        total = 0.0
+        for r in range(len(weight)):  # one rank at a time bounds memory at ranks x slots^2 x sites
+            total += weight[r] * float(weight @ _covariance(centred[r], centred, moment, expansion, order))
+        components[order] = total
+    return components
+
+
+def variance_table(factors: Factors, of_phenotype: float | None) -> pd.DataFrame:
+    """Table of variances by order: ``variance``, its share of the model's, and of the phenotype's.
+
+    ``of_phenotype`` is None where the coefficients are in other units.
+    """
+    import pandas as pd
+
+    components = variance_components(factors)
+    frame = pd.DataFrame({"order": list(components), "variance": list(components.values())})
+    frame["share_of_model"] = frame["variance"] / (sum(components.values()) or 1.0)
+    if of_phenotype is not None:
+        frame["share_of_phenotype"] = frame["variance"] / of_phenotype
+    return frame
+
+
+def _covariance(
+    one: np.ndarray, many: np.ndarray, moment: np.ndarray, expansion: Expansion, order: int
+) -> np.ndarray:
+    """Covariance of one rank with every rank: shape (n_ranks,)."""
+    v = expansion.vocabulary
+    # Shape (n_ranks, slot of `one`, slot of `many`, n_sites).
+    gram = v.site_mean(one[None, :, None, :] * many[:, None, :, :], moment)
+    if one.shape[0] == 1:
+        return distinct_sum(_blocks([gram[:, 0, 0]] * order), order) / factorial(order)
+    total = np.zeros(len(many))
+    for matching in permutations(range(order)):
+        total += distinct_sum(_blocks([gram[:, m, k] for m, k in enumerate(matching)]), order)
+    return total
+
+
+def _blocks(values: list[np.ndarray]) -> dict[tuple[int, ...], np.ndarray]:
+    """Sums over sites (last axis) of the product of every subset of some arrays, by the subset."""
+    return {
+        block: np.prod([values[k] for k in block], axis=0).sum(axis=-1)
+        for size in range(1, len(values) + 1)
+        for block in combinations(range(len(values)), size)
+    }

@@ -1,18 +1,18 @@
 """A fitted readout to factors, and factors to the rows of an interaction table."""
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Sites
+from genoattn.interactions.columns import q_values
 from genoattn.interactions.descriptions import RARE_SAMPLES, Descriptions
-from genoattn.interactions.estimand import estimand
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors
-from genoattn.interactions.multiplicity import q_values
 from genoattn.interactions.proxies import LINKED_R2
-from genoattn.interactions.schema import SITE_COLUMNS, table_columns
+from genoattn.interactions.schema import SITE_COLUMNS, estimand, table_columns
 from genoattn.interactions.terms import count_terms, is_listed
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
@@ -44,26 +44,17 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     In the reference gauge rows of the reference state are left out:
     their coefficient is zero by definition.
     """
-    parts = [
-        _order_rows(expansion, sites, tested, order) for order in sorted(tested.terms) if order <= max_order
-    ]
-    frame = pd.concat(parts, ignore_index=True)
+    orders = [order for order in sorted(tested.terms) if order <= max_order]
+    frame = pd.concat([_order_rows(expansion, sites, tested, k) for k in orders], ignore_index=True)
     frame["size"] = frame["coefficient"].abs() / frame["coefficient_sd"].fillna(1.0)
     frame = frame.sort_values(["p_value", "size"], ascending=[True, False], kind="stable", na_position="last")
-    for name in table_columns(max_order):
-        if name not in frame:
-            frame[name] = pd.NA if name.startswith("pos_") else ""
-    for k in range(1, max_order + 1):
-        for name in SITE_COLUMNS:
-            column = f"{name}_{k}"
-            frame[column] = (
-                frame[column].astype("Int64") if name == "pos" else frame[column].fillna("").astype(str)
-            )
-    frame["n_samples"] = frame["n_samples"].astype("Int64")
-    frame = frame[table_columns(max_order)].reset_index(drop=True)
-    frame["flag"] = with_flag(
-        frame["flag"], "repeat", repeats(frame, two_state_sites(expansion.vocabulary, sites))
-    )
+    frame = frame.reindex(columns=table_columns(max_order)).reset_index(drop=True)
+    positions = [f"pos_{k}" for k in range(1, max_order + 1)]
+    texts = [f"{name}_{k}" for name in SITE_COLUMNS if name != "pos" for k in range(1, max_order + 1)]
+    frame = frame.astype(dict.fromkeys([*positions, "n_samples"], "Int64"))
+    frame[texts] = frame[texts].astype(object).fillna("").astype(str)
+    repeated = repeats(frame, two_state_sites(expansion.vocabulary, sites))
+    frame["flag"] = with_flag(frame["flag"], "repeat", repeated)
     return frame
 
 
@@ -85,11 +76,8 @@ def two_state_sites(vocabulary: Vocabulary, sites: Sites) -> frozenset[str]:
 
 
 def repeats(frame: pd.DataFrame, two_state: frozenset[str]) -> np.ndarray:
-    """Rows whose contrast an earlier row has: the same sites, and at those of more than two states the same
-    state.
+    """Rows whose contrast an earlier row has: same sites, at those of more than two states the same state.
 
-    Returns
-    -------
     Shape (n_rows,), bool. In the reference gauge, which lists one state of two, there are none.
     """
     if not two_state:
@@ -145,11 +133,8 @@ def _flags(
     site = vocabulary.site[columns]
     linked = np.nan_to_num(described.r2_ld) >= LINKED_R2
     if any(sites.alt):  # alleles of one record exclude each other; columns of an alignment have no chromosome
-        for a in range(columns.shape[1]):
-            for b in range(a):
-                linked |= (sites.chrom[site[:, a]] == sites.chrom[site[:, b]]) & (
-                    sites.pos[site[:, a]] == sites.pos[site[:, b]]
-                )
+        for a, b in combinations(site.T, 2):
+            linked |= (sites.chrom[a] == sites.chrom[b]) & (sites.pos[a] == sites.pos[b])
     unseen = (described.carriers == 0) & np.isnan(estimates.effect)
     flags = with_flag(np.full(len(columns), "", dtype=object), "linked", linked)
     flags = with_flag(flags, "rare", (described.carriers < RARE_SAMPLES) & ~unseen)

@@ -31,39 +31,23 @@ _UNKNOWN = 1e100  # variance of what nothing is known of
 class JointFit:
     """Coefficients of covariates, tangents of a link, the intercept and all products, in this order.
 
-    Parameters
-    ----------
-    theta, covariance
-        Shapes (n_columns,) and (n_columns, n_columns); zero for columns that are sums of others in the data.
-    step
-        Shape (n_columns,), by how much the last iteration moved ``theta``.
-    null
-        Shape (n_columns, n_null): directions in which the data do not determine ``theta``.
-    null_variance
-        Shape (n_null,), of the weight of each, judged by the other products of its order.
-    first
-        Index of the intercept; the products follow.
-    origin
-        Shape (n_columns,): weights that lead from the intercept to covariates of 0.
-    separated
-        Whether the fit tells all cases from all controls, so that the likelihood has no maximum.
-    dispersion, df, total
-        Residual variance at weight 1, its degrees of freedom (infinite where it is known), and the weighted
-        sum of squares of the working response.
+    ``theta`` and ``covariance`` are zero for columns that are sums of others in the data; ``null`` are the
+    directions in which these do not determine ``theta``, with the variance of the weight of each, judged by
+    the other products of its order.
     """
 
     basis: ProductBasis
-    theta: np.ndarray
-    covariance: np.ndarray
-    step: np.ndarray
-    null: np.ndarray
-    null_variance: np.ndarray
-    first: int
-    origin: np.ndarray
-    separated: bool
-    dispersion: float
-    df: float
-    total: float
+    theta: np.ndarray  # (n_columns,)
+    covariance: np.ndarray  # (n_columns, n_columns)
+    step: np.ndarray  # (n_columns,), by how much the last iteration moved ``theta``
+    null: np.ndarray  # (n_columns, n_null)
+    null_variance: np.ndarray  # (n_null,)
+    first: int  # index of the intercept; the products follow
+    origin: np.ndarray  # (first + 1,): weights that lead from the intercept to covariates of 0
+    separated: bool  # the fit tells all cases from all controls: the likelihood has no maximum
+    dispersion: float  # residual variance at weight 1
+    df: float  # its degrees of freedom, infinite where it is known
+    total: float  # weighted sum of squares of the working response
 
     def estimates(self, columns: np.ndarray, gauge: Gauge) -> Estimates:
         """Coefficients of terms (n_terms, order) in a gauge; see :class:`Estimates`.
@@ -82,9 +66,8 @@ class JointFit:
             effect[terms] = rows @ self.theta[index]
             variance[terms] = ((rows @ self.covariance[np.ix_(index, index)]) * rows).sum(axis=1)
             loading = rows @ self.null[index]
-            loading[np.abs(loading) <= 1e-7 * np.abs(rows).max(axis=1, initial=0.0)[:, None]] = (
-                0.0  # rounding
-            )
+            rounding = 1e-7 * np.abs(rows).max(axis=1, initial=0.0)[:, None]
+            loading[np.abs(loading) <= rounding] = 0.0
             ambiguity[terms] = loading**2 @ self.null_variance
             step[terms] = rows @ self.step[index]
         determined = (variance > 0) & (ambiguity <= _AMBIGUOUS**2 * variance)
@@ -100,16 +83,8 @@ def fit_jointly(
 
     Without a link the likelihood of a binary or count phenotype is maximised; with one a single step is taken
     from the fitted model, the link's own parameters estimated with the products. It is then asymptotically
-    the maximum likelihood (van der Vaart 1998, section 5.7).
-
-    Parameters
-    ----------
-    calls
-        Shape (n_samples, n_sites), int8, -1 where missing.
-    covariates
-        Shape (n_samples, n_covariates).
-    latent
-        Shape (n_samples,), the fitted latent phenotype.
+    the maximum likelihood (van der Vaart 1998, section 5.7). From calls (n_samples, n_sites), int8, -1 where
+    missing, covariates (n_samples, n_covariates), and the fitted latent phenotype (n_samples,).
     """
     # Centred covariates keep the Gram matrix well conditioned; ``origin`` undoes it for the intercept.
     mean = covariates.mean(axis=0)
@@ -189,10 +164,8 @@ def _solve(moments: Moments, ridge: np.ndarray) -> _Solution:
 
 
 def _predict(basis: ProductBasis, entity: np.ndarray, nuisance: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    n = nuisance.shape[1]
-    parts = [
-        basis.values(entity[start : start + _ROWS]) @ theta[n:] for start in range(0, len(entity), _ROWS)
-    ]
+    n, starts = nuisance.shape[1], range(0, len(entity), _ROWS)
+    parts = [basis.values(entity[start : start + _ROWS]) @ theta[n:] for start in starts]
     return nuisance @ theta[:n] + np.concatenate(parts)
 
 
@@ -221,11 +194,8 @@ def _convention(
     """Mean and scale of the latent phenotype, undetermined under a link, as constraints on coefficients.
 
     By convention they are those of the predictions g(phi). To first order that holds while ``mean(dg -
-    dphi)`` and ``cov(g, dg) - cov(phi, dphi)`` are zero for the changes of predictions and of phi.
-
-    Returns
-    -------
-    Weights of the coefficients, (n_columns, 2), and the values (2,) that they have at the fit.
+    dphi)`` and ``cov(g, dg) - cov(phi, dphi)`` are zero for the changes of predictions and of phi. Weights of
+    the coefficients, (n_columns, 2), and the values (2,) that they have at the fit.
     """
     predicted, slope = respond(model.readout, latent), link_slope(model.readout, latent)
     n, tangent = len(latent), slice(n_covariates, nuisance.shape[1] - 1)

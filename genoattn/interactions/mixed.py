@@ -36,20 +36,11 @@ class MixedModel:
     """Generalised least-squares estimates of the terms of one cohort.
 
     An interaction that the model shares among linked sites is estimated for its lead alone, as if the
-    proxies had none of it: samples that cannot tell them apart have no estimate of each.
+    proxies had none of it: samples that cannot tell them apart have no estimate of each. ``leads`` are sets
+    of sites that stand for an interaction before any others of its factor.
 
-    Parameters
-    ----------
-    calls
-        Shape (n_samples, n_sites), int8, -1 where missing.
-    covariates
-        Shape (n_samples, n_covariates).
-    working
-        The working response at the fit.
-    interactions
-        Shape (n_samples,), sum of the model's orders of 2 and above.
-    leads
-        Sets of sites that stand for an interaction before any others of its factor.
+    From calls (n_samples, n_sites), int8, -1 where missing, covariates (n_samples, n_covariates), the working
+    response at the fit, and ``interactions`` (n_samples,), the sum of the model's orders of 2 and above.
     """
 
     def __init__(
@@ -78,16 +69,10 @@ class MixedModel:
         self._isolated = list(isolated_factors(factors, self._columns, leads))
 
     def estimates(self, terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
-        """Effects of terms (n_terms, order) of one order; see :class:`Estimates`.
+        """Effects of terms (n_terms, order) of one order, 1 or more; see :class:`Estimates`.
 
-        Parameters
-        ----------
-        terms
-            Order 1 or more.
-        coefficient
-            Shape (n_terms,), of the model in the gauge.
-        gauge
-            Any for the highest order of the model; ``frequency`` for lower ones.
+        ``coefficient`` (n_terms,) is the model's in the gauge: any for its highest order, ``frequency`` for
+        lower ones.
         """
         effect, se = np.full(len(terms), np.nan), np.full(len(terms), np.nan)
         noise = np.full(len(terms), np.nan)
@@ -138,17 +123,12 @@ class MixedModel:
         each = max(1, int(_BATCH_BYTES / (8 * len(self._root) * max(widths, default=1))))
         for adjustment, alike in by_adjustment.values():
             for start in range(0, len(alike), each):
-                batch = [
-                    (sites, terms, self._contrasts(sites)) for sites, terms in alike[start : start + each]
-                ]
-                parts = adjustment.ridge.taken_out(
-                    np.concatenate([c for _, _, c in batch], axis=1), self.penalty
-                )
-                at = 0
-                for sites, chosen, values in batch:
-                    stop = at + values.shape[1]
-                    yield sites, chosen, _Block(values, parts[:, at:stop], adjustment)
-                    at = stop
+                batch = alike[start : start + each]
+                contrasts = [self._contrasts(sites) for sites, _ in batch]
+                parts = adjustment.ridge.taken_out(np.concatenate(contrasts, axis=1), self.penalty)
+                own = np.split(parts, np.cumsum([values.shape[1] for values in contrasts])[:-1], axis=1)
+                for (sites, chosen), values, part in zip(batch, contrasts, own, strict=True):
+                    yield sites, chosen, _Block(values, part, adjustment)
 
     def _adjustment(self, sites: SiteSet) -> _Adjustment:
         """Fixed effects for terms of some sites: intercept, covariates, and the slots of factors.
@@ -249,8 +229,7 @@ class _Block:
 def _free_columns(vocabulary: Vocabulary, site: int) -> np.ndarray:
     """Columns of a site that are estimated: its dosage, or all states that were seen but the commonest."""
     v = vocabulary
-    if v.is_dosage:
-        return np.arange(site, site + 1)[v.variance[site : site + 1] > 0]
-    first = int(np.searchsorted(v.site, site))
-    own = np.arange(first, first + v.n_states[site])
-    return np.delete(own, np.argmax(v.mean[own]))[np.delete(v.variance[own] > 0, np.argmax(v.mean[own]))]
+    own = np.arange(*np.searchsorted(v.site, (site, site + 1)))
+    if not v.is_dosage:
+        own = np.delete(own, np.argmax(v.mean[own]))
+    return own[v.variance[own] > 0]

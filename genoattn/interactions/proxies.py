@@ -14,24 +14,12 @@ LINKED_R2 = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Isolated:
-    """A factor of one site and its linked neighbours in every slot: one interaction, shared by its proxies.
+    """A factor of one site and its linked neighbours in every slot: one interaction, shared by proxies."""
 
-    Parameters
-    ----------
-    sets
-        The sets of sites that it couples.
-    lead
-        The one that stands for the interaction; the others are proxies.
-    alone
-        The factor as a model of its own.
-    value
-        Shape (n_samples,), what it adds to the phenotype.
-    """
-
-    sets: frozenset[SiteSet]
-    lead: SiteSet
-    alone: Factors
-    value: np.ndarray
+    sets: frozenset[SiteSet]  # the sets of sites that it couples
+    lead: SiteSet  # the one that stands for the interaction; the others are proxies
+    alone: Factors  # the factor as a model of its own
+    value: np.ndarray  # (n_samples,), what it adds to the phenotype
 
 
 def _free_factors(factors: Factors) -> Iterator[tuple[int, np.ndarray]]:
@@ -74,9 +62,8 @@ def isolated_factors(factors: Factors, columns: np.ndarray, leads: Collection[Si
     for order, values in _free_factors(factors):
         for k in range(len(values)):
             slots = [np.flatnonzero(slot) for slot in values[k]]
-            if not all(
-                len(s) and _is_linked(columns, slot, s) for slot, s in zip(values[k], slots, strict=True)
-            ):
+            linked = (_is_linked(columns, slot, s) for slot, s in zip(values[k], slots, strict=True))
+            if not all(map(len, slots)) or not all(linked):
                 continue
             sites = [tuple(np.unique(v.site[s]).tolist()) for s in slots]
             if len(set().union(*sites)) < sum(map(len, sites)):
@@ -84,9 +71,8 @@ def isolated_factors(factors: Factors, columns: np.ndarray, leads: Collection[Si
             scaled = values[k] * np.sqrt(np.maximum(v.variance, 1e-12))  # per standardised column
             sums = [columns[:, s] @ slot[s] for slot, s in zip(scaled, slots, strict=True)]
             weight = factors.weights[order][k : k + 1]
-            alone = Factors(
-                v, 0.0, np.zeros(v.n_columns), {order: values[k : k + 1]}, {order: weight}, factors.known
-            )
+            none, own = np.zeros(v.n_columns), {order: values[k : k + 1]}
+            alone = Factors(v, 0.0, none, own, {order: weight}, factors.known)
             sets = frozenset(tuple(sorted(s)) for s in product(*sites))
             largest = tuple(sorted(int(v.site[np.argmax(np.abs(slot))]) for slot in scaled))
             lead = next((s for s in leads if s in sets), largest)

@@ -1,6 +1,7 @@
-"""The interaction table: its columns, and the manifest that describes it (schema version 2)."""
+"""The interaction table: its columns, their meaning in words, and the manifest (schema version 2)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,24 +9,53 @@ import numpy as np
 
 from genoattn.cohort import Sites
 from genoattn.errors import InputError
-from genoattn.interactions.estimand import SCHEMA_1
 from genoattn.tokens import Encoding, Vocabulary
 
 SCHEMA_VERSION = 2
 SITE_COLUMNS = ("site", "chrom", "pos", "ref", "state")
-VALUE_COLUMNS = (
-    "coefficient",
-    "coefficient_sd",
-    "effect",
-    "se",
-    "statistic",
-    "p_value",
-    "q_value",
-    "n_samples",
-    "frequency",
-    "variance_explained",
-    "r2_ld",
-    "flag",
+ESTIMATED = ("coefficient_sd", "effect", "se", "statistic", "p_value", "q_value")
+_DESCRIBED = ("n_samples", "frequency", "variance_explained", "r2_ld", "flag")
+VALUE_COLUMNS = ("coefficient", *ESTIMATED, *_DESCRIBED)
+# Entries of the manifest that are stored as they are.
+_PHENOTYPE = ("trait", "units", "binary", "transform", "gauge", "order")
+_PROVENANCE = ("seed", "versions", "inputs", "model")
+_BACKGROUND = {
+    "frequency": "at the training frequencies of all other sites",
+    "zero-sum": "averaged evenly over the states of all other sites",
+    "reference": "with all other sites in their reference state",
+}
+_OWN = {
+    "frequency": "the average of the site's states at their training frequencies",
+    "zero-sum": "the even average of the site's states",
+    "reference": "the site's reference state",
+}
+_ESTIMATED = {
+    "least squares": (
+        "unpenalised least squares of all terms of the model together; se is the ordinary standard error"
+    ),
+    "posterior": (
+        "the model's coefficient divided by its reliability: generalised least squares with all other terms "
+        "as random effects"
+    ),
+    "cell means": (
+        "the model's coefficient with a one-step correction: the term's own contrast of the mean residuals "
+        "of the joint states of its sites"
+    ),
+    "mixed model": (
+        "generalised least squares of the term with its lower-order terms, adjusted for the model's other "
+        "interactions, with all additive effects as random effects; of linked terms that share one "
+        "interaction the lead alone is estimated, as if its proxies had none of it"
+    ),
+    "none": "no method: see tests in the manifest",
+    "scan": (
+        "least squares (binary traits: logistic regression) of the product with its lower-order terms and "
+        "the covariates, which is the coefficient itself; for a binary trait se is the effect over the "
+        "signed root of the likelihood-ratio statistic"
+    ),
+}
+SCHEMA_1 = (
+    "written by schema 1: effect (statistic * se) is the estimate of a regression of the one indicator or "
+    "product with its lower-order terms, averaged over all other sites: not an estimate of coefficient"
 )
 
 
@@ -39,40 +69,19 @@ def table_columns(max_order: int) -> list[str]:
 class Manifest:
     """Description of a table: ``manifest.json`` and the metadata of the Parquet file.
 
-    Parameters
-    ----------
-    trait, units
-        Name of the phenotype, and the unit of a coefficient (``trait`` units, or log-odds).
-    binary, transform
-        How the phenotype was treated.
-    order
-        Largest order of the model.
-    sites, vocabulary
-        The sites of the model in its order, and their columns with training means.
-    centre
-        Shape (n_columns,), centre of each column in the gauge: what a dosage has subtracted, or the
-        probability of a state.
-    covariate_names, covariate_levels, covariate_coefficients
-        Fixed effects, which predictions need with the table.
-    n_tests
-        For each order the number of terms that could have been reported, over which q-values are taken.
-    left_out
-        For each order the number of non-zero terms below the reporting limit; empty where the table is the
-        model.
-    estimand
-        What ``coefficient`` and ``effect`` of a row are, in words.
-    tests
-        How the effects were estimated: ``method``, ``reason``, and ``untested``, why rows have no test.
-    seed, versions, inputs, model
-        Provenance: random seed, package versions, path and SHA-256 of each input, settings of the fit.
+    ``centre`` (n_columns,) is that of each column in the gauge: what a dosage has subtracted, or the
+    probability of a state. ``n_tests`` is for each order the number of terms that could have been reported,
+    over which q-values are taken; ``left_out`` that of non-zero terms below the reporting limit, empty where
+    the table is the model. ``estimand`` says what ``coefficient`` and ``effect`` of a row are, ``tests`` how
+    effects were estimated: ``method``, ``reason``, and ``untested``, why rows have no test.
     """
 
     trait: str
-    units: str
+    units: str  # of a coefficient: ``trait`` units, or log-odds
     binary: bool
     transform: str
     gauge: str
-    order: int
+    order: int  # the largest of the model
     sites: Sites
     vocabulary: Vocabulary
     centre: np.ndarray
@@ -84,9 +93,9 @@ class Manifest:
     estimand: str = ""
     tests: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
-    versions: dict[str, str] = field(default_factory=dict)
-    inputs: dict[str, dict[str, str]] = field(default_factory=dict)
-    model: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)  # of packages
+    inputs: dict[str, dict[str, str]] = field(default_factory=dict)  # name and SHA-256 of each
+    model: dict[str, Any] = field(default_factory=dict)  # settings of the fit
 
     @property
     def complete(self) -> bool:
@@ -96,27 +105,23 @@ class Manifest:
     def to_json(self) -> str:
         """Readable JSON; :func:`manifest_from_json` is its inverse."""
         v = self.vocabulary
-        sites = self._site_records()
-        names = self.covariate_names
+        covariates = zip(self.covariate_names, self.covariate_coefficients, strict=True)
         record = {
             "schema_version": SCHEMA_VERSION,
-            **{k: getattr(self, k) for k in ("trait", "units", "binary", "transform", "gauge", "order")},
+            **{k: getattr(self, k) for k in _PHENOTYPE},
             "encoding": v.encoding,
             "complete": self.complete,
             "estimand": self.estimand,
             "tests": self.tests,
             "left_out": {str(k): n for k, n in self.left_out.items()},
             "n_tests": {str(k): n for k, n in self.n_tests.items()},
-            "covariates": [
-                {"name": n, "coefficient": float(c)}
-                for n, c in zip(names, self.covariate_coefficients, strict=True)
-            ],
+            "covariates": [{"name": n, "coefficient": float(c)} for n, c in covariates],
             "covariate_levels": {k: list(levels) for k, levels in self.covariate_levels.items()},
-            **{k: getattr(self, k) for k in ("seed", "versions", "inputs", "model")},
+            **{k: getattr(self, k) for k in _PROVENANCE},
         }
         # A site on one line: readable still, and written by json's C code, ten times as fast as indented.
         head = json.dumps(record, indent=1, ensure_ascii=False).removesuffix("\n}")
-        lines = ",\n  ".join(json.dumps(site, ensure_ascii=False) for site in sites)
+        lines = ",\n  ".join(json.dumps(site, ensure_ascii=False) for site in self._site_records())
         return f'{head},\n "sites": [\n  {lines}\n ]\n}}'
 
     def _site_records(self) -> list[dict[str, Any]]:
@@ -153,10 +158,7 @@ class Manifest:
 
 
 def manifest_from_json(text: str) -> Manifest:
-    """Read what :meth:`Manifest.to_json` wrote.
-
-    Of schema 1 the ``estimand`` says what its columns meant.
-    """
+    """Read what :meth:`Manifest.to_json` wrote; of schema 1 the ``estimand`` says what its columns meant."""
     record = json.loads(text)
     version = record.get("schema_version")
     if not isinstance(version, int) or version < 1:
@@ -178,26 +180,10 @@ def manifest_from_json(text: str) -> Manifest:
     }
     sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in rows), features)
     return Manifest(
-        **{
-            k: record[k]
-            for k in (
-                "trait",
-                "units",
-                "binary",
-                "transform",
-                "gauge",
-                "order",
-                "estimand",
-                "tests",
-                "seed",
-                "versions",
-                "inputs",
-                "model",
-            )
-        },
+        **{k: record[k] for k in (*_PHENOTYPE, "estimand", "tests", *_PROVENANCE)},
         sites=sites,
         vocabulary=_vocabulary(record["encoding"], rows, sites),
-        centre=np.concatenate([np.asarray(r["centre"], dtype=np.float64) for r in rows]),
+        centre=_joined(rows, "centre"),
         covariate_names=tuple(c["name"] for c in record["covariates"]),
         covariate_levels={k: tuple(levels) for k, levels in record["covariate_levels"].items()},
         covariate_coefficients=np.array([c["coefficient"] for c in record["covariates"]], dtype=np.float64),
@@ -214,7 +200,50 @@ def _vocabulary(encoding: Encoding, rows: list[dict[str, Any]], sites: Sites) ->
         np.repeat(np.arange(len(rows)), number),
         np.concatenate(state),
         sites.n_states,
-        np.concatenate([np.asarray(r["mean"], dtype=np.float64) for r in rows]),
-        np.concatenate([np.asarray(r["variance"], dtype=np.float64) for r in rows]),
+        _joined(rows, "mean"),
+        _joined(rows, "variance"),
         np.array([r["reference_state"] for r in rows], dtype=np.int64),
     )
+
+
+def _joined(rows: list[dict[str, Any]], name: str) -> np.ndarray:
+    """Values of the columns of every site, (n_columns,)."""
+    return np.concatenate([np.asarray(r[name], dtype=np.float64) for r in rows])
+
+
+def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
+    """Meaning of ``coefficient`` and ``effect`` of a table whose effects are by a method, or by a scan."""
+    row = "change per copy of the effect allele (order 2: per product, beyond both alone; and so on)"
+    if encoding != "dosage":
+        row = f"deviation of carriers of the states from {_OWN[gauge]}"
+        row += " (order 2: beyond that of both alone; and so on)"
+    return (
+        f"coefficient: {row}, {_BACKGROUND[gauge]}, in {units}, as the model has it. "
+        f"effect: the same, estimated without shrinkage by {_ESTIMATED[method]}. statistic = effect / se"
+    )
+
+
+def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) -> str:
+    """One row as a sentence."""
+    if units.startswith("latent units"):
+        units = "units of the latent phenotype"
+    order = int(row["order"])
+    tokens = [f"{row[f'site_{k}']}[{row[f'state_{k}']}]" for k in range(1, order + 1)]
+    size, tested = row["effect"], np.isfinite(row["effect"])
+    if tested:
+        reach = 1.96 * row["se"]
+        value = f"{size:+.3g} ({size - reach:+.3g} to {size + reach:+.3g}) {units}"
+    else:
+        why = "no sample carries them" if "unseen" in str(row.get("flag", "")) else "not tested"
+        value = f"{row['coefficient']:+.3g} {units} (the model's; {why})"
+    if order == 0:
+        return f"expected value at covariates of 0, {_BACKGROUND[gauge].replace('other ', '')}: {value}"
+    if encoding == "dosage":
+        who = " with ".join(f"each copy of {token}" for token in tokens)
+    else:
+        who = f"carriers of {' and '.join(tokens)}"
+    if order == 1:
+        than = "" if encoding == "dosage" else f" against {_OWN[gauge]}"
+    else:
+        than = f" beyond what {'the two alone give' if order == 2 else 'all fewer of them give'}"
+    return f"{who}: {value}{than}, {_BACKGROUND[gauge]}"

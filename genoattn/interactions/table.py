@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +13,18 @@ import pandas as pd
 
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
-from genoattn.interactions.columns import METADATA
-from genoattn.interactions.estimand import describe_row
-from genoattn.interactions.listing import format_terms
-from genoattn.interactions.schema import VALUE_COLUMNS, Manifest, manifest_from_json, table_columns
+from genoattn.interactions.columns import METADATA, format_terms, parquet_bytes
+from genoattn.interactions.schema import (
+    VALUE_COLUMNS,
+    Manifest,
+    describe_row,
+    manifest_from_json,
+    table_columns,
+)
 from genoattn.tokens.align import align_calls, align_covariates
 
 _log = logging.getLogger(__name__)
+LEVEL = 0.9
 _TEXT = ("site", "chrom", "ref", "state", "flag")
 
 
@@ -78,13 +82,7 @@ class InteractionTable:
         return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
 
     def describe(self, row: int | Mapping[str, Any]) -> str:
-        """A row as a sentence.
-
-        Parameters
-        ----------
-        row
-            Its number in ``frame``, from 0, or the row itself.
-        """
+        """A row, or that at a number in ``frame``, from 0, as a sentence."""
         m = self.manifest
         chosen = self.frame.iloc[row].to_dict() if isinstance(row, int) else row
         return describe_row(chosen, m.vocabulary.encoding, m.gauge, m.units)
@@ -157,17 +155,13 @@ class InteractionTable:
         m, v = self.manifest, self.manifest.vocabulary
         if v.is_dosage:
             index = {site: k for k, site in enumerate(m.sites.ids)}
-            parts = [rows[f"site_{k}"].map(index) for k in range(1, order + 1)]
+            parts = [[index[site] for site in rows[f"site_{k}"]] for k in range(1, order + 1)]
         else:
             labels = [(m.sites.ids[s], m.sites.states[s][a]) for s, a in zip(v.site, v.state, strict=True)]
             index = {label: k for k, label in enumerate(labels)}
-            parts = [
-                pd.Series([index[label] for label in zip(rows[f"site_{k}"], rows[f"state_{k}"], strict=True)])
-                for k in range(1, order + 1)
-            ]
-        if not parts:
-            return np.zeros((len(rows), 0), dtype=np.int64)
-        return np.column_stack([p.to_numpy(dtype=np.int64) for p in parts])
+            tokens = (zip(rows[f"site_{k}"], rows[f"state_{k}"], strict=True) for k in range(1, order + 1))
+            parts = [[index[token] for token in column] for column in tokens]
+        return np.array(parts, dtype=np.int64).reshape(order, len(rows)).T
 
     def to_tsv(self) -> bytes:
         """Tab-separated text; unused and untestable cells are empty."""
@@ -176,13 +170,9 @@ class InteractionTable:
     def to_parquet(self) -> bytes:
         """Apache Parquet, with the manifest in its schema metadata under ``genoattn``."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         table = pa.Table.from_pandas(self.frame, preserve_index=False)
-        metadata = {**(table.schema.metadata or {}), METADATA: self.manifest.to_json().encode()}
-        buffer = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata(metadata), buffer)
-        return buffer.getvalue()
+        return parquet_bytes(table, self.manifest.to_json())
 
 
 def load_interactions(path: str | Path) -> InteractionTable:
@@ -249,14 +239,11 @@ def _load_tsv(path: Path) -> InteractionTable:
         if path.name != "interactions.tsv" or not described.exists():
             raise ValueError(f"no {path.stem}.manifest.json beside it")
     manifest = manifest_from_json(described.read_text(encoding="utf-8"))
-    text = {f"{name}_{k}": str for name in _TEXT for k in range(1, manifest.order + 1)}
-    frame = pd.read_csv(
-        path,
-        sep="\t",
-        dtype={**text, "flag": str},
-        keep_default_na=False,
-        na_values=_na_values(manifest.order),
-    )
+    text = {"flag", *(f"{name}_{k}" for name in _TEXT for k in range(1, manifest.order + 1))}
+    # Empty cells are missing in numeric columns only: a residue or an ID may well be called NA.
+    missing = {name: [""] for name in table_columns(manifest.order) if name not in text}
+    types = dict.fromkeys(text, str)
+    frame = pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False, na_values=missing)
     return _table(frame, manifest, path)
 
 
@@ -265,7 +252,14 @@ def _table(frame: pd.DataFrame, manifest: Manifest, path: Path) -> InteractionTa
     if manifest.tests.get("schema_version") == 1:
         _log.warning("%s was %s", path, manifest.estimand)
         frame = frame.assign(coefficient_sd=np.nan, effect=frame["statistic"] * frame["se"])
-    return InteractionTable(_typed(frame, manifest.order), manifest)
+    columns = table_columns(manifest.order)
+    absent = sorted(set(columns) - set(frame.columns))
+    if absent:
+        raise ValueError(f"no column {absent[0]}")
+    types = {f"pos_{k}": "Int64" for k in range(1, manifest.order + 1)}
+    types |= {name: "float64" for name in VALUE_COLUMNS if name != "flag"}
+    types |= {"order": "int64", "n_samples": "Int64"}
+    return InteractionTable(frame[columns].astype(types), manifest)  # type: ignore[arg-type]
 
 
 def has_flag(flags: pd.Series, name: str) -> pd.Series:
@@ -273,18 +267,22 @@ def has_flag(flags: pd.Series, name: str) -> pd.Series:
     return (";" + flags.astype(str) + ";").str.contains(f";{name};", regex=False)
 
 
-def _na_values(order: int) -> dict[str, list[str]]:
-    """Empty cells are missing in numeric columns only: a residue or an ID may well be called NA."""
-    text = {f"{name}_{k}" for name in _TEXT for k in range(1, order + 1)} | {"flag"}
-    return {name: [""] for name in table_columns(order) if name not in text}
+def coefficient_intervals(frame: pd.DataFrame, n_members: int = 0, level: float = LEVEL) -> pd.DataFrame:
+    """An interval for every row of order 1 and above.
 
+    They hold the scatter of the fit, not what a model of too low an order or rank leaves out, and the
+    coefficient with probability ``level``: by Student's quantile with a degree of freedom less than the
+    ensemble of ``n_members`` that ``coefficient_sd`` comes from, or the normal one of a posterior (0).
+    Columns: ``order``, ``site_k`` and ``state_k``, ``coefficient``, ``sd``, ``lower``, ``upper``, in the
+    units, gauge and order of the table.
+    """
+    from scipy import stats
 
-def _typed(frame: pd.DataFrame, order: int) -> pd.DataFrame:
-    """The same column types from either format."""
-    missing = set(table_columns(order)) - set(frame.columns)
-    if missing:
-        raise ValueError(f"no column {sorted(missing)[0]}")
-    types: dict[str, str] = {f"pos_{k}": "Int64" for k in range(1, order + 1)}
-    types |= {name: "float64" for name in VALUE_COLUMNS if name != "flag"}
-    types |= {"order": "int64", "n_samples": "Int64"}
-    return frame[table_columns(order)].astype(types)  # type: ignore[arg-type]
+    tail = 0.5 + level / 2
+    quantile = float(stats.t.ppf(tail, n_members - 1) if n_members else stats.norm.ppf(tail))
+    rows = frame[frame["order"] >= 1]
+    out = rows[["order", *(c for c in frame if str(c).startswith(("site_", "state_"))), "coefficient"]].copy()
+    out["sd"] = rows["coefficient_sd"]
+    reach = quantile * out["sd"]
+    out["lower"], out["upper"] = out["coefficient"] - reach, out["coefficient"] + reach
+    return out.reset_index(drop=True)

@@ -17,17 +17,9 @@ _BLOCK = 200_000
 def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.ndarray], dict[int, int]]:
     """Terms to report, by order: intercept, every column, non-zero interactions, and all of their sub-terms.
 
-    Parameters
-    ----------
-    expansion
-        The model in the gauge of the table; pass the frequency gauge to get a set that suits every gauge.
-    max_terms
-        For each order of 2 and above, the number of terms with the largest |coefficient| to keep.
-
-    Returns
-    -------
-    For each order an array (n_terms, order) of ascending column indices, sorted; and, by order, how many
-    non-zero terms were left out.
+    Of each order of 2 and above the ``max_terms`` with the largest |coefficient| in the gauge of the
+    expansion; those of the frequency gauge suit every gauge. For each order an array (n_terms, order) of
+    ascending column indices, sorted; and how many non-zero terms were left out.
     """
     v = expansion.vocabulary
     found: dict[int, np.ndarray] = {}
@@ -64,9 +56,10 @@ def is_listed(vocabulary: Vocabulary, columns: np.ndarray, gauge: Gauge) -> np.n
 
 def every_term(vocabulary: Vocabulary, order: int) -> np.ndarray:
     """All terms of an order, (n_terms, order): :func:`count_terms` of them in the frequency gauge."""
-    sites = combinations(range(vocabulary.n_sites), order)
-    sets = np.array(list(sites), dtype=np.int64).reshape(-1, order) if order else np.zeros((1, 0), np.int64)
-    return _unique([_columns_of(vocabulary, sets)]) if order else sets
+    if not order:
+        return np.zeros((1, 0), dtype=np.int64)
+    sets = np.array(list(combinations(range(vocabulary.n_sites), order)), dtype=np.int64)
+    return _unique([_columns_of(vocabulary, sets.reshape(-1, order))])
 
 
 def _largest(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarray, int]:
@@ -100,8 +93,8 @@ def _site_sets(expansion: Expansion, order: int) -> Iterator[np.ndarray]:
     number = active.sum(axis=-1).astype(np.float64).prod(axis=-1).sum()
     everything = comb(active.shape[-1], order)
     if number < min(everything, 5_000_000):
-        sparse = [_distinct_products([np.flatnonzero(slot) for slot in rank]) for rank in active]
-        yield from _blocks(_unique(sparse))
+        rows = _unique([_distinct_products([np.flatnonzero(slot) for slot in rank]) for rank in active])
+        yield from (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
         return
     union = np.flatnonzero(active.any(axis=(0, 1)))
     source = combinations(union.tolist(), order)
@@ -137,11 +130,6 @@ def _any_of_site_set(vocabulary: Vocabulary, columns: np.ndarray, chosen: np.nda
     _, site_set = np.unique(vocabulary.site[columns], axis=0, return_inverse=True)
     site_set = site_set.reshape(-1)  # NumPy 2.0 alone returns a second axis
     return np.bincount(site_set, weights=chosen)[site_set] > 0
-
-
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), _BLOCK):
-        yield rows[start : start + _BLOCK]
 
 
 def _unique(parts: list[np.ndarray]) -> np.ndarray:

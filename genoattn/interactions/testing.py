@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -47,33 +47,18 @@ _PROXY = "proxies, linked terms that share the interaction of a lead, have no te
 class FittedTerms:
     """A fitted model with the samples that its terms are tested on.
 
-    Parameters
-    ----------
-    calls, covariates
-        Shapes (n_samples, n_sites), int8, and (n_samples, n_covariates).
-    response
-        The phenotype, its link and likelihood.
-    inflation
-        By how much the errors of training samples are too small: 1 or more.
-    posterior
-        Of the coefficients, where they have one.
-    members
-        The same model fitted to resampled samples, for ``coefficient_sd`` where there is no posterior.
-    is_sequence
-        Whether the samples are sequences, not genotypes.
-    leads
-        Sets of sites that inference has found to lead a signal.
+    ``members`` are the same model fitted to resampled samples, for ``coefficient_sd`` without a posterior.
     """
 
     factors: Factors
-    calls: np.ndarray
-    covariates: np.ndarray
-    response: ResponseModel
-    inflation: float = 1.0
+    calls: np.ndarray  # (n_samples, n_sites), int8
+    covariates: np.ndarray  # (n_samples, n_covariates)
+    response: ResponseModel  # the phenotype, its link and likelihood
+    inflation: float = 1.0  # by how much the errors of training samples are too small: 1 or more
     posterior: Posterior | None = None
     members: Sequence[Factors] = ()
-    is_sequence: bool = True
-    leads: Collection[SiteSet] = ()
+    is_sequence: bool = True  # else genotypes
+    leads: Collection[SiteSet] = ()  # sets of sites that inference has found to lead a signal
 
     @cached_property
     def orders(self) -> np.ndarray:
@@ -96,15 +81,10 @@ TermEstimator = Callable[[np.ndarray, Gauge], Estimates]
 
 
 def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_terms: int = 0) -> TestedTerms:
-    """Estimates of terms in every gauge.
+    """Estimates of terms, by order (n_terms, order), column indices, in every gauge.
 
     Where all products are estimated together, all terms of an order are listed, those that the model leaves
     at zero too, unless they are more than ``max_terms``.
-
-    Parameters
-    ----------
-    terms
-        For each order shape (n_terms, order), column indices.
     """
     vocabulary = fitted.factors.vocabulary
     chosen = choose_method(fitted)
@@ -121,7 +101,8 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
     def of(order: int, gauge: Gauge) -> Estimates:
         found = chosen.estimate(terms[order], gauge)
         seen = (described[order].carriers > 0) | vocabulary.is_dosage
-        return found.only((found.se <= widest) & seen).with_sd(_deviation(fitted, terms[order], gauge))
+        deviation = _deviation(fitted, terms[order], gauge)
+        return replace(found.only((found.se <= widest) & seen), coefficient_sd=deviation)
 
     of_gauge = {gauge: {order: of(order, gauge) for order in terms} for gauge in GAUGES}
     reasons = {gauge: [_FLAT] if has_link else [] for gauge in GAUGES}
@@ -132,13 +113,10 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
         for gauge in GAUGES:
             reasons[gauge].append(_PROXY)
     for gauge, by_order in of_gauge.items():
+        listed = (found.effect[is_listed(vocabulary, terms[k], gauge)] for k, found in by_order.items() if k)
         if chosen.method == "none":
             reasons[gauge] = [chosen.reason]
-        elif any(
-            np.isnan(found.effect[is_listed(vocabulary, terms[order], gauge)]).any()
-            for order, found in by_order.items()
-            if order
-        ):
+        elif any(np.isnan(effect).any() for effect in listed):
             reasons[gauge].append(_UNDETERMINED)
     untested = {gauge: "; ".join(said) for gauge, said in reasons.items() if said}
     proxies = {} if chosen.proxies is None else {k: chosen.proxies(t) for k, t in terms.items() if k > 1}
@@ -147,20 +125,12 @@ def estimate_terms(fitted: FittedTerms, terms: Mapping[int, np.ndarray], max_ter
 
 @dataclass(frozen=True, eq=False)
 class ChosenMethod:
-    """Method by which the terms of a model are estimated, and its reason.
-
-    Parameters
-    ----------
-    estimate
-        From terms (n_terms, order) and a gauge to their estimates.
-    proxies
-        From terms to which of them only share the interaction of a linked lead; None where none can.
-    """
+    """Method by which the terms of a model are estimated, and its reason."""
 
     method: Method
     reason: str
-    estimate: TermEstimator
-    proxies: Callable[[np.ndarray], np.ndarray] | None = None
+    estimate: TermEstimator  # from terms (n_terms, order) and a gauge
+    proxies: Callable[[np.ndarray], np.ndarray] | None = None  # terms that share the interaction of a lead
 
 
 def choose_method(fitted: FittedTerms) -> ChosenMethod:
@@ -242,20 +212,8 @@ def _by_posterior(fitted: FittedTerms) -> TermEstimator:
 
 
 def _by_cell_means(fitted: FittedTerms) -> TermEstimator:
-    working, latent = fitted.response.at(fitted.latent), fitted.latent
-
-    def one_step(terms: np.ndarray, coefficient: np.ndarray, gauge: Gauge) -> Estimates:
-        return cell_estimates(
-            fitted.factors.vocabulary,
-            fitted.calls,
-            working,
-            latent,
-            terms,
-            coefficient,
-            gauge,
-            fitted.inflation,
-        )
-
+    v, working = fitted.factors.vocabulary, fitted.response.at(fitted.latent)
+    one_step = partial(cell_estimates, v, fitted.calls, working, fitted.latent, inflation=fitted.inflation)
     return _where_meant(fitted, one_step)
 
 

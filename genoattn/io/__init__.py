@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
-
-if TYPE_CHECKING:
-    from genoattn.cohort import Cohort, Covariates
-    from genoattn.io.formats import FormatOptions
-    from genoattn.io.measurements import MeasurementColumns
-    from genoattn.io.tables import SampleTable
-    from genoattn.io.variants import VariantColumns
+from genoattn.io.alignment import Alphabet
+from genoattn.io.duplicates import merge_duplicates
+from genoattn.io.filters import filter_sites, with_log
+from genoattn.io.formats import FormatOptions, read_genotypes
+from genoattn.io.matching import match_covariates, match_phenotype
+from genoattn.io.measurements import MeasurementColumns
+from genoattn.io.phenotypes import TraitType, Transform
+from genoattn.io.site_features import match_features
+from genoattn.io.tables import SampleTable, read_table
+from genoattn.io.variants import VariantColumns, read_variants
 
 __all__ = ["read"]
 
@@ -29,8 +33,8 @@ def read(
     region: str | None = None,
     maf: float | None = None,
     max_missing: float = 0.1,
-    transform: Literal["none", "log", "rank"] = "none",
-    trait_type: Literal["auto", "quantitative", "binary"] = "auto",
+    transform: Transform = "none",
+    trait_type: TraitType = "auto",
     sequence_column: str | None = None,
     mutation_column: str | None = None,
     reference: str | PathLike[str] | None = None,
@@ -40,7 +44,7 @@ def read(
     replicate_columns: Sequence[str] = (),
     strict: bool = False,
     average: bool = True,
-    alphabet: Literal["auto", "dna", "protein"] = "auto",
+    alphabet: Alphabet = "auto",
     features: str | PathLike[str] | None = None,
     info: Sequence[str] = (),
     haploid: Literal["as-is", "double"] = "double",
@@ -88,7 +92,7 @@ def read(
         dropped; under ``log`` it is carried over by the delta method.
     replicate_columns
         Columns of the phenotype table instead of a trait, whose mean is the trait; for the variance of that
-        mean see :func:`genoattn.io.replicates.replicate_means`.
+        mean see :func:`genoattn.io.measurements.replicate_means`.
     strict
         Refuse a sequence that occurs more than once with different values, instead of averaging them.
     average
@@ -129,82 +133,89 @@ def read(
     >>> genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
     Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
-    from genoattn.io.choices import check_choices, check_covariates, variant_columns
-    from genoattn.io.duplicates import merge_duplicates
-    from genoattn.io.formats import FormatOptions
-    from genoattn.io.measurements import MeasurementColumns
-
     path = Path(path)
-    check_choices(maf, max_missing, transform, trait_type, alphabet, haploid)
-    variants = variant_columns(path, sequence_column, mutation_column, reference, wild_type, alphabet)
+    _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid)
+    variants = _variant_columns(path, sequence_column, mutation_column, reference, wild_type, alphabet)
     formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
-    genotypes, read_what, own_table = _read_samples(path, variants, formats)
+    own_table = None
+    if variants is None:
+        cohort, read_what = read_genotypes(path, formats)
+    elif region is not None or info:
+        raise InputError(f"{path}: a table of variants has no regions and no INFO entries; leave them out")
+    else:
+        cohort, read_what, own_table = read_variants(path, variants)
     table = _phenotype_table(path, pheno, own_table, columns)
-    check_covariates(covar, covariates_like, table is not None)
-    cohort = _match(genotypes, table, columns, covar, transform, trait_type, covariates_like)
+    if covariates_like is not None and (table is not None or covar is None):
+        raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
+    covariates = None if covar is None else Path(covar)
+    if table is not None:
+        cohort = match_phenotype(cohort, table, columns, transform, trait_type, covariates)
+    elif covariates is not None:
+        cohort = match_covariates(cohort, covariates, covariates_like)
     cohort = merge_duplicates(cohort, path, strict, average)
     if features is not None:
-        from genoattn.io.site_features import match_features
-
         cohort = match_features(cohort, Path(features))
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     if variants is not None:
         named["reference"] = variants.reference
     cohort = replace(cohort, source={role: str(name) for role, name in named.items() if name is not None})
-
-    from genoattn.io.filters import filter_sites, with_log
-
     if filters:
         return filter_sites(cohort, read_what, maf, max_missing, path)
     return with_log(cohort, f"read {read_what}, kept all (filters off)")
 
 
-def _read_samples(
-    path: Path, variants: VariantColumns | None, formats: FormatOptions
-) -> tuple[Cohort, str, SampleTable | None]:
-    """The cohort of the file, what was read in words, and of a table of variants its other columns."""
-    if variants is None:
-        from genoattn.io.formats import read_genotypes
+def _check_choices(
+    maf: float | None, max_missing: float, transform: str, trait_type: str, alphabet: str, haploid: str
+) -> None:
+    if maf is not None and not 0 <= maf <= 0.5:
+        raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
+    if not 0 <= max_missing <= 1:
+        raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
+    choices = {
+        "transform": (transform, ("none", "log", "rank")),
+        "trait_type": (trait_type, ("auto", "quantitative", "binary")),
+        "alphabet": (alphabet, ("auto", "dna", "protein")),
+        "haploid": (haploid, ("as-is", "double")),
+    }
+    for option, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise InputError(f"{option} is '{value}'; choose one of {', '.join(allowed)}")
 
-        return *read_genotypes(path, formats), None
-    if formats.region is not None or formats.info:
-        raise InputError(f"{path}: a table of variants has no regions and no INFO entries; leave them out")
-    from genoattn.io.variants import read_variants
 
-    return read_variants(path, variants)
+def _variant_columns(
+    path: Path,
+    sequence: str | None,
+    mutation: str | None,
+    reference: str | PathLike[str] | None,
+    wild_type: str | None,
+    alphabet: Alphabet,
+) -> VariantColumns | None:
+    """Columns of the variants of a table; None for a file that is no table of variants."""
+    if sequence is not None and mutation is not None:
+        raise InputError(
+            f"{path}: sequences in '{sequence}' and mutations in '{mutation}'; give one of the two columns"
+        )
+    if sequence is None and mutation is None:
+        return None
+    fasta = None if reference is None else Path(reference)
+    if mutation is not None and fasta is None:
+        raise InputError(
+            f"{path}: mutations in '{mutation}' without the sequence they are of; give its FASTA as reference"
+        )
+    return VariantColumns(sequence, mutation, fasta, wild_type, alphabet)
 
 
 def _phenotype_table(
     path: Path, pheno: str | PathLike[str] | None, own: SampleTable | None, columns: MeasurementColumns
 ) -> SampleTable | None:
     """The table that has the phenotypes; None where none were asked for."""
-    itself = columns.any if pheno is None else Path(pheno) == path
-    if own is not None and itself:
+    if own is not None and (columns.any if pheno is None else Path(pheno) == path):
         return own
     if pheno is not None:
-        from genoattn.io.tables import read_table
-
         return read_table(Path(pheno))
     if columns.trait is not None:
         raise InputError(f"trait '{columns.trait}' without a table; give the phenotypes too")
     if columns.any:
         raise InputError("columns of measurements without a table; give the phenotypes too")
     return None
-
-
-def _match(
-    cohort: Cohort,
-    table: SampleTable | None,
-    columns: MeasurementColumns,
-    covar: str | PathLike[str] | None,
-    transform: Literal["none", "log", "rank"],
-    trait_type: Literal["auto", "quantitative", "binary"],
-    covariates_like: Covariates | None,
-) -> Cohort:
-    from genoattn.io.matching import match_covariates, match_phenotype
-
-    covariates = None if covar is None else Path(covar)
-    if table is not None:
-        return match_phenotype(cohort, table, columns, transform, trait_type, covariates)
-    return cohort if covariates is None else match_covariates(cohort, covariates, covariates_like)

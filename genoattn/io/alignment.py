@@ -23,43 +23,30 @@ UNKNOWN = {"dna": "N", "protein": "X"}
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Sequences of one length under names.
-
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    unit
-        What a sequence is called there: ``record`` of a FASTA, ``row`` of a table.
-    names
-        Of the sequences.
-    letters
-        Shape (n_sequences, n_columns), uint8: upper-case ASCII of each residue.
-    alphabet
-        Whose letters they are.
-    """
+    """Sequences of one length under names."""
 
     path: Path
-    unit: str
+    unit: str  # what a sequence is called there: ``record`` of a FASTA, ``row`` of a table
     names: Sequence[str]
-    letters: np.ndarray
+    letters: np.ndarray  # (n_sequences, n_columns), uint8: upper-case ASCII of each residue
     alphabet: Letters
 
 
 def align_texts(
     path: Path, unit: str, names: Sequence[str], texts: Sequence[str], alphabet: Alphabet
 ) -> Alignment:
-    """Upper-case sequences as an alignment; ``-`` and ``.`` are one letter, the gap.
-
-    Raises
-    ------
-    InputError
-        Sequences of different lengths, an empty one, or a letter that the alphabet has not.
-    """
+    """Upper-case sequences as an alignment; ``-`` and ``.`` are one letter, the gap."""
     check_lengths(path, unit, names, texts)
     letters = letter_codes(texts)
     kind = detect_alphabet(letters) if alphabet == "auto" else alphabet
-    _check_letters(path, unit, names, texts, letters, kind)
+    wrong = ~allowed_letters(kind)[letters]
+    if wrong.any():
+        i, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"{path}: {unit} {i + 1} ({names[i]}), column {column + 1}: '{texts[i][column]}' is not a "
+            f"letter of the {kind} alphabet; write {UNKNOWN[kind]} if unknown, "
+            "or choose another alphabet"
+        )
     letters[letters == ord(".")] = ord(GAP)
     return Alignment(path, unit, names, letters, kind)
 
@@ -67,55 +54,25 @@ def align_texts(
 def alignment_cohort(alignment: Alignment, wild_type: np.ndarray, wild_name: str) -> Cohort:
     """The cohort of an alignment, before any matching or filtering.
 
-    Parameters
-    ----------
-    alignment
-        The samples.
-    wild_type
-        Shape (n_columns,), uint8: the sequence whose residues are the reference.
-    wild_name
-        What it is called.
-
-    Returns
-    -------
-    The states of a column are the residues seen there, the reference residue first, seen or not, and the rest
-    sorted; where the reference is missing, the commonest residue (the first of the sorted on a tie) takes its
-    place.
+    The states of a column are the residues seen there, that of ``wild_type`` (n_columns,), uint8, first, seen
+    or not, and the rest sorted; where it is missing, the commonest residue (the first of the sorted on a tie)
+    takes its place.
     """
-    letters = alignment.letters
-    calls = np.empty(letters.shape, dtype=np.int8)
-    states = []
-    for column in range(letters.shape[1]):
-        residues, calls[:, column] = _encode(
-            letters[:, column], int(wild_type[column]), UNKNOWN[alignment.alphabet]
-        )
-        states.append(residues)
-    n_sites = letters.shape[1]
+    unknown = UNKNOWN[alignment.alphabet]
+    columns = zip(alignment.letters.T, wild_type.tolist(), strict=True)
+    encoded = [_encode(column, first, unknown) for column, first in columns]
+    states = tuple(residues for residues, _ in encoded)
+    calls = np.column_stack([index for _, index in encoded])
     ref = np.array([residues[0] for residues in states], dtype=object)
-    sites = Sites(
-        ids=np.array([f"{residue}{i}" for i, residue in enumerate(ref, start=1)], dtype=object),
-        chrom=np.array([""] * n_sites, dtype=object),
-        pos=np.arange(1, n_sites + 1),
-        ref=ref,
-        alt=np.array([""] * n_sites, dtype=object),
-        states=tuple(states),
-    )
+    ids = np.array([f"{residue}{i}" for i, residue in enumerate(ref, start=1)], dtype=object)
+    empty = np.full(len(ref), "", dtype=object)
+    sites = Sites(ids, empty, np.arange(1, len(ref) + 1), ref, empty, states)
     log = (f"{alignment.alphabet} alignment, reference {wild_name}",)
     return Cohort(np.array(alignment.names, dtype=object), sites, calls, kind="sequence", log=log)
 
 
 def row_of(alignment: Alignment, name: str | None, role: str) -> int:
-    """Where the sequence called ``name`` is; the first for None.
-
-    Parameters
-    ----------
-    alignment
-        The sequences.
-    name
-        Of one of them.
-    role
-        What it is wanted for, in words: ``reference``, ``wild type``.
-    """
+    """Where the sequence called ``name`` is; the first for None. ``role`` says what it is wanted for."""
     if name is None:
         return 0
     names = list(alignment.names)
@@ -129,8 +86,7 @@ def row_of(alignment: Alignment, name: str | None, role: str) -> int:
 
 def detect_alphabet(letters: np.ndarray) -> Letters:
     """``dna`` where no other letter than those of nucleotides occurs, else ``protein``."""
-    nucleotides = np.frombuffer(_LETTERS["dna"].encode(), dtype=np.uint8)
-    return "dna" if np.isin(letters, nucleotides).all() else "protein"
+    return "dna" if allowed_letters("dna")[letters].all() else "protein"
 
 
 def allowed_letters(alphabet: Letters) -> np.ndarray:
@@ -159,30 +115,16 @@ def letter_codes(texts: Sequence[str]) -> np.ndarray:
     return np.frombuffer(flat, dtype=np.uint8).reshape(len(texts), -1).copy()
 
 
-def _check_letters(
-    path: Path, unit: str, names: Sequence[str], texts: Sequence[str], letters: np.ndarray, kind: Letters
-) -> None:
-    wrong = ~allowed_letters(kind)[letters]
-    if wrong.any():
-        i, column = np.argwhere(wrong)[0]
-        raise InputError(
-            f"{path}: {unit} {i + 1} ({names[i]}), column {column + 1}: '{texts[i][column]}' is not a "
-            f"letter of the {kind} alphabet; write {UNKNOWN[kind]} if unknown, "
-            "or choose another alphabet"
-        )
-
-
 def _encode(column: np.ndarray, first: int, unknown: str) -> tuple[tuple[str, ...], np.ndarray]:
     """The states of one column, and each sample's index into them, shape (n_samples,), int8."""
     counts = np.bincount(column, minlength=128)
     counts[ord(unknown)] = 0
-    seen = [int(code) for code in np.flatnonzero(counts)]
     if chr(first) == unknown:
-        if not seen:
+        if not counts.any():
             # Nothing is known here; one state keeps the column usable in prediction.
             return (unknown,), np.full(len(column), MISSING, dtype=np.int8)
         first = int(np.argmax(counts))
-    order = [first, *(code for code in seen if code != first)]
+    order = [first, *(code for code in np.flatnonzero(counts).tolist() if code != first)]
     index = np.full(128, MISSING, dtype=np.int8)
     index[order] = np.arange(len(order))
     return tuple(chr(code) for code in order), index[column]

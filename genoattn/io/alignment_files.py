@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from string import ascii_lowercase
@@ -13,7 +14,6 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alignment import Alphabet, align_texts, alignment_cohort, check_lengths, letter_codes, row_of
-from genoattn.io.fasta import check_names, read_records
 from genoattn.io.text import read_lines
 
 AlignmentFormat = Literal["fasta", "a2m", "clustal", "stockholm"]
@@ -37,7 +37,7 @@ def read_alignment(
         but in A2M, where lower-case letters and ``.`` are insertions relative to the model that the
         sequences were aligned to: these columns are dropped and counted.
     file_format
-        What the file is; :func:`genoattn.io.formats.alignment_format` tells.
+        What the file is; :func:`alignment_format` tells.
     reference
         The record whose residues are the reference; the first one if None.
     alphabet
@@ -113,3 +113,54 @@ def _without_insertions(path: Path, names: list[str], texts: list[str]) -> tuple
     n_columns = int(inserted[0].sum())
     line = f"dropped {n_columns} columns of insertions (lower-case letters and dots): {n_residues} residues"
     return matched, (line,)
+
+
+def read_reference(path: Path) -> tuple[str, str]:
+    """Name and sequence, in upper case, of a FASTA of one record."""
+    names, texts = read_records(path)
+    if len(names) != 1:
+        raise InputError(
+            f"{path}: {len(names)} records, a reference is one; give a FASTA of the wild type alone"
+        )
+    if not texts[0]:
+        raise InputError(f"{path}: record 1 ({names[0]}) has no sequence; add it")
+    return names[0], texts[0].upper()
+
+
+def read_records(path: Path) -> tuple[list[str], list[str]]:
+    """The first word of each header, each once, and each sequence on one line, in the case as written."""
+    from Bio.SeqIO.FastaIO import SimpleFastaParser
+
+    names: list[str] = []
+    texts: list[str] = []
+    for title, sequence in SimpleFastaParser(_checked_lines(path)):
+        names.append(title.split(maxsplit=1)[0])
+        texts.append(sequence)
+    if not names:
+        raise InputError(f"{path}: not a FASTA: no line begins with '>'")
+    check_names(path, names)
+    return names, texts
+
+
+def check_names(path: Path, names: list[str]) -> None:
+    """Raise InputError where two records have one name."""
+    first: dict[str, int] = {}
+    for i, name in enumerate(names, start=1):
+        if first.setdefault(name, i) != i:
+            raise InputError(
+                f"{path}: records {first[name]} and {i} are both named {name}; rename one "
+                "(a name ends at a space)"
+            )
+
+
+def _checked_lines(path: Path) -> Iterator[str]:
+    """The lines of a FASTA with what biopython passes over in silence refused."""
+    begun = False
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.startswith(">"):
+            begun = True
+            if not line[1:].strip():
+                raise InputError(f"{path}, line {number}: a record without a name; write one after '>'")
+        elif not begun and line.strip():
+            raise InputError(f"{path}, line {number}: not a FASTA: '{line[:40]}' comes before any '>' header")
+        yield f"{line}\n"

@@ -1,7 +1,7 @@
 """Names and states of sites that come from alternate alleles: shared by VCF and PLINK."""
 
 from collections import Counter
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,30 +12,16 @@ from genoattn.errors import InputError
 
 
 class Allele(NamedTuple):
-    """One alternate allele of one record.
+    """One alternate allele of one record."""
 
-    Parameters
-    ----------
-    record
-        1-based number of the record among those read.
-    record_id
-        The ID in the file; ``.`` where it has none.
-    chrom, pos, ref, alt
-        1-based position; ``alt`` is the allele whose copies are counted.
-    multiallelic
-        Whether the record has other alternate alleles.
-    ploidy
-        The largest ploidy seen at the record, at least 1.
-    """
-
-    record: int
-    record_id: str
+    record: int  # 1-based number of the record among those read
+    record_id: str  # ``.`` where it has none
     chrom: str
-    pos: int
+    pos: int  # 1-based
     ref: str
-    alt: str
-    multiallelic: bool
-    ploidy: int
+    alt: str  # the allele whose copies are counted
+    multiallelic: bool  # the record has other alternate alleles
+    ploidy: int  # the largest seen at the record, at least 1
 
     @property
     def key(self) -> str:
@@ -100,36 +86,15 @@ def check_distinct(path: Path, alleles: list[Allele], cure: str) -> None:
 def build_sites(alleles: list[Allele]) -> Sites:
     """The sites of alternate alleles, named and with their states."""
     # Few distinct (ref, alt, ploidy) exist, so that sites share their label tuples.
-    labels: dict[tuple[str, str, int, bool], tuple[str, ...]] = {}
-    states = []
-    for a in alleles:
-        form = (a.ref, a.alt, a.ploidy, a.multiallelic)
-        if form not in labels:
-            labels[form] = copy_states(*form)
-        states.append(labels[form])
-    return Sites(
-        ids=_objects(name_sites(alleles)),
-        chrom=_objects([a.chrom for a in alleles]),
-        pos=np.array([a.pos for a in alleles], dtype=np.int64),
-        ref=_objects([a.ref for a in alleles]),
-        alt=_objects([a.alt for a in alleles]),
-        states=tuple(states),
-    )
+    label = lru_cache(copy_states)
+    states = tuple(label(a.ref, a.alt, a.ploidy, a.multiallelic) for a in alleles)
+    rows = [(a.chrom, a.pos, a.ref, a.alt) for a in alleles]
+    chrom, pos, ref, alt = np.array(rows, dtype=object).reshape(-1, 4).T
+    return Sites(np.array(name_sites(alleles), dtype=object), chrom, pos, ref, alt, states)
 
 
-def _objects(values: list[str]) -> np.ndarray:
-    return np.array(values, dtype=object)
-
-
-@dataclass(frozen=True)
-class Region:
-    """A stretch of one contig.
-
-    Parameters
-    ----------
-    start, end
-        1-based, both inside the region; ``end`` is None for the end of the contig.
-    """
+class Region(NamedTuple):
+    """A stretch of one contig, 1-based, both ends inside; ``end`` is None for that of the contig."""
 
     contig: str
     start: int = 1
@@ -146,8 +111,7 @@ def parse_region(text: str, contigs: list[str], path: Path) -> Region:
         there = ", ".join(contigs[:5]) + (", ..." if len(contigs) > 5 else "")
         raise InputError(f"{path}: no contig '{name}' for region {text}; the file has {there or 'none'}")
     first, dash, last = span.replace(",", "").partition("-")
-    whole = first.isdecimal() and (last.isdecimal() or (bool(dash) and not last))
-    if not (whole or (first.isdecimal() and not dash)):
+    if not first.isdecimal() or (last and not last.isdecimal()):
         raise InputError(f"region {text} is not chr:from-to; write for example {contig}:1000-2000")
     start, end = int(first), int(last) if last else (None if dash else int(first))
     if start < 1 or (end is not None and end < start):

@@ -17,21 +17,11 @@ _RANK_TOLERANCE = 1e-8
 
 @dataclass(frozen=True)
 class CovariateColumns:
-    """Covariates made of the columns of a table.
+    """Covariates made of the columns of a table."""
 
-    Parameters
-    ----------
-    numeric
-        Names of the numeric columns.
-    levels
-        For each categorical column its levels, the first being the baseline.
-    names
-        The covariates in order: a numeric column's name, or ``column=level``.
-    """
-
-    numeric: tuple[str, ...]
-    levels: dict[str, tuple[str, ...]]
-    names: tuple[str, ...]
+    numeric: tuple[str, ...]  # names of the numeric columns
+    levels: dict[str, tuple[str, ...]]  # of each categorical column, the first being the baseline
+    names: tuple[str, ...]  # of the covariates in order: a numeric column's, or ``column=level``
 
     @classmethod
     def of(cls, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> CovariateColumns:
@@ -42,15 +32,7 @@ class CovariateColumns:
 
 
 def plan_covariates(table: SampleTable, rows: np.ndarray) -> CovariateColumns:
-    """Decide which columns are numeric, and the levels of the others.
-
-    Parameters
-    ----------
-    table
-        All of its columns are covariates.
-    rows
-        Shape (n_used,), the rows in use: levels are those seen there, sorted. Type is decided on all rows.
-    """
+    """Decide on all rows which columns are numeric; levels of the others are those of ``rows``, sorted."""
     if not table.columns:
         raise InputError(
             f"{table.path}: no covariates beside the ID column; add columns or leave the table out"
@@ -64,8 +46,7 @@ def plan_covariates(table: SampleTable, rows: np.ndarray) -> CovariateColumns:
             continue
         levels[column] = tuple(sorted({texts[i] for i in rows} - MISSING_TEXT))
         if len(levels[column]) < 2:
-            found = levels[column][0] if levels[column] else "nothing"
-            raise _constant(table, column, found)
+            raise _constant(table, column, *(levels[column] or ("nothing",)))
         names += [f"{column}={level}" for level in levels[column][1:]]
     return CovariateColumns(tuple(numeric), levels, tuple(names))
 
@@ -86,10 +67,8 @@ def _is_numeric(table: SampleTable, column: str) -> bool:
 
 def missing_rows(table: SampleTable) -> np.ndarray:
     """Whether a row lacks any of the table's values, shape (n_rows,)."""
-    missing = np.zeros(len(table.ids), dtype=bool)
-    for texts in table.columns.values():
-        missing |= np.fromiter((text in MISSING_TEXT for text in texts), dtype=bool, count=len(texts))
-    return missing
+    columns = table.columns.values()
+    return np.array([any(c[i] in MISSING_TEXT for c in columns) for i in range(len(table.ids))])
 
 
 def check_columns(table: SampleTable, plan: CovariateColumns) -> None:
@@ -105,23 +84,14 @@ def check_columns(table: SampleTable, plan: CovariateColumns) -> None:
 def only_planned(table: SampleTable, plan: CovariateColumns) -> SampleTable:
     """The table without the columns a model does not know."""
     check_columns(table, plan)
-    return SampleTable(
-        table.path, table.ids, {name: table.columns[name] for name in (*plan.numeric, *plan.levels)}
-    )
+    columns = {name: table.columns[name] for name in (*plan.numeric, *plan.levels)}
+    return SampleTable(table.path, table.ids, columns)
 
 
 def expand_covariates(
     table: SampleTable, rows: np.ndarray, names: Sequence[str], levels: Mapping[str, Sequence[str]]
 ) -> Covariates:
-    """Covariates of new samples, expanded as a fitted model's were.
-
-    Parameters
-    ----------
-    table
-        Its columns are found by name; those the model does not know are ignored.
-    rows
-        Shape (n_used,), rows of the table without missing values (see ``missing_rows``).
-    """
+    """Covariates, with given names and levels, of rows (n_used,) without missing values."""
     plan = CovariateColumns.of(names, levels)
     check_columns(table, plan)
     columns: dict[str, np.ndarray] = {}

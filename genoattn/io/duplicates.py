@@ -12,18 +12,10 @@ from genoattn.io.filters import with_log
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
-    """Samples with the same sequence and covariates.
+    """Samples with the same sequence and covariates."""
 
-    Parameters
-    ----------
-    first
-        Shape (n_groups,), ascending: the first sample of each group.
-    group
-        Shape (n_samples,), the group of each sample.
-    """
-
-    first: np.ndarray
-    group: np.ndarray
+    first: np.ndarray  # (n_groups,), ascending: the first sample of each
+    group: np.ndarray  # (n_samples,), that of each sample
 
     @property
     def sizes(self) -> np.ndarray:
@@ -35,16 +27,8 @@ def merge_duplicates(cohort: Cohort, path: Path, strict: bool, average: bool = T
 
     Two samples are the same where all residues are known and agree, and all covariates do. With measurement
     variances the mean is weighted by their inverses, and its variance is one over the sum of those. Samples
-    of a binary trait are observations, which no mean replaces: they stay as they are, as do counts.
-
-    Parameters
-    ----------
-    cohort
-        With a phenotype, before any site was dropped.
-    strict
-        Whether to refuse a sequence with different values.
-    average
-        False keeps every sample.
+    of a binary trait are observations, which no mean replaces: they stay as they are, as do counts
+    (``average`` is False). ``strict`` refuses a sequence with different values.
     """
     phenotype = cohort.phenotype
     if cohort.kind != "sequence" or phenotype is None:

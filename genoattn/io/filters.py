@@ -26,11 +26,7 @@ def minor_frequency(cohort: Cohort, counts: np.ndarray) -> np.ndarray:
 
     Genotypes: the frequency f of the effect allele is its mean number of copies over the ploidy of the site
     (the largest seen), and the smaller of f and 1 - f counts. Sequences: all states but the commonest.
-
-    Parameters
-    ----------
-    counts
-        Shape (n_states, n_sites), samples in each state.
+    ``counts``: samples in each state, (n_states, n_sites).
     """
     called = np.maximum(counts.sum(axis=0), 1)
     if cohort.kind == "sequence":
@@ -43,14 +39,7 @@ def minor_frequency(cohort: Cohort, counts: np.ndarray) -> np.ndarray:
 def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: float, path: Path) -> Cohort:
     """The sites worth analysing in the samples at hand.
 
-    Parameters
-    ----------
-    read
-        What was read, in words, for the log: ``900 records (912 sites)``.
-    maf
-        The least minor allele frequency; None is 0.01 for genotypes and 0 for sequences.
-    max_missing
-        The largest fraction of samples without a call.
+    ``read`` is what was read, in words, for the log; ``maf`` and ``max_missing`` as in ``genoattn.read``.
     """
     maf = _DEFAULT_MAF[cohort.kind] if maf is None else maf
     counts = state_counts(cohort)
@@ -75,9 +64,8 @@ def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: floa
     kept = cohort if keep.all() else cohort.select_sites(keep)
     unseen = kept.sites.ids[counts[0, keep] == 0] if cohort.kind == "sequence" else []
     if len(unseen):
-        some = ", ".join(unseen[:3])
-        line = f"{line}; no sample has the reference residue of {len(unseen)} sites ({some}): the reference "
-        line += "gauge takes the mean of the site there"
+        line += f"; no sample has the reference residue of {len(unseen)} sites ({', '.join(unseen[:3])}): "
+        line += "the reference gauge takes the mean of the site there"
     return with_log(kept, line)
 
 

@@ -5,31 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-
-if TYPE_CHECKING:
-    from genoattn.cohort import Cohort
-    from genoattn.io.alignment import Alphabet
-    from genoattn.io.alignment_files import AlignmentFormat
+from genoattn.io.alignment import Alphabet
+from genoattn.io.alignment_files import AlignmentFormat, read_alignment
+from genoattn.io.plink import read_plink
+from genoattn.io.text import read_lines
+from genoattn.io.vcf import read_vcf
 
 _VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _A2M = (".a2m", ".a3m")
-_ALIGNED = (
-    ".fasta",
-    ".fa",
-    ".fas",
-    ".faa",
-    ".afa",
-    *_A2M,
-    ".aln",
-    ".clustal",
-    ".clw",
-    ".sto",
-    ".stk",
-    ".stockholm",
-)
+_FASTA = (".fasta", ".fa", ".fas", ".faa", ".afa")
+_ALIGNED = (*_FASTA, *_A2M, ".aln", ".clustal", ".clw", ".sto", ".stk", ".stockholm")
 ALIGNMENT_SUFFIXES = tuple(stem + gz for stem in _ALIGNED for gz in ("", ".gz"))
 _TABLE = tuple(stem + gz for stem in (".tsv", ".csv") for gz in ("", ".gz"))
 _SUPPORTED = f"{', '.join((*_VCF, *_ALIGNED))} (alignments also .gz), PLINK .bed or its prefix"
@@ -65,13 +54,9 @@ def read_genotypes(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
     if options.wild_type is not None:
         raise InputError(f"{path}: wild_type is for alignments; leave it out")
     if name.endswith(_VCF):
-        from genoattn.io.vcf import read_vcf
-
         return read_vcf(path, options.region, options.info, options.haploid)
     bed = path if name.endswith(".bed") else Path(f"{path}.bed")
     if name.endswith(".bed") or bed.exists():
-        from genoattn.io.plink import read_plink
-
         return read_plink(bed, options.region, options.haploid)
     if path.suffix in _CONVERT:
         raise InputError(f"{path}: {_CONVERT[path.suffix]}")
@@ -93,13 +78,10 @@ def _read_alignment(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
             f"{path}: reference {options.reference} and wild type {options.wild_type} are the same choice "
             "for an alignment; give one of the two"
         )
-    from genoattn.io.alignment_files import read_alignment
-
-    file_format = alignment_format(path)
-    if options.wild_type is not None:
-        return read_alignment(path, file_format, options.wild_type, options.alphabet, "wild type")
-    reference = None if options.reference is None else str(options.reference)
-    return read_alignment(path, file_format, reference, options.alphabet)
+    first, role = options.wild_type, "wild type"
+    if first is None:
+        first, role = None if options.reference is None else str(options.reference), "reference"
+    return read_alignment(path, alignment_format(path), first, options.alphabet, role)
 
 
 def alignment_format(path: Path) -> AlignmentFormat:
@@ -108,8 +90,6 @@ def alignment_format(path: Path) -> AlignmentFormat:
     Its first line tells Stockholm and Clustal; of other files those called ``.a2m`` or ``.a3m`` are A2M, the
     rest FASTA.
     """
-    from genoattn.io.text import read_lines
-
     first = next((line for line in read_lines(path) if line.strip()), "")
     if first.startswith("# STOCKHOLM"):
         return "stockholm"

@@ -44,13 +44,7 @@ def match_phenotype(
     trait_type: TraitType,
     covar: Path | None,
 ) -> Cohort:
-    """The samples with a phenotype and all covariates, in the order of the genotype file.
-
-    Parameters
-    ----------
-    columns
-        Which of its columns hold the trait and the variances of its measurement.
-    """
+    """The samples with a phenotype and all covariates, in the order of the genotype file."""
     measured = read_measurements(table, columns)
     name, path = measured.name, table.path
     rows = _rows(cohort, table)
@@ -85,14 +79,7 @@ def match_phenotype(
 
 
 def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Cohort:
-    """The samples with all covariates, without a phenotype.
-
-    Parameters
-    ----------
-    like
-        Covariates of a fitted model, whose names and levels the table is expanded to; None to expand it on
-        its own terms.
-    """
+    """The samples with all covariates, expanded to the names and levels of a fitted model or on their own."""
     table = read_table(path)
     if like is not None:
         table = only_planned(table, CovariateColumns.of(like.names, like.levels))

@@ -6,28 +6,17 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.io.phenotypes import choose_trait
-from genoattn.io.replicates import replicate_means
 from genoattn.io.tables import SampleTable, list_names, numeric_column
 
 
 @dataclass(frozen=True)
 class MeasurementColumns:
-    """Columns of the phenotype table that hold the measurements.
+    """Columns of the phenotype table that hold the measurements."""
 
-    Parameters
-    ----------
-    trait
-        The values; the only column there is if None.
-    variance, se
-        The variance of each value's measurement, or its standard error; one of the two at most.
-    replicates
-        Columns of replicate measurements, whose mean is the trait; instead of the three others.
-    """
-
-    trait: str | None = None
-    variance: str | None = None
-    se: str | None = None
-    replicates: tuple[str, ...] = ()
+    trait: str | None = None  # the only column there is if None
+    variance: str | None = None  # of each value's measurement
+    se: str | None = None  # the standard error, instead of the variance
+    replicates: tuple[str, ...] = ()  # whose mean is the trait, instead of the three others
 
     @property
     def any(self) -> bool:
@@ -55,21 +44,11 @@ class MeasurementColumns:
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """A trait as its table has it.
-
-    Parameters
-    ----------
-    values
-        Shape (n_rows,), NaN where missing.
-    variance
-        Shape (n_rows,), of the measurement, NaN where missing; None where the table does not tell.
-    log
-        What was done, in words.
-    """
+    """A trait as its table has it."""
 
     name: str
-    values: np.ndarray
-    variance: np.ndarray | None
+    values: np.ndarray  # (n_rows,), NaN where missing
+    variance: np.ndarray | None  # (n_rows,), of the measurement; None where the table does not tell
     log: tuple[str, ...] = ()
 
 
@@ -85,11 +64,12 @@ def read_measurements(table: SampleTable, columns: MeasurementColumns) -> Measur
     others = {k: v for k, v in table.columns.items() if k not in used}
     name = choose_trait(SampleTable(table.path, table.ids, others), columns.trait)
     values = numeric_column(table, name, "trait")
+    variance = None
     if columns.variance is not None:
-        return Measurements(name, values, _positive(table, columns.variance, "variance"))
-    if columns.se is not None:
-        return Measurements(name, values, _positive(table, columns.se, "standard error") ** 2)
-    return Measurements(name, values, None)
+        variance = _positive(table, columns.variance, "variance")
+    elif columns.se is not None:
+        variance = _positive(table, columns.se, "standard error") ** 2
+    return Measurements(name, values, variance)
 
 
 def _positive(table: SampleTable, name: str, what: str) -> np.ndarray:
@@ -129,3 +109,58 @@ def _replicates(table: SampleTable, names: tuple[str, ...]) -> Measurements:
         f"shrunk to it with {worth} degrees of freedom, and divided by its number of replicates"
     )
     return Measurements(name, found.mean, found.variance, (line,))
+
+
+@dataclass(frozen=True, eq=False)
+class ReplicateMeans:
+    """Means of replicates, (n_samples,), and their variances; NaN where a sample has none."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    prior_variance: float  # of a replicate, before a sample's own are seen
+    prior_df: float  # degrees of freedom that this is worth; infinite where samples do not differ in variance
+
+
+def replicate_means(values: np.ndarray) -> ReplicateMeans:
+    """Mean of replicates, with its variance by empirical Bayes.
+
+    Two or three replicates say little of a sample's own variance, and weights of 1 / s^2 would be wild (and
+    infinite where replicates agree). As in limma (Smyth 2004, section 6.2), s^2 with d degrees of freedom is
+    shrunk to ``(d0 s0^2 + d s^2) / (d0 + d)``, with d0 and s0^2 fitted to all samples; over the number of
+    replicates that is the variance of the mean. A sample with one replicate has the variance s0^2.
+    ``values``: (n_samples, n_replicates), NaN where missing.
+    """
+    called = ~np.isnan(values)
+    n = called.sum(axis=1)
+    mean = np.where(n > 0, np.where(called, values, 0.0).sum(axis=1) / np.maximum(n, 1), np.nan)
+    squares = (np.where(called, values - mean[:, None], 0.0) ** 2).sum(axis=1)
+    df = np.maximum(n - 1, 0)
+    repeated = df > 0
+    if repeated.sum() < 2:
+        raise ValueError("fewer than two samples have two replicates")
+    s2 = squares[repeated] / df[repeated]
+    if not (s2 > 0).any():
+        raise ValueError("the replicates of every sample are the same")
+    prior_variance, prior_df = _prior(s2, df[repeated].astype(float))
+    if np.isinf(prior_df):
+        posterior = np.full(len(values), prior_variance)
+    else:
+        posterior = (prior_df * prior_variance + squares) / (prior_df + df)
+    variance = np.where(n > 0, posterior / np.maximum(n, 1), np.nan)
+    return ReplicateMeans(mean, variance, prior_variance, prior_df)
+
+
+def _prior(s2: np.ndarray, df: np.ndarray) -> tuple[float, float]:
+    """s0^2 and d0 by the moments of log s^2, whose law is Fisher's z (Smyth 2004, section 6.2)."""
+    from scipy.optimize import brentq
+    from scipy.special import digamma, polygamma
+
+    # A variance of zero has no logarithm; limma's offset.
+    s2 = np.maximum(s2, 1e-5 * np.median(s2[s2 > 0]))
+    e = np.log(s2) - digamma(df / 2) + np.log(df / 2)
+    excess = e.var(ddof=1) - polygamma(1, df / 2).mean()
+    # Half a billion degrees of freedom are as good as infinitely many.
+    if excess <= 4e-9:
+        return float((s2 * df).sum() / df.sum()), np.inf
+    half = np.exp(brentq(lambda u: polygamma(1, np.exp(u)) - excess, np.log(1e-8), np.log(1e9)))
+    return float(np.exp(e.mean() + digamma(half) - np.log(half))), float(2 * half)

@@ -33,33 +33,20 @@ class MutationError(ValueError):
 
 @dataclass(frozen=True)
 class Substitution:
-    """One residue in place of another.
+    """One residue in place of another."""
 
-    Parameters
-    ----------
-    text
-        As it was written.
-    wild, mutant
-        One-letter residues, upper case; the gap for a deleted one.
-    position
-        In the reference, from 1.
-    """
-
-    text: str
-    wild: str
-    position: int
-    mutant: str
+    text: str  # as it was written
+    wild: str  # one letter, upper case
+    position: int  # in the reference, from 1
+    mutant: str  # one letter, upper case; the gap for a deleted one
 
 
 def parse_variant(text: str) -> tuple[Substitution, ...]:
     """The substitutions of a variant, none for the wild type.
 
-    Parameters
-    ----------
-    text
-        ``A24G``, ``p.Ala24Gly`` or ``24A>G``, several separated by ``:``, ``;``, ``,``, ``+``, ``/`` or a
-        space, in brackets or not; ``*`` or ``Ter`` is a stop, ``-`` or ``del`` a residue deleted from the
-        alignment, ``=`` no change. ``WT``, ``_wt`` and ``=`` are the wild type.
+    ``A24G``, ``p.Ala24Gly`` or ``24A>G``, several separated by ``:``, ``;``, ``,``, ``+``, ``/`` or a
+    space, in brackets or not; ``*`` or ``Ter`` is a stop, ``-`` or ``del`` a residue deleted from the
+    alignment, ``=`` no change. ``WT``, ``_wt`` and ``=`` are the wild type.
     """
     body = _LEVEL.sub("", _ACCESSION.sub("", text))
     for mark in "[]()":
@@ -98,14 +85,9 @@ def _parse(text: str) -> Substitution:
 def check_variant(
     variant: Sequence[Substitution], reference: str, allowed: np.ndarray, alphabet: str
 ) -> None:
-    """Raise MutationError where a variant contradicts its reference, or has a letter of no alphabet.
+    """Raise MutationError where a variant contradicts its upper-case reference or the ``allowed`` letters.
 
-    Parameters
-    ----------
-    reference
-        The wild-type sequence, upper case.
-    allowed, alphabet
-        Shape (256,), bool: letters, by ASCII code, of the alphabet of that name.
+    Those are (256,), bool, by ASCII code, of the alphabet of that name.
     """
     for one in variant:
         if not 1 <= one.position <= len(reference):
@@ -124,16 +106,10 @@ def check_variant(
 
 
 def mutated(reference: np.ndarray, variants: Sequence[Sequence[Substitution]]) -> np.ndarray:
-    """The sequences of variants: shape (n_variants, n_columns), uint8.
-
-    Parameters
-    ----------
-    reference
-        Shape (n_columns,), uint8, ASCII of the wild type.
-    """
+    """The sequences (n_variants, n_columns) of variants of a reference (n_columns,), ASCII as uint8."""
     letters = np.tile(reference, (len(variants), 1))
     row = np.repeat(np.arange(len(variants)), [len(v) for v in variants])
-    flat = [one for variant in variants for one in variant]
-    column = np.array([one.position - 1 for one in flat], dtype=np.intp)
-    letters[row, column] = np.array([ord(one.mutant) for one in flat], dtype=np.uint8)
+    places = [(one.position - 1, ord(one.mutant)) for variant in variants for one in variant]
+    column, letter = np.array(places, dtype=np.intp).reshape(-1, 2).T
+    letters[row, column] = letter
     return letters

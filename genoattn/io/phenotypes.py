@@ -40,32 +40,34 @@ def build_phenotype(
 ) -> tuple[Phenotype, list[str]]:
     """The phenotype of the samples in use, and what was found in words.
 
-    Parameters
-    ----------
-    path, name
-        The table and its column, for messages.
-    samples, values
-        Shape (n_samples,): sample IDs, and values as written, none missing.
-    trait_type
-        ``auto`` is binary if the values are all in {0, 1} or all in {1, 2}. In {1, 2}, PLINK's coding, 2 is
-        the case.
-    transform
-        ``log`` (natural), or ``rank``: the normal quantile of (r - 3/8) / (n + 1/4), r the average rank
-        (Blom 1958). Refused for a binary trait.
+    ``values`` (n_samples,) are as written, none missing. Trait type ``auto`` is binary if they are all in
+    {0, 1} or all in {1, 2}; in {1, 2}, PLINK's coding, 2 is the case. A transform, ``log`` (natural) or
+    ``rank``, is refused for a binary trait.
     """
     where = f"{path}: trait '{name}'"
     _check_values(where, samples, values, trait_type)
-    if trait_type == "binary" or (trait_type == "auto" and _is_binary(values)):
+    two_classes = set(np.unique(values)) in ({0.0, 1.0}, {1.0, 2.0})
+    if trait_type == "binary" or (trait_type == "auto" and two_classes):
         if transform != "none":
             raise InputError(f"{where} is binary, transform {transform} does not apply; use transform none")
         coded, line = _binary(where, samples, values)
         return Phenotype(name, coded, binary=True), [f"trait {name}: {line}"]
-    log = [f"trait {name}: quantitative, {len(values)} samples, {_moments(values)}"]
+    moments = f"mean {values.mean():.4g}, standard deviation {values.std():.4g}"
+    log = [f"trait {name}: quantitative, {len(values)} samples, {moments}"]
     if n_nine := int((values == -9).sum()):
         log.append(f"trait {name}: {n_nine} values of -9 read as numbers, not as missing")
     if transform != "none":
-        values = _log(where, samples, values) if transform == "log" else rank_normal(values)
         log.append(f"trait {name}: transform {transform}")
+    if transform == "log":
+        wrong = values <= 0
+        if wrong.any():
+            raise InputError(
+                f"{where} of sample {samples[wrong][0]} is {values[wrong][0]:g}, it has no logarithm; "
+                "use transform rank or none, or write NA"
+            )
+        values = np.log(values)
+    elif transform == "rank":
+        values = rank_normal(values)
     return Phenotype(name, values, transform=transform), log
 
 
@@ -74,13 +76,8 @@ def with_variance(
 ) -> tuple[Phenotype, str]:
     """A quantitative phenotype with the variances of its measurement, and what they say in words.
 
-    Parameters
-    ----------
-    phenotype
-        Transformed.
-    values, variance
-        Shape (n_samples,), as the table has them. Under a log transform a variance becomes
-        ``variance / value^2`` (delta method).
+    ``values`` and ``variance`` (n_samples,) are as the table has them; under a log transform a variance
+    becomes ``variance / value^2`` (delta method).
     """
     where = f"{path}: trait '{phenotype.name}'"
     if phenotype.binary:
@@ -100,19 +97,10 @@ def with_variance(
 
 
 def rank_normal(values: np.ndarray) -> np.ndarray:
-    """Normal quantiles of the average ranks, shape (n_samples,), Blom's offset."""
+    """Normal quantiles of (r - 3/8) / (n + 1/4), r the average rank (Blom 1958): shape (n_samples,)."""
     from scipy.stats import norm, rankdata
 
     return norm.ppf((rankdata(values) - 3 / 8) / (len(values) + 1 / 4))
-
-
-def _moments(values: np.ndarray) -> str:
-    return f"mean {values.mean():.4g}, standard deviation {values.std():.4g}"
-
-
-def _is_binary(values: np.ndarray) -> bool:
-    found = set(np.unique(values))
-    return found in ({0.0, 1.0}, {1.0, 2.0})
 
 
 def _check_values(where: str, samples: np.ndarray, values: np.ndarray, trait_type: TraitType) -> None:
@@ -151,13 +139,3 @@ def _binary(where: str, samples: np.ndarray, values: np.ndarray) -> tuple[np.nda
         )
     line = f"binary, {n_cases} cases ({case:g}) and {n_controls} controls ({case - 1:g})"
     return (values == case).astype(np.float64), line
-
-
-def _log(where: str, samples: np.ndarray, values: np.ndarray) -> np.ndarray:
-    wrong = values <= 0
-    if wrong.any():
-        raise InputError(
-            f"{where} of sample {samples[wrong][0]} is {values[wrong][0]:g}, it has no logarithm; "
-            "use transform rank or none, or write NA"
-        )
-    return np.log(values)

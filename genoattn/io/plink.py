@@ -26,21 +26,9 @@ def read_plink(
 
     The effect allele (``alt``), whose copies are counted, is **A1**, column 5 of the .bim, which PLINK 1.9
     makes the minor allele and PLINK 2 the alternate one; ``ref`` is A2, column 6. The sample ID is the
-    within-family ID (IID); family, parents, sex and phenotype of the .fam are not used.
-
-    Parameters
-    ----------
-    path
-        The .bed file; the .bim and .fam lie beside it.
-    region
-        ``chr:from-to``, 1-based, both ends inside.
-    haploid
-        The files hold haploid calls (chrX of males) as homozygous, that is ``double``; ``as-is`` is refused
-        where there are sites of chrX.
-
-    Returns
-    -------
-    The cohort before any matching or filtering, and what was read in words.
+    within-family ID (IID); family, parents, sex and phenotype of the .fam are not used. The files hold
+    haploid calls (chrX of males) as homozygous, that is ``double``; ``as-is`` is refused where there are
+    sites of chrX. Returns the cohort before any matching or filtering, and what was read in words.
     """
     samples = _samples(path.with_suffix(".fam"))
     variants = _variants(path.with_suffix(".bim"))

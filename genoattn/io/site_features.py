@@ -1,4 +1,4 @@
-"""Features of sites: a table keyed by site, or INFO fields of the VCF."""
+"""Features of sites: a table keyed by site."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +16,7 @@ _RESERVED = ("site", "state", "class")
 def match_features(cohort: Cohort, path: Path) -> Cohort:
     """The cohort with the features of a table: gene, region, consequence, or what its columns are called.
 
-    Parameters
-    ----------
-    cohort
-        Its sites are looked up by ID, by ``chrom:pos``, or in an alignment by column.
-    path
-        TSV or CSV with a column ``site`` and at least one other; all others are features, words or numbers
-        alike.
+    Its column ``site`` has IDs, ``chrom:pos``, or columns of an alignment.
     """
     columns = read_columns(path, _check_header, "site")
     keys = columns.pop("site")
@@ -59,30 +53,3 @@ def _check_header(path: Path, header: list[str]) -> None:
             raise InputError(
                 f"{path}: a feature cannot be called '{name}', which every token has; rename the column"
             )
-
-
-def info_label(info: str, key: str, index: int, n_alternates: int) -> str:
-    """Value of an INFO entry for an alternate allele: its own, or the complete value of the record.
-
-    Parameters
-    ----------
-    info
-        The INFO column of a record.
-    key
-        The entry.
-    index, n_alternates
-        Which alternate allele, from 0, and how many there are.
-
-    Returns
-    -------
-    Its text, ``yes`` for a flag, empty where the record has no such entry or it is missing.
-    """
-    for entry in info.split(";"):
-        name, equals, value = entry.partition("=")
-        if name == key:
-            if not equals:
-                return "yes"
-            values = value.split(",")
-            own = values[index] if len(values) == n_alternates else value
-            return "" if own in MISSING_TEXT else own
-    return ""

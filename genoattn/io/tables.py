@@ -17,21 +17,11 @@ MISSING_TEXT = frozenset({"", "NA", "NaN", "nan", "."})
 
 @dataclass(frozen=True)
 class SampleTable:
-    """A table of samples.
-
-    Parameters
-    ----------
-    path
-        Where it came from.
-    ids
-        The sample ID of each row, unique, case as written.
-    columns
-        The other columns as text, by name, in file order; PLINK's FID is left out.
-    """
+    """A table of samples."""
 
     path: Path
-    ids: tuple[str, ...]
-    columns: dict[str, tuple[str, ...]]
+    ids: tuple[str, ...]  # of the sample of each row, unique, case as written
+    columns: dict[str, tuple[str, ...]]  # the others as text, in file order; PLINK's FID is left out
 
     def rows(self, samples: Iterable[str]) -> np.ndarray:
         """The row of each sample, shape (n_samples,); -1 for a sample without one."""
@@ -61,9 +51,7 @@ def read_columns(
     lines = read_lines(path)
     header_line = next(lines, "")
     separator = next((c for c in "\t," if c in header_line), None)
-    header = [
-        name.removeprefix("#") if i == 0 else name for i, name in enumerate(_cells(header_line, separator))
-    ]
+    header = _cells(header_line.removeprefix("#"), separator)
     check_header(path, header)
     for name in header:
         if header.count(name) > 1:

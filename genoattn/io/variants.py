@@ -1,10 +1,9 @@
 """Tables of variants: a column of sequences, or of mutation strings against a reference."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
@@ -17,48 +16,30 @@ from genoattn.io.alignment import (
     alignment_cohort,
     allowed_letters,
     detect_alphabet,
+    letter_codes,
     row_of,
 )
-from genoattn.io.fasta import read_reference
+from genoattn.io.alignment_files import read_reference
 from genoattn.io.mutations import MutationError, Substitution, check_variant, mutated, parse_variant
 from genoattn.io.tables import MISSING_TEXT, SampleTable, check_ids, list_names, read_columns
 
 
 @dataclass(frozen=True)
 class VariantColumns:
-    """Columns of a table that hold its variants.
+    """Columns of a table that hold its variants: of aligned sequences, or of mutation strings."""
 
-    Parameters
-    ----------
-    sequence, mutation
-        The column of aligned sequences, or of mutation strings; one of the two.
-    reference
-        FASTA of the wild type; needed for mutation strings.
-    wild_type
-        ID of the row whose residues are the reference; None for those of ``reference``, else the first row.
-    alphabet
-        As in :func:`genoattn.io.alignment_files.read_alignment`.
-    """
-
-    sequence: str | None = None
-    mutation: str | None = None
-    reference: Path | None = None
-    wild_type: str | None = None
-    alphabet: Alphabet = "auto"
+    sequence: str | None
+    mutation: str | None
+    reference: Path | None  # FASTA of the wild type; needed for mutation strings
+    wild_type: str | None  # ID of the row that is the reference; else that of ``reference``, or the first row
+    alphabet: Alphabet
 
 
 def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, SampleTable]:
-    """Read the variants of a table, and its other columns.
+    """The cohort of a table of variants, what was read in words, and the table's other columns.
 
-    Parameters
-    ----------
-    path
-        TSV or CSV with a header. IDs are its ``IID`` or ``sample`` column; where it has neither, the text of
-        the variant, with ``/2``, ``/3``, .. behind it where it is repeated.
-
-    Returns
-    -------
-    The cohort before any matching or filtering, what was read in words, and the table of the other columns.
+    IDs are its ``IID`` or ``sample`` column; where it has neither, the text of the variant, with ``/2``,
+    ``/3``, .. behind it where it is repeated.
     """
     name = columns.sequence or columns.mutation
     assert name is not None
@@ -87,10 +68,10 @@ def _ids(path: Path, cells: dict[str, tuple[str, ...]], texts: Sequence[str]) ->
         if column in cells:
             check_ids(path, cells[column])
             return cells[column]
-    seen: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     out = []
     for text in texts:
-        seen[text] = seen.get(text, 0) + 1
+        seen[text] += 1
         out.append(text if seen[text] == 1 else f"{text}/{seen[text]}")
     return tuple(out)
 
@@ -139,5 +120,4 @@ def _read_mutations(path: Path, ids: Sequence[str], texts: Sequence[str], column
 def _alphabet(sequence: str, variants: Sequence[Sequence[Substitution]]) -> Letters:
     """``dna`` where reference and mutants have the letters of nucleotides only."""
     mutants = {one.mutant for variant in variants for one in variant}
-    text = (sequence + "".join(mutants)).encode("ascii", errors="replace")
-    return detect_alphabet(np.frombuffer(text, dtype=np.uint8))
+    return detect_alphabet(letter_codes([sequence + "".join(mutants)]))

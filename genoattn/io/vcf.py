@@ -18,7 +18,7 @@ from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_ids, parse_region
 from genoattn.io.genotype_strings import GenotypeCodes, MalformedGenotypeError, parse_genotype
-from genoattn.io.site_features import info_label
+from genoattn.io.tables import MISSING_TEXT
 from genoattn.io.text import check_bgzip_end, check_file, is_bgzip, read_lines
 
 if TYPE_CHECKING:
@@ -33,25 +33,11 @@ def read_vcf(
     info: tuple[str, ...] = (),
     haploid: Literal["as-is", "double"] = "double",
 ) -> tuple[Cohort, str]:
-    """Read a VCF (plain, gzip or bgzip) or BCF.
+    """Read a VCF (plain, gzip or bgzip) or BCF: a cohort before matching and filters, and a line in words.
 
-    Parameters
-    ----------
-    path
-        The file. Genotypes of any ploidy, phased or not; a genotype with any missing allele is missing.
-    region
-        ``chr:from-to``, 1-based, both ends inside: the records that overlap it, found by the index.
-    info
-        INFO entries to keep as features of the sites.
-    haploid
-        Whether a haploid call among diploid ones, as of a male on chrX, counts 0 or 2 copies (``double``) or
-        0 or 1 (``as-is``).
-
-    Returns
-    -------
-    The cohort before any matching or filtering, one site for each alternate allele in file order, and what
-    was read in words. A record without an alternate allele is a site whose ``alt`` is ``.``. A site has one
-    state more than the largest ploidy seen among its called samples.
+    Genotypes of any ploidy, phased or not; one with any missing allele is missing. There is one site for each
+    alternate allele in file order; a record without one is a site whose ``alt`` is ``.``. A site has one
+    state more than the largest ploidy seen among its called samples. Options as in ``genoattn.read``.
     """
     check_file(path)
     is_bcf = path.name.lower().endswith(".bcf")
@@ -106,16 +92,14 @@ class _Reader:
         self._check_alleles(fields, genotypes, codes, 0 if alt == "." else len(alternates))
         self.n_half_missing += self.codes.n_half_missing(codes)
         ploidy, single = self._ploidy(fields, codes)
-        for index, name in enumerate(alternates, start=1):
-            several = len(alternates) > 1
-            self.alleles.append(
-                Allele(self.n_records, record_id, chrom, int(pos), ref, name, several, ploidy)
-            )
-            copies = self.codes.copies(codes, index)
-            self.calls.append(
-                np.where(single, 2 * copies, copies) if self.double and single.any() else copies
-            )
-            self.labels.append([info_label(fields[7], k, index - 1, len(alternates)) for k in self.info])
+        several = len(alternates) > 1
+        for index, name in enumerate(alternates):
+            allele = Allele(self.n_records, record_id, chrom, int(pos), ref, name, several, ploidy)
+            self.alleles.append(allele)
+            copies = self.codes.copies(codes, index + 1)
+            double = self.double and single.any()
+            self.calls.append(np.where(single, 2 * copies, copies) if double else copies)
+            self.labels.append([info_label(fields[7], k, index, len(alternates)) for k in self.info])
 
     def _ploidy(self, fields: list[str], codes: np.ndarray) -> tuple[int, np.ndarray]:
         """The largest ploidy among called samples, and which have a haploid call among diploid ones.
@@ -211,6 +195,22 @@ class _Reader:
                 f"{self._where(fields)}: sample {self.samples[i]} has allele index {index} "
                 f"but the record has {n_alternates + 1} alleles; correct the record or remove it"
             )
+
+
+def info_label(info: str, key: str, index: int, n_alternates: int) -> str:
+    """Value of an INFO entry for alternate allele ``index``, from 0: its own, or that of the record.
+
+    ``yes`` for a flag, empty where the record has no such entry or it is missing.
+    """
+    for entry in info.split(";"):
+        name, equals, value = entry.partition("=")
+        if name == key:
+            if not equals:
+                return "yes"
+            values = value.split(",")
+            own = values[index] if len(values) == n_alternates else value
+            return "" if own in MISSING_TEXT else own
+    return ""
 
 
 def _check_samples(path: Path, samples: list[str]) -> None:

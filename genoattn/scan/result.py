@@ -13,10 +13,8 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-from genoattn.interactions.columns import TermColumns
-from genoattn.interactions.estimand import estimand
-from genoattn.interactions.listing import format_terms
-from genoattn.interactions.schema import Manifest
+from genoattn.interactions.columns import TermColumns, format_terms
+from genoattn.interactions.schema import Manifest, estimand
 from genoattn.provenance import input_records, package_versions
 from genoattn.scan.exact import PairTests
 from genoattn.scan.settings import ScanConfig

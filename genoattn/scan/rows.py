@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from genoattn.cohort import MISSING, Cohort, Sites
-from genoattn.interactions.columns import TermColumns
-from genoattn.interactions.multiplicity import q_values
+from genoattn.interactions.columns import TermColumns, q_values
 from genoattn.interactions.schema import table_columns
 from genoattn.scan.design import Design
 from genoattn.scan.exact import PairTests

@@ -1,6 +1,7 @@
 """Choice of the interacting sites: unlinked, common enough, and identifiable from the data."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -14,19 +15,13 @@ TAGGED_R2 = 0.9
 
 @dataclass(frozen=True)
 class Layout:
-    """The sites of each planted interaction.
+    """The sites of each planted interaction, ascending within a term.
 
-    Parameters
-    ----------
-    terms
-        Site indices of each interaction, ascending within a term. For ``modules`` term ``a * 10 + b`` couples
-        site a of the first pathway with site b of the second.
-    log
-        What had to be relaxed, one readable line each.
+    For ``modules`` term ``a * 10 + b`` couples site a of the first pathway with site b of the second.
     """
 
     terms: tuple[tuple[int, ...], ...]
-    log: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()  # what had to be relaxed
 
 
 def place_terms(config: SimulationConfig, genotypes: Genotypes, rng: np.random.Generator) -> Layout:
@@ -41,13 +36,8 @@ def place_terms(config: SimulationConfig, genotypes: Genotypes, rng: np.random.G
     frequency = genotypes.dosage.mean(axis=0) / 2
     minor = np.minimum(frequency, 1 - frequency)
     order = rng.permutation(len(minor))
-    for least, log in (
-        (CAUSAL_MAF, ()),
-        (
-            config.maf,
-            (f"interacting sites drawn from minor allele frequency {config.maf}: too few at {CAUSAL_MAF}",),
-        ),
-    ):
+    relaxed = f"interacting sites drawn from minor allele frequency {config.maf}: too few at {CAUSAL_MAF}"
+    for least, log in ((CAUSAL_MAF, ()), (config.maf, (relaxed,))):
         terms = _place_among(config, genotypes, order[minor[order] >= least])
         if terms is not None:
             return Layout(tuple(tuple(sorted(term)) for term in terms), log)
@@ -68,7 +58,9 @@ def _place_among(
         batch = candidates[tested : tested + step]
         pool += [int(s) for s in batch[largest_r2(genotypes.dosage, batch) < TAGGED_R2]]
         tested, step = tested + len(batch), 2 * step
-        by_chrom = _by_chromosome(pool, genotypes.sites.chrom)
+        by_chrom: dict[str, list[int]] = {}
+        for site in pool:
+            by_chrom.setdefault(genotypes.sites.chrom[site], []).append(site)
         if config.architecture in ISOLATED:
             terms = _isolated(by_chrom, config.term_order, len(config.shares))
         elif config.architecture == "hub":
@@ -81,18 +73,9 @@ def _place_among(
 
 
 def largest_r2(dosage: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Largest squared correlation of each site of ``index`` with any other site.
+    """Largest squared correlation of each site of ``index`` (k,) with any other site: (k,), 0 without one.
 
-    Parameters
-    ----------
-    dosage
-        Shape (n_samples, n_sites), complete, no site monomorphic.
-    index
-        Shape (k,), sites to test.
-
-    Returns
-    -------
-    Shape (k,), in [0, 1]; 0 where there is no other site.
+    ``dosage``: (n_samples, n_sites), complete, no site monomorphic.
     """
 
     def standard(columns: np.ndarray) -> np.ndarray:
@@ -107,14 +90,6 @@ def largest_r2(dosage: np.ndarray, index: np.ndarray) -> np.ndarray:
         r2[index[:, None] == block] = 0
         largest = np.maximum(largest, r2.max(axis=1))
     return largest
-
-
-def _by_chromosome(pool: list[int], chrom: np.ndarray) -> dict[str, list[int]]:
-    """The sites of the pool on each chromosome, chromosomes in order of first appearance."""
-    by_chrom: dict[str, list[int]] = {}
-    for site in pool:
-        by_chrom.setdefault(chrom[site], []).append(site)
-    return by_chrom
 
 
 def _isolated(by_chrom: dict[str, list[int]], order: int, n_terms: int) -> list[tuple[int, ...]] | None:
@@ -144,13 +119,9 @@ def _modules(by_chrom: dict[str, list[int]]) -> list[tuple[int, ...]] | None:
     halves: tuple[list[list[int]], list[list[int]]] = ([], [])
     for sites in sorted(by_chrom.values(), key=len, reverse=True):
         min(halves, key=lambda half: sum(map(len, half))).append(sites)
-    first, second = (_interleave(half)[:MODULE_SIZE] for half in halves)
+    # The first site of each chromosome, then the second of each, so that a pathway spans them.
+    every = ([s for row in zip_longest(*half) for s in row if s is not None] for half in halves)
+    first, second = (sites[:MODULE_SIZE] for sites in every)
     if len(first) < MODULE_SIZE or len(second) < MODULE_SIZE:
         return None
     return [(a, b) for a in first for b in second]
-
-
-def _interleave(groups: list[list[int]]) -> list[int]:
-    """The first of each group, then the second of each, so that a pathway spans its chromosomes."""
-    longest = max(map(len, groups), default=0)
-    return [group[i] for i in range(longest) for group in groups if i < len(group)]

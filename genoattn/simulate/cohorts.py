@@ -1,24 +1,28 @@
-"""A simulated cohort and the terms that made its phenotype."""
+"""A simulated cohort and the terms that made its phenotype, in memory and as files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import genoattn
 from genoattn.cohort import MISSING, Cohort, Phenotype
 from genoattn.errors import InputError
+from genoattn.io.vcf import quiet_htslib
 from genoattn.simulate.architecture import place_terms
 from genoattn.simulate.config import SimulationConfig
-from genoattn.simulate.effects import draw_effects
+from genoattn.simulate.effects import draw_effects, truth_table
 from genoattn.simulate.genotypes import simulate_genotypes
-from genoattn.simulate.truth import truth_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TRAIT = "trait"
+# Indexed by the call, so that a missing one (-1) takes the last.
+_GENOTYPES = np.array([b"\t0/0", b"\t0/1", b"\t1/1", b"\t./."])
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +35,7 @@ class Simulation:
         Genotypes with the phenotype ``trait``.
     truth
         The planted terms, in the columns of the interaction table; see
-        :func:`genoattn.simulate.truth.truth_table`. The interactions asked for are the rows of the highest
+        :func:`genoattn.simulate.effects.truth_table`. The interactions asked for are the rows of the highest
         order.
     config
         The settings it was made with.
@@ -100,14 +104,8 @@ def simulate_cohort(config: SimulationConfig | None = None, **settings: Any) -> 
             *layout.log,
         ),
     )
-    return Simulation(
-        cohort=cohort,
-        truth=truth_table(effects, genotypes),
-        config=config,
-        centre=genotypes.dosage.mean(axis=0),
-        genetic_value=effects.value,
-        contig_lengths=genotypes.contig_lengths,
-    )
+    truth, centre = truth_table(effects, genotypes), genotypes.dosage.mean(axis=0)
+    return Simulation(cohort, truth, config, centre, effects.value, genotypes.contig_lengths)
 
 
 def _noise(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -130,3 +128,51 @@ def _phenotype(liability: np.ndarray, prevalence: float | None) -> Phenotype:
     n_cases = round(prevalence * len(liability))
     status[np.argsort(liability)[len(liability) - n_cases :]] = 1
     return Phenotype(TRAIT, status, binary=True)
+
+
+def write_simulation(simulation: Simulation, directory: str | Path) -> None:
+    """Write ``cohort.vcf.gz`` with its ``.tbi`` index, ``pheno.tsv`` and ``truth.tsv``.
+
+    Parameters
+    ----------
+    simulation
+        What to write. Genotypes are unphased: a cohort holds dosages. Positions, alleles and every digit of
+        the phenotype survive being read back.
+    directory
+        Made if absent; files of these names are replaced.
+    """
+    import pandas as pd
+    import pysam
+
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    cohort, vcf = simulation.cohort, folder / "cohort.vcf.gz"
+    with quiet_htslib():
+        with pysam.BGZFile(str(vcf), "wb", None) as file:
+            file.write(_header(cohort, simulation.contig_lengths).encode())
+            for index in range(cohort.n_sites):
+                file.write(_record(cohort, index))
+        pysam.tabix_index(str(vcf), preset="vcf", force=True)
+    assert cohort.phenotype is not None
+    trait = cohort.phenotype.values.astype(np.int64 if cohort.phenotype.binary else np.float64)
+    pheno = pd.DataFrame({"IID": cohort.samples, cohort.phenotype.name: trait})
+    pheno.to_csv(folder / "pheno.tsv", sep="\t", index=False)
+    simulation.truth.to_csv(folder / "truth.tsv", sep="\t", index=False)
+
+
+def _header(cohort: Cohort, contig_lengths: tuple[int, ...]) -> str:
+    lines = [
+        "##fileformat=VCFv4.3",
+        f"##source=genoattn {genoattn.__version__} simulate",
+        *(f"##contig=<ID={i},length={length}>" for i, length in enumerate(contig_lengths, start=1)),
+        '##FILTER=<ID=PASS,Description="All filters passed">',
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+        "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *cohort.samples]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _record(cohort: Cohort, index: int) -> bytes:
+    s = cohort.sites
+    fixed = [s.chrom[index], str(s.pos[index]), ".", s.ref[index], s.alt[index], ".", "PASS", ".", "GT"]
+    return "\t".join(fixed).encode() + _GENOTYPES[cohort.calls[:, index]].tobytes() + b"\n"

@@ -119,87 +119,80 @@ class SimulationConfig:
         return per_term * len(self.shares) + (self.architecture == "hub")
 
 
+def _require(holds: bool, mistake: str) -> None:
+    if not holds:
+        raise InputError(f"simulate: {mistake}")
+
+
 def _check_size(c: SimulationConfig) -> None:
-    if c.architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise InputError(f"simulate: architecture '{c.architecture}' is unknown; choose one of {known}")
-    if c.linkage not in ("msprime", "none"):
-        raise InputError(f"simulate: linkage '{c.linkage}' is unknown; choose msprime or none")
-    if not c.n_samples >= 20:
-        raise InputError(f"simulate: {c.n_samples} samples; at least 20 are needed")
-    if not c.n_chromosomes >= 1:
-        raise InputError(f"simulate: {c.n_chromosomes} chromosomes; at least 1 is needed")
-    if not c.n_sites >= max(2, c.n_chromosomes):
-        least = max(2, c.n_chromosomes)
-        raise InputError(
-            f"simulate: {c.n_sites} sites on {c.n_chromosomes} chromosomes; ask for at least {least} sites"
-        )
-    if not 0 < c.maf < 0.5:
-        raise InputError(f"simulate: maf is {c.maf}; it must lie above 0 and below 0.5")
-    if not 0 <= c.missing < 1:
-        raise InputError(f"simulate: missing is {c.missing}; it must lie from 0 to below 1")
-    if not c.seed >= 0:
-        raise InputError(f"simulate: seed is {c.seed}; it must be 0 or more")
-    if c.prevalence is not None and not 0 < round(c.prevalence * c.n_samples) < c.n_samples:
-        raise InputError(
-            f"simulate: prevalence {c.prevalence} of {c.n_samples} samples gives no cases or no controls; "
-            "choose it above 0 and below 1"
-        )
+    known, least = ", ".join(ARCHITECTURES), max(2, c.n_chromosomes)
+    unknown = f"architecture '{c.architecture}' is unknown; choose one of {known}"
+    _require(c.architecture in ARCHITECTURES, unknown)
+    _require(c.linkage in ("msprime", "none"), f"linkage '{c.linkage}' is unknown; choose msprime or none")
+    _require(c.n_samples >= 20, f"{c.n_samples} samples; at least 20 are needed")
+    _require(c.n_chromosomes >= 1, f"{c.n_chromosomes} chromosomes; at least 1 is needed")
+    size = f"{c.n_sites} sites on {c.n_chromosomes} chromosomes"
+    _require(c.n_sites >= least, f"{size}; ask for at least {least} sites")
+    _require(0 < c.maf < 0.5, f"maf is {c.maf}; it must lie above 0 and below 0.5")
+    _require(0 <= c.missing < 1, f"missing is {c.missing}; it must lie from 0 to below 1")
+    _require(c.seed >= 0, f"seed is {c.seed}; it must be 0 or more")
+    _require(
+        c.prevalence is None or 0 < round(c.prevalence * c.n_samples) < c.n_samples,
+        f"prevalence {c.prevalence} of {c.n_samples} samples gives no cases or no controls; "
+        "choose it above 0 and below 1",
+    )
 
 
 def _check_terms(c: SimulationConfig) -> None:
-    if c.order is not None and c.order < 2:
-        raise InputError(
-            f"simulate: order is {c.order}; an interaction has 2 sites or more "
-            "(architecture additive has none)"
-        )
-    fixed = {"triple": 3, "modules": 2}.get(c.architecture)
-    if fixed is not None and c.term_order != fixed:
-        raise InputError(
-            f"simulate: architecture {c.architecture} has order {fixed}, but order is {c.order}; "
-            "leave order out or choose pairs or hub"
-        )
-    if c.n_terms is not None and (not c.n_terms >= 1 or c.architecture in ("modules", "additive", "null")):
-        raise InputError(
-            f"simulate: n_terms is {c.n_terms} with architecture {c.architecture}; "
-            "it is 1 or more with pairs, triple and hub, and left out with the others"
-        )
-    if c.term_variances is not None:
-        if c.architecture not in ISOLATED:
-            raise InputError(
-                f"simulate: term_variances with architecture {c.architecture}; they are for pairs and "
-                "triple, use interaction_variance"
-            )
-        if c.n_terms not in (None, len(c.term_variances)):
-            raise InputError(
-                f"simulate: n_terms is {c.n_terms} but there are {len(c.term_variances)} term_variances; "
-                "give one of them"
-            )
-    if not 0 <= c.n_additive_sites <= c.n_sites:
-        raise InputError(
-            f"simulate: n_additive is {c.n_additive}; it must lie from 0 to the {c.n_sites} sites"
-        )
-    if c.n_causal > c.n_sites:
-        raise InputError(
-            f"simulate: the interactions take {c.n_causal} sites but there are {c.n_sites}; "
-            "ask for more sites or fewer terms"
-        )
-    if c.shares and c.term_order > c.n_chromosomes:
-        raise InputError(
-            f"simulate: a term of {c.term_order} unlinked sites on {c.n_chromosomes} chromosomes; "
-            "raise n_chromosomes or lower the order"
-        )
+    _require(
+        c.order is None or c.order >= 2,
+        f"order is {c.order}; an interaction has 2 sites or more (architecture additive has none)",
+    )
+    fixed = {"triple": 3, "modules": 2}.get(c.architecture, c.term_order)
+    _require(
+        c.term_order == fixed,
+        f"architecture {c.architecture} has order {fixed}, but order is {c.order}; "
+        "leave order out or choose pairs or hub",
+    )
+    _require(
+        c.n_terms is None or (c.n_terms >= 1 and c.architecture in (*ISOLATED, "hub")),
+        f"n_terms is {c.n_terms} with architecture {c.architecture}; "
+        "it is 1 or more with pairs, triple and hub, and left out with the others",
+    )
+    _require(
+        c.term_variances is None or c.architecture in ISOLATED,
+        f"term_variances with architecture {c.architecture}; they are for pairs and triple, "
+        "use interaction_variance",
+    )
+    number = len(c.term_variances or ())
+    _require(
+        c.term_variances is None or c.n_terms in (None, number),
+        f"n_terms is {c.n_terms} but there are {number} term_variances; give one of them",
+    )
+    _require(
+        0 <= c.n_additive_sites <= c.n_sites,
+        f"n_additive is {c.n_additive}; it must lie from 0 to the {c.n_sites} sites",
+    )
+    _require(
+        c.n_causal <= c.n_sites,
+        f"the interactions take {c.n_causal} sites but there are {c.n_sites}; "
+        "ask for more sites or fewer terms",
+    )
+    _require(
+        not c.shares or c.term_order <= c.n_chromosomes,
+        f"a term of {c.term_order} unlinked sites on {c.n_chromosomes} chromosomes; "
+        "raise n_chromosomes or lower the order",
+    )
 
 
 def _check_variances(c: SimulationConfig) -> None:
     values = {"additive_variance": c.additive_variance, "interaction_variance": c.interaction_variance}
     values |= {f"term_variances[{i}]": v for i, v in enumerate(c.term_variances or ())}
     for name, value in values.items():
-        if not 0 <= value < 1:
-            raise InputError(f"simulate: {name} is {value}; a share of variance lies from 0 to below 1")
+        _require(0 <= value < 1, f"{name} is {value}; a share of variance lies from 0 to below 1")
     total = c.additive_share + sum(c.shares)
-    if not total < 1:
-        raise InputError(
-            f"simulate: the shares of variance add to {total:g}, which leaves nothing for noise; "
-            "lower additive_variance, interaction_variance or term_variances"
-        )
+    _require(
+        total < 1,
+        f"the shares of variance add to {total:g}, which leaves nothing for noise; "
+        "lower additive_variance, interaction_variance or term_variances",
+    )

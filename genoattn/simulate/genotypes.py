@@ -24,49 +24,32 @@ LETTERS = np.array(list("ACGT"), dtype=object)
 
 @dataclass(frozen=True, eq=False)
 class Genotypes:
-    """Complete genotypes of simulated diploids.
+    """Complete genotypes of simulated diploids."""
 
-    Parameters
-    ----------
-    dosage
-        Shape (n_samples, n_sites), int8, copies of the effect allele, 0 to 2.
-    sites
-        In order of chromosome and position.
-    contig_lengths
-        Base pairs of each chromosome, in the order of their names ``1``, ``2``, ...
-    """
-
-    dosage: np.ndarray
-    sites: Sites
-    contig_lengths: tuple[int, ...]
+    dosage: np.ndarray  # (n_samples, n_sites), int8, copies of the effect allele, 0 to 2
+    sites: Sites  # in order of chromosome and position
+    contig_lengths: tuple[int, ...]  # base pairs of chromosomes ``1``, ``2``, ...
 
 
 def simulate_genotypes(config: SimulationConfig, rng: np.random.Generator) -> Genotypes:
     """Genotypes of independent chromosomes, one site every 10 kb on average.
 
-    Parameters
-    ----------
-    config
-        Uses ``n_samples``, ``n_sites``, ``n_chromosomes``, ``maf`` and ``linkage``.
-
-    Returns
-    -------
     Exactly ``n_sites`` biallelic sites of minor allele frequency ``maf`` or more in the sample.
     """
     one = _coalescent_chromosome if config.linkage == "msprime" else _independent_chromosome
     per_chromosome = np.diff(np.linspace(0, config.n_sites, config.n_chromosomes + 1).astype(int))
     parts = [one(config.n_samples, int(n), config.maf, rng) for n in per_chromosome]
-    dosage = np.concatenate([part[0] for part in parts]).T
     chrom = np.repeat([str(i + 1) for i in range(config.n_chromosomes)], per_chromosome)
-    pos, ref, alt = (np.concatenate([part[k] for part in parts]) for k in (1, 2, 3))
-    return Genotypes(
-        np.ascontiguousarray(dosage), _sites(chrom, pos, ref, alt), tuple(part[4] for part in parts)
-    )
+    dosage, pos, ref, alt = (np.concatenate([part[k] for part in parts]) for k in range(4))
+    # The IDs are those a reader gives to records that carry none, so writing and reading agree.
+    ids = [f"{c}:{p}:{r}:{a}" for c, p, r, a in zip(chrom, pos, ref, alt, strict=True)]
+    states = tuple((f"{r}/{r}", f"{r}/{a}", f"{a}/{a}") for r, a in zip(ref, alt, strict=True))
+    sites = Sites(np.array(ids, dtype=object), chrom, pos, ref, alt, states)
+    return Genotypes(np.ascontiguousarray(dosage.T), sites, tuple(part[4] for part in parts))
 
 
-_Chromosome = tuple[
-    np.ndarray, np.ndarray, np.ndarray, np.ndarray, int
-]  # dosage (site, sample), pos, ref, alt, length
+# Dosage (site, sample), pos, ref, alt, length.
+_Chromosome = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]
 
 
 def _coalescent_chromosome(n_samples: int, n_sites: int, maf: float, rng: np.random.Generator) -> _Chromosome:
@@ -78,7 +61,9 @@ def _coalescent_chromosome(n_samples: int, n_sites: int, maf: float, rng: np.ran
         ts = _ancestry_with_mutations(n_samples, length, rng)
         candidates = _biallelic_sites(ts, maf)
         if len(candidates) >= n_sites:
-            return (*_decode(ts, _thin(candidates, n_sites, rng)), length)
+            # One candidate at random from each of ``n_sites`` equal stretches of them, in order.
+            edge = np.linspace(0, len(candidates), n_sites + 1).astype(int)
+            return (*_decode(ts, candidates[rng.integers(edge[:-1], edge[1:])]), length)
         length *= 2
     raise InputError(
         f"simulate: only {len(candidates)} of {n_sites} sites with minor allele frequency {maf} or more in "
@@ -109,12 +94,6 @@ def _biallelic_sites(ts: tskit.TreeSequence, maf: float) -> np.ndarray:
             if min(frequency, 1 - frequency) >= maf:
                 keep.append(variant.site.id)
     return np.array(keep, dtype=np.int64)
-
-
-def _thin(candidates: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """One candidate at random from each of ``n`` equal stretches of them, in order."""
-    edge = np.linspace(0, len(candidates), n + 1).astype(int)
-    return candidates[rng.integers(edge[:-1], edge[1:])]
 
 
 def _decode(
@@ -148,10 +127,3 @@ def _independent_chromosome(
     ref = rng.integers(0, 4, size=n_sites)
     alt = (ref + rng.integers(1, 4, size=n_sites)) % 4
     return dosage, pos, LETTERS[ref], LETTERS[alt], n_sites * SPACING
-
-
-def _sites(chrom: np.ndarray, pos: np.ndarray, ref: np.ndarray, alt: np.ndarray) -> Sites:
-    # The IDs are those a reader gives to records that carry none, so writing and reading agree.
-    ids = [f"{c}:{p}:{r}:{a}" for c, p, r, a in zip(chrom, pos, ref, alt, strict=True)]
-    states = tuple((f"{r}/{r}", f"{r}/{a}", f"{a}/{a}") for r, a in zip(ref, alt, strict=True))
-    return Sites(np.array(ids, dtype=object), chrom, pos, ref, alt, states)

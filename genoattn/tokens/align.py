@@ -16,11 +16,7 @@ def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
 
     Genotype sites match by chromosome, position and alleles, or by ID and alleles; where reference and
     effect allele have changed places the dosage is turned round, and how many were is logged. Alignments
-    match by column.
-
-    Returns
-    -------
-    Shape (n_samples, n_model_sites), int8 states of the model, -1 where missing.
+    match by column. Shape (n_samples, n_model_sites), int8 states of the model, -1 where missing.
     """
     if cohort.sites is sites:
         return cohort.calls
@@ -128,15 +124,11 @@ def _report_other_columns(cohort: Cohort, sites: Sites, source: str) -> None:
 
 
 def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Covariates of a cohort as the columns of a model: shape (n_samples, n_covariates).
+    """Covariates of a cohort as the columns ``names`` of a model: shape (n_samples, n_covariates).
 
-    Parameters
-    ----------
-    names
-        Columns of the model; a dummy is called ``column=level``.
-    levels
-        Levels of each categorical column of the model, the baseline first. A cohort in which some of them
-        do not occur, or whose baseline is another, gets the model's dummies all the same.
+    A dummy is called ``column=level``; ``levels`` are those of each categorical column of the model, the
+    baseline first. A cohort in which some of them do not occur, or whose baseline is another, gets the
+    model's dummies all the same.
     """
     if not names:
         return np.zeros((cohort.n_samples, 0))

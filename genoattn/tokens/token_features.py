@@ -16,18 +16,10 @@ RESIDUE_CLASS |= {"G": "glycine", "P": "proline", "-": "gap"}
 
 @dataclass(frozen=True, eq=False)
 class TokenFeatures:
-    """Labels of each column of a vocabulary, by feature.
+    """Labels of each column of a vocabulary, by feature."""
 
-    Parameters
-    ----------
-    levels
-        The labels of each feature, in the order of their embeddings.
-    index
-        Shape (n_features, n_columns), which label a column has; -1 where no training token had its label.
-    """
-
-    levels: Mapping[str, tuple[str, ...]]
-    index: np.ndarray
+    levels: Mapping[str, tuple[str, ...]]  # of each feature, in the order of their embeddings
+    index: np.ndarray  # (n_features, n_columns), of a column's label; -1 where no training token had it
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -40,12 +32,8 @@ def token_features(
 ) -> TokenFeatures:
     """Features of the columns: the site, its state, the class of a residue, and the features of the site.
 
-    Parameters
-    ----------
-    vocabulary
-        Its columns; without states (``dosage``) a column is known by its site and the site's features.
-    levels
-        Labels of a fitted model, to index new tokens by; those found here by default.
+    Without states (``dosage``) a column is known by its site and the site's features. ``levels`` are the
+    labels of a fitted model, to index new tokens by; those found here by default.
     """
     labels: dict[str, list[str]] = {"site": [str(sites.ids[s]) for s in vocabulary.site]}
     if vocabulary.encoding == "genotype":

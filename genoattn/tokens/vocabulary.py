@@ -19,33 +19,15 @@ ENCODINGS: tuple[Encoding, ...] = ("dosage", "genotype", "sequence")
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The columns of an encoding, with what the training samples say of each.
-
-    Parameters
-    ----------
-    encoding
-        ``dosage``, ``genotype`` or ``sequence``.
-    site
-        Shape (n_columns,), index of the column's site, ascending.
-    state
-        Shape (n_columns,), index of the column's state within its site; -1 in the ``dosage`` encoding.
-    n_states
-        Shape (n_sites,), how many states each site has.
-    mean
-        Shape (n_columns,), mean dosage, or frequency of the state, over called training samples.
-    variance
-        Shape (n_columns,), variance of the column over called training samples.
-    reference
-        Shape (n_sites,), the state that the reference gauge puts at zero.
-    """
+    """The columns of an encoding, with what the training samples say of each."""
 
     encoding: Encoding
-    site: np.ndarray
-    state: np.ndarray
-    n_states: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-    reference: np.ndarray
+    site: np.ndarray  # (n_columns,), index of the column's site, ascending
+    state: np.ndarray  # (n_columns,), index of its state within the site; -1 in the ``dosage`` encoding
+    n_states: np.ndarray  # (n_sites,), how many states each site has
+    mean: np.ndarray  # (n_columns,), of the dosage, or frequency of the state, over called training samples
+    variance: np.ndarray  # (n_columns,), over called training samples
+    reference: np.ndarray  # (n_sites,), the state that the reference gauge puts at zero
 
     @property
     def n_columns(self) -> int:
@@ -76,16 +58,9 @@ class Vocabulary:
         return float(free.sum() ** 2 - (free**2).sum()) / 2
 
     def columns(self, calls: np.ndarray) -> np.ndarray:
-        """Centred columns: dosage or indicator less its training mean; 0 where the call is missing.
+        """Centred columns of calls (n_samples, n_sites), int8: dosage or indicator less its training mean.
 
-        Parameters
-        ----------
-        calls
-            Shape (n_samples, n_sites), int8, -1 where missing.
-
-        Returns
-        -------
-        Shape (n_samples, n_columns), float64.
+        Shape (n_samples, n_columns), float64; 0 where the call is missing.
         """
         state = calls[:, self.site]
         value = state.astype(np.float64) if self.is_dosage else (state == self.state).astype(np.float64)
@@ -104,12 +79,8 @@ def default_encoding(cohort: Cohort) -> Encoding:
 def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | None = None) -> Vocabulary:
     """Columns of ``encoding`` for the sites of a cohort, with means over the training samples.
 
-    Parameters
-    ----------
-    encoding
-        ``dosage`` and ``genotype`` need a genotype cohort, ``sequence`` an alignment.
-    training
-        Indices of the samples whose means and frequencies are the model's; all of them by default.
+    ``dosage`` and ``genotype`` need a genotype cohort, ``sequence`` an alignment. ``training`` are indices of
+    the samples whose means and frequencies are the model's; all of them by default.
     """
     if encoding not in ENCODINGS:
         raise InputError(f"encoding {encoding!r} is unknown; choose one of {', '.join(ENCODINGS)}")
@@ -124,9 +95,8 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
         site = np.repeat(np.arange(cohort.n_sites), n_states)
         state = np.concatenate([np.arange(k) for k in n_states])
     mean, variance = _column_moments(calls, site, state, int(n_states.max(initial=0)))
-    return Vocabulary(
-        encoding, site, state, n_states, mean, variance, np.zeros(cohort.n_sites, dtype=np.int64)
-    )
+    reference = np.zeros(cohort.n_sites, dtype=np.int64)
+    return Vocabulary(encoding, site, state, n_states, mean, variance, reference)
 
 
 def _column_moments(
