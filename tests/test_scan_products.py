@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from oracles_scan import scan_cohort_data, term_regression
 
-from genoattn.scan.counts import count_pairs, count_with_sets, pack_planes, sum_over_missing, sum_over_sets
+from genoattn.scan.counts import count_row, count_with_sets, pack_planes, sum_over_missing, sum_over_sets
 from genoattn.scan.covariate_sets import CovariateSets
 from genoattn.scan.design import make_design
 from genoattn.scan.elimination import centre_counts
 from genoattn.scan.engine import column_r2
 from genoattn.scan.exact import regress_terms
 from genoattn.scan.null import binary_design
+from genoattn.scan.pair_bound import products_on_fixed
 from genoattn.scan.products import as_columns, pair_weights
 
 
@@ -28,14 +29,15 @@ def test_counts_are_those_of_samples(weighted):
     rng, codes = random_codes()
     place = rng.permutation(6 * 64)[:333]
     planes, weight = pack_planes(codes, place, 6), rng.integers(1, 4096, 6).astype(np.uint64)
-    counts = np.zeros((9, 4, 11), dtype=np.int64)
-    count_pairs(planes[:4], planes, weight if weighted else None, True, counts)
+    counts = np.zeros((11, 9), dtype=np.int64)
     w = weight[place // 64].astype(np.int64) if weighted else np.ones(333, dtype=np.int64)
     is_one, is_two, called = (codes == 1) * 1, (codes == 2) * 1, (codes >= 0) * 1
     sets = [(is_one, is_one), (is_one, is_two), (is_two, is_one), (is_two, is_two), (is_one, called)]
     sets += [(is_two, called), (called, is_one), (called, is_two), (called, called)]
-    for k, (x, y) in enumerate(sets):
-        np.testing.assert_array_equal(counts[k], (x[:4] * w) @ y.T)
+    for i in range(4):
+        count_row(planes[i], planes, weight if weighted else None, True, counts)
+        for k, (x, y) in enumerate(sets):
+            np.testing.assert_array_equal(counts[:, k], (x[i] * w) @ y.T)
 
 
 def test_sums_over_missing_calls_and_sets():
@@ -46,21 +48,16 @@ def test_sums_over_missing_calls_and_sets():
     sum_over_missing(start, samples, np.ascontiguousarray(filled.T, dtype=np.int8), y, out)
     np.testing.assert_allclose(out, (gaps * y) @ filled.T, atol=1e-12)
     planes = pack_planes(codes, np.arange(333), 6)
-    members = rng.random((3, 333)) < 0.4
-    padded = np.zeros((3, 384), dtype=bool)
+    members = rng.random((4, 333)) < 0.4
+    padded = np.zeros((4, 384), dtype=bool)
     padded[:, :333] = members
-    words, mean = np.packbits(padded, axis=1).view(np.uint64), rng.uniform(0, 2, 11)
-    counts, sums = np.zeros((9, 11, 11), dtype=np.int64), np.empty((3, 11, 11), dtype=np.float32)
-    count_pairs(planes, planes, None, True, counts)
-    of_sets = np.column_stack([filled @ members.T, filled.sum(axis=1)]).astype(float)
-    sum_over_sets(planes, planes, words, counts, of_sets, of_sets, mean, mean, 333, sums)
-    centred = filled - mean[:, None]
-    product = centred[:, None] * centred
-    product -= product.mean(axis=2, keepdims=True)
-    np.testing.assert_allclose(sums, np.einsum("abs,ks->kab", product, members), atol=2e-3)
-    with_sets = np.empty((4, 11))
-    count_with_sets(words[:2], planes, with_sets)
-    expected = np.concatenate([members[:2].astype(int) @ (codes == code).T for code in (1, 2)])
+    words, sums = np.packbits(padded, axis=1).view(np.uint64), np.empty((4, 11), dtype=np.float32)
+    for i in range(11):
+        sum_over_sets(planes[i], planes, words, np.zeros((3, 6), dtype=np.uint64), sums)
+        np.testing.assert_array_equal(sums, members.astype(int) @ (filled[i] * filled).T)
+    with_sets = np.empty((8, 11))
+    count_with_sets(words, planes, with_sets)
+    expected = np.concatenate([members.astype(int) @ (codes == code).T for code in (1, 2)])
     np.testing.assert_array_equal(with_sets, expected)
 
 
@@ -80,19 +77,22 @@ def test_sets_explain_covariates_and_bound_their_products():
     rng = np.random.default_rng(3)
     codes = rng.binomial(2, 0.3, (2, 700)).astype(np.int8)
     covariates = np.column_stack([rng.random(700) < 0.4, rng.normal(size=(700, 4)), rng.standard_t(3, 700)])
-    sets = CovariateSets(make_design(codes, rng.normal(size=700), covariates))
+    covered = CovariateSets(make_design(codes, rng.normal(size=700), covariates))
+    q, sets, members = covered.basis, covered.sets, covered.members
     assert sets.rest < 0.5
-    q, centred = sets.basis, sets.sets - sets.sets.mean(axis=1, keepdims=True)
+    centred = members - members.mean(axis=1, keepdims=True)
     rest = q - sets.weights @ centred
-    assert np.linalg.eigvalsh(rest @ rest.T)[-1] == pytest.approx(sets.rest)
+    assert np.linalg.eigvalsh(rest @ rest.T)[-1] == pytest.approx(sets.rest, rel=1e-4)
     for _ in range(20):
         p = rng.normal(size=700)
         bound = np.linalg.norm(sets.weights @ (centred @ p)) + np.sqrt(sets.rest) * np.linalg.norm(p)
-        assert np.linalg.norm(q @ p) <= bound
-    values = rng.normal(size=(2, 700)).astype(np.float32)
-    (found,) = sets.on_product(values, values, np.array([0]), np.array([1]))
+        assert np.linalg.norm(q @ p) <= bound * (1 + 1e-5)
+    values, out = rng.normal(size=(2, 700)).astype(np.float32), np.full(2, np.nan)
+    memory = np.empty(700, dtype=np.float32)
+    products_on_fixed(values[0], values, np.array([False, True]), sets.basis, sets.rounding, memory, out)
     expected = np.linalg.norm(q @ (values[0].astype(float) * values[1]))
-    assert expected <= found < expected * (1 + 1e-2) + 1e-2
+    assert np.isnan(out[0])
+    assert expected <= out[1] < expected * (1 + 1e-2) + 1e-2
 
 
 @pytest.mark.parametrize("binary", [False, True])

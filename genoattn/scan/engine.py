@@ -150,7 +150,7 @@ class Engine:
             timer.cancel()
 
     def tests(self, pairs: np.ndarray, tables: np.ndarray | None = None) -> PairTests:
-        """The exact tests of pairs, given their indices of columns, and their cells where they are counted."""
+        """The exact tests of pairs, given their indices of columns, and their cells where counted."""
         if isinstance(self.screen, GenotypicTests):
             return self.screen.tests(pairs)
         if self._logistic is not None:
