@@ -14,27 +14,14 @@ from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 
 @dataclass(frozen=True, eq=False)
 class AdditiveStart:
-    """Starting values, per standardised column.
+    """Starting values, per standardised column."""
 
-    Parameters
-    ----------
-    intercept
-        Mean phenotype at average columns and covariates 0.
-    covariates
-        Shape (n_covariates,).
-    additive
-        Shape (n_columns,).
-    ridge
-        Penalty on the squared additive effects: half of it times their sum is added to the mean loss.
-    noise
-        Residual standard deviation after the additive part.
-    """
-
-    intercept: float
-    covariates: np.ndarray
-    additive: np.ndarray
+    intercept: float  # mean phenotype at average columns and covariates 0
+    covariates: np.ndarray  # (n_covariates,)
+    additive: np.ndarray  # (n_columns,)
+    # penalty on the squared additive effects: half of it times their sum is added to the mean loss
     ridge: float
-    noise: float
+    noise: float  # residual standard deviation after the additive part
 
 
 def additive_start(

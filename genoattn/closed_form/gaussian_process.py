@@ -54,33 +54,15 @@ def column_unit(vocabulary: Vocabulary) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class ProductFit:
-    """Coefficients of the products and what is known of them.
+    """Coefficients of the products and what is known of them."""
 
-    Parameters
-    ----------
-    intercept
-        Mean phenotype at centred products 0.
-    covariates
-        Shape (n_covariates,).
-    coefficients
-        Shape (n_products,).
-    covariance
-        Shape (n_products, n_products), of the coefficients given the data; they are Gaussian.
-    variances
-        Shape (order,), prior variance of a coefficient of each order, infinite without penalty.
-    noise
-        Variance of the residuals, added to known ones.
-    variance_scale
-        What known variances were multiplied with.
-    """
-
-    intercept: float
-    covariates: np.ndarray
-    coefficients: np.ndarray
-    covariance: np.ndarray
-    variances: np.ndarray
-    noise: float
-    variance_scale: float = 1.0
+    intercept: float  # mean phenotype at centred products 0
+    covariates: np.ndarray  # (n_covariates,)
+    coefficients: np.ndarray  # (n_products,)
+    covariance: np.ndarray  # (n_products, n_products), of the coefficients given the data; they are Gaussian
+    variances: np.ndarray  # (order,), prior variance of a coefficient of each order, infinite without penalty
+    noise: float  # variance of the residuals, added to known ones
+    variance_scale: float = 1.0  # what known variances were multiplied with
 
 
 def fit_products(

@@ -22,23 +22,12 @@ _SURE = 5.4  # likelihood ratio: 9 of 1,600 cohorts with a strong pair and no ch
 
 @dataclass(frozen=True, eq=False)
 class GenomeWideModifier:
-    """Additive effects and pair factors, one of which modifies the additive effects.
+    """Additive effects and pair factors, one of which modifies the additive effects."""
 
-    Parameters
-    ----------
-    start
-        As from :func:`genoattn.closed_form.additive_start.additive_start`.
-    residual
-        Shape (n_samples,), of everything.
-    strength
-        Shape (n_ranks,), of the pair factors.
-    factors
-        By order, shape (1, order, n_columns), the last slot the modified effects.
-    """
-
-    start: AdditiveStart
-    residual: np.ndarray
-    strength: np.ndarray
+    start: AdditiveStart  # as from :func:`genoattn.closed_form.additive_start.additive_start`
+    residual: np.ndarray  # (n_samples,), of everything
+    strength: np.ndarray  # (n_ranks,), of the pair factors
+    # by order, shape (1, order, n_columns), the last slot the modified effects
     factors: dict[int, np.ndarray]
 
 

@@ -20,21 +20,11 @@ _FAILURES = 5  # seeds in a row from which nothing grew
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """Pairs of columns whose score stands out, the strongest first.
+    """Pairs of columns whose score stands out, the strongest first."""
 
-    Parameters
-    ----------
-    pair
-        Shape (n_pairs, 2), ascending column indices.
-    strength
-        Shape (n_pairs,), |t|.
-    n_tests
-        Pairs among which they were found.
-    """
-
-    pair: np.ndarray
-    strength: np.ndarray
-    n_tests: int
+    pair: np.ndarray  # (n_pairs, 2), ascending column indices
+    strength: np.ndarray  # (n_pairs,), |t|
+    n_tests: int  # pairs among which they were found
 
     def strongest(self, kept: np.ndarray) -> Seeds:
         """At most 20,000 of the pairs marked in ``kept``, shape (n_pairs,), bool."""

@@ -13,21 +13,13 @@ _NO_PRIOR = 1e200  # stands for an infinite variance, whose products with zero a
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """A Gaussian over the weights of products of contrasts.
+    """A Gaussian over the weights of products of contrasts."""
 
-    Parameters
-    ----------
-    basis
-        The products, their contrasts zero at the training means.
-    mean, covariance
-        Shapes (n_products,) and (n_products, n_products); phenotype units.
-    prior
-        Shape (order,), variance of the weights of each order before the data were seen; infinite without one.
-    """
-
-    basis: ProductBasis
+    basis: ProductBasis  # the products, their contrasts zero at the training means
+    # (n_products,) and (n_products, n_products); phenotype units
     mean: np.ndarray
     covariance: np.ndarray
+    # (order,), variance of the weights of each order before the data were seen; infinite without one
     prior: np.ndarray
 
     @property

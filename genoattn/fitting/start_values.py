@@ -72,30 +72,18 @@ def initial_readout(
 
 @dataclass(frozen=True, eq=False)
 class _AdditiveModel:
-    """Additive model of the training samples, from which factors start.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    unit
-        Shape (n_columns,): parameters of the readout are per indicator for states, per standard deviation
-        for dosages.
-    residual
-        Shape (n_samples,), phenotype less the additive effects.
-    slope
-        By how much a unit of the readout moves the mean: p (1 - p) on the logit scale.
-    """
+    """Additive model of the training samples, from which factors start."""
 
     vocabulary: Vocabulary
     data: TrainingData
     config: TrainConfig
-    columns: np.ndarray
+    columns: np.ndarray  # (n_samples, n_columns), standardised
     spectrum: Spectrum
+    # (n_columns,): parameters of the readout are per indicator for states, per standard deviation for dosages
     unit: np.ndarray
     start: AdditiveStart
-    residual: np.ndarray
-    slope: float
+    residual: np.ndarray  # (n_samples,), phenotype less the additive effects
+    slope: float  # by how much a unit of the readout moves the mean: p (1 - p) on the logit scale
 
     @property
     def n_samples(self) -> int:

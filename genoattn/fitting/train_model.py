@@ -20,20 +20,12 @@ from genoattn.tokens.token_features import TokenFeatures
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A readout with the way it was trained.
-
-    Parameters
-    ----------
-    choice
-        The estimator, and the reason for it.
-    posterior
-        Of the coefficients, where the estimator has one.
-    """
+    """A readout with the way it was trained."""
 
     readout: Readout
     summary: TrainingSummary
-    choice: EstimatorChoice
-    posterior: Posterior | None = None
+    choice: EstimatorChoice  # the estimator, and the reason for it
+    posterior: Posterior | None = None  # of the coefficients, where the estimator has one
 
 
 def train_readout(

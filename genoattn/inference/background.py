@@ -14,24 +14,14 @@ _WINDOW = 50
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Residuals of a phenotype, and the fixed effects that tests adjust for.
+    """Residuals of a phenotype, and the fixed effects that tests adjust for."""
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    covariates
-        Shape (n_samples, n_covariates): those of the cohort and its principal components.
-    phenotype
-        Shape (n_samples,), residual after regression on the intercept and the cohort's covariates.
-    residuals
-        Shape (n_samples, n_versions): residuals of the phenotype, and of its rank-normalised values, after
-        ridge regression on all columns. A pair must stand out in each.
-    """
-
-    columns: np.ndarray
-    covariates: np.ndarray
+    columns: np.ndarray  # (n_samples, n_columns), standardised
+    covariates: np.ndarray  # (n_samples, n_covariates): those of the cohort and its principal components
+    # (n_samples,), residual after regression on the intercept and the cohort's covariates
     phenotype: np.ndarray
+    # (n_samples, n_versions): residuals of the phenotype, and of its rank-normalised values, after ridge
+    # regression on all columns. A pair must stand out in each
     residuals: np.ndarray
 
     @property

@@ -24,27 +24,15 @@ LINKED = 0.1  # r2 from which two columns of a segment are no pair
 
 @dataclass(frozen=True, eq=False)
 class PairProblem:
-    """The samples on which pair factors are sought.
+    """The samples on which pair factors are sought."""
 
-    Parameters
-    ----------
-    pairs
-        Standardised columns, with all pairs of segments visible that may be used.
-    phenotype
-        Shape (n_samples,).
-    covariates
-        Shape (n_samples, n_covariates).
-    ridge
-        Penalty of the additive model, as in :class:`genoattn.closed_form.additive_start.AdditiveStart`.
-    relatives
-        Shape (n_samples,), who stay together in every fold; None where nobody is related.
-    """
-
-    pairs: PairColumns
-    phenotype: np.ndarray
-    covariates: np.ndarray
+    pairs: PairColumns  # standardised columns, with all pairs of segments visible that may be used
+    phenotype: np.ndarray  # (n_samples,)
+    covariates: np.ndarray  # (n_samples, n_covariates)
+    # penalty of the additive model, as in :class:`genoattn.closed_form.additive_start.AdditiveStart`
     ridge: float
     max_rank: int
+    # (n_samples,), who stay together in every fold; None where nobody is related
     relatives: np.ndarray | None = None
 
     def part(self, index: np.ndarray) -> PairProblem:

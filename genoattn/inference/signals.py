@@ -18,36 +18,22 @@ _STEP = (1 - _LONE) / sum(1 / k for k in range(2, _MOST + 1))  # and of every fu
 
 @dataclass(frozen=True, eq=False)
 class Signal:
-    """A lead pair and the pairs linked to it.
+    """A lead pair and the pairs linked to it."""
 
-    Parameters
-    ----------
-    lead
-        Column indices, ascending: the likeliest pair.
-    tested
-        Column indices of the pair of the cluster that was tested, ascending: the strongest in the residual
-        of the phenotype after regression on the additive genome.
-    test
-        Of that pair: the least significant over standard errors and versions of the phenotype, with and
-        without adjustment for the signals found before it.
-    members
-        Shape (n_members, 2): the candidates linked to the tested pair at both sites, itself among them.
-    credible
-        Shape (n_credible, 2): the fewest members that hold 95 % of the posterior, the likeliest first.
-    posterior
-        Shape (n_credible,).
-    q_value
-        Of the signal among the signals.
-    """
-
-    lead: tuple[int, int]
+    lead: tuple[int, int]  # column indices, ascending: the likeliest pair
+    # column indices of the pair of the cluster that was tested, ascending: the strongest in the residual of
+    # the phenotype after regression on the additive genome
     tested: tuple[int, int]
+    # of that pair: the least significant over standard errors and versions of the phenotype, with and without
+    # adjustment for the signals found before it
     test: StudentTest
     weight: float
+    # (n_members, 2): the candidates linked to the tested pair at both sites, itself among them
     members: np.ndarray
+    # (n_credible, 2): the fewest members that hold 95 % of the posterior, the likeliest first
     credible: np.ndarray
-    posterior: np.ndarray
-    q_value: float = 1.0
+    posterior: np.ndarray  # (n_credible,)
+    q_value: float = 1.0  # of the signal among the signals
 
     @property
     def p_value(self) -> float:
@@ -57,18 +43,10 @@ class Signal:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Pairs of columns with their scores, both in the residual and in its normal scores.
+    """Pairs of columns with their scores, both in the residual and in its normal scores."""
 
-    Parameters
-    ----------
-    pair
-        Shape (n_pairs, 2), ascending column indices, far apart.
-    t
-        Shape (n_pairs,).
-    """
-
-    pair: np.ndarray
-    t: np.ndarray
+    pair: np.ndarray  # (n_pairs, 2), ascending column indices, far apart
+    t: np.ndarray  # (n_pairs,)
     n_tests: int
 
 

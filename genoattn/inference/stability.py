@@ -16,26 +16,15 @@ from genoattn.inference.robust import robust_test
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """Pairs chosen in halves of the samples.
+    """Pairs chosen in halves of the samples."""
 
-    Parameters
-    ----------
-    pair
-        Shape (n_pairs, 2), ascending column indices: every pair that some half chose.
-    frequency
-        Shape (n_pairs,), the share of the halves that chose it.
-    coefficient, se
-        Shape (n_pairs,), mean and standard deviation over the halves, 0 where a half left it out, per
-        standardised column.
-    p_value
-        Shape (n_pairs,), from the halves that did not choose.
-    """
-
-    pair: np.ndarray
-    frequency: np.ndarray
+    pair: np.ndarray  # (n_pairs, 2), ascending column indices: every pair that some half chose
+    frequency: np.ndarray  # (n_pairs,), the share of the halves that chose it
+    # (n_pairs,), mean and standard deviation over the halves, 0 where a half left it out, per standardised
+    # column
     coefficient: np.ndarray
     se: np.ndarray
-    p_value: np.ndarray
+    p_value: np.ndarray  # (n_pairs,), from the halves that did not choose
 
     def frame(self, sites: Sites, site: np.ndarray, scale: np.ndarray) -> pd.DataFrame:
         """Table of the pairs, the most frequent first; coefficients per unit of dosage with 90 % intervals.

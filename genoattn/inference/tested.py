@@ -15,18 +15,10 @@ LINKED_R2 = 0.1  # and the r2
 
 @dataclass(frozen=True, eq=False)
 class SiteMap:
-    """Chromosome and position of the columns.
+    """Chromosome and position of the columns."""
 
-    Parameters
-    ----------
-    chromosome
-        Shape (n_columns,), from 0.
-    position
-        Shape (n_columns,), in base pairs.
-    """
-
-    chromosome: np.ndarray
-    position: np.ndarray
+    chromosome: np.ndarray  # (n_columns,), from 0
+    position: np.ndarray  # (n_columns,), in base pairs
 
     @classmethod
     def of(cls, sites: Sites, site: np.ndarray) -> SiteMap:

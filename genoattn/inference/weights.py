@@ -17,26 +17,15 @@ _HUB = 3  # entries of one slot from which the other counts as a hub
 
 @dataclass(frozen=True, eq=False)
 class HypothesisWeights:
-    """Weights of mean one over the pairs of columns that are tested.
+    """Weights of mean one over the pairs of columns that are tested."""
 
-    Parameters
-    ----------
-    fold
-        Shape (n_chromosomes, n_chromosomes): the fold of a pair of chromosomes, -1 within one.
-    chromosome
-        Shape (n_columns,).
-    inside, around
-        For each fold the pairs in the support of its factors, and those that share a hub with them, bool
-        (n_columns, n_columns); None where the fold has no structure.
-    values
-        Shape (n_folds, 3): the weight of a pair elsewhere, inside and around.
-    """
-
-    fold: np.ndarray
-    chromosome: np.ndarray
+    fold: np.ndarray  # (n_chromosomes, n_chromosomes): the fold of a pair of chromosomes, -1 within one
+    chromosome: np.ndarray  # (n_columns,)
+    # for each fold the pairs in the support of its factors, and those that share a hub with them, bool
+    # (n_columns, n_columns); None where the fold has no structure
     inside: list[np.ndarray | None]
     around: list[np.ndarray | None]
-    values: np.ndarray
+    values: np.ndarray  # (n_folds, 3): the weight of a pair elsewhere, inside and around
 
     def at(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """The weights of pairs of columns: shape of the indices."""

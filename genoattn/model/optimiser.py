@@ -63,23 +63,13 @@ class ProximalAdam(torch.optim.Optimizer):
 
 @dataclass(frozen=True)
 class Penalties:
-    """Penalties on the mean loss.
+    """Penalties on the mean loss."""
 
-    Parameters
-    ----------
-    additive
-        L2 on additive effects.
-    factor
-        L1 on factor entries away from the start; entries in its support bear ``support`` times as much.
-    support
-        Relative L1 of the entries that the start made non-zero.
-    factor_l2
-        L2 on factor entries; less where the residual variance of a Gaussian phenotype is below 2 %.
-    """
-
-    additive: float = 0.0
+    additive: float = 0.0  # L2 on additive effects
+    # L1 on factor entries away from the start; entries in its support bear ``support`` times as much
     factor: float = 0.0
-    support: float = 0.1
+    support: float = 0.1  # relative L1 of the entries that the start made non-zero
+    # L2 on factor entries; less where the residual variance of a Gaussian phenotype is below 2 %
     factor_l2: float = 0.0
 
 

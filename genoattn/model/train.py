@@ -27,55 +27,34 @@ _LEAST_EPOCHS = 30
 
 @dataclass(frozen=True, eq=False)
 class InitialReadout:
-    """A readout with starting values, and the settings that suit them.
+    """A readout with starting values, and the settings that suit them."""
 
-    Parameters
-    ----------
-    readout
-        On the scale of the standardised phenotype, or of log-odds.
-    kind
-        ``score``: sparse factors read off the scores; ``random``: dense ones; ``zero``: full attention at
-        C = 0.
-    lr, batch_size
-        That suit this start.
-    annealed
-        Whether the learning rate is to fall to zero over a number of epochs set beforehand.
-    solved
-        Whether this is the optimum already: ridge regression without factors, or with fixed ones.
-    """
-
-    readout: Readout
+    readout: Readout  # on the scale of the standardised phenotype, or of log-odds
     penalties: Penalties
+    # ``score``: sparse factors read off the scores; ``random``: dense ones; ``zero``: full attention at C = 0
     kind: str
+    # that suit this start
     lr: float
     batch_size: int
+    # whether the learning rate is to fall to zero over a number of epochs set beforehand
     annealed: bool = False
+    # whether this is the optimum already: ridge regression without factors, or with fixed ones
     solved: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Standardised:
-    """Arrays of a cohort on the scale of the training, and the way back.
+    """Arrays of a cohort on the scale of the training, and the way back."""
 
-    Parameters
-    ----------
-    covariates
-        Shape (n_samples, n_covariates), mean 0 and standard deviation 1 over the training samples.
-    phenotype
-        Shape (n_samples,), ``(y - shift) / scale``; binary traits and counts keep their values.
-    variance
-        Shape (n_samples,), known variances of ``phenotype``; None where the likelihood has none.
-    covariate_mean, covariate_scale
-        Shape (n_covariates,), what was subtracted, and divided by.
-    shift, scale
-        Of the phenotype.
-    """
-
+    # (n_samples, n_covariates), mean 0 and standard deviation 1 over the training samples
     covariates: np.ndarray
-    phenotype: np.ndarray
+    phenotype: np.ndarray  # (n_samples,), ``(y - shift) / scale``; binary traits and counts keep their values
+    # (n_samples,), known variances of ``phenotype``; None where the likelihood has none
     variance: np.ndarray | None
+    # (n_covariates,), what was subtracted, and divided by
     covariate_mean: np.ndarray
     covariate_scale: np.ndarray
+    # of the phenotype
     shift: float
     scale: float
 

@@ -8,22 +8,15 @@ from genoattn.model.phenotype_likelihood import LikelihoodKind
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """Start, length and outcome of a training.
+    """Start, length and outcome of a training."""
 
-    Parameters
-    ----------
-    start, ranks
-        Kind of start, and ranks by order.
-    best_epoch, validation_loss
-        Epoch (counted from 1) of the least validation loss, and that loss.
-    likelihood, noise
-        Kind of likelihood, and its learned parameters by name.
-    """
-
+    # kind of start, and ranks by order
     start: str
     ranks: dict[int, int]
+    # epoch (counted from 1) of the least validation loss, and that loss
     best_epoch: int
     validation_loss: float
+    # kind of likelihood, and its learned parameters by name
     likelihood: LikelihoodKind = "gaussian"
     noise: dict[str, float] = field(default_factory=dict)
 

@@ -19,20 +19,11 @@ _FLAT = 1e-3  # of the mean slope: the least that a curve's slope counts for
 
 @dataclass(frozen=True, eq=False)
 class WorkingResponse:
-    """Response and weights of least squares on the latent scale.
+    """Response and weights of least squares on the latent scale."""
 
-    Parameters
-    ----------
-    values
-        Shape (n_samples,), z = phi + (y - mean) / (d mean / d phi), in units of the coefficients.
-    weight
-        Shape (n_samples,), positive: the information of a sample about phi, up to the dispersion.
-    dispersion
-        Residual variance at weight 1 where the likelihood fixes it; None where the residuals tell it.
-    """
-
-    values: np.ndarray
-    weight: np.ndarray
+    values: np.ndarray  # (n_samples,), z = phi + (y - mean) / (d mean / d phi), in units of the coefficients
+    weight: np.ndarray  # (n_samples,), positive: the information of a sample about phi, up to the dispersion
+    # residual variance at weight 1 where the likelihood fixes it; None where the residuals tell it
     dispersion: float | None = None
 
     @property
@@ -50,29 +41,15 @@ def are_separated(case: np.ndarray, latent: np.ndarray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class ResponseModel:
-    """Dependence of a phenotype on the latent phenotype: link, likelihood and learned noise.
+    """Dependence of a phenotype on the latent phenotype: link, likelihood and learned noise."""
 
-    Parameters
-    ----------
-    readout
-        Whose link is used.
-    kind, noise
-        Of the likelihood, and its learned parameters
-        (:class:`genoattn.model.phenotype_likelihood.Likelihood`).
-    observed
-        Shape (n_samples,), the phenotype.
-    variance
-        Shape (n_samples,), known variances of its measurement, if any.
-    link_prior
-        Whether the link was fitted under a normal prior around a straight line.
-    """
-
-    readout: Readout
+    readout: Readout  # whose link is used
+    # of the likelihood, and its learned parameters (:class:`genoattn.model.phenotype_likelihood.Likelihood`)
     kind: LikelihoodKind
     noise: dict[str, float]
-    observed: np.ndarray
-    variance: np.ndarray | None = None
-    link_prior: bool = False
+    observed: np.ndarray  # (n_samples,), the phenotype
+    variance: np.ndarray | None = None  # (n_samples,), known variances of its measurement, if any
+    link_prior: bool = False  # whether the link was fitted under a normal prior around a straight line
 
     @property
     def is_linear(self) -> bool:
