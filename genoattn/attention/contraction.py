@@ -80,22 +80,17 @@ def _samples_at_once(query: Tensor, value: Tensor) -> int:
 
 def _contract_distinct(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
     """The sum over distinct entities, as the module's docstring writes it."""
+    n = len(keys)
     k_products, v_products = _subset_products(keys), _subset_products(values)
-    sums = distinct_sums(lambda block: k_products[block].mT @ v_products[block], len(keys))
-    out = query @ sums[tuple(range(len(keys)))]  # the empty A, (.., entity, channel)
-    for subset, left, weight in _sets_left_out(len(keys)):
+    sums = distinct_sums(lambda block: k_products[block].mT @ v_products[block], n)
+    out = query @ sums[tuple(range(n))]  # the empty A, (.., entity, channel)
+    for subset in subsets(n)[1:]:
+        left = tuple(m for m in range(n) if m not in subset)
+        weight = (-1) ** len(subset) * factorial(len(subset))
         scores = query * k_products[subset]  # (.., entity, rank)
         read = scores @ sums[left] if left else scores.sum(dim=-1, keepdim=True)
         out = torch.addcmul(out, v_products[subset], read, value=weight)
     return out
-
-
-def _sets_left_out(n: int) -> list[tuple[Block, Block, int]]:
-    """Each non-empty set A of the arguments, its complement and its weight (-1)^|A| |A|!."""
-    return [
-        (subset, tuple(m for m in range(n) if m not in subset), (-1) ** len(subset) * factorial(len(subset)))
-        for subset in subsets(n)[1:]
-    ]
 
 
 def _subset_products(factors: Sequence[Tensor]) -> dict[Block, Tensor]:

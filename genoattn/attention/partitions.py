@@ -9,7 +9,7 @@ over all set partitions pi of the factors (Moebius inversion on the partition la
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import combinations
-from math import factorial, prod
+from math import factorial
 from typing import TypeVar
 
 import numpy as np
@@ -68,11 +68,6 @@ def subsets(n: int) -> tuple[Block, ...]:
 def block_weight(block: Block) -> int:
     """Inclusion-exclusion weight of one block, (-1)^(|B|-1) (|B|-1)!."""
     return (-1) ** (len(block) - 1) * factorial(len(block) - 1)
-
-
-def partition_weight(partition: Partition) -> int:
-    """Inclusion-exclusion weight of a partition: the product of the weights of its blocks."""
-    return prod(block_weight(block) for block in partition)
 
 
 def distinct_sums(block_sums: Mapping[Block, Value] | Callable[[Block], Value], n: int) -> dict[Block, Value]:

@@ -62,21 +62,13 @@ def _allowed_tuples(
     n_arguments: int, n_entities: int, mask: Tensor | None, distinct: bool, device: torch.device
 ) -> Tensor:
     """Mask of the tuples (i, j1, ..) that take part: shape (batch or 1, entity, .., entity)."""
-    n_axes = n_arguments + 1
-    allowed = torch.ones((1,) + (n_entities,) * n_axes, dtype=torch.bool, device=device)
     index = torch.arange(n_entities, device=device)
-
-    def along(values: Tensor, axis: int) -> Tensor:
-        shape = [1] * (n_axes + 1)
-        shape[axis + 1] = n_entities
-        if values.dim() == 2:
-            shape[0] = len(values)
-        return values.reshape(shape)
-
-    for axis in range(1, n_axes):
+    entity = torch.meshgrid(*[index] * (n_arguments + 1), indexing="ij")
+    allowed = torch.ones_like(entity[0], dtype=torch.bool)[None]
+    for axis in range(1, n_arguments + 1):
         if mask is not None:
-            allowed = allowed & along(mask, axis)
+            allowed = allowed & mask[:, entity[axis]]
         if distinct:
-            for other in range(axis):
-                allowed = allowed & (along(index, axis) != along(index, other))
+            for other in entity[:axis]:
+                allowed = allowed & (entity[axis] != other)
     return allowed
