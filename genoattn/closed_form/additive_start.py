@@ -25,7 +25,11 @@ class AdditiveStart:
 
 
 def additive_start(
-    columns: np.ndarray, spectrum: Spectrum, phenotype: np.ndarray, covariates: np.ndarray
+    columns: np.ndarray,
+    spectrum: Spectrum,
+    phenotype: np.ndarray,
+    covariates: np.ndarray,
+    along: np.ndarray | None = None,
 ) -> tuple[AdditiveStart, np.ndarray]:
     """Ridge regression on all columns, its penalty by generalised cross-validation; covariates unpenalised.
 
@@ -37,19 +41,24 @@ def additive_start(
         Shape (n_samples,).
     covariates
         Shape (n_samples, n_covariates).
+    along
+        Shape (n_vectors, n_columns): directions in which the additive effects bear no penalty.
 
     Returns
     -------
     The start, and the residuals, shape (n_samples,).
     """
-    fixed = np.column_stack([np.ones(len(phenotype)), covariates])
+    n_plain = 1 + covariates.shape[1]
+    along = np.zeros((0, columns.shape[1])) if along is None else along
+    fixed = np.column_stack([np.ones(len(phenotype)), covariates, columns @ along.T])
     ridge = RidgeRegression(spectrum, fixed)
     penalty, dual, residual = ridge.fit(phenotype)
     additive = columns.T @ dual
-    fixed_effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=None)[0]
+    effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=1e-8)[0]
+    additive = additive + effect[n_plain:] @ along
     noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
     strength = float(penalty / len(phenotype))
-    return AdditiveStart(float(fixed_effect[0]), fixed_effect[1:], additive, strength, noise), residual
+    return AdditiveStart(float(effect[0]), effect[1:n_plain], additive, strength, noise), residual
 
 
 def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:
@@ -127,8 +136,6 @@ def joint_start(
 
     Parameters
     ----------
-    columns, spectrum, phenotype, covariates
-        As there.
     shapes
         Shape (n_ranks, 2, n_columns), factors.
     slope
@@ -138,22 +145,11 @@ def joint_start(
     -------
     The start; the residuals of everything, shape (n_samples,); and the strength of each factor.
     """
-    plain = np.column_stack([np.ones(len(phenotype)), covariates])
     along = shapes.reshape(-1, columns.shape[1])
     values = columns @ along.T  # (sample, 2 * rank)
     products = values[:, 0::2] * values[:, 1::2]
-    fixed = np.column_stack([plain, values, products])
+    fixed = np.column_stack([np.ones(len(phenotype)), covariates, values, products])
     left = phenotype - columns @ (columns.T @ RidgeRegression(spectrum, fixed).fit(phenotype)[1])
     strength = slope * np.linalg.lstsq(fixed, left, rcond=1e-8)[0][-len(shapes) :]
-    fixed = np.column_stack([plain, values])
-    ridge = RidgeRegression(spectrum, fixed)
-    penalty, dual, residual = ridge.fit(phenotype - products @ strength)
-    additive = columns.T @ dual
-    left = phenotype - products @ strength - columns @ additive
-    of_fixed = np.linalg.lstsq(fixed, left, rcond=1e-8)[0]
-    n_plain = plain.shape[1]
-    additive = additive + of_fixed[n_plain:] @ along
-    noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
-    strength_of_penalty = float(penalty / len(phenotype))
-    start = AdditiveStart(float(of_fixed[0]), of_fixed[1:n_plain], additive, strength_of_penalty, noise)
+    start, residual = additive_start(columns, spectrum, phenotype - products @ strength, covariates, along)
     return start, residual, strength

@@ -48,9 +48,8 @@ def isolated_factors(
     while len(accepted) < max_rank and len(candidates):
         size = np.linalg.norm(values, axis=0)
         usable = size > 1e-3 * np.maximum(norm, 1e-300)  # else it is a sum of accepted terms
-        gain = np.where(usable, (values.T @ y / np.maximum(size, 1e-300)) ** 2, 0.0) / max(
-            float(y.var()), 1e-300
-        )
+        gain = np.where(usable, (values.T @ y / np.maximum(size, 1e-300)) ** 2, 0.0)
+        gain /= max(float(y.var()), 1e-300)
         best = int(np.argmax(gain))
         if gain[best] < price:
             break

@@ -20,11 +20,6 @@ def price(pairs: PairColumns) -> float:
     return 2 * log(max(pairs.n_columns, 2))
 
 
-def _at_first(pairs: PairColumns) -> float:
-    """Squared z that an entry needs while a factor grows, so that few of many columns have it by chance."""
-    return max(SOFT**2, _LOOSE**2 * price(pairs))
-
-
 def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
     """Select each slot of a factor again, given the other, until both settle; then prune.
 
@@ -36,10 +31,12 @@ def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
         Shape (2, n_columns), a pair.
     """
     factor = seed
+    # Higher while a factor grows, so that few of many columns pass it by chance.
+    at_first = max(SOFT**2, _LOOSE**2 * price(pairs))
     for _ in range(_ROUNDS):
         before = factor != 0
         for slot in (0, 1):
-            factor = _replace_slot(pairs, rest, factor, slot, _at_first(pairs))
+            factor = _replace_slot(pairs, rest, factor, slot, at_first)
         if (before == (factor != 0)).all():
             break
     # Entries found at the lower threshold must now pay the full price.

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 _PENALTIES = np.geomspace(1e-3, 1e3, 61)  # on the mean loss
 _FLAT = 1e-9  # eigenvalues, relative to the largest, that are rounding errors
 
 
+@dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Eigenvectors of the kernel ``A A'`` of centred columns A, the costly part of a ridge regression.
+    """Eigenvectors of the kernel ``A A'`` of centred columns A, the costly part of a ridge regression."""
 
-    Parameters
-    ----------
-    vectors
-        Shape (n_samples, n_kept), orthonormal.
-    values
-        Shape (n_kept,), above 0.
-    """
-
-    def __init__(self, vectors: np.ndarray, values: np.ndarray) -> None:
-        self.vectors, self.values = vectors, values
+    vectors: np.ndarray  # (n_samples, n_kept), orthonormal
+    values: np.ndarray  # (n_kept,), above 0
 
     @classmethod
     def of_columns(cls, columns: np.ndarray, root: np.ndarray | None = None) -> Spectrum:
@@ -37,8 +32,7 @@ class Spectrum:
     @classmethod
     def of_kernel(cls, kernel: np.ndarray) -> Spectrum:
         """Spectrum of a kernel (n_samples, n_samples) of columns, centred or adjusted for an intercept."""
-        values, vectors = _positive(kernel)
-        return cls(vectors, values)
+        return cls(*reversed(_positive(kernel)))
 
 
 def centred_kernel(columns: np.ndarray) -> np.ndarray:
@@ -107,7 +101,7 @@ class RidgeRegression:
         The constant depends on the fixed effects alone (Patterson & Thompson 1971).
         """
         y, y_in = self._without_fixed(phenotype)
-        freedom, values = len(y) - self._q.shape[1], self._spectrum.values
+        freedom, values = len(y) - self.n_fixed, self._spectrum.values
         least, best = np.inf, 0.0
         # The deviance may have several minima, so that the grid is searched, not descended.
         for p in _PENALTIES * len(y):

@@ -74,6 +74,18 @@ class MonotoneLink(nn.Module):
             out = out + softplus(self.line)
         return out * self.output_scale / self.input_scale
 
+    def departure(self) -> Tensor:
+        """How far each free parameter is from its value in a straight line: (n_parameters,)."""
+        straight = dict(MonotoneLink(self.bounded, len(self.centre)).to(self.offset).named_parameters())
+        free = [(p, straight[name].detach()) for name, p in self.named_parameters() if p.requires_grad]
+        return torch.cat([(p - q).reshape(-1) for p, q in free])
+
+    def in_double(self) -> "MonotoneLink":
+        """A copy in float64."""
+        out = MonotoneLink(self.bounded, len(self.centre)).double()
+        out.load_state_dict(self.state_dict())
+        return out
+
     @torch.no_grad()
     def rescale(self, shift: float, scale: float) -> None:
         """Carry the curve from standardised to the units ``shift + scale * units``, latent and measured."""
@@ -120,7 +132,7 @@ class MonotoneLink(nn.Module):
         target = torch.as_tensor(np.asarray(values, dtype=np.float64))
         below = torch.full_like(target, low)
         above = torch.full_like(target, high)
-        curve = _in_double(self)
+        curve = self.in_double()
         for _ in range(steps):
             middle = (below + above) / 2
             short = curve(middle) < target
@@ -131,7 +143,7 @@ class MonotoneLink(nn.Module):
         """Latent values evenly over the training samples' range, g and its slope there, each (n_points,)."""
         low, high = self.reach.double().tolist()
         latent = torch.linspace(low, high, n_points, dtype=torch.float64)
-        exact = _in_double(self)
+        exact = self.in_double()
         with torch.no_grad():
             return latent.numpy(), exact(latent).numpy(), exact.slope(latent).numpy()
 
@@ -139,9 +151,3 @@ class MonotoneLink(nn.Module):
 def make_link(kind: LinkKind) -> MonotoneLink | None:
     """The curve of a kind; None for the identity."""
     return None if kind == "none" else MonotoneLink(kind == "bounded")
-
-
-def _in_double(link: MonotoneLink) -> MonotoneLink:
-    copy = MonotoneLink(link.bounded, len(link.centre)).double()
-    copy.load_state_dict(link.state_dict())
-    return copy

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.func import functional_call, jacfwd
 
-from genoattn.model.link import MonotoneLink
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, mean_response
 from genoattn.model.prediction import link_slope, respond
 from genoattn.model.readout import Readout
@@ -103,16 +102,14 @@ class ResponseModel:
         link = self.readout.link
         if link is None:
             return np.zeros((len(latent), 0)), np.zeros(0)
-        copy = MonotoneLink(link.bounded, len(link.centre)).double()
-        copy.load_state_dict(link.state_dict())
+        copy = link.in_double()
         free = {name: p.detach() for name, p in copy.named_parameters() if p.requires_grad}
         values = torch.as_tensor(latent)
         change = jacfwd(lambda p: functional_call(copy, p, (values,)))(free)
         tangents = torch.cat([t.reshape(len(latent), -1) for t in change.values()], dim=1).numpy()
         slope = copy.slope(values).detach().numpy()
         tangents = tangents / np.maximum(slope, _FLAT * slope.mean())[:, None]
-        straight = dict(MonotoneLink(link.bounded, len(link.centre)).double().named_parameters())
-        pull = torch.cat([(p - straight[name].detach()).reshape(-1) for name, p in free.items()]).numpy()
+        pull = copy.departure().detach().numpy()
         return tangents, pull if self.link_prior else np.zeros_like(pull)
 
     def _base(self) -> np.ndarray:
