@@ -7,6 +7,7 @@ other: the odds of a pair are those of its entries in the two slots of the facto
 from math import log
 
 import numpy as np
+from scipy.special import log_expit, logsumexp
 
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.inference.robust import pair_t
@@ -114,8 +115,8 @@ def _add_isolated(
         for v, j in enumerate(second.tolist()):
             t = known.get((min(i, j), max(i, j)), 2.0)  # a pair not listed scored less
             evidence[u, v] = min(evidence[u, v], t**2 / 2)
-    total = _log_sum(evidence)
-    posterior = evidence - total + _log_sigmoid(np.array(total + log(_EXPECTED / n_tests) - _OCCAM))
+    total = logsumexp(evidence)
+    posterior = evidence - total + log_expit(total + log(_EXPECTED / n_tests) - _OCCAM)
     i, j = (m.ravel() for m in np.meshgrid(first, second, indexing="ij"))
     distinct = pairs.site[i] != pairs.site[j]
     odds.replace(i[distinct], j[distinct], _log_odds(posterior).ravel()[distinct], capped=True)
@@ -156,31 +157,20 @@ def _entry_log_probability(
         return np.where(norm2 > 0, inner**2 / np.maximum(norm2, 1e-9) / variance / 2, _NOT)
 
     # Columns that were not chosen, against the residual of the factor's own entries.
-    out = _log_sigmoid(evidence(left) + prior)
+    out: np.ndarray = log_expit(evidence(left) + prior)
     for entry, column in enumerate(own.tolist()):
         others = np.delete(full, entry, axis=1)
-        alone = target
-        if others.shape[1]:
-            basis = np.linalg.qr(others)[0]
-            alone = target - basis @ (basis.T @ target)
+        basis = np.linalg.qr(others)[0]
+        alone = target - basis @ (basis.T @ target)
         linked = pairs.linked_neighbours(column)
         features = pairs.features(carriers, linked)
         norm2 = np.maximum((features**2).sum(axis=0), 1e-9)
         own_evidence = (features.T @ alone) ** 2 / norm2 / variance / 2
-        total = _log_sum(own_evidence)
-        shared = own_evidence - total + _log_sigmoid(np.array(total + prior))
+        total = logsumexp(own_evidence)
+        shared = own_evidence - total + log_expit(total + prior)
         out[linked] = np.maximum(out[linked], shared)
     out[pairs.linked_to(factor[1 - slot])] = _NOT
     return out
-
-
-def _log_sum(values: np.ndarray) -> float:
-    largest = float(values.max())
-    return largest + float(np.log(np.exp(values - largest).sum()))
-
-
-def _log_sigmoid(values: np.ndarray) -> np.ndarray:
-    return -np.logaddexp(0.0, -values)
 
 
 def _log_odds(log_probability: np.ndarray) -> np.ndarray:

@@ -46,17 +46,14 @@ def robust_test(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray)
         return StudentTest(0.0, max(df, 1))
     pure /= norm
     leverage = np.minimum((basis**2).sum(axis=1) + pure**2, 0.99)
-    smallest = np.inf
-    signs: set[float] = set()
-    for y in versions.T:
-        residual = y - basis @ (basis.T @ y)
-        estimate = float(pure @ residual)
-        residual = residual - pure * estimate
-        plain = np.sqrt(residual @ residual / df)
-        sandwich = np.sqrt(((pure * residual / (1 - leverage)) ** 2).sum())
-        smallest = min(smallest, abs(estimate) / max(plain, sandwich, 1e-300))
-        signs.add(float(np.sign(estimate)))
-    return StudentTest(0.0 if len(signs) > 1 else signs.pop() * float(smallest), df)
+    residual = versions - basis @ (basis.T @ versions)
+    estimate = pure @ residual  # (version,)
+    residual -= np.outer(pure, estimate)
+    plain = np.sqrt((residual**2).sum(axis=0) / df)
+    sandwich = np.sqrt((((pure / (1 - leverage))[:, None] * residual) ** 2).sum(axis=0))
+    t = estimate / np.maximum(np.maximum(plain, sandwich), 1e-300)
+    agreed = (np.sign(t) == np.sign(t[0])).all()
+    return StudentTest(float(t[np.argmin(np.abs(t))]) if agreed else 0.0, df)
 
 
 def orthonormal_basis(columns: np.ndarray) -> np.ndarray:

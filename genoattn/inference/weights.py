@@ -6,7 +6,7 @@ import numpy as np
 
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.closed_form.pair_factors import Seeds, pair_factors
-from genoattn.inference.tested import SiteMap
+from genoattn.inference.background import SiteMap
 
 _FOLDS = 5
 _SHARE = 0.25  # of a fold's weight that goes to the support of its factors, and as much to their hubs
@@ -81,7 +81,8 @@ def cross_fitted_weights(
         factors, _ = pair_factors(seen, seeds, residual, max_rank)
         held = fold == k
         own, hubs = _support(seen, factors, held)
-        total = _n_held(where.chromosome, held)
+        size = np.bincount(where.chromosome, minlength=n).astype(np.float64)
+        total = float(size @ np.triu(held, 1) @ size)  # pairs of columns of the fold
         given = []
         for mask in (own, hubs):
             number = int(mask.sum()) // 2 if mask is not None else 0
@@ -127,9 +128,3 @@ def _twins(pairs: PairColumns, slot: np.ndarray) -> np.ndarray:
     out: np.ndarray = (r2 > _TWIN).any(axis=0)
     out[index] = True
     return out
-
-
-def _n_held(chromosome: np.ndarray, held: np.ndarray) -> float:
-    """Pairs of columns of a fold."""
-    size = np.bincount(chromosome, minlength=len(held)).astype(np.float64)
-    return float(size @ np.triu(held, 1) @ size)
