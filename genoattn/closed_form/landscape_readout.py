@@ -19,8 +19,7 @@ from genoattn.model.link import MonotoneLink
 from genoattn.model.phenotype_likelihood import fitted_noise
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout, rescale_latent
-from genoattn.model.train_config import Split, TrainConfig, TrainingData
-from genoattn.model.training_summary import TrainingSummary
+from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 from genoattn.tokens import Vocabulary
 
 _STEPS = 10

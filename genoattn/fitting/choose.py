@@ -46,11 +46,6 @@ def choose_estimator(
         Of the phenotype; not ``auto``.
     n_samples
         Training samples.
-
-    Raises
-    ------
-    InputError
-        Settings that no model of these sites can have, or a closed form where there is none.
     """
     _check_config(vocabulary, config)
     process = _gaussian_process(vocabulary, config, likelihood, n_samples)

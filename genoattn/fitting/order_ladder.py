@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from genoattn.fitting.ensemble import train_ensemble
-from genoattn.fitting.train_model import Trained, train_readout
+from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
@@ -106,7 +105,8 @@ def climb(
             _log.info("order %d, link %s: %.4f on the test samples", order, link, score)
         if order > 1 and not _improves(rungs, order):
             break
-    p_worse = _compare(rungs)
+    lowest = min(rungs, key=lambda rung: rung.loss.mean())
+    p_worse = [_p_worse(rung.loss, lowest.loss) for rung in rungs]
     level = _ALPHA / max(len(rungs) - 1, 1)  # of the comparisons with the best, as many as there are others
     equals = [k for k in range(len(rungs)) if p_worse[k] >= level]
     chosen = min(equals, key=lambda k: (rungs[k].order, rungs[k].link != "none"))
@@ -152,11 +152,6 @@ def _p_worse(loss: np.ndarray, best: np.ndarray) -> float:
     if not difference.std() > 0:
         return 1.0
     return float(stats.ttest_1samp(difference, 0.0, alternative="greater").pvalue)
-
-
-def _compare(rungs: list[_Rung]) -> list[float]:
-    best = min(rungs, key=lambda rung: rung.loss.mean())
-    return [_p_worse(rung.loss, best.loss) for rung in rungs]
 
 
 def _improves(rungs: list[_Rung], order: int) -> bool:

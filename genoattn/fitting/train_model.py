@@ -1,7 +1,8 @@
 """Training of a readout on the arrays of a cohort, in phenotype units at the end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from genoattn.closed_form.landscape_readout import landscape_readout
@@ -12,19 +13,21 @@ from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import predict_orders
 from genoattn.model.readout import Readout, rescale_latent
 from genoattn.model.train import on_linear_scale, standardise, train, training_settings
-from genoattn.model.train_config import Split, TrainConfig, TrainingData
-from genoattn.model.training_summary import TrainingSummary
+from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A readout with the way it was trained."""
+    """A readout, how it was trained, and on what."""
 
     readout: Readout
     summary: TrainingSummary
     choice: EstimatorChoice  # the estimator, and the reason for it
+    vocabulary: Vocabulary
+    split: Split
+    config: TrainConfig
     posterior: Posterior | None = None  # of the coefficients, where the estimator has one
 
 
@@ -43,18 +46,13 @@ def train_readout(
     ----------
     choice
         The estimator; :func:`genoattn.fitting.choose.choose_estimator` decides where it is None.
-
-    Raises
-    ------
-    InputError
-        Where the order exceeds the number of sites, or the attention does not go with the order or the size.
     """
     training = split.training
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     choice = choice or choose_estimator(vocabulary, config, kind, len(training))
     if choice.estimator == "gaussian process":
         readout, summary, posterior = landscape_readout(vocabulary, data, split, config)
-        return Trained(readout, summary, choice, posterior)
+        return Trained(readout, summary, choice, vocabulary, split, config, posterior)
     n_values = min(len(training), 2048) * vocabulary.n_columns
     with training_settings(config, n_values):
         values = standardise(data, training, kind)
@@ -71,4 +69,33 @@ def train_readout(
     if readout.link is not None:
         latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
         rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
-    return Trained(readout, summary, choice)
+    return Trained(readout, summary, choice, vocabulary, split, config)
+
+
+def train_ensemble(
+    vocabulary: Vocabulary,
+    data: TrainingData,
+    split: Split,
+    config: TrainConfig,
+    n_members: int,
+    features: TokenFeatures | None = None,
+) -> list[Readout]:
+    """Readouts trained on bootstrap samples of the training samples (Efron 1979), each with its own seed.
+
+    Parameters
+    ----------
+    vocabulary
+        The columns. Their means centre the factors of every member, so that all are in one gauge.
+    data, split, config, features
+        As for :func:`train_readout`.
+    """
+    members = []
+    for k in range(1, n_members + 1):
+        rng = np.random.default_rng([config.seed, k])
+        # The validation samples stay out of the draw, so that stopping is judged on others still.
+        drawn = np.sort(rng.choice(split.training, len(split.training)))
+        again = Split(drawn, split.validation, split.test)
+        seed = (config.seed + k) % 2**32
+        trained = train_readout(vocabulary, data, again, replace(config, seed=seed), features)
+        members.append(trained.readout)
+    return members

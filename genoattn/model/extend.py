@@ -54,11 +54,9 @@ def extend_readout(readout: Readout, vocabulary: Vocabulary, sites: Sites) -> tu
             f"{sites.states[site[k]][state[k]]} at column {sites.pos[site[k]]}: "
             "no training sample had it anywhere; write X where it should count as missing"
         )
-    ranks = {order: len(readout.weights[str(order)]) for order in readout.orders}
-    dtype = readout.bias.dtype
-    out = Readout(
-        wide, ranks, len(readout.covariate), readout.tied, features, link=readout.link_kind, dtype=dtype
-    )
+    dtype, link = readout.bias.dtype, readout.link_kind
+    n_covariates = len(readout.covariate)
+    out = Readout(wide, readout.ranks, n_covariates, readout.tied, features, link=link, dtype=dtype)
     old = readout.state_dict()
     kept = {name: value for name, value in out.state_dict().items() if name in dict(out.named_buffers())}
     additive = torch.zeros_like(out.additive)

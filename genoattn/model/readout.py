@@ -93,22 +93,17 @@ class Readout(nn.Module):
         self.weights = nn.ParameterDict()
         for order in self.orders:
             slots = 1 if tied else order
-            self.factors[str(order)] = self._factors(ranks[order], slots, vocabulary, features, full)
+            if full:
+                self.factors[str(order)] = PairFactors(n_columns)
+            elif features is not None:
+                self.factors[str(order)] = FeatureFactors(ranks[order], slots, features)
+            else:
+                self.factors[str(order)] = TokenFactors(ranks[order], slots, n_columns)
             # The scale of a free rank is in its factors; a tied one needs a sign of its own.
             self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
         self.link_kind = link
         self.link = make_link(link)
         self.to(dtype)
-
-    @staticmethod
-    def _factors(
-        rank: int, slots: int, vocabulary: Vocabulary, features: TokenFeatures | None, full: bool
-    ) -> TokenFactors | FeatureFactors | PairFactors:
-        if full:
-            return PairFactors(vocabulary.n_columns)
-        if features is not None:
-            return FeatureFactors(rank, slots, features)
-        return TokenFactors(rank, slots, vocabulary.n_columns)
 
     @property
     def ranks(self) -> dict[int, int]:

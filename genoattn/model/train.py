@@ -12,13 +12,11 @@ import torch
 
 from genoattn.errors import InputError
 from genoattn.model.data import CohortData
-from genoattn.model.epoch_progress import EpochProgress
-from genoattn.model.module import BestWeights, PhenotypeModule
+from genoattn.model.module import BestWeights, EpochProgress, PhenotypeModule
 from genoattn.model.optimiser import Penalties
 from genoattn.model.phenotype_likelihood import COUNTS, Likelihood, LikelihoodKind
 from genoattn.model.readout import Readout, rescale_latent
-from genoattn.model.train_config import Split, TrainConfig, TrainingData
-from genoattn.model.training_summary import TrainingSummary
+from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 
 _ONE_THREAD = 2**20
 _STEPS = 2500
@@ -104,14 +102,14 @@ def train(
     lr = 0.0 if stays else config.lr or start.lr
     module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
     batch = min(config.batch_size or start.batch_size, len(training))
-    source = CohortData(
-        calls, values.covariates, values.phenotype, training, split.validation, batch, config.seed,
-        values.variance,
-    )  # fmt: skip
+    arrays = calls, values.covariates, values.phenotype, values.variance
+    source = CohortData(arrays, split, batch, config.seed)
     # Annealed training ends at its best, so that stopping early would only cut the descent short.
     patience = config.max_epochs if start.annealed else config.patience
     best = BestWeights(patience, start=start.kind == "score" and not stays)
-    n_epochs = 1 if stays else _n_epochs(config, start.annealed, len(training), batch)
+    n_epochs = 1 if stays else config.max_epochs
+    if start.annealed and not stays:  # enough steps and enough passes, set beforehand
+        n_epochs = min(n_epochs, max(_LEAST_EPOCHS, -(-_STEPS // -(-len(training) // batch))))
     _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
     if len(split.validation) and not np.isfinite(best.best):
         raise InputError("training diverged: the validation loss was never finite; lower the learning rate")
@@ -121,14 +119,6 @@ def train(
     return readout, TrainingSummary(
         start.kind, readout.ranks, best.best_epoch + 1, best.best, kind, likelihood.record()
     )
-
-
-def _n_epochs(config: TrainConfig, annealed: bool, n_samples: int, batch_size: int) -> int:
-    """Epochs of a training: set beforehand where it is annealed, for enough steps and enough passes."""
-    if not annealed:
-        return config.max_epochs
-    steps = -(-n_samples // batch_size)
-    return min(config.max_epochs, max(_LEAST_EPOCHS, -(-_STEPS // steps)))
 
 
 def _location(values: np.ndarray) -> tuple[float, float]:
