@@ -33,20 +33,8 @@ def additive_start(
 ) -> tuple[AdditiveStart, np.ndarray]:
     """Ridge regression on all columns, its penalty by generalised cross-validation; covariates unpenalised.
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    phenotype
-        Shape (n_samples,).
-    covariates
-        Shape (n_samples, n_covariates).
-    along
-        Shape (n_vectors, n_columns): directions in which the additive effects bear no penalty.
-
-    Returns
-    -------
-    The start, and the residuals, shape (n_samples,).
+    Along the vectors ``along`` (n_vectors, n_columns) additive effects bear no penalty either. Returns the
+    start and the residuals (n_samples,).
     """
     n_plain = 1 + covariates.shape[1]
     along = np.zeros((0, columns.shape[1])) if along is None else along
@@ -62,24 +50,12 @@ def additive_start(
 
 
 def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:
-    """Ridge regression on the products of all pairs of columns at distinct sites, by its kernel.
+    """Ridge regression on the products of all pairs of centred columns at distinct sites, by its kernel.
 
     The kernel of two samples is ``((x . y)^2 - sum over sites of (x_l . y_l)^2) / 2``, so that no product is
-    ever made; the penalty is found by generalised cross-validation.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), centred.
-    residual
-        Shape (n_samples,), phenotype less the additive model.
-    site
-        Shape (n_columns,), ascending.
-
-    Returns
-    -------
-    C, shape (n_columns, n_columns), symmetric, zero within sites, with ``sum_km x_k C_km x_m`` the fitted
-    value; and the penalty: half of it times the squared coefficients of pairs was added to the mean loss.
+    ever made; the penalty is found by generalised cross-validation. Returns C (n_columns, n_columns),
+    symmetric, zero within sites, with ``sum_km x_k C_km x_m`` the fitted value; and the penalty: half of it
+    times the squared coefficients of pairs was added to the mean loss.
     """
     n = len(columns)
     first = np.flatnonzero(np.diff(site, prepend=-1))
@@ -128,22 +104,11 @@ def joint_start(
     shapes: np.ndarray,
     slope: float,
 ) -> tuple[AdditiveStart, np.ndarray, np.ndarray]:
-    """:func:`additive_start` together with pair factors.
+    """:func:`additive_start` together with pair factors, of whose strength a share ``slope`` is kept.
 
     Neither their products nor the additive effects along them bear a penalty: an interaction whose main
     effects are shrunk is mistaken for another. The penalty of the other columns is chosen again, with all
-    these in the model.
-
-    Parameters
-    ----------
-    shapes
-        Shape (n_ranks, 2, n_columns), factors.
-    slope
-        How much of their least-squares strength the factors keep.
-
-    Returns
-    -------
-    The start; the residuals of everything, shape (n_samples,); and the strength of each factor.
+    these in the model. Returns the start, the residuals of everything, and the strength of each factor.
     """
     along = shapes.reshape(-1, columns.shape[1])
     values = columns @ along.T  # (sample, 2 * rank)

@@ -15,22 +15,10 @@ def fine_mapped(
     """Strong factors of two linked groups of columns, each replaced by the likeliest pairs of columns.
 
     Factors are found in residuals of the additive model, where the main effects of an interaction are spread
-    over linked columns. The pair is therefore chosen on the phenotype itself, by the variance that main
-    effects and product explain together. A column counts by the posterior of its pairs, under a flat prior.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    phenotype
-        Shape (n_samples,), adjusted for covariates.
-    shapes, strength
-        Factors, shape (n_ranks, 2, n_columns), and how strong each is.
-
-    Returns
-    -------
-    Factors, of which those that explain less than 5 % of the variance, or whose columns are not all linked
-    to one (r2 of 0.5), are as they were.
+    over linked columns. The pair is therefore chosen on the phenotype itself, adjusted for covariates, by the
+    variance that main effects and product explain together. A column counts by the posterior of its pairs,
+    under a flat prior. Factors that explain less than 5 % of the variance, or whose columns are not all
+    linked to one (r2 of 0.5), stay as they are.
     """
     out = shapes.copy()
     for k, (first, second) in enumerate(shapes):

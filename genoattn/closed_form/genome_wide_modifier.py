@@ -42,18 +42,8 @@ def genome_wide_modifier(
 ) -> GenomeWideModifier | None:
     """Additive effects as the strongest pair modifies them, where the likelihood ratio supports it.
 
-    Parameters
-    ----------
-    columns, spectrum, phenotype, covariates
-        As in :func:`genoattn.closed_form.additive_start.additive_start`.
-    shapes, strength
-        Pair factors, shape (n_ranks, 2, n_columns), and how strong each is.
-    order
-        With 2, z has no product, so that products are of two sites; with 3 it is complete.
-
-    Returns
-    -------
-    None where no pair explains 5 % of the variance, or the restricted likelihood ratio is below 5.4.
+    With ``order`` 2, z has no product, so that products are of two sites; with 3 it is complete. None where
+    no pair explains 5 % of the variance, or the restricted likelihood ratio is below 5.4.
     """
     products = np.stack([(columns @ a) * (columns @ b) for a, b in shapes], axis=1)
     share = strength**2 * products.var(axis=0)

@@ -17,21 +17,10 @@ _CANDIDATES = 2000
 def isolated_factors(
     columns: np.ndarray, residual: np.ndarray, site: np.ndarray, order: int, max_rank: int
 ) -> tuple[np.ndarray, int]:
-    """Terms of an order whose score, adjusted for their lower-order terms, exceeds that expected by chance.
+    """Terms of order 3 or more whose score, adjusted for lower orders, exceeds that expected by chance.
 
-    A term is accepted if its squared z, given the terms accepted before, exceeds the largest expected
-    among all terms by chance, 2 log(terms).
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    residual
-        Shape (n_samples,), phenotype less the additive model.
-    site
-        Shape (n_columns,); the columns of a term are of distinct sites.
-    order
-        3 or more.
+    A term is accepted if its squared z, given the terms accepted before, exceeds the largest expected among
+    all terms by chance, 2 log(terms).
 
     Returns
     -------

@@ -33,14 +33,7 @@ def landscape_readout(
 ) -> tuple[Readout, TrainingSummary, Posterior]:
     """The model of largest marginal likelihood; see :mod:`genoattn.closed_form.gaussian_process`.
 
-    Parameters
-    ----------
-    data, split
-        All samples, and which of them train and validate.
-
-    Returns
-    -------
-    A float64 readout in phenotype units, the training summary, and the posterior of the coefficients.
+    Returns a float64 readout in phenotype units, the training summary, and the posterior of the coefficients.
     """
     training = split.training
     y = data.phenotype[training]
@@ -119,18 +112,12 @@ def fit_linked_products(
     variance: np.ndarray | None = None,
     penalty: float = 1.0,
 ) -> tuple[ProductFit, MonotoneLink]:
-    """Coefficients on the latent scale and the curve to the phenotype, in turn, from no curve.
+    """Coefficients on the latent scale and the curve to the standardised phenotype, in turn, from no curve.
 
     The phenotype is made linear around the last fit, ``z = phi + (y - g(phi)) / g'(phi)`` with weights
     ``g'(phi)^2``; z has a closed form; the step towards it is halved until the squared error falls
-    (Gauss-Newton with a line search); then the curve is fitted to the new latent values.
-
-    Parameters
-    ----------
-    products, entity, phenotype, covariates, variance, penalty
-        As for :func:`genoattn.closed_form.gaussian_process.fit_products`; the phenotype standardised.
-    bounded
-        Whether the curve levels off on both sides.
+    (Gauss-Newton with a line search); then the curve is fitted to the new latent values. A ``bounded`` curve
+    levels off at both ends.
     """
     fit = fit_products(products, entity, phenotype, covariates, variance, penalty)
     base = _weights(fit, variance, len(phenotype))

@@ -21,15 +21,7 @@ def price(pairs: PairColumns) -> float:
 
 
 def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """Select each slot of a factor again, given the other, until both settle; then prune.
-
-    Parameters
-    ----------
-    rest
-        Shape (n_samples,), the residual to explain.
-    seed
-        Shape (2, n_columns), a pair.
-    """
+    """Select each slot of a pair (2, n_columns) again, given the other, until both settle; then prune."""
     factor = seed
     # Higher while a factor grows, so that few of many columns pass it by chance.
     at_first = max(SOFT**2, _LOOSE**2 * price(pairs))
@@ -57,13 +49,7 @@ def net_gain(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray) -> float:
 
 
 def gain_one_by_one(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, needed: float) -> float:
-    """Gain of the pairs of a factor's support as isolated pairs, each at its own price.
-
-    Parameters
-    ----------
-    needed
-        Squared z that an isolated pair must have.
-    """
+    """Gain of the pairs of a factor's support as isolated pairs, each at its own price, ``needed``."""
     left, right = np.flatnonzero(factor[0]), np.flatnonzero(factor[1])
     chosen = np.array(
         [(i, j) for i in left for j in right if pairs.visible[pairs.segment[i], pairs.segment[j]]]

@@ -53,13 +53,9 @@ class RidgeRegression:
     """Ridge regression of any phenotype on the columns of a spectrum, fixed effects unpenalised.
 
     With a penalty p on the squared effects and ``V = A A' + p``, the residuals are ``p V^-1 (y - Q c)``, c
-    the generalised least-squares effects of the fixed ones (Q their basis): sums over eigenvalues
-    (Kang et al. 2008, Genetics 178:1709; Lippert et al. 2011, Nat Methods 8:833).
-
-    Parameters
-    ----------
-    fixed
-        Shape (n_samples, n_fixed), with an intercept.
+    the generalised least-squares effects of the fixed ones (Q their basis): sums over eigenvalues (Kang et
+    al. 2008, Genetics 178:1709; Lippert et al. 2011, Nat Methods 8:833). The fixed effects (n_samples,
+    n_fixed) include an intercept.
     """
 
     def __init__(self, spectrum: Spectrum, fixed: np.ndarray) -> None:

@@ -96,20 +96,8 @@ def remove_background(
 
     Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
     sites significant in a plain scan. The components adjust for the first; against the second a pair has to
-    be seen in the phenotype and in its normal scores as well, which undo any monotone curve.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    phenotype
-        Shape (n_samples,).
-    covariates
-        Shape (n_samples, n_covariates).
-    chromosome
-        Shape (n_columns,), from 0.
-    binary
-        Whether the phenotype is 0 or 1, and has no ranks.
+    be seen in the phenotype and in its normal scores as well, which undo any monotone curve. A ``binary``
+    phenotype has no ranks. ``chromosome`` has shape (n_columns,).
     """
     fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
     every = np.column_stack([np.ones(len(phenotype)), fixed])

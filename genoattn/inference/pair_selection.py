@@ -59,14 +59,9 @@ def found_factors(problem: PairProblem, residual: np.ndarray) -> tuple[np.ndarra
 def believed_factors(problem: PairProblem, residual: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
     """The factors that predict samples they were not found in, and by how much to shrink them.
 
-    In each fold factors are found without it, and the residual in it is predicted from those whose
-    surplus passes a threshold; the threshold that predicts best is used for all samples. Where even that
-    leaves the squared error less than two standard errors better, there is no factor.
-
-    Parameters
-    ----------
-    residual
-        Shape (n_samples,), phenotype less the additive model.
+    In each fold factors are found without it, and the residual in it is predicted from those whose surplus
+    passes a threshold; the threshold that predicts best is used for all samples. Where even that leaves the
+    squared error less than two standard errors better, there is no factor.
 
     Returns
     -------

@@ -69,7 +69,7 @@ def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> f
 
     Two markers that each tag a hidden additive variant badly can tag it well by their product: phantom
     epistasis (de los Campos, Sorensen & Toro 2019, G3 9:1429). All markers within 1 Mb of either site tag it
-    better, and their principal components, which hold 99 % of their variance, take it out.
+    better, and their principal components, which hold 99 % of their variance, adjust for it.
 
     Returns
     -------

@@ -50,23 +50,15 @@ def rank_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs by the posterior log-odds that they interact.
 
-    A pair by itself has the log-odds ``z^2 / 2 - log(tests)``, z adjusted for the factors. An
-    isolated pair that was accepted shares its evidence with the pairs linked to it at both sites. An entry of
-    a factor has the evidence ``z^2 / 2`` of its column times the other slot, prior odds ``k / (columns - k)``
-    for a slot with k entries, and shares it with linked columns; columns that were not chosen have theirs.
+    A pair by itself has the log-odds ``z^2 / 2 - log(tests)``, z adjusted for the factors. An isolated pair
+    that was accepted shares its evidence with the pairs linked to it at both sites. An entry of a factor has
+    the evidence ``z^2 / 2`` of its column times the other slot, prior odds ``k / (columns - k)`` for a slot
+    with k entries, and shares it with linked columns; columns that were not chosen have theirs.
 
     Parameters
     ----------
-    pairs
-        Standardised columns by chromosome, different ones visible to each other.
-    factors
-        Shape (n_ranks, 2, n_columns).
-    residual
-        Shape (n_samples,), phenotype less the additive model.
-    candidate
-        Shape (n_pairs, 2), pairs with evidence of their own.
-    strength
-        Shape (n_pairs,), their |t| without adjustment for factors.
+    candidate, strength
+        Shapes (n_pairs, 2), pairs with evidence of their own; and (n_pairs,), |t| not adjusted for factors.
 
     Returns
     -------

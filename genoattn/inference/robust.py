@@ -23,20 +23,9 @@ def robust_test(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray)
     """The least significant test of a predictor over versions of a phenotype and over two standard errors.
 
     One standard error is that of least squares, the other the HC3 sandwich (MacKinnon & White 1985), which
-    holds where the variance depends on the genotype.
-
-    Parameters
-    ----------
-    predictor
-        Shape (n_samples,).
-    others
-        Shape (n_samples, n_others), what it is adjusted for, with the intercept; columns may be redundant.
-    versions
-        Shape (n_samples, n_versions).
-
-    Returns
-    -------
-    Statistic 0 where the versions disagree in sign, or the predictor adds nothing to the others.
+    holds where the variance depends on the genotype. The predictor (n_samples,) is adjusted for ``others``
+    (n_samples, n_others), the intercept and columns that may be redundant. The statistic is 0 where the
+    versions (n_samples, n_versions) disagree in sign, or the predictor adds nothing to the others.
     """
     basis = orthonormal_basis(others)
     pure = predictor - basis @ (basis.T @ predictor)

@@ -49,18 +49,10 @@ def cross_fitted_weights(
     others; a quarter of the fold's weight goes to the pairs in their support, a quarter to the pairs that
     share a hub with them, so that a pair that fits a pattern seen elsewhere has a lower bar.
 
-    The p-value of a pair, given the genotypes, depends on the noise along its product. Products of columns
-    of different pairs of chromosomes are uncorrelated under linkage equilibrium between chromosomes, so
-    that under the null a weight is independent of the p-value it is used for (Genovese, Roeder & Wasserman
-    2006; Ignatiadis et al. 2016). With fewer than three chromosomes there is nothing to learn from: all are
-    one.
-
-    Parameters
-    ----------
-    seeds
-        Pairs whose score stands out, of all chromosomes.
-    residual
-        Shape (n_samples,).
+    The p-value of a pair, given the genotypes, depends on the noise along its product. Products of columns of
+    different pairs of chromosomes are uncorrelated under linkage equilibrium between chromosomes, so that
+    under the null a weight is independent of the p-value it is used for (Genovese, Roeder & Wasserman 2006;
+    Ignatiadis et al. 2016). With fewer than three chromosomes there is nothing to learn from: all are one.
     """
     n = where.n_chromosomes
     blocks = [(a, b) for a in range(n) for b in range(a + 1, n)]
