@@ -40,15 +40,9 @@ def project(x: Tensor, weight: Tensor) -> Tensor:
 def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *, distinct: bool) -> Tensor:
     """Linear-kernel attention of order len(keys) + 1: shape (.., entity, channel).
 
-    Parameters
-    ----------
-    query
-        Shape (.., entity, rank).
-    keys, values
-        One of each for every further argument; shapes (.., entity, rank) and (.., entity, channel). A masked
-        entity has zeros here.
-    distinct
-        Sum over entities that differ from i and from each other; otherwise over all.
+    The query is (.., entity, rank), a key (.., entity, rank) and a value (.., entity, channel) for every
+    further argument; a masked entity has zeros there. ``distinct`` sums over entities that differ from i and
+    from each other; otherwise the sum is over all.
     """
     assert len(keys) == len(values) >= 1
     samples = _samples_at_once(query, values[0])

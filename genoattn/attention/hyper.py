@@ -37,10 +37,7 @@ from genoattn.attention.softmax import check_dense_memory, softmax_attention, tu
 class EntityAttention(nn.Module):
     """Attention of order n, (batch, entity, d_in) -> (batch, entity, d_out); the parameters are a subclass's.
 
-    Parameters
-    ----------
-    d_in, d_out, order, n_heads, distinct, kernel, max_gib
-        See :class:`genoattn.attention.HyperAttention`.
+    See :class:`genoattn.attention.HyperAttention` for the settings.
     """
 
     def __init__(
@@ -54,10 +51,7 @@ class EntityAttention(nn.Module):
     def projections(self, x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Query (head, .., rank), and a key and a value (head, .., d_out) for each further argument.
 
-        Parameters
-        ----------
-        x
-            Embeddings of entities (batch, entity, d_in), or of tokens (token, d_in).
+        x holds embeddings of entities (batch, entity, d_in), or of tokens (token, d_in).
         """
         raise NotImplementedError
 

@@ -30,16 +30,9 @@ def power_sums(values: Tensor, order: int) -> Tensor:
 
 
 def newton_series(sums: Tensor) -> Tensor:
-    """All of e_0 .. e_order from the power sums p_1 .. p_order.
+    """All of e_0 .. e_order from the power sums p_1 .. p_order: (order, ..) -> (order + 1, ..).
 
-    Parameters
-    ----------
-    sums
-        Shape (order, ..), the power sums in ascending order.
-
-    Returns
-    -------
-    Shape (order + 1, ..), e_0 = 1 first. Differentiable any number of times.
+    e_0 = 1 comes first. Differentiable any number of times.
     """
     series = [torch.ones_like(sums[0])]
     for n in range(1, len(sums) + 1):
@@ -66,16 +59,8 @@ def newton_cancellation(sums: Tensor) -> Tensor:
 def product_tree(values: Tensor, order: int) -> Tensor:
     """All of e_0 .. e_order as the coefficients of prod_l (1 + u_l t), entities multiplied in pairs.
 
-    Parameters
-    ----------
-    values
-        Shape (batch, entity, rank).
-    order
-        Highest degree kept.
-
-    Returns
-    -------
-    Shape (order + 1, batch, rank). Time O(entity * order^2), memory O(entity * order), log2(entity) steps.
+    (batch, entity, rank) -> (order + 1, batch, rank). Time O(entity * order^2), memory O(entity * order),
+    log2(entity) steps.
     """
     # An entity of value 0 changes nothing: with those up to a power of two everyone has a neighbour.
     n_added = (1 << (values.shape[1] - 1).bit_length()) - values.shape[1]

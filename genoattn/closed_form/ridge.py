@@ -111,19 +111,10 @@ class RidgeRegression:
         return best, least
 
     def taken_out(self, block: np.ndarray, penalty: float) -> np.ndarray:
-        """T such that ``B'C - T_B' T_C`` is ``penalty`` times the product of B and C in the metric of P.
+        """T of a block (n_samples, n_columns) such that ``B'C - T_B' T_C`` is ``penalty * B' P C``.
 
         P is V^-1 less its part along the fixed effects: generalised least squares adjusted for them are least
-        squares in this metric.
-
-        Parameters
-        ----------
-        block
-            Shape (n_samples, n_columns).
-
-        Returns
-        -------
-        Shape (n_kept + n_fixed, n_columns).
+        squares in this metric. T has the shape (n_kept + n_fixed, n_columns).
         """
         shrink = self._spectrum.values / (self._spectrum.values + penalty)
         inside = self._spectrum.vectors.T @ block

@@ -40,12 +40,7 @@ def choose_estimator(
 ) -> EstimatorChoice:
     """The estimator of a model: as the settings say, or by the numbers of samples and parameters.
 
-    Parameters
-    ----------
-    likelihood
-        Of the phenotype; not ``auto``.
-    n_samples
-        Training samples.
+    The likelihood is that of the phenotype, not ``auto``; ``n_samples`` counts training samples.
     """
     _check_config(vocabulary, config)
     process = _gaussian_process(vocabulary, config, likelihood, n_samples)

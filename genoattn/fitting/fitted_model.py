@@ -17,10 +17,9 @@ from genoattn.interactions.extract import describe_tests, readout_factors, table
 from genoattn.interactions.intervals import LEVEL
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
-from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.phenotype_likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond
-from genoattn.model.readout import Readout
+from genoattn.model.readout import Readout, extend_readout, unseen_states
 from genoattn.tokens.align import align_calls, align_covariates
 from genoattn.tokens.gauge_centre import GAUGES, Gauge
 

@@ -115,7 +115,7 @@ def climb(
     if n_members >= 2:
         settings = replace(config, order=best.order, link=best.link)
         members = train_ensemble(vocabulary, data, split, settings, n_members, features)
-        _add_share_intervals(frame, chosen, [_shares(m, data, split.test) for m in members])
+        _add_share_intervals(frame, chosen, [_shares(_by_order(m, data, split)) for m in members])
     return Ladder(frame, best.order, best.link)
 
 
@@ -123,15 +123,19 @@ def _rung(
     trained: Trained, config: TrainConfig, data: TrainingData, split: Split, kind: LikelihoodKind
 ) -> _Rung:
     readout = trained.readout
-    by_order = predict_orders(readout, data.calls[split.test], data.covariates[split.test])
+    by_order = _by_order(readout, data, split)
     mean = mean_response(kind, respond(readout, by_order.sum(axis=1)))
     loss = _losses(kind, data.phenotype[split.test], mean)
-    return _Rung(config.order, config.link, trained.summary.start, loss, _shares(readout, data, split.test))
+    return _Rung(config.order, config.link, trained.summary.start, loss, _shares(by_order))
 
 
-def _shares(readout: Readout, data: TrainingData, samples: np.ndarray) -> np.ndarray:
-    """Share of each order from 1 up in the variance of the latent phenotype over some samples."""
-    variance = predict_orders(readout, data.calls[samples], data.covariates[samples])[:, 1:].var(axis=0)
+def _by_order(readout: Readout, data: TrainingData, split: Split) -> np.ndarray:
+    return predict_orders(readout, data.calls[split.test], data.covariates[split.test])
+
+
+def _shares(by_order: np.ndarray) -> np.ndarray:
+    """Share of each order from 1 up in the variance of the latent phenotype."""
+    variance = by_order[:, 1:].var(axis=0)
     return variance / max(float(variance.sum()), 1e-300)
 
 

@@ -142,7 +142,13 @@ def _checkpoint(model: FittedModel) -> bytes:
         "claims": {order: _arrays(c) for order, c in tested.claims.items()},
     }
     if model.posterior is not None:
-        record["posterior"] = _posterior_record(model.posterior)
+        # All but the vocabulary, which the manifest has; a covariance in single precision is half as large.
+        record["posterior"] = {
+            "contrasts": torch.as_tensor(model.posterior.basis.contrasts),
+            "mean": torch.as_tensor(model.posterior.mean),
+            "covariance": torch.as_tensor(model.posterior.covariance).float(),
+            "prior": torch.as_tensor(model.posterior.prior),
+        }
     buffer = io.BytesIO()
     torch.save(record, buffer)
     return buffer.getvalue()
@@ -208,16 +214,6 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
 
 def _arrays(values: Descriptions | Estimates | Claims) -> dict[str, torch.Tensor]:
     return {f.name: torch.as_tensor(getattr(values, f.name)) for f in fields(values)}
-
-
-def _posterior_record(posterior: Posterior) -> dict[str, Any]:
-    """All but the vocabulary, which the manifest has; a covariance in single precision is half as large."""
-    return {
-        "contrasts": torch.as_tensor(posterior.basis.contrasts),
-        "mean": torch.as_tensor(posterior.mean),
-        "covariance": torch.as_tensor(posterior.covariance).float(),
-        "prior": torch.as_tensor(posterior.prior),
-    }
 
 
 def _posterior(record: dict[str, Any], manifest: Manifest) -> Posterior | None:

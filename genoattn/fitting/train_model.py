@@ -42,10 +42,7 @@ def train_readout(
 ) -> Trained:
     """Estimate a readout: in closed form, or from starting values by gradient steps.
 
-    Parameters
-    ----------
-    choice
-        The estimator; :func:`genoattn.fitting.choose.choose_estimator` decides where it is None.
+    :func:`genoattn.fitting.choose.choose_estimator` decides which where ``choice`` is None.
     """
     training = split.training
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
@@ -82,12 +79,7 @@ def train_ensemble(
 ) -> list[Readout]:
     """Readouts trained on bootstrap samples of the training samples (Efron 1979), each with its own seed.
 
-    Parameters
-    ----------
-    vocabulary
-        The columns. Their means centre the factors of every member, so that all are in one gauge.
-    data, split, config, features
-        As for :func:`train_readout`.
+    The means of one vocabulary centre the factors of every member, so that all are in one gauge.
     """
     members = []
     for k in range(1, n_members + 1):

@@ -109,20 +109,9 @@ def remove_background(
 
 
 def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_components: int) -> np.ndarray:
-    """Leading left singular vectors of columns pruned of linkage, of unit variance.
+    """Leading left singular vectors (n_samples, n_components) of columns pruned of linkage, of unit variance.
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    chromosome
-        Shape (n_columns,).
-    n_components
-        At most so many; fewer where there are too few columns.
-
-    Returns
-    -------
-    Shape (n_samples, n_components).
+    Fewer where there are too few columns. ``chromosome`` has shape (n_columns,).
     """
     pruned = columns[:, unlinked_columns(columns, chromosome)]
     k = min(n_components, min(pruned.shape) - 1)

@@ -124,12 +124,10 @@ def _add_structure(odds: PairOdds, pairs: PairColumns, factor: np.ndarray, targe
     u, v = np.nonzero(usable & (joint > _LISTED))
     i, j, value = first[u], second[v], joint[u, v]
     # A pair may be in the slots either way round: the likelier counts.
-    low, high = np.minimum(i, j), np.maximum(i, j)
-    order = np.lexsort((-value, high, low))
-    low, high, value = low[order], high[order], value[order]
-    once = np.ones(len(low), dtype=bool)
-    once[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    odds.replace(low[once], high[once], _log_odds(value[once]), capped=False)
+    order = np.argsort(-value, kind="stable")
+    pair = np.sort(np.stack([i, j])[:, order], axis=0)
+    pair, once = np.unique(pair, axis=1, return_index=True)
+    odds.replace(pair[0], pair[1], _log_odds(value[order[once]]), capped=False)
 
 
 def _entry_log_probability(

@@ -21,18 +21,11 @@ _REACH = 2.0  # centres of the sigmoids start within so many standard deviations
 
 
 class MonotoneLink(nn.Module):
-    """An increasing curve, with its derivative and its inverse.
+    """An increasing curve, with its derivative and its inverse; a ``bounded`` one levels off at both ends.
 
-    Parameters
-    ----------
-    bounded
-        Whether the curve levels off on both sides.
-
-    Notes
-    -----
     The curve could absorb a shift and a scale of the latent phenotype. The convention that fixes them: over
-    the training samples the latent phenotype has the mean and the standard deviation of
-    ``g(phi)``; see :meth:`calibrate`. ``reach`` is its least and largest value there.
+    the training samples the latent phenotype has the mean and the standard deviation of ``g(phi)``; see
+    :meth:`calibrate`. ``reach`` is its least and largest value there.
     """
 
     input_shift: Tensor
@@ -96,17 +89,10 @@ class MonotoneLink(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, latent: Tensor) -> tuple[float, float]:
-        """Fix the scale of the latent phenotype: its mean and deviation become those of g(latent).
+        """Fix the scale of the latent phenotype (n_samples,): mean and deviation become those of g(latent).
 
-        Parameters
-        ----------
-        latent
-            Shape (n_samples,), of the training samples.
-
-        Returns
-        -------
-        (shift, scale): the new latent phenotype is ``shift + scale * latent``. The curve is changed so that
-        predictions stay as they are; the caller changes the model.
+        Returns (shift, scale): the new latent phenotype is ``shift + scale * latent``. The curve is changed
+        so that predictions stay as they are; the caller changes the model.
         """
         out = self(latent)
         spread, wanted = float(latent.double().std()), float(out.double().std())
@@ -120,14 +106,9 @@ class MonotoneLink(nn.Module):
 
     @torch.no_grad()
     def inverse(self, values: np.ndarray, low: float, high: float, steps: int = 60) -> np.ndarray:
-        """The latent phenotype at which g takes each value, by bisection.
+        """The latent phenotype at which g takes each value, of any shape, by bisection between two ends.
 
-        Parameters
-        ----------
-        values
-            Any shape.
-        low, high
-            Where to look. Values that g does not reach between them come back as the nearer end.
+        Values that g does not reach between ``low`` and ``high`` come back as the closer of these.
         """
         target = torch.as_tensor(np.asarray(values, dtype=np.float64))
         below = torch.full_like(target, low)

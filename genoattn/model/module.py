@@ -19,11 +19,8 @@ _NOISE_FREE = 0.02  # residual variance of a standardised phenotype
 class PhenotypeModule(pl.LightningModule):
     """Loss, optimiser and logging of a :class:`Readout`.
 
-    Parameters
-    ----------
-    annealed
-        Whether the learning rate rises over the first tenth of the steps and falls to zero as a cosine, so
-        that training ends at its best (Loshchilov & Hutter 2017).
+    ``annealed``: the learning rate rises over the first tenth of the steps and falls to zero as a cosine, so
+    that training ends at its best (Loshchilov & Hutter 2017).
     """
 
     def __init__(
@@ -98,13 +95,9 @@ class PhenotypeModule(pl.LightningModule):
 class BestWeights(pl.Callback):
     """Early stopping on the validation loss; the best weights are put back, and nothing touches the disk.
 
-    Parameters
-    ----------
-    patience
-        Epochs without improvement before training stops.
-    start
-        Whether the weights that training began with are among those to choose from: a start in closed form
-        that steps make worse is then kept, and ``best_epoch`` is -1.
+    Training stops after ``patience`` epochs without improvement. With ``start`` the weights that training
+    began with are among those to choose from: a start in closed form that steps make worse is then kept, and
+    ``best_epoch`` is -1.
     """
 
     def __init__(self, patience: int, min_delta: float = 1e-5, start: bool = False) -> None:

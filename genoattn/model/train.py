@@ -85,12 +85,7 @@ def train(
 
     With validation samples, training stops when their loss stops improving, and the best weights are put
     back, those of a ``score`` start included; without any it goes on for ``config.max_epochs``, 0 to leave
-    that start as it is.
-
-    Parameters
-    ----------
-    calls
-        Shape (n_samples, n_sites), int8, -1 where missing.
+    that start as it is. Calls are (n_samples, n_sites), int8, -1 where missing.
     """
     readout, training = start.readout, split.training
     if readout.link is not None and kind in COUNTS:
