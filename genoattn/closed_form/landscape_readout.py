@@ -181,7 +181,8 @@ def _fit_curve(
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = (w * (y - link(x)) ** 2).mean() + noise / len(latent) * (link.departure() ** 2).sum()
+        squares = torch.stack([(change**2).sum() for change in link.departure()])
+        loss = (w * (y - link(x)) ** 2).mean() + noise / len(latent) * squares.sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

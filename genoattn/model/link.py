@@ -67,11 +67,10 @@ class MonotoneLink(nn.Module):
             out = out + softplus(self.line)
         return out * self.output_scale / self.input_scale
 
-    def departure(self) -> Tensor:
-        """How far each free parameter is from its value in a straight line: (n_parameters,)."""
+    def departure(self) -> list[Tensor]:
+        """How far each free parameter is from its value in a straight line."""
         straight = dict(MonotoneLink(self.bounded, len(self.centre)).to(self.offset).named_parameters())
-        free = [(p, straight[name].detach()) for name, p in self.named_parameters() if p.requires_grad]
-        return torch.cat([(p - q).reshape(-1) for p, q in free])
+        return [p - straight[name].detach() for name, p in self.named_parameters() if p.requires_grad]
 
     def in_double(self) -> "MonotoneLink":
         """A copy in float64."""

@@ -109,7 +109,7 @@ class ResponseModel:
         tangents = torch.cat([t.reshape(len(latent), -1) for t in change.values()], dim=1).numpy()
         slope = copy.slope(values).detach().numpy()
         tangents = tangents / np.maximum(slope, _FLAT * slope.mean())[:, None]
-        pull = copy.departure().detach().numpy()
+        pull = torch.cat([change.detach().reshape(-1) for change in copy.departure()]).numpy()
         return tangents, pull if self.link_prior else np.zeros_like(pull)
 
     def _base(self) -> np.ndarray:
