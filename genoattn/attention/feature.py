@@ -47,18 +47,10 @@ class HyperFeatureAttention(nn.Module):
     ----------
     d_features
         Width of the embedding of each feature.
-    d_out
-        Width of the output.
-    n_heads
-        Heads are summed.
     distinct
         Leave the pair (i, i) out of the sum over j. The paper keeps it.
-    kernel
-        `linear`, or `softmax`: the scores normalised over j, dense over pairs.
-    max_gib
-        The softmax kernel refuses input that would take more memory than this.
-    generator
-        Source of the starting values; torch's own by default.
+    d_out, n_heads, kernel, max_gib, generator
+        As of `HyperAttention`.
 
     Attributes
     ----------

@@ -178,22 +178,16 @@ def gauge_weights(
     reference: Sequence[int] | np.ndarray | int | None = None,
     frequency: Sequence[float] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """The gauge's distribution over the tokens of each site.
+    """The gauge's distribution over the tokens of each site: (token,), summing to 1 at each site.
 
     Parameters
     ----------
-    name
-        `reference`, `zero-sum` or `frequency`.
     site
         Shape (token,), the site of each token, 0 .. n_sites - 1.
     reference
         For `reference`: the index of the reference token of each site, in any order.
     frequency
         For `frequency`: shape (token,), not negative, summing to 1 over the tokens of each site.
-
-    Returns
-    -------
-    Shape (token,), summing to 1 over the tokens of each site.
     """
     n_sites = int(site.max()) + 1
     if name == "zero-sum":

@@ -44,7 +44,7 @@ def _partitions_of(elements: Block) -> Iterator[Partition]:
 
 @cache
 def first_blocks(elements: Block) -> tuple[tuple[Block, Block], ...]:
-    """Each block that may hold the first element, with the elements it leaves over."""
+    """Each block that may hold the first element, with the other elements."""
     first, others = elements[0], elements[1:]
     return tuple(
         ((first, *chosen), tuple(e for e in others if e not in chosen))

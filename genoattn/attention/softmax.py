@@ -35,16 +35,10 @@ def softmax_attention(
 ) -> Tensor:
     """out_ic = sum over j of softmax_j(A[i, j1, ..]) prod_m v^m_c(j_m): shape (.., batch, entity, channel).
 
-    Parameters
-    ----------
-    scores
-        Shape (.., batch, entity, .., entity), one axis for the output entity and one for each argument.
-    values
-        One for each argument, shape (.., batch, entity, channel).
-    mask
-        Shape (batch, entity), True where present; an absent entity is in no tuple.
-    distinct
-        Only tuples whose entities differ from each other and from i. Where none is left, the output is zero.
+    The scores (.., batch, entity, .., entity) have one axis for the output entity and one for each argument,
+    and a value (.., batch, entity, channel) belongs to each argument. An entity absent from the mask (batch,
+    entity) is in no tuple. With ``distinct`` only tuples whose entities differ from each other and from i
+    count; where none is left, the output is zero.
     """
     n_arguments, n_entities = len(values), values[0].shape[-2]
     allowed = _allowed_tuples(n_arguments, n_entities, mask, distinct, scores.device)

@@ -1,7 +1,7 @@
 r"""The largest of all terms without listing them: exact, in blocks, in bounded memory.
 
 A term's coefficient is sum_r prod_m P_m[t_m, r]. Tokens are sorted by the size of their rows. All but the
-last two tokens of a term are fixed, which leaves a product of two matrices; it is made in blocks in
+last two tokens of a term are fixed, so that the rest is a product of two matrices; it is made in blocks in
 float32, and only entries within the rounding error of the k-th best so far, or above it, are computed again
 in float64. By Cauchy-Schwarz a block whose largest rows cannot reach the k-th best is not made at all.
 Neither the rounding margin nor the bound loses a term, so the result is that of a full enumeration.

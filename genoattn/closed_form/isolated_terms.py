@@ -96,6 +96,6 @@ def _pure_products(columns: np.ndarray, terms: np.ndarray) -> np.ndarray:
         basis, _ = np.linalg.qr(np.column_stack([np.ones(len(x)), *(x[:, s].prod(axis=1) for s in lower)]))
         product = x.prod(axis=1)
         pure = product - basis @ (basis.T @ product)
-        # In the span of its lower-order terms (sites in perfect LD) a product leaves rounding errors only.
+        # In the span of its lower-order terms (sites in perfect LD) a product is rounding errors.
         out[:, k] = pure if np.linalg.norm(pure) > 1e-6 * np.linalg.norm(product) else 0.0
     return out

@@ -46,7 +46,7 @@ def found_factors(problem: PairProblem, residual: np.ndarray) -> tuple[np.ndarra
     """Scan all pairs, and grow factors from what stands out, as :func:`pair_factors` does.
 
     The score of a pair is its t against the phenotype or against the residual of the additive model,
-    whichever is nearer to zero: the first alone sees interactions in additive effects of linked sites, the
+    whichever is closer to zero: the first alone sees interactions in additive effects of linked sites, the
     second alone misplaces an interaction whose main effects the ridge has spread over neighbours. Pairs
     within a chromosome count only where their r2 is below 0.1.
     """
@@ -60,8 +60,8 @@ def believed_factors(problem: PairProblem, residual: np.ndarray, seed: int) -> t
     """The factors that predict samples they were not found in, and by how much to shrink them.
 
     In each fold factors are found without it, and the residual in it is predicted from those whose surplus
-    passes a threshold; the threshold that predicts best is used for all samples. Where even that leaves the
-    squared error less than two standard errors better, there is no factor.
+    passes a threshold; the threshold that predicts best is used for all samples. Where even that
+    lowers the squared error by less than two standard errors, there is no factor.
 
     Returns
     -------

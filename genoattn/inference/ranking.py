@@ -1,4 +1,4 @@
-"""Pairs ranked by the probability that they interact, structure taken into account.
+"""Pairs ranked by the probability that they interact, by their own evidence and by structure.
 
 A scan ranks pairs by their own evidence. Where a factor has been found, its sites are evidence for each
 other: the odds of a pair are those of its entries in the two slots of the factor.

@@ -11,7 +11,7 @@ from genoattn.model.train_config import Split
 
 
 class Batches:
-    """Calls, covariates, phenotype and its variances in memory, served in batches, not copied one by one."""
+    """Calls, covariates, phenotype and its variances in memory, in batches, not copied one by one."""
 
     def __init__(
         self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator | None = None

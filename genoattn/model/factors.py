@@ -54,7 +54,7 @@ class FeatureFactors(nn.Module):
 
     @torch.no_grad()
     def set_random(self, scale: float, generator: torch.Generator) -> None:
-        """Products of a standard deviation near ``scale``, none of whose features is decided at the start."""
+        """Products of about a standard deviation ``scale``, no feature of which is decided at the start."""
         share = scale ** (1 / len(self.embeddings))
         for embedding in self.embeddings:
             noise = torch.randn(embedding.shape, generator=generator, dtype=embedding.dtype)

@@ -3,7 +3,7 @@ r"""Global epistasis: a monotone curve between the latent phenotype and the meas
 .. math:: g(\phi) = \text{offset} + s \phi + \sum_k h_k \tanh(a_k (\phi - c_k)), \qquad s, h_k, a_k > 0,
 
 a sum of sigmoids and, where the ends are free, a straight line. With ``bounded`` ends there is no line, and
-g levels off on both sides (a two-state equilibrium, a detection limit). The idea is that of Otwinowski,
+g levels off at both ends (a two-state equilibrium, a detection limit). The idea is that of Otwinowski,
 McCandlish & Plotkin 2018, the sum of sigmoids that of Tareen et al. 2022 (MAVE-NN).
 """
 
@@ -39,7 +39,7 @@ class MonotoneLink(nn.Module):
         self.bounded = bounded
         self.centre = nn.Parameter(torch.linspace(-_REACH, _REACH, n_sigmoids))
         self.steepness = nn.Parameter(torch.zeros(n_sigmoids))  # before softplus, as are the next two
-        # Without a line the sigmoids together start with a slope near 1 in the middle.
+        # Without a line the sigmoids together start with a slope of about 1 in the middle.
         self.height = nn.Parameter(torch.full((n_sigmoids,), -0.85 if bounded else -3.0))
         self.line = nn.Parameter(torch.tensor(0.5413), requires_grad=not bounded)  # softplus gives 1
         self.offset = nn.Parameter(torch.zeros(()))

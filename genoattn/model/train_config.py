@@ -35,7 +35,7 @@ class TrainConfig:
     link
         ``none``: the orders add up to the phenotype itself. ``monotone``: to a latent phenotype, which an
         increasing curve takes to the measured one (global epistasis); ``bounded``: to one that levels off on
-        both sides.
+        both ends.
     likelihood
         ``auto`` is ``bernoulli`` for a binary trait, else ``gaussian``, with known variances where the
         phenotype has them; or ``student``, ``poisson``, ``negative-binomial``.
@@ -120,7 +120,7 @@ class Split:
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """Start, length and outcome of a training."""
+    """Start, epochs and outcome of a training."""
 
     # kind of start, and ranks by order
     start: str
