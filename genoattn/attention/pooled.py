@@ -62,7 +62,7 @@ def product_tree(values: Tensor, order: int) -> Tensor:
     (batch, entity, rank) -> (order + 1, batch, rank). Time O(entity * order^2), memory O(entity * order),
     log2(entity) steps.
     """
-    # An entity of value 0 changes nothing: with those up to a power of two everyone has a neighbour.
+    # An entity of value 0 changes nothing: with those up to a power of two each has a neighbour.
     n_added = (1 << (values.shape[1] - 1).bit_length()) - values.shape[1]
     values = torch.nn.functional.pad(values, (0, 0, 0, n_added))
     level = [torch.ones_like(values), values]  # coefficients of t^0, t^1, each (batch, entity, rank)
