@@ -25,7 +25,7 @@ from discovery_cohorts import ARCHITECTURES, WEAK, Trial
 from threadpoolctl import threadpool_limits
 
 import genoattn
-from genoattn.inference.tested import LINKED_R2
+from genoattn.inference.background import LINKED_R2
 from genoattn.interactions.columns import TermColumns
 
 ALPHA = 0.05

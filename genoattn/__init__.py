@@ -16,7 +16,7 @@ _HOME = {
     "scan_triples": "genoattn.scan.triples.triple_api",
     "fit": "genoattn.fitting.fit",
     "discover": "genoattn.inference.discovery",
-    "phantom_check": "genoattn.inference.check",
+    "phantom_check": "genoattn.inference.phantom",
     "suggest": "genoattn.design.suggest",
     "FitConfig": "genoattn.fitting.fit_settings",
     "FitResult": "genoattn.fitting.fit_result",

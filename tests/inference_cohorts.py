@@ -6,9 +6,8 @@ import numpy as np
 
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.cohort import Cohort, Covariates, Phenotype, Sites
-from genoattn.inference.background import remove_background
+from genoattn.inference.background import SiteMap, remove_background
 from genoattn.inference.signals import Candidates
-from genoattn.inference.tested import SiteMap
 from genoattn.scan.scores import score_matrix
 
 

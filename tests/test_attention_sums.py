@@ -1,6 +1,6 @@
 """Sums over distinct entities and elementary symmetric polynomials, against the definition."""
 
-from math import comb
+from math import comb, prod
 
 import oracles_attention as oracle
 import pytest
@@ -8,9 +8,9 @@ import torch
 from torch.autograd import gradcheck
 
 from genoattn.attention.partitions import (
+    block_weight,
     distinct_sum,
     distinct_sums,
-    partition_weight,
     set_partitions,
     subsets,
 )
@@ -41,7 +41,7 @@ def test_partitions_of_three_by_hand():
         ((0,), (1, 2)): -1,
         ((0,), (1,), (2,)): 1,
     }
-    assert {p: partition_weight(p) for p in set_partitions(3)} == expected
+    assert {p: prod(map(block_weight, p)) for p in set_partitions(3)} == expected
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
@@ -57,7 +57,8 @@ def test_distinct_sum_from_a_mapping_equals_the_sum_over_partitions():
     f = draw(4, 7)
     blocks = {block: f[list(block)].prod(dim=0).sum() for block in subsets(4)[1:]}
     by_partition = sum(
-        partition_weight(p) * torch.stack([blocks[block] for block in p]).prod() for p in set_partitions(4)
+        prod(map(block_weight, p)) * torch.stack([blocks[block] for block in p]).prod()
+        for p in set_partitions(4)
     )
     torch.testing.assert_close(distinct_sum(blocks, 4), by_partition, rtol=1e-12, atol=1e-12)
 

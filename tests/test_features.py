@@ -11,8 +11,8 @@ from genoattn.closed_form.additive_start import all_pairs_start
 from genoattn.cohort import Cohort, Phenotype, Sites
 from genoattn.errors import InputError
 from genoattn.interactions.schema import manifest_from_json
-from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.factors import FeatureFactors, PairFactors
+from genoattn.model.readout import extend_readout, unseen_states
 from genoattn.tokens import build_vocabulary
 from genoattn.tokens.token_features import token_features
 

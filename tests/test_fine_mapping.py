@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from inference_cohorts import linked_dosages, standardised
 
-from genoattn.closed_form.fine_mapping import fine_mapped
+from genoattn.closed_form.strong_pairs import fine_mapped
 
 
 def factor(p, first, second):

@@ -7,8 +7,8 @@ import pytest
 from inference_cohorts import standardised, unlinked_dosages
 
 from genoattn.closed_form.additive_start import joint_start
-from genoattn.closed_form.genome_wide_modifier import genome_wide_modifier
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
+from genoattn.closed_form.strong_pairs import genome_wide_modifier
 
 
 def scene(seed, changed, n=500, p=60):

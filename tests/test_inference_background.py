@@ -11,11 +11,11 @@ from scipy.stats import norm
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.cohort import Sites
 from genoattn.inference.background import (
+    SiteMap,
     principal_components,
     remove_background,
     unlinked_columns,
 )
-from genoattn.inference.tested import SiteMap
 from genoattn.io.phenotypes import rank_normal
 
 

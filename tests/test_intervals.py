@@ -10,9 +10,8 @@ from scipy import stats
 from test_ladder import landscape
 
 import genoattn
-from genoattn.fitting.ensemble import train_ensemble
 from genoattn.fitting.store import load_model
-from genoattn.fitting.train_model import train_readout
+from genoattn.fitting.train_model import train_ensemble, train_readout
 from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import readout_factors
 from genoattn.interactions.table import coefficient_intervals

@@ -23,13 +23,13 @@ from genoattn.closed_form.pair_growth import (
     price,
 )
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
+from genoattn.inference.background import SiteMap
 from genoattn.inference.pair_selection import (
     PairProblem,
     believed_factors,
     found_factors,
     without_linked,
 )
-from genoattn.inference.tested import SiteMap
 from genoattn.scan.scores import score_matrix
 
 

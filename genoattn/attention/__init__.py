@@ -6,8 +6,7 @@ Needs torch and numpy only.
 from genoattn.attention.factored import FactoredTable
 from genoattn.attention.feature import HyperFeatureAttention
 from genoattn.attention.gauged import GaugedTable
-from genoattn.attention.hyper import HyperAttention
-from genoattn.attention.linear import LinearSelfAttention
+from genoattn.attention.hyper import HyperAttention, LinearSelfAttention
 from genoattn.attention.pooled import elementary_symmetric, newton
 from genoattn.attention.top_terms import TopTerms, top_products
 

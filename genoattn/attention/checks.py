@@ -73,7 +73,7 @@ def check_order(order: int, n_entities: int, distinct: bool) -> None:
 
 
 def check_mask(mask: Tensor | None, x: Tensor) -> Tensor | None:
-    """A boolean tensor of shape (batch, entity) that leaves every sample at least one entity."""
+    """A boolean tensor of shape (batch, entity), every sample with at least one entity present."""
     if mask is None:
         return None
     needed = tuple(x.shape[:2])

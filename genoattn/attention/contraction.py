@@ -40,15 +40,9 @@ def project(x: Tensor, weight: Tensor) -> Tensor:
 def contract(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor], *, distinct: bool) -> Tensor:
     """Linear-kernel attention of order len(keys) + 1: shape (.., entity, channel).
 
-    Parameters
-    ----------
-    query
-        Shape (.., entity, rank).
-    keys, values
-        One of each for every further argument; shapes (.., entity, rank) and (.., entity, channel). A masked
-        entity has zeros here.
-    distinct
-        Sum over entities that differ from i and from each other; otherwise over all.
+    The query is (.., entity, rank), a key (.., entity, rank) and a value (.., entity, channel) for every
+    further argument; a masked entity has zeros there. ``distinct`` sums over entities that differ from i and
+    from each other; otherwise the sum is over all.
     """
     assert len(keys) == len(values) >= 1
     samples = _samples_at_once(query, values[0])
@@ -80,22 +74,17 @@ def _samples_at_once(query: Tensor, value: Tensor) -> int:
 
 def _contract_distinct(query: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
     """The sum over distinct entities, as the module's docstring writes it."""
+    n = len(keys)
     k_products, v_products = _subset_products(keys), _subset_products(values)
-    sums = distinct_sums(lambda block: k_products[block].mT @ v_products[block], len(keys))
-    out = query @ sums[tuple(range(len(keys)))]  # the empty A, (.., entity, channel)
-    for subset, left, weight in _sets_left_out(len(keys)):
+    sums = distinct_sums(lambda block: k_products[block].mT @ v_products[block], n)
+    out = query @ sums[tuple(range(n))]  # the empty A, (.., entity, channel)
+    for subset in subsets(n)[1:]:
+        left = tuple(m for m in range(n) if m not in subset)
+        weight = (-1) ** len(subset) * factorial(len(subset))
         scores = query * k_products[subset]  # (.., entity, rank)
         read = scores @ sums[left] if left else scores.sum(dim=-1, keepdim=True)
         out = torch.addcmul(out, v_products[subset], read, value=weight)
     return out
-
-
-def _sets_left_out(n: int) -> list[tuple[Block, Block, int]]:
-    """Each non-empty set A of the arguments, its complement and its weight (-1)^|A| |A|!."""
-    return [
-        (subset, tuple(m for m in range(n) if m not in subset), (-1) ** len(subset) * factorial(len(subset)))
-        for subset in subsets(n)[1:]
-    ]
 
 
 def _subset_products(factors: Sequence[Tensor]) -> dict[Block, Tensor]:

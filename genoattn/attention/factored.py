@@ -13,8 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from genoattn.attention.checks import check_tokens
-from genoattn.attention.gauge import gauge_weights
-from genoattn.attention.gauged import GaugedTable
+from genoattn.attention.gauged import GaugedTable, gauge_weights
 
 # The largest dense tensor made, in numbers (1 GiB of float64).
 DENSE_LIMIT = 2**27
@@ -137,13 +136,12 @@ class FactoredTable:
         Makes a tensor over any tokens (no sites) a table over sites, so that gauges and terms mean the same
         in both.
         """
-        order, n_tokens = self.order, self.n_tokens
-        factors = []
-        for m, factor in enumerate(self.factors):
-            placed = np.zeros((order * n_tokens, *factor.shape[1:]))
-            placed[m * n_tokens : (m + 1) * n_tokens] = factor
-            factors.append(placed)
-        return FactoredTable(tuple(factors), np.repeat(np.arange(order), n_tokens))
+        axes = np.eye(self.order)[:, :, None, None, None]
+        factors = [
+            (axis * factor).reshape(-1, *factor.shape[1:])
+            for axis, factor in zip(axes, self.factors, strict=True)
+        ]
+        return FactoredTable(tuple(factors), np.repeat(np.arange(self.order), self.n_tokens))
 
     def gauge(
         self,
@@ -173,14 +171,10 @@ class FactoredTable:
                 raise ValueError(
                     "gauge: got distinct=False, needs a module with distinct=True for terms over sites"
                 )
-            weights = gauge_weights(name, self.site, reference=_listed(reference), frequency=frequency)
+            weights = gauge_weights(name, self.site, reference=reference, frequency=frequency)
             return GaugedTable(name, self.factors, self.site, weights)
         one_site = np.zeros(self.n_tokens, dtype=int)
-        weights = gauge_weights(name, one_site, reference=_listed(reference), frequency=frequency)
+        weights = gauge_weights(name, one_site, reference=reference, frequency=frequency)
         table = self.by_axis()
         assert table.site is not None
         return GaugedTable(name, table.factors, table.site, np.tile(weights, self.order))
-
-
-def _listed(reference: Sequence[int] | np.ndarray | int | None) -> Sequence[int] | np.ndarray | None:
-    return [reference] if isinstance(reference, int) else reference

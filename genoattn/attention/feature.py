@@ -47,18 +47,10 @@ class HyperFeatureAttention(nn.Module):
     ----------
     d_features
         Width of the embedding of each feature.
-    d_out
-        Width of the output.
-    n_heads
-        Heads are summed.
     distinct
         Leave the pair (i, i) out of the sum over j. The paper keeps it.
-    kernel
-        `linear`, or `softmax`: the scores normalised over j, dense over pairs.
-    max_gib
-        The softmax kernel refuses input that would take more memory than this.
-    generator
-        Source of the starting values; torch's own by default.
+    d_out, n_heads, kernel, max_gib, generator
+        As of `HyperAttention`.
 
     Attributes
     ----------
@@ -129,11 +121,14 @@ class HyperFeatureAttention(nn.Module):
             out = _attend_in_blocks(query, x, value, distinct=self.distinct)
         return present_outputs(out.sum(dim=0), mask, 2, self.distinct)  # (batch, entity, d_out)
 
+    def _check_number(self, name: str, x: Sequence[Tensor]) -> None:
+        if isinstance(x, Tensor) or len(x) != len(self.d_features):
+            found = "one tensor" if isinstance(x, Tensor) else f"{len(x)} tensors"
+            raise ValueError(f"{name}: got {found}, needs a list of {len(self.d_features)}, one a feature")
+
     def _checked(self, features: Sequence[Tensor], mask: Tensor | None) -> tuple[list[Tensor], Tensor | None]:
         """The features, checked, absent entities set to zero; and the mask."""
-        if isinstance(features, Tensor) or len(features) != len(self.d_features):
-            found = "one tensor" if isinstance(features, Tensor) else f"{len(features)} tensors"
-            raise ValueError(f"features: got {found}, needs a list of {len(self.d_features)}, one a feature")
+        self._check_number("features", features)
         for a, (x, width) in enumerate(zip(features, self.d_features, strict=True)):
             check_entities(f"features[{a}]", x, width)
             check_dtype(f"features[{a}]", x, self.interaction[a])
@@ -158,9 +153,7 @@ class HyperFeatureAttention(nn.Module):
         site
             The site of each token, if tokens belong to sites (see `FactoredTable`).
         """
-        if isinstance(tokens, Tensor) or len(tokens) != len(self.d_features):
-            found = "one tensor" if isinstance(tokens, Tensor) else f"{len(tokens)} tensors"
-            raise ValueError(f"tokens: got {found}, needs a list of {len(self.d_features)}, one a feature")
+        self._check_number("tokens", tokens)
         x = list(tokens)
         for a, (embedding, width) in enumerate(zip(x, self.d_features, strict=True)):
             check_table(self.kernel, embedding, width, self.interaction[a], f"tokens[{a}]")

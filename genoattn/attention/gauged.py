@@ -11,9 +11,13 @@ where E's part for a set of arguments is the sum over distinct sites of their me
 g_a's part for a set A is sum_{m in A} c_m(a) (-1)^(|A|-1) (|A|-1)! prod_{m' in A - m} mean_m'(l_a). So the
 coefficients of order k are again a sum of products, one for each way to choose k disjoint sets of
 arguments.
+
+A gauge is a distribution over the tokens of each site: a point mass on the reference token (`reference`), the
+uniform one (`zero-sum`), or the token frequencies (`frequency`). The last is the functional analysis of
+variance (Hoeffding 1948); the family is that of Posfai, McCandlish & Kinney (2025).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +34,8 @@ from genoattn.attention.partitions import (
 )
 from genoattn.attention.symmetric_terms import SymmetricTerms
 from genoattn.attention.top_terms import TopTerms, top_products
+
+GAUGES = ("reference", "zero-sum", "frequency")
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,10 @@ class GaugedTable:
     @cached_property
     def means(self) -> list[np.ndarray]:
         """The gauge's mean of each factor at each site, (site, rank, channel)."""
-        return [_sum_by_site(self.weights[:, None, None] * factor, self.site) for factor in self.factors]
+        means = [np.zeros((int(self.site.max()) + 1, *factor.shape[1:])) for factor in self.factors]
+        for mean, factor in zip(means, self.factors, strict=True):
+            np.add.at(mean, self.site, self.weights[:, None, None] * factor)
+        return means
 
     @cached_property
     def _pooled_means(self) -> dict[Block, np.ndarray]:
@@ -150,12 +159,6 @@ class GaugedTable:
             )
 
 
-def _sum_by_site(values: np.ndarray, site: np.ndarray) -> np.ndarray:
-    totals = np.zeros((int(site.max()) + 1, *values.shape[1:]))
-    np.add.at(totals, site, values)
-    return totals
-
-
 def _disjoint_blocks(n: int, k: int) -> Iterator[tuple[Partition, Block]]:
     """Every k disjoint non-empty sets of the n arguments, with the arguments left over.
 
@@ -166,3 +169,55 @@ def _disjoint_blocks(n: int, k: int) -> Iterator[tuple[Partition, Block]]:
         if len(partition) == k + 1:
             extra, *blocks = (tuple(e - 1 for e in block if e > 0) for block in partition)
             yield tuple(blocks), extra
+
+
+def gauge_weights(
+    name: str,
+    site: np.ndarray,
+    *,
+    reference: Sequence[int] | np.ndarray | int | None = None,
+    frequency: Sequence[float] | np.ndarray | None = None,
+) -> np.ndarray:
+    """The gauge's distribution over the tokens of each site: (token,), summing to 1 at each site.
+
+    Parameters
+    ----------
+    site
+        Shape (token,), the site of each token, 0 .. n_sites - 1.
+    reference
+        For `reference`: the index of the reference token of each site, in any order.
+    frequency
+        For `frequency`: shape (token,), not negative, summing to 1 over the tokens of each site.
+    """
+    n_sites = int(site.max()) + 1
+    if name == "zero-sum":
+        return 1.0 / np.bincount(site, minlength=n_sites)[site]
+    if name == "reference":
+        if reference is None:
+            raise ValueError("reference: got nothing, needs the index of the reference token of each site")
+        tokens = np.atleast_1d(np.asarray(reference))
+        if not np.issubdtype(tokens.dtype, np.integer) or not ((tokens >= 0) & (tokens < len(site))).all():
+            raise ValueError(
+                f"reference: got {tokens.tolist()[:5]}, needs token indices from 0 to {len(site) - 1}"
+            )
+        count = np.bincount(site[tokens], minlength=n_sites)
+        if (count != 1).any():
+            worst = int(np.flatnonzero(count != 1)[0])
+            raise ValueError(f"reference: got {count[worst]} tokens of site {worst}, needs one of every site")
+        return np.bincount(tokens, minlength=len(site)).astype(np.float64)
+    if name != "frequency":
+        raise ValueError(f"gauge: got {name!r}, needs one of {', '.join(map(repr, GAUGES))}")
+    if frequency is None:
+        raise ValueError("frequency: got nothing, needs the frequency of each token at its site")
+    weights = np.asarray(frequency, dtype=np.float64)
+    if weights.shape != site.shape or not (weights >= 0).all():
+        raise ValueError(
+            f"frequency: got shape {weights.shape}, needs 0 or more for each of {len(site)} tokens"
+        )
+    total = np.bincount(site, weights, minlength=n_sites)
+    off = np.abs(total - 1)
+    if not off.max() < 1e-6:
+        worst = int(off.argmax())
+        raise ValueError(f"frequency: got a sum of {total[worst]:.6g} at site {worst}, needs 1 at every site")
+    # Exact, so that the orders are orthogonal to the last digit.
+    return weights / total[site]

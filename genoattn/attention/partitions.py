@@ -9,7 +9,7 @@ over all set partitions pi of the factors (Moebius inversion on the partition la
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import combinations
-from math import factorial, prod
+from math import factorial
 from typing import TypeVar
 
 import numpy as np
@@ -24,14 +24,8 @@ Value = TypeVar("Value", Tensor, np.ndarray)
 def set_partitions(n: int) -> tuple[Partition, ...]:
     """Every way to split {0, .., n-1} into non-empty blocks; their number is the Bell number of n.
 
-    Parameters
-    ----------
-    n
-        Number of elements, 0 or more; n = 0 has one partition, the empty one.
-
-    Returns
-    -------
-    Partitions as tuples of blocks, a block a tuple of ascending indices, blocks ordered by first index.
+    A block is a tuple of ascending indices; blocks are ordered by first index. n = 0 has one partition, the
+    empty one.
     """
     if not n >= 0:
         raise ValueError(f"n: got {n}, needs a whole number of elements, 0 or more")
@@ -50,7 +44,7 @@ def _partitions_of(elements: Block) -> Iterator[Partition]:
 
 @cache
 def first_blocks(elements: Block) -> tuple[tuple[Block, Block], ...]:
-    """Each block that may hold the first element, with the elements it leaves over."""
+    """Each block that may hold the first element, with the other elements."""
     first, others = elements[0], elements[1:]
     return tuple(
         ((first, *chosen), tuple(e for e in others if e not in chosen))
@@ -70,28 +64,13 @@ def block_weight(block: Block) -> int:
     return (-1) ** (len(block) - 1) * factorial(len(block) - 1)
 
 
-def partition_weight(partition: Partition) -> int:
-    """Inclusion-exclusion weight of a partition: the product of the weights of its blocks."""
-    return prod(block_weight(block) for block in partition)
-
-
 def distinct_sums(block_sums: Mapping[Block, Value] | Callable[[Block], Value], n: int) -> dict[Block, Value]:
-    """Sum over ordered distinct entities, for every non-empty subset of the factors at once.
+    """Sum over ordered distinct entities, for every non-empty subset of the n factors at once.
 
     The sum over partitions is folded into D(A) = sum over blocks B holding the first element of A of
-    weight(B) S_B D(A - B): about 3^n / 2 products for all subsets together, where the partitions one by
-    one would take n products each.
-
-    Parameters
-    ----------
-    block_sums
-        S_B for each non-empty block B (ascending indices), a mapping or a function; all of one shape, any.
-    n
-        Number of factors, 1 or more.
-
-    Returns
-    -------
-    For each non-empty subset A, the sum over distinct entities (one for each factor in A) of the product.
+    weight(B) S_B D(A - B): about 3^n / 2 products for all subsets together, where the partitions one by one
+    would take n products each. ``block_sums`` gives S_B for each non-empty block B (ascending indices), a
+    mapping or a function; all of one shape, any.
     """
     if not n >= 1:
         raise ValueError(f"n: got {n}, needs at least one factor")
@@ -110,8 +89,5 @@ def distinct_sums(block_sums: Mapping[Block, Value] | Callable[[Block], Value], 
 
 
 def distinct_sum(block_sums: Mapping[Block, Value] | Callable[[Block], Value], n: int) -> Value:
-    """Sum over ordered distinct entities (i1, .., in) of the product of f_m(i_m).
-
-    Parameters and shapes as for `distinct_sums`, of which this is the entry with every factor.
-    """
+    """The entry of `distinct_sums` with every factor: the sum over ordered distinct entities."""
     return distinct_sums(block_sums, n)[tuple(range(n))]

@@ -30,16 +30,9 @@ def power_sums(values: Tensor, order: int) -> Tensor:
 
 
 def newton_series(sums: Tensor) -> Tensor:
-    """All of e_0 .. e_order from the power sums p_1 .. p_order.
+    """All of e_0 .. e_order from the power sums p_1 .. p_order: (order, ..) -> (order + 1, ..).
 
-    Parameters
-    ----------
-    sums
-        Shape (order, ..), the power sums in ascending order.
-
-    Returns
-    -------
-    Shape (order + 1, ..), e_0 = 1 first. Differentiable any number of times.
+    e_0 = 1 comes first. Differentiable any number of times.
     """
     series = [torch.ones_like(sums[0])]
     for n in range(1, len(sums) + 1):
@@ -66,39 +59,22 @@ def newton_cancellation(sums: Tensor) -> Tensor:
 def product_tree(values: Tensor, order: int) -> Tensor:
     """All of e_0 .. e_order as the coefficients of prod_l (1 + u_l t), entities multiplied in pairs.
 
-    Parameters
-    ----------
-    values
-        Shape (batch, entity, rank).
-    order
-        Highest degree kept.
-
-    Returns
-    -------
-    Shape (order + 1, batch, rank). Time O(entity * order^2), memory O(entity * order), log2(entity) steps.
+    (batch, entity, rank) -> (order + 1, batch, rank). Time O(entity * order^2), memory O(entity * order),
+    log2(entity) steps.
     """
+    # An entity of value 0 changes nothing: with those up to a power of two each has a neighbour.
+    n_added = (1 << (values.shape[1] - 1).bit_length()) - values.shape[1]
+    values = torch.nn.functional.pad(values, (0, 0, 0, n_added))
     level = [torch.ones_like(values), values]  # coefficients of t^0, t^1, each (batch, entity, rank)
     while level[0].shape[1] > 1:
-        level = _multiply_neighbours(level, order)
+        even, odd = [c[:, 0::2] for c in level], [c[:, 1::2] for c in level]
+        pairs = range(len(level))
+        level = [
+            functools.reduce(torch.add, [even[a] * odd[n - a] for a in pairs if n - a in pairs])
+            for n in range(min(order, 2 * (len(level) - 1)) + 1)
+        ]
     level = level + [torch.zeros_like(level[0])] * (order + 1 - len(level))
     return torch.stack(level)[: order + 1, :, 0]  # (order + 1, batch, rank)
-
-
-def _multiply_neighbours(level: list[Tensor], order: int) -> list[Tensor]:
-    """Halve the entities: multiply the polynomials of neighbours, keep degrees up to order."""
-    n_paired = level[0].shape[1] // 2 * 2
-    even = [c[:, 0:n_paired:2] for c in level]
-    odd = [c[:, 1:n_paired:2] for c in level]
-    products = []
-    for n in range(min(order, 2 * (len(level) - 1)) + 1):
-        terms = [even[a] * odd[n - a] for a in range(len(level)) if 0 <= n - a < len(level)]
-        products.append(functools.reduce(torch.add, terms))
-    if n_paired == level[0].shape[1]:
-        return products
-    # An entity without a neighbour moves up as it is; degrees it does not have yet are zero.
-    single = [c[:, -1:] for c in level]
-    single += [torch.zeros_like(single[0])] * (len(products) - len(single))
-    return [torch.cat([p, s], dim=1) for p, s in zip(products, single, strict=True)]
 
 
 def elementary_symmetric(

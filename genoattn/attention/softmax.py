@@ -35,16 +35,10 @@ def softmax_attention(
 ) -> Tensor:
     """out_ic = sum over j of softmax_j(A[i, j1, ..]) prod_m v^m_c(j_m): shape (.., batch, entity, channel).
 
-    Parameters
-    ----------
-    scores
-        Shape (.., batch, entity, .., entity), one axis for the output entity and one for each argument.
-    values
-        One for each argument, shape (.., batch, entity, channel).
-    mask
-        Shape (batch, entity), True where present; an absent entity is in no tuple.
-    distinct
-        Only tuples whose entities differ from each other and from i. Where none is left, the output is zero.
+    The scores (.., batch, entity, .., entity) have one axis for the output entity and one for each argument,
+    and a value (.., batch, entity, channel) belongs to each argument. An entity absent from the mask (batch,
+    entity) is in no tuple. With ``distinct`` only tuples whose entities differ from each other and from i
+    count; where none is left, the output is zero.
     """
     n_arguments, n_entities = len(values), values[0].shape[-2]
     allowed = _allowed_tuples(n_arguments, n_entities, mask, distinct, scores.device)
@@ -62,21 +56,13 @@ def _allowed_tuples(
     n_arguments: int, n_entities: int, mask: Tensor | None, distinct: bool, device: torch.device
 ) -> Tensor:
     """Mask of the tuples (i, j1, ..) that take part: shape (batch or 1, entity, .., entity)."""
-    n_axes = n_arguments + 1
-    allowed = torch.ones((1,) + (n_entities,) * n_axes, dtype=torch.bool, device=device)
     index = torch.arange(n_entities, device=device)
-
-    def along(values: Tensor, axis: int) -> Tensor:
-        shape = [1] * (n_axes + 1)
-        shape[axis + 1] = n_entities
-        if values.dim() == 2:
-            shape[0] = len(values)
-        return values.reshape(shape)
-
-    for axis in range(1, n_axes):
+    entity = torch.meshgrid(*[index] * (n_arguments + 1), indexing="ij")
+    allowed = torch.ones_like(entity[0], dtype=torch.bool)[None]
+    for axis in range(1, n_arguments + 1):
         if mask is not None:
-            allowed = allowed & along(mask, axis)
+            allowed = allowed & mask[:, entity[axis]]
         if distinct:
-            for other in range(axis):
-                allowed = allowed & (along(index, axis) != along(index, other))
+            for other in entity[:axis]:
+                allowed = allowed & (entity[axis] != other)
     return allowed

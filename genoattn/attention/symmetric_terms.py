@@ -14,17 +14,10 @@ VARIANCE_BUFFER = 2**25
 
 @dataclass(frozen=True)
 class SymmetricTerms:
-    r"""coefficient({t_1, .., t_k}) = sum over permutations s and ranks r of prod_j F_j[t_s(j), r].
+    r"""coefficient({t_1, .., t_k}) = sum over permutations s and ranks r of prod_j F_j[t_s(j), r]."""
 
-    Attributes
-    ----------
-    factors
-        k arrays of shape (token, rank, channel).
-    site, weights
-        Shape (token,): the site of each token, and the gauge's distribution over the tokens of a site.
-    """
-
-    factors: tuple[np.ndarray, ...]
+    factors: tuple[np.ndarray, ...]  # k arrays of shape (token, rank, channel)
+    # (token,): the site of each token, and the gauge's distribution over the tokens of a site
     site: np.ndarray
     weights: np.ndarray
 

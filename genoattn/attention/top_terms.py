@@ -1,7 +1,7 @@
 r"""The largest of all terms without listing them: exact, in blocks, in bounded memory.
 
 A term's coefficient is sum_r prod_m P_m[t_m, r]. Tokens are sorted by the size of their rows. All but the
-last two tokens of a term are fixed, which leaves a product of two matrices; it is made in blocks in
+last two tokens of a term are fixed, so that the rest is a product of two matrices; it is made in blocks in
 float32, and only entries within the rounding error of the k-th best so far, or above it, are computed again
 in float64. By Cauchy-Schwarz a block whose largest rows cannot reach the k-th best is not made at all.
 Neither the rounding margin nor the bound loses a term, so the result is that of a full enumeration.
@@ -155,9 +155,6 @@ class _Search:
 
     def _prefixes(self) -> Iterator[tuple[int, ...]]:
         n_fixed = self.order - 2
-        if n_fixed <= 1:
-            yield from combinations(range(len(self.sorted) - 1), n_fixed)
-            return
         for prefix in combinations(range(len(self.sorted) - 1), n_fixed):
             if len(set(self.sorted_site[list(prefix)].tolist())) == n_fixed:
                 yield prefix
@@ -186,7 +183,8 @@ class _Search:
         """One block of products; entries that may reach the threshold are offered."""
         product = rows @ self.columns[b : b + self.block].T  # (row, column)
         np.abs(product, out=product)
-        self.n_screened += self._count(row, b, product.shape[1])
+        width = product.shape[1]
+        self.n_screened += int(np.clip(b + width - 1 - row, 0, width).sum())  # columns after the row
         # Rounding of the factors and of a sum of `rank` products in float32, and what underflows to zero.
         single = np.finfo(np.float32)
         margin = (rows.shape[1] + 4) * (single.eps * bound + single.tiny)
@@ -214,11 +212,6 @@ class _Search:
         if row[-1] >= b:
             product[column[None, :] <= row[:, None]] = -1
         product[self.sorted_site[column][None, :] == self.sorted_site[row][:, None]] = -1
-
-    @staticmethod
-    def _count(row: np.ndarray, b: int, width: int) -> int:
-        """Number of entries of a block whose column comes after the row."""
-        return int(np.clip(b + width - 1 - row, 0, width).sum())
 
     def _tokens(self, prefix: tuple[int, ...], row: np.ndarray, column: np.ndarray) -> np.ndarray:
         fixed = np.tile(np.array(prefix, dtype=np.int64), (len(row), 1))

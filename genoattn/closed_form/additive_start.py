@@ -14,76 +14,48 @@ from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 
 @dataclass(frozen=True, eq=False)
 class AdditiveStart:
-    """Starting values, per standardised column.
+    """Starting values, per standardised column."""
 
-    Parameters
-    ----------
-    intercept
-        Mean phenotype at average columns and covariates 0.
-    covariates
-        Shape (n_covariates,).
-    additive
-        Shape (n_columns,).
-    ridge
-        Penalty on the squared additive effects: half of it times their sum is added to the mean loss.
-    noise
-        Residual standard deviation after the additive part.
-    """
-
-    intercept: float
-    covariates: np.ndarray
-    additive: np.ndarray
+    intercept: float  # mean phenotype at average columns and covariates 0
+    covariates: np.ndarray  # (n_covariates,)
+    additive: np.ndarray  # (n_columns,)
+    # penalty on the squared additive effects: half of it times their sum is added to the mean loss
     ridge: float
-    noise: float
+    noise: float  # residual standard deviation after the additive part
 
 
 def additive_start(
-    columns: np.ndarray, spectrum: Spectrum, phenotype: np.ndarray, covariates: np.ndarray
+    columns: np.ndarray,
+    spectrum: Spectrum,
+    phenotype: np.ndarray,
+    covariates: np.ndarray,
+    along: np.ndarray | None = None,
 ) -> tuple[AdditiveStart, np.ndarray]:
     """Ridge regression on all columns, its penalty by generalised cross-validation; covariates unpenalised.
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    phenotype
-        Shape (n_samples,).
-    covariates
-        Shape (n_samples, n_covariates).
-
-    Returns
-    -------
-    The start, and the residuals, shape (n_samples,).
+    Along the vectors ``along`` (n_vectors, n_columns) additive effects bear no penalty either. Returns the
+    start and the residuals (n_samples,).
     """
-    fixed = np.column_stack([np.ones(len(phenotype)), covariates])
+    n_plain = 1 + covariates.shape[1]
+    along = np.zeros((0, columns.shape[1])) if along is None else along
+    fixed = np.column_stack([np.ones(len(phenotype)), covariates, columns @ along.T])
     ridge = RidgeRegression(spectrum, fixed)
     penalty, dual, residual = ridge.fit(phenotype)
     additive = columns.T @ dual
-    fixed_effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=None)[0]
+    effect = np.linalg.lstsq(fixed, phenotype - columns @ additive, rcond=1e-8)[0]
+    additive = additive + effect[n_plain:] @ along
     noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
     strength = float(penalty / len(phenotype))
-    return AdditiveStart(float(fixed_effect[0]), fixed_effect[1:], additive, strength, noise), residual
+    return AdditiveStart(float(effect[0]), effect[1:n_plain], additive, strength, noise), residual
 
 
 def all_pairs_start(columns: np.ndarray, residual: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, float]:
-    """Ridge regression on the products of all pairs of columns at distinct sites, by its kernel.
+    """Ridge regression on the products of all pairs of centred columns at distinct sites, by its kernel.
 
     The kernel of two samples is ``((x . y)^2 - sum over sites of (x_l . y_l)^2) / 2``, so that no product is
-    ever made; the penalty is found by generalised cross-validation.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), centred.
-    residual
-        Shape (n_samples,), phenotype less the additive model.
-    site
-        Shape (n_columns,), ascending.
-
-    Returns
-    -------
-    C, shape (n_columns, n_columns), symmetric, zero within sites, with ``sum_km x_k C_km x_m`` the fitted
-    value; and the penalty: half of it times the squared coefficients of pairs was added to the mean loss.
+    ever made; the penalty is found by generalised cross-validation. Returns C (n_columns, n_columns),
+    symmetric, zero within sites, with ``sum_km x_k C_km x_m`` the fitted value; and the penalty: half of it
+    times the squared coefficients of pairs was added to the mean loss.
     """
     n = len(columns)
     first = np.flatnonzero(np.diff(site, prepend=-1))
@@ -132,41 +104,17 @@ def joint_start(
     shapes: np.ndarray,
     slope: float,
 ) -> tuple[AdditiveStart, np.ndarray, np.ndarray]:
-    """:func:`additive_start` together with pair factors.
+    """:func:`additive_start` together with pair factors, of whose strength a share ``slope`` is kept.
 
     Neither their products nor the additive effects along them bear a penalty: an interaction whose main
     effects are shrunk is mistaken for another. The penalty of the other columns is chosen again, with all
-    these in the model.
-
-    Parameters
-    ----------
-    columns, spectrum, phenotype, covariates
-        As there.
-    shapes
-        Shape (n_ranks, 2, n_columns), factors.
-    slope
-        How much of their least-squares strength the factors keep.
-
-    Returns
-    -------
-    The start; the residuals of everything, shape (n_samples,); and the strength of each factor.
+    these in the model. Returns the start, the residuals of everything, and the strength of each factor.
     """
-    plain = np.column_stack([np.ones(len(phenotype)), covariates])
     along = shapes.reshape(-1, columns.shape[1])
     values = columns @ along.T  # (sample, 2 * rank)
     products = values[:, 0::2] * values[:, 1::2]
-    fixed = np.column_stack([plain, values, products])
+    fixed = np.column_stack([np.ones(len(phenotype)), covariates, values, products])
     left = phenotype - columns @ (columns.T @ RidgeRegression(spectrum, fixed).fit(phenotype)[1])
     strength = slope * np.linalg.lstsq(fixed, left, rcond=1e-8)[0][-len(shapes) :]
-    fixed = np.column_stack([plain, values])
-    ridge = RidgeRegression(spectrum, fixed)
-    penalty, dual, residual = ridge.fit(phenotype - products @ strength)
-    additive = columns.T @ dual
-    left = phenotype - products @ strength - columns @ additive
-    of_fixed = np.linalg.lstsq(fixed, left, rcond=1e-8)[0]
-    n_plain = plain.shape[1]
-    additive = additive + of_fixed[n_plain:] @ along
-    noise = float(np.sqrt(residual @ residual / ridge.degrees(penalty)))
-    strength_of_penalty = float(penalty / len(phenotype))
-    start = AdditiveStart(float(of_fixed[0]), of_fixed[1:n_plain], additive, strength_of_penalty, noise)
+    start, residual = additive_start(columns, spectrum, phenotype - products @ strength, covariates, along)
     return start, residual, strength

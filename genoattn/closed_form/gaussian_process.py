@@ -54,33 +54,15 @@ def column_unit(vocabulary: Vocabulary) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class ProductFit:
-    """Coefficients of the products and what is known of them.
+    """Coefficients of the products and what is known of them."""
 
-    Parameters
-    ----------
-    intercept
-        Mean phenotype at centred products 0.
-    covariates
-        Shape (n_covariates,).
-    coefficients
-        Shape (n_products,).
-    covariance
-        Shape (n_products, n_products), of the coefficients given the data; they are Gaussian.
-    variances
-        Shape (order,), prior variance of a coefficient of each order, infinite without penalty.
-    noise
-        Variance of the residuals, added to known ones.
-    variance_scale
-        What known variances were multiplied with.
-    """
-
-    intercept: float
-    covariates: np.ndarray
-    coefficients: np.ndarray
-    covariance: np.ndarray
-    variances: np.ndarray
-    noise: float
-    variance_scale: float = 1.0
+    intercept: float  # mean phenotype at centred products 0
+    covariates: np.ndarray  # (n_covariates,)
+    coefficients: np.ndarray  # (n_products,)
+    covariance: np.ndarray  # (n_products, n_products), of the coefficients given the data; they are Gaussian
+    variances: np.ndarray  # (order,), prior variance of a coefficient of each order, infinite without penalty
+    noise: float  # variance of the residuals, added to known ones
+    variance_scale: float = 1.0  # what known variances were multiplied with
 
 
 def fit_products(
@@ -115,7 +97,7 @@ def fit_products(
         A fit whose variances are a good start of the search.
     """
     fixed = np.column_stack([np.ones(len(phenotype)), covariates])
-    weight = np.ones(len(phenotype)) if weight is None else weight / weight.mean()
+    weight = np.ones(len(phenotype)) if weight is None else weight
     moments = _moments(products, entity, phenotype, fixed, weight)
     fit = _fit_moments(products, moments, fixed.shape[1], penalty, initial)
     if variance is None:
@@ -123,9 +105,7 @@ def fit_products(
     squares = (phenotype - predict_products(products, entity, covariates, fit)) ** 2
     squares *= fit.noise / max(float(squares.mean()), 1e-300)  # for the degrees of freedom
     variance_scale, noise = fitted_noise(squares, variance)
-    weight = 1 / (variance_scale * variance + noise)
-    weight /= weight.mean()
-    moments = _moments(products, entity, phenotype, fixed, weight)
+    moments = _moments(products, entity, phenotype, fixed, 1 / (variance_scale * variance + noise))
     fit = _fit_moments(products, moments, fixed.shape[1], penalty, fit)
     return replace(fit, noise=noise, variance_scale=variance_scale)
 
@@ -154,8 +134,8 @@ class _Moments:
 def _moments(
     products: ProductBasis, entity: np.ndarray, phenotype: np.ndarray, fixed: np.ndarray, weight: np.ndarray
 ) -> _Moments:
-    n_fixed = fixed.shape[1]
-    width = n_fixed + len(products.order_of)
+    weight = weight / weight.mean()
+    width = fixed.shape[1] + len(products.order_of)
     gram, by_phenotype = np.zeros((width, width)), np.zeros(width)
     for start in range(0, len(phenotype), _ROWS):
         rows = slice(start, start + _ROWS)
@@ -198,7 +178,8 @@ def _fit_moments(
         change = np.abs(np.log(np.r_[variances, noise] / old))
         if (change < _SETTLED).all():
             break
-    theta, covariance = _posterior(moments, at, variances / penalty, noise)
+    covariance = _inverse(_precision(moments, at, variances / penalty, noise))
+    theta = covariance @ moments.by_phenotype / noise
     fixed, rest = theta[:n_fixed], theta[n_fixed:]
     return ProductFit(float(fixed[0]), fixed[1:], rest, covariance[n_fixed:, n_fixed:], variances, noise)
 
@@ -209,14 +190,6 @@ def _precision(moments: _Moments, at: list[np.ndarray], variances: np.ndarray, n
     for index, variance in zip(at, variances, strict=True):
         precision[index, index] += 1 / variance
     return precision
-
-
-def _posterior(
-    moments: _Moments, at: list[np.ndarray], variances: np.ndarray, noise: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of fixed effects and coefficients."""
-    inverse = _inverse(_precision(moments, at, variances, noise))
-    return inverse @ moments.by_phenotype / noise, inverse
 
 
 def _posterior_traces(

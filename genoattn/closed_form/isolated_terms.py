@@ -17,21 +17,10 @@ _CANDIDATES = 2000
 def isolated_factors(
     columns: np.ndarray, residual: np.ndarray, site: np.ndarray, order: int, max_rank: int
 ) -> tuple[np.ndarray, int]:
-    """Terms of an order whose score, adjusted for their lower-order terms, exceeds that expected by chance.
+    """Terms of order 3 or more whose score, adjusted for lower orders, exceeds that expected by chance.
 
-    A term is accepted if its squared z, given the terms accepted before, exceeds the largest expected
-    among all terms by chance, 2 log(terms).
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    residual
-        Shape (n_samples,), phenotype less the additive model.
-    site
-        Shape (n_columns,); the columns of a term are of distinct sites.
-    order
-        3 or more.
+    A term is accepted if its squared z, given the terms accepted before, exceeds the largest expected among
+    all terms by chance, 2 log(terms).
 
     Returns
     -------
@@ -48,9 +37,8 @@ def isolated_factors(
     while len(accepted) < max_rank and len(candidates):
         size = np.linalg.norm(values, axis=0)
         usable = size > 1e-3 * np.maximum(norm, 1e-300)  # else it is a sum of accepted terms
-        gain = np.where(usable, (values.T @ y / np.maximum(size, 1e-300)) ** 2, 0.0) / max(
-            float(y.var()), 1e-300
-        )
+        gain = np.where(usable, (values.T @ y / np.maximum(size, 1e-300)) ** 2, 0.0)
+        gain /= max(float(y.var()), 1e-300)
         best = int(np.argmax(gain))
         if gain[best] < price:
             break
@@ -108,6 +96,6 @@ def _pure_products(columns: np.ndarray, terms: np.ndarray) -> np.ndarray:
         basis, _ = np.linalg.qr(np.column_stack([np.ones(len(x)), *(x[:, s].prod(axis=1) for s in lower)]))
         product = x.prod(axis=1)
         pure = product - basis @ (basis.T @ product)
-        # In the span of its lower-order terms (sites in perfect LD) a product leaves rounding errors only.
+        # In the span of its lower-order terms (sites in perfect LD) a product is rounding errors.
         out[:, k] = pure if np.linalg.norm(pure) > 1e-6 * np.linalg.norm(product) else 0.0
     return out

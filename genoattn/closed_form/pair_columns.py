@@ -27,19 +27,10 @@ def visible_segments(segment: np.ndarray) -> np.ndarray:
 
 
 class PairColumns:
-    """Columns with segments, of which some pairs are visible.
+    """Columns with segments (n_columns,) from 0, of which some pairs are visible.
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    site
-        Shape (n_columns,); columns of one site never interact.
-    segment
-        Shape (n_columns,), from 0.
-    visible
-        Shape (n_segments, n_segments), symmetric: pairs of segments whose products may be used. Their
-        noise is independent of that in the hidden pairs.
+    ``visible`` (n_segments, n_segments), symmetric, holds the pairs of segments whose products may be used.
+    Their noise is independent of that in the hidden pairs. Columns of one site never interact.
     """
 
     def __init__(
@@ -124,16 +115,7 @@ class PairColumns:
     def scores(self, carriers: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Inner product with ``target``, and squared norm, of every column times its segment's carrier.
 
-        Parameters
-        ----------
-        carriers
-            Shape (n_samples, n_segments).
-        target
-            Shape (n_samples,).
-
-        Returns
-        -------
-        Two arrays (n_columns,); both 0 where the carrier is.
+        Of carriers (n_samples, n_segments) two arrays (n_columns,); both 0 where the carrier is.
         """
         inner, norm2 = np.zeros(self.n_columns), np.zeros(self.n_columns)
         for k, inside in enumerate(self.members):

@@ -20,21 +20,11 @@ _FAILURES = 5  # seeds in a row from which nothing grew
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """Pairs of columns whose score stands out, the strongest first.
+    """Pairs of columns whose score stands out, the strongest first."""
 
-    Parameters
-    ----------
-    pair
-        Shape (n_pairs, 2), ascending column indices.
-    strength
-        Shape (n_pairs,), |t|.
-    n_tests
-        Pairs among which they were found.
-    """
-
-    pair: np.ndarray
-    strength: np.ndarray
-    n_tests: int
+    pair: np.ndarray  # (n_pairs, 2), ascending column indices
+    strength: np.ndarray  # (n_pairs,), |t|
+    n_tests: int  # pairs among which they were found
 
     def strongest(self, kept: np.ndarray) -> Seeds:
         """At most 20,000 of the pairs marked in ``kept``, shape (n_pairs,), bool."""
@@ -45,12 +35,8 @@ class Seeds:
 def find_seeds(score: sparse.csr_array, n_tests: int | None = None) -> Seeds:
     """The pairs of a symmetric score matrix whose |t| is above that of noise.
 
-    Parameters
-    ----------
-    score
-        From :func:`genoattn.scan.scores.score_matrix`.
-    n_tests
-        Pairs tested; all pairs of columns if None.
+    The matrix is that of :func:`genoattn.scan.scores.score_matrix`; they were found among ``n_tests`` pairs,
+    all pairs of columns if None.
     """
     upper = sparse.triu(score, 1).tocoo()
     strength = np.abs(upper.data)
@@ -70,17 +56,8 @@ def pair_factors(
     any pair by chance, and 2 log(columns), that of a column, for every entry beyond the first two; and it
     must gain the price of two columns more than its pairs would one by one, each paying 2 log(pairs). A pair
     from which nothing grows is taken as isolated if its own squared z pays. The residual is updated after
-    each factor.
-
-    Parameters
-    ----------
-    pairs
-        The columns, and which pairs of segments may be used.
-    seeds
-        Where to grow from; those in hidden pairs of segments are passed over, save where both columns lie in
-        one segment: such pairs can only be isolated.
-    residual
-        Shape (n_samples,), phenotype less the additive model.
+    each factor. Seeds in hidden pairs of segments are passed over, save where both columns lie in one
+    segment: such pairs can only be isolated.
 
     Returns
     -------
@@ -181,15 +158,11 @@ class _Strengths:
 
 
 def _credible(pairs: PairColumns, seeds: np.ndarray, strengths: _Strengths, best: int) -> np.ndarray:
-    """An isolated pair spread over the linked pairs that are almost as likely.
+    """An isolated pair spread over the linked pairs that are almost as likely: shape (2, n_columns).
 
-    With a flat prior over the pairs linked to the lead at both sites, the posterior of each is
-    proportional to exp(z2 / 2); a column enters its slot with its marginal posterior. The lead alone would
-    hide the causal pair wherever chance favours another.
-
-    Returns
-    -------
-    Shape (2, n_columns), the larger entry of each slot 1.
+    With a flat prior over the pairs linked to the lead at both sites, the posterior of each is proportional
+    to exp(z2 / 2); a column enters its slot with its marginal posterior. The lead alone would hide the causal
+    pair wherever chance favours another.
     """
     lead, columns = seeds[best], pairs.columns
     linked = [pairs.linked_to(np.bincount([k], minlength=pairs.n_columns)) for k in lead]
@@ -217,19 +190,10 @@ def _pair_scores(columns: np.ndarray, pairs: np.ndarray, rest: np.ndarray) -> np
 
 
 def credible_entries(columns: np.ndarray, posterior: np.ndarray) -> np.ndarray:
-    """Entries of a slot from the marginal posteriors of its columns.
+    """Entries of a slot (n_columns,) from the posterior of each column to be the causal one.
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    posterior
-        Shape (n_columns,), of each to be the causal one.
-
-    Returns
-    -------
-    Shape (n_columns,): in proportion to the posterior, the largest 1, and negative for columns coded the
-    other way round. 0 below 2 %; where so many are alike that the largest is less than 4 %, below half of it.
+    In proportion to the posterior, the largest 1, and negative for columns coded the other way round. 0 below
+    2 %; where so many are alike that the largest is less than 4 %, below half of it.
     """
     best = int(np.argmax(posterior))
     largest = float(posterior[best])

@@ -20,26 +20,15 @@ def price(pairs: PairColumns) -> float:
     return 2 * log(max(pairs.n_columns, 2))
 
 
-def _at_first(pairs: PairColumns) -> float:
-    """Squared z that an entry needs while a factor grows, so that few of many columns have it by chance."""
-    return max(SOFT**2, _LOOSE**2 * price(pairs))
-
-
 def grow(pairs: PairColumns, rest: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """Select each slot of a factor again, given the other, until both settle; then prune.
-
-    Parameters
-    ----------
-    rest
-        Shape (n_samples,), the residual to explain.
-    seed
-        Shape (2, n_columns), a pair.
-    """
+    """Select each slot of a pair (2, n_columns) again, given the other, until both settle; then prune."""
     factor = seed
+    # Higher while a factor grows, so that few of many columns pass it by chance.
+    at_first = max(SOFT**2, _LOOSE**2 * price(pairs))
     for _ in range(_ROUNDS):
         before = factor != 0
         for slot in (0, 1):
-            factor = _replace_slot(pairs, rest, factor, slot, _at_first(pairs))
+            factor = _replace_slot(pairs, rest, factor, slot, at_first)
         if (before == (factor != 0)).all():
             break
     # Entries found at the lower threshold must now pay the full price.
@@ -60,13 +49,7 @@ def net_gain(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray) -> float:
 
 
 def gain_one_by_one(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, needed: float) -> float:
-    """Gain of the pairs of a factor's support as isolated pairs, each at its own price.
-
-    Parameters
-    ----------
-    needed
-        Squared z that an isolated pair must have.
-    """
+    """Gain of the pairs of a factor's support as isolated pairs, each at its own price, ``needed``."""
     left, right = np.flatnonzero(factor[0]), np.flatnonzero(factor[1])
     chosen = np.array(
         [(i, j) for i in left for j in right if pairs.visible[pairs.segment[i], pairs.segment[j]]]

@@ -13,21 +13,13 @@ _NO_PRIOR = 1e200  # stands for an infinite variance, whose products with zero a
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """A Gaussian over the weights of products of contrasts.
+    """A Gaussian over the weights of products of contrasts."""
 
-    Parameters
-    ----------
-    basis
-        The products, their contrasts zero at the training means.
-    mean, covariance
-        Shapes (n_products,) and (n_products, n_products); phenotype units.
-    prior
-        Shape (order,), variance of the weights of each order before the data were seen; infinite without one.
-    """
-
-    basis: ProductBasis
+    basis: ProductBasis  # the products, their contrasts zero at the training means
+    # (n_products,) and (n_products, n_products); phenotype units
     mean: np.ndarray
     covariance: np.ndarray
+    # (order,), variance of the weights of each order before the data were seen; infinite without one
     prior: np.ndarray
 
     @property
@@ -36,31 +28,17 @@ class Posterior:
         return float((1 - self.covariance.diagonal() / self.prior[self.basis.order_of - 1]).sum())
 
     def moments(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the coefficient of each term.
-
-        Parameters
-        ----------
-        columns
-            Shape (n_terms, order), order 1 or more.
-
-        Returns
-        -------
-        Two arrays (n_terms,).
-        """
+        """Mean and deviation (n_terms,) of the coefficients of terms (n_terms, order), order 1 or more."""
         mean, variance, _ = self._moments(columns, gauge)
         return mean, np.sqrt(variance)
 
     def unshrunken(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
-        r"""Estimate of each coefficient without its own prior, and its standard error.
+        r"""Estimate (n_terms,) of each coefficient without its own prior, and its standard error.
 
         A coefficient with prior variance :math:`\tau^2` and a posterior of mean m and variance s² has the
-        likelihood of one with estimate :math:`m / \rho` and variance :math:`s^2 / \rho`, where
-        :math:`\rho = 1 - s^2 / \tau^2` is its reliability: generalised least squares with all other
-        coefficients as random effects.
-
-        Returns
-        -------
-        Two arrays (n_terms,); NaN where the data say nothing of a coefficient.
+        likelihood of one with estimate :math:`m / \rho` and variance :math:`s^2 / \rho`, where :math:`\rho =
+        1 - s^2 / \tau^2` is its reliability: generalised least squares with all other coefficients as random
+        effects. NaN where the data say nothing of a coefficient.
         """
         mean, variance, prior = self._moments(columns, gauge)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -70,18 +48,10 @@ class Posterior:
         return np.where(known, effect, np.nan), np.where(known, se, np.nan)
 
     def prediction_deviation(self, calls: np.ndarray) -> np.ndarray:
-        """Posterior standard deviation of the latent phenotype of samples.
+        """Posterior standard deviation (n_samples,) of the latent phenotype of calls (n_samples, n_sites).
 
         The intercept and the effects of covariates are taken as known: they are estimated from all samples.
-
-        Parameters
-        ----------
-        calls
-            Shape (n_samples, n_sites), int8, -1 where missing.
-
-        Returns
-        -------
-        Shape (n_samples,), in units of the latent phenotype; measurement noise is not in it.
+        Measurement noise is not in it.
         """
         spread = np.zeros(len(calls))
         for start in range(0, len(calls), _BLOCK):

@@ -27,16 +27,6 @@ SiteSet = tuple[int, ...]
 class ProductBasis:
     """All products of contrasts at distinct sites, up to an order.
 
-    Parameters
-    ----------
-    contrasts
-        Shape (n_columns, n_contrasts), value of each contrast at each column, non-zero at the columns of one
-        site only; for dosages per unit of dosage.
-    origin
-        Shape (n_columns,), dosages, or probabilities of states, at which every contrast is zero.
-    order
-        Largest number of sites in a product.
-
     Notes
     -----
     Products are sorted by order, then by their set of sites, then by their contrasts, so that those of a set
@@ -44,9 +34,11 @@ class ProductBasis:
     """
 
     vocabulary: Vocabulary
+    # (n_columns, n_contrasts), value of each contrast at each column, non-zero at the columns of one site
+    # only; for dosages per unit of dosage
     contrasts: np.ndarray
-    origin: np.ndarray
-    order: int
+    origin: np.ndarray  # (n_columns,), dosages, or probabilities of states, at which every contrast is zero
+    order: int  # largest number of sites in a product
 
     @cached_property
     def site(self) -> np.ndarray:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 _PENALTIES = np.geomspace(1e-3, 1e3, 61)  # on the mean loss
 _FLAT = 1e-9  # eigenvalues, relative to the largest, that are rounding errors
 
 
+@dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Eigenvectors of the kernel ``A A'`` of centred columns A, the costly part of a ridge regression.
+    """Eigenvectors of the kernel ``A A'`` of centred columns A, the costly part of a ridge regression."""
 
-    Parameters
-    ----------
-    vectors
-        Shape (n_samples, n_kept), orthonormal.
-    values
-        Shape (n_kept,), above 0.
-    """
-
-    def __init__(self, vectors: np.ndarray, values: np.ndarray) -> None:
-        self.vectors, self.values = vectors, values
+    vectors: np.ndarray  # (n_samples, n_kept), orthonormal
+    values: np.ndarray  # (n_kept,), above 0
 
     @classmethod
     def of_columns(cls, columns: np.ndarray, root: np.ndarray | None = None) -> Spectrum:
@@ -37,8 +32,7 @@ class Spectrum:
     @classmethod
     def of_kernel(cls, kernel: np.ndarray) -> Spectrum:
         """Spectrum of a kernel (n_samples, n_samples) of columns, centred or adjusted for an intercept."""
-        values, vectors = _positive(kernel)
-        return cls(vectors, values)
+        return cls(*reversed(_positive(kernel)))
 
 
 def centred_kernel(columns: np.ndarray) -> np.ndarray:
@@ -59,13 +53,9 @@ class RidgeRegression:
     """Ridge regression of any phenotype on the columns of a spectrum, fixed effects unpenalised.
 
     With a penalty p on the squared effects and ``V = A A' + p``, the residuals are ``p V^-1 (y - Q c)``, c
-    the generalised least-squares effects of the fixed ones (Q their basis): sums over eigenvalues
-    (Kang et al. 2008, Genetics 178:1709; Lippert et al. 2011, Nat Methods 8:833).
-
-    Parameters
-    ----------
-    fixed
-        Shape (n_samples, n_fixed), with an intercept.
+    the generalised least-squares effects of the fixed ones (Q their basis): sums over eigenvalues (Kang et
+    al. 2008, Genetics 178:1709; Lippert et al. 2011, Nat Methods 8:833). The fixed effects (n_samples,
+    n_fixed) include an intercept.
     """
 
     def __init__(self, spectrum: Spectrum, fixed: np.ndarray) -> None:
@@ -107,7 +97,7 @@ class RidgeRegression:
         The constant depends on the fixed effects alone (Patterson & Thompson 1971).
         """
         y, y_in = self._without_fixed(phenotype)
-        freedom, values = len(y) - self._q.shape[1], self._spectrum.values
+        freedom, values = len(y) - self.n_fixed, self._spectrum.values
         least, best = np.inf, 0.0
         # The deviance may have several minima, so that the grid is searched, not descended.
         for p in _PENALTIES * len(y):
@@ -121,19 +111,10 @@ class RidgeRegression:
         return best, least
 
     def taken_out(self, block: np.ndarray, penalty: float) -> np.ndarray:
-        """T such that ``B'C - T_B' T_C`` is ``penalty`` times the product of B and C in the metric of P.
+        """T of a block (n_samples, n_columns) such that ``B'C - T_B' T_C`` is ``penalty * B' P C``.
 
         P is V^-1 less its part along the fixed effects: generalised least squares adjusted for them are least
-        squares in this metric.
-
-        Parameters
-        ----------
-        block
-            Shape (n_samples, n_columns).
-
-        Returns
-        -------
-        Shape (n_kept + n_fixed, n_columns).
+        squares in this metric. T has the shape (n_kept + n_fixed, n_columns).
         """
         shrink = self._spectrum.values / (self._spectrum.values + penalty)
         inside = self._spectrum.vectors.T @ block

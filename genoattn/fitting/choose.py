@@ -20,22 +20,15 @@ _PER_PARAMETER = 2  # samples for each parameter, or pair, of a landscape, which
 
 @dataclass(frozen=True)
 class EstimatorChoice:
-    """Estimator of a model, and the reason for it.
+    """Estimator of a model, and the reason for it."""
 
-    Parameters
-    ----------
-    estimator
-        ``gaussian process``: all products of a landscape of few sites, in closed form with a variance for
-        each order. ``full attention``: a coefficient for every pair, ridge regression where samples are few.
-        ``dense factors``: tied random factors, trained. ``feature factors``: products over the features of
-        tokens, trained. ``sparse factors``: factors read off the scores of pairs and triples and
-        cross-validated, then trained unless there are none.
-    reason
-        Why, in words, with the numbers that decided.
-    """
-
+    # ``gaussian process``: all products of a landscape of few sites, in closed form with a variance for each
+    # order. ``full attention``: a coefficient for every pair, ridge regression where samples are few. ``dense
+    # factors``: tied random factors, trained. ``feature factors``: products over the features of tokens,
+    # trained. ``sparse factors``: factors read off the scores of pairs and triples and cross-validated, then
+    # trained unless there are none
     estimator: Estimator
-    reason: str
+    reason: str  # why, in words, with the numbers that decided
 
     def record(self) -> dict[str, str]:
         """For a manifest."""
@@ -47,17 +40,7 @@ def choose_estimator(
 ) -> EstimatorChoice:
     """The estimator of a model: as the settings say, or by the numbers of samples and parameters.
 
-    Parameters
-    ----------
-    likelihood
-        Of the phenotype; not ``auto``.
-    n_samples
-        Training samples.
-
-    Raises
-    ------
-    InputError
-        Settings that no model of these sites can have, or a closed form where there is none.
+    The likelihood is that of the phenotype, not ``auto``; ``n_samples`` counts training samples.
     """
     _check_config(vocabulary, config)
     process = _gaussian_process(vocabulary, config, likelihood, n_samples)

@@ -1,7 +1,7 @@
 """fit(cohort) -> FitResult: the main job, read from top to bottom."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,13 @@ from genoattn.closed_form.pair_columns import chromosome_numbers
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
-from genoattn.fitting.ensemble import train_ensemble
 from genoattn.fitting.fit_result import FitResult
 from genoattn.fitting.fit_settings import FitConfig, check_settings, settings_record, with_options
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics, evaluate
 from genoattn.fitting.order_ladder import climb
 from genoattn.fitting.split import split_samples
-from genoattn.fitting.train_model import Trained, train_readout
+from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.inference.discovery import Discovery, can_discover, discover
 from genoattn.inference.relatives import find_relatives
 from genoattn.interactions.estimates import TestedTerms
@@ -30,11 +29,10 @@ from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
-from genoattn.model.train_config import Split, TrainConfig, TrainingData
-from genoattn.model.training_summary import TrainingSummary
+from genoattn.model.train_config import Split, TrainingData, TrainingSummary
 from genoattn.model.working_response import ResponseModel
 from genoattn.provenance import input_records, package_versions
-from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
+from genoattn.tokens import build_vocabulary, default_encoding
 from genoattn.tokens.token_features import TokenFeatures, token_features
 
 _log = logging.getLogger(__name__)
@@ -110,16 +108,14 @@ def fit(
     choice = choose_estimator(vocabulary, config.training, kind, len(split.training))
     _log.info("estimator: %s (%s)", choice.estimator, choice.reason)
     measured = train_readout(vocabulary, data, split, config.training, features, progress, choice)
-    metrics = _metrics(measured, data, split)
-    measured_model = _TrainedOn(measured, vocabulary, split, config.training)
-    exported = _exported(cohort, config, measured_model, data, features, progress)
-    n_final = len(exported.split.training)
-    inflation = _inflation(measured, data, split, n_final) if cohort.kind == "sequence" else 1.0
+    metrics = _metrics(measured, data)
+    trained = _exported(cohort, config, measured, data, features, progress)
+    n_final = len(trained.split.training)
+    inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     discovery = _discovery(cohort, config, measured.summary)
-    members = _ensemble(cohort, config, exported, data, features)
-    tested, left_out = _tested(cohort, config, exported, data, discovery, members, inflation)
-    trained = exported.trained
-    expansion = Expansion(readout_factors(trained.readout, exported.vocabulary), config.gauge)
+    members = _ensemble(cohort, config, trained, data, features)
+    tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
+    expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
     manifest = _manifest(cohort, config, trained, expansion, tested, left_out)
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
     variance = variance_table(expansion.model, None if data.binary else float(data.phenotype.var()))
@@ -130,30 +126,20 @@ def fit(
     return FitResult(model, table, metrics, variance, discovery, intervals, ladder)
 
 
-@dataclass(frozen=True, eq=False)
-class _TrainedOn:
-    """A trained model with the vocabulary, samples and settings it was trained with."""
-
-    trained: Trained
-    vocabulary: Vocabulary
-    split: Split
-    config: TrainConfig
-
-
 def _exported(
     cohort: Cohort,
     config: FitConfig,
-    measured: _TrainedOn,
+    measured: Trained,
     data: TrainingData,
     features: TokenFeatures | None,
     progress: bool,
-) -> _TrainedOn:
+) -> Trained:
     """The model trained again on all samples where that is asked for, or pays; else the measured one.
 
     It pays in landscapes, and where samples are scarce (a ``score`` start). The number of epochs, and of
     ranks where they are random, is that of the measured model.
     """
-    summary, refit = measured.trained.summary, config.refit
+    summary, refit = measured.summary, config.refit
     if refit is None:
         refit = summary.start in ("score", "kernel") or (
             summary.start == "random" and cohort.kind == "sequence"
@@ -167,37 +153,36 @@ def _exported(
         training = replace(training, rank=max(summary.ranks.values()))
     final = train_readout(vocabulary, data, split, training, features, progress)
     summary = replace(summary, ranks=final.summary.ranks, noise=final.summary.noise)
-    return _TrainedOn(replace(final, summary=summary), vocabulary, split, training)
+    return replace(final, summary=summary)
 
 
 def _ensemble(
     cohort: Cohort,
     config: FitConfig,
-    exported: _TrainedOn,
+    trained: Trained,
     data: TrainingData,
     features: TokenFeatures | None,
 ) -> list[Factors]:
     """Models of a landscape on bootstrap samples, where asked for and without a posterior."""
-    if not config.ensemble or cohort.kind != "sequence" or exported.trained.posterior is not None:
+    if not config.ensemble or cohort.kind != "sequence" or trained.posterior is not None:
         return []
     _log.info("training %d models on bootstrap samples", config.ensemble)
-    v = exported.vocabulary
-    drawn = train_ensemble(v, data, exported.split, exported.config, config.ensemble, features)
+    v = trained.vocabulary
+    drawn = train_ensemble(v, data, trained.split, trained.config, config.ensemble, features)
     return [readout_factors(member, v) for member in drawn]
 
 
 def _tested(
     cohort: Cohort,
     config: FitConfig,
-    exported: _TrainedOn,
+    trained: Trained,
     data: TrainingData,
     discovery: Discovery | None,
     members: list[Factors],
     inflation: float,
 ) -> tuple[TestedTerms, dict[int, int]]:
     """Terms of the model with their estimates; and how many non-zero ones of each order are left out."""
-    trained = exported.trained
-    factors = readout_factors(trained.readout, exported.vocabulary)
+    factors = readout_factors(trained.readout, trained.vocabulary)
     terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)
     leads = np.zeros((0, 2), dtype=np.int64) if discovery is None else discovery.leads()
     if discovery is not None:
@@ -231,12 +216,13 @@ def _discovery(cohort: Cohort, config: FitConfig, summary: TrainingSummary) -> D
     )
 
 
-def _inflation(measured: Trained, data: TrainingData, split: Split, n_samples: int) -> float:
+def _inflation(measured: Trained, data: TrainingData, n_samples: int) -> float:
     """By how much the errors of training samples are too small for flexible factors, once all samples train.
 
     With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that
     of others ``1 + p / n`` times: their mean is the noise.
     """
+    split = measured.split
     held_out = split.test if len(split.test) else split.validation
     if measured.summary.start == "kernel" or not len(held_out):
         return 1.0
@@ -328,7 +314,7 @@ def _units(phenotype: Phenotype, likelihood: LikelihoodKind, link: LinkKind) -> 
     )
 
 
-def _metrics(trained: Trained, data: TrainingData, split: Split) -> Metrics:
+def _metrics(trained: Trained, data: TrainingData) -> Metrics:
     """Quality of the linear predictor, or of the mean of counts, by part and by order."""
     kind = trained.summary.likelihood
     counts = kind in COUNTS
@@ -338,4 +324,4 @@ def _metrics(trained: Trained, data: TrainingData, split: Split) -> Metrics:
         return mean_response(kind, eta) if counts else eta
 
     by_order = predict_orders(trained.readout, data.calls, data.covariates)
-    return evaluate(by_order, data.phenotype, split, data.binary, response, counts, data.variance)
+    return evaluate(by_order, data.phenotype, trained.split, data.binary, response, counts, data.variance)

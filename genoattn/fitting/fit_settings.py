@@ -28,7 +28,7 @@ class FitConfig:
         Shares of the samples that stop the training and that measure it.
     refit
         Whether the exported model is trained again on all samples, for the number of epochs that
-        served the training samples best; None to do so for all landscapes, and where samples are scarce (a
+        suited the training samples best; None to do so for all landscapes, and where samples are scarce (a
         ``score`` start). The metrics are those of the model that never saw the test
         samples, either way.
     max_terms

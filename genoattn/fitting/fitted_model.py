@@ -16,10 +16,9 @@ from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import LEVEL, InteractionTable
-from genoattn.model.extend import extend_readout, unseen_states
 from genoattn.model.phenotype_likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond
-from genoattn.model.readout import Readout
+from genoattn.model.readout import Readout, extend_readout, unseen_states
 from genoattn.tokens.align import align_calls, align_covariates
 from genoattn.tokens.gauge_centre import GAUGES, Gauge
 

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from genoattn.fitting.ensemble import train_ensemble
-from genoattn.fitting.train_model import Trained, train_readout
+from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
@@ -106,7 +105,8 @@ def climb(
             _log.info("order %d, link %s: %.4f on the test samples", order, link, score)
         if order > 1 and not _improves(rungs, order):
             break
-    p_worse = _compare(rungs)
+    lowest = min(rungs, key=lambda rung: rung.loss.mean())
+    p_worse = [_p_worse(rung.loss, lowest.loss) for rung in rungs]
     level = _ALPHA / max(len(rungs) - 1, 1)  # of the comparisons with the best, as many as there are others
     equals = [k for k in range(len(rungs)) if p_worse[k] >= level]
     chosen = min(equals, key=lambda k: (rungs[k].order, rungs[k].link != "none"))
@@ -115,7 +115,7 @@ def climb(
     if n_members >= 2:
         settings = replace(config, order=best.order, link=best.link)
         members = train_ensemble(vocabulary, data, split, settings, n_members, features)
-        _add_share_intervals(frame, chosen, [_shares(m, data, split.test) for m in members])
+        _add_share_intervals(frame, chosen, [_shares(_by_order(m, data, split)) for m in members])
     return Ladder(frame, best.order, best.link)
 
 
@@ -123,15 +123,19 @@ def _rung(
     trained: Trained, config: TrainConfig, data: TrainingData, split: Split, kind: LikelihoodKind
 ) -> _Rung:
     readout = trained.readout
-    by_order = predict_orders(readout, data.calls[split.test], data.covariates[split.test])
+    by_order = _by_order(readout, data, split)
     mean = mean_response(kind, respond(readout, by_order.sum(axis=1)))
     loss = _losses(kind, data.phenotype[split.test], mean)
-    return _Rung(config.order, config.link, trained.summary.start, loss, _shares(readout, data, split.test))
+    return _Rung(config.order, config.link, trained.summary.start, loss, _shares(by_order))
 
 
-def _shares(readout: Readout, data: TrainingData, samples: np.ndarray) -> np.ndarray:
-    """Share of each order from 1 up in the variance of the latent phenotype over some samples."""
-    variance = predict_orders(readout, data.calls[samples], data.covariates[samples])[:, 1:].var(axis=0)
+def _by_order(readout: Readout, data: TrainingData, split: Split) -> np.ndarray:
+    return predict_orders(readout, data.calls[split.test], data.covariates[split.test])
+
+
+def _shares(by_order: np.ndarray) -> np.ndarray:
+    """Share of each order from 1 up in the variance of the latent phenotype."""
+    variance = by_order[:, 1:].var(axis=0)
     return variance / max(float(variance.sum()), 1e-300)
 
 
@@ -152,11 +156,6 @@ def _p_worse(loss: np.ndarray, best: np.ndarray) -> float:
     if not difference.std() > 0:
         return 1.0
     return float(stats.ttest_1samp(difference, 0.0, alternative="greater").pvalue)
-
-
-def _compare(rungs: list[_Rung]) -> list[float]:
-    best = min(rungs, key=lambda rung: rung.loss.mean())
-    return [_p_worse(rung.loss, best.loss) for rung in rungs]
 
 
 def _improves(rungs: list[_Rung], order: int) -> bool:

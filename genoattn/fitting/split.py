@@ -19,14 +19,8 @@ def split_samples(
 ) -> Split:
     """Random split; cases and controls in the same proportion everywhere, or relatives together.
 
-    Parameters
-    ----------
-    phenotype
-        Shape (n_samples,).
-    validation, test
-        Share of the samples in each.
-    relatives
-        Shape (n_samples,), of :func:`genoattn.inference.relatives.find_relatives`.
+    ``validation`` and ``test`` are shares of the samples; ``relatives`` (n_samples,) are those of
+    :func:`genoattn.inference.relatives.find_relatives`.
     """
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise InputError(

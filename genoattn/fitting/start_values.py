@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,10 @@ from genoattn.closed_form.additive_start import (
     joint_start,
     scaled,
 )
-from genoattn.closed_form.fine_mapping import fine_mapped
-from genoattn.closed_form.genome_wide_modifier import genome_wide_modifier
 from genoattn.closed_form.isolated_terms import isolated_factors
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.ridge import Spectrum
+from genoattn.closed_form.strong_pairs import fine_mapped, genome_wide_modifier
 from genoattn.inference.pair_selection import PairProblem, believed_factors
 from genoattn.model.factors import FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.optimiser import Penalties
@@ -40,14 +40,9 @@ def initial_readout(
     estimator: str,
     features: TokenFeatures | None = None,
 ) -> InitialReadout:
-    """Starting values for the training samples.
+    """Starting values for the training samples, phenotype and covariates standardised.
 
-    Parameters
-    ----------
-    data
-        The training samples; phenotype and covariates standardised.
-    estimator
-        As :func:`genoattn.fitting.choose.choose_estimator` has it; any but ``gaussian process``.
+    ``estimator`` is any of :func:`genoattn.fitting.choose.choose_estimator` but ``gaussian process``.
     """
     model = _additive_model(vocabulary, data, config)
     if estimator == "full attention":
@@ -72,34 +67,27 @@ def initial_readout(
 
 @dataclass(frozen=True, eq=False)
 class _AdditiveModel:
-    """Additive model of the training samples, from which factors start.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    unit
-        Shape (n_columns,): parameters of the readout are per indicator for states, per standard deviation
-        for dosages.
-    residual
-        Shape (n_samples,), phenotype less the additive effects.
-    slope
-        By how much a unit of the readout moves the mean: p (1 - p) on the logit scale.
-    """
+    """Additive model of the training samples, from which factors start."""
 
     vocabulary: Vocabulary
     data: TrainingData
     config: TrainConfig
-    columns: np.ndarray
+    columns: np.ndarray  # (n_samples, n_columns), standardised
     spectrum: Spectrum
+    # (n_columns,): parameters of the readout are per indicator for states, per standard deviation for dosages
     unit: np.ndarray
     start: AdditiveStart
-    residual: np.ndarray
-    slope: float
+    residual: np.ndarray  # (n_samples,), phenotype less the additive effects
+    slope: float  # by how much a unit of the readout moves the mean: p (1 - p) on the logit scale
 
     @property
     def n_samples(self) -> int:
         return len(self.residual)
+
+    def readout(self, ranks: dict[int, int], **options: Any) -> Readout:
+        """A readout of these ranks, without values."""
+        n_covariates = self.data.covariates.shape[1]
+        return Readout(self.vocabulary, ranks, n_covariates, link=self.config.link, **options)
 
     @property
     def noise(self) -> float:
@@ -124,7 +112,7 @@ def _sparse_readout(
     """Free sparse factors of every order, per standardised column."""
     vocabulary, config = model.vocabulary, model.config
     ranks = {order: len(values) for order, values in factors.items()}
-    readout = Readout(vocabulary, ranks, model.data.covariates.shape[1], features=features, link=config.link)
+    readout = model.readout(ranks, features=features)
     with torch.no_grad():
         for order, values in factors.items():
             values = values / model.unit
@@ -194,7 +182,7 @@ def _dense_readout(model: _AdditiveModel) -> InitialReadout:
     if config.rank is None and model.n_samples >= _AMPLE * n_parameters:
         rank *= 2
     ranks = dict.fromkeys(range(2, config.order + 1), rank)
-    readout = Readout(vocabulary, ranks, model.data.covariates.shape[1], tied=True, link=config.link)
+    readout = model.readout(ranks, tied=True)
     _set_random(readout, vocabulary, config.seed)
     batch = min(max(model.n_samples // 32, 64), 1024)
     penalties = Penalties(factor_l2=config.penalty / model.n_samples)
@@ -206,10 +194,7 @@ def _feature_readout(model: _AdditiveModel, features: TokenFeatures | None) -> I
     assert features is not None
     rank = min(model.config.most_factors, max(1, model.n_samples // (4 * sum(features.sizes))))
     ranks = dict.fromkeys(range(2, model.config.order + 1), rank)
-    n_covariates = model.data.covariates.shape[1]
-    readout = Readout(
-        model.vocabulary, ranks, n_covariates, tied=True, features=features, link=model.config.link
-    )
+    readout = model.readout(ranks, tied=True, features=features)
     _set_random(readout, model.vocabulary, model.config.seed)
     penalties = Penalties(additive=model.start.ridge * model.slope, factor_l2=1e-5)
     return InitialReadout(readout, penalties, "random", 0.01, 512)
@@ -218,10 +203,7 @@ def _feature_readout(model: _AdditiveModel, features: TokenFeatures | None) -> I
 def _full_readout(model: _AdditiveModel) -> InitialReadout:
     """Full attention: the ridge solution of all pairs while samples are few, else C = 0."""
     vocabulary, order = model.vocabulary, model.config.order
-    ranks = {2: vocabulary.n_columns} if order == 2 else {}
-    readout = Readout(
-        vocabulary, ranks, model.data.covariates.shape[1], full=order == 2, link=model.config.link
-    )
+    readout = model.readout({2: vocabulary.n_columns} if order == 2 else {}, full=order == 2)
     additive = model.start.ridge * model.slope
     if order == 2 and model.n_samples <= _KERNEL_SAMPLES:
         centred = model.columns * (1.0 if vocabulary.is_dosage else model.unit)

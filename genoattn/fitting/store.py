@@ -16,7 +16,6 @@ from genoattn.closed_form.posterior import Posterior
 from genoattn.closed_form.product_basis import ProductBasis
 from genoattn.errors import InputError
 from genoattn.fitting.fitted_model import FittedModel
-from genoattn.fitting.link_plot import draw_link
 from genoattn.fitting.metrics import Metrics
 from genoattn.interactions.descriptions import Descriptions
 from genoattn.interactions.estimates import Claims, Estimates, TestedTerms
@@ -81,6 +80,22 @@ def _link_files(model: FittedModel) -> dict[str, bytes]:
     return {**files, "link.png": draw_link(latent, predicted, units=model.manifest.trait)}
 
 
+def draw_link(latent: np.ndarray, predicted: np.ndarray, units: str) -> bytes:
+    """The curve of values (n_points,) with the straight line of no link, as the content of a PNG."""
+    # A figure of its own, not one of pyplot's, which would stay in memory and choose a screen.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5, 4), layout="constrained")
+    axis = figure.add_subplot()
+    axis.plot(latent, latent, color="grey", linewidth=0.8, linestyle="--", label="no link")
+    axis.plot(latent, predicted, color="tab:blue", label="link")
+    axis.set(xlabel="latent phenotype", ylabel=f"predicted {units}")
+    axis.legend()
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120, metadata={"Software": None})
+    return content.getvalue()
+
+
 def save_table(table: InteractionTable, path: str | Path | None, force: bool = True) -> None:
     """Write a table as TSV or Parquet, by the name's ending; as TSV to stdout where ``path`` is None.
 
@@ -107,7 +122,7 @@ def _checkpoint(model: FittedModel) -> bytes:
     record = {
         "state_dict": {f"readout.{k}": v for k, v in readout.state_dict().items()},
         "hyper_parameters": {
-            "ranks": {order: len(readout.weights[str(order)]) for order in readout.orders},
+            "ranks": readout.ranks,
             "n_covariates": len(readout.covariate),
             "tied": readout.tied,
             "full": readout.full,
@@ -127,7 +142,13 @@ def _checkpoint(model: FittedModel) -> bytes:
         "claims": {order: _arrays(c) for order, c in tested.claims.items()},
     }
     if model.posterior is not None:
-        record["posterior"] = _posterior_record(model.posterior)
+        # All but the vocabulary, which the manifest has; a covariance in single precision is half as large.
+        record["posterior"] = {
+            "contrasts": torch.as_tensor(model.posterior.basis.contrasts),
+            "mean": torch.as_tensor(model.posterior.mean),
+            "covariance": torch.as_tensor(model.posterior.covariance).float(),
+            "prior": torch.as_tensor(model.posterior.prior),
+        }
     buffer = io.BytesIO()
     torch.save(record, buffer)
     return buffer.getvalue()
@@ -193,16 +214,6 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
 
 def _arrays(values: Descriptions | Estimates | Claims) -> dict[str, torch.Tensor]:
     return {f.name: torch.as_tensor(getattr(values, f.name)) for f in fields(values)}
-
-
-def _posterior_record(posterior: Posterior) -> dict[str, Any]:
-    """All but the vocabulary, which the manifest has; a covariance in single precision is half as large."""
-    return {
-        "contrasts": torch.as_tensor(posterior.basis.contrasts),
-        "mean": torch.as_tensor(posterior.mean),
-        "covariance": torch.as_tensor(posterior.covariance).float(),
-        "prior": torch.as_tensor(posterior.prior),
-    }
 
 
 def _posterior(record: dict[str, Any], manifest: Manifest) -> Posterior | None:

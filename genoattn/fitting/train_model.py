@@ -1,7 +1,8 @@
 """Training of a readout on the arrays of a cohort, in phenotype units at the end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from genoattn.closed_form.landscape_readout import landscape_readout
@@ -12,28 +13,22 @@ from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import predict_orders
 from genoattn.model.readout import Readout, rescale_latent
 from genoattn.model.train import on_linear_scale, standardise, train, training_settings
-from genoattn.model.train_config import Split, TrainConfig, TrainingData
-from genoattn.model.training_summary import TrainingSummary
+from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A readout with the way it was trained.
-
-    Parameters
-    ----------
-    choice
-        The estimator, and the reason for it.
-    posterior
-        Of the coefficients, where the estimator has one.
-    """
+    """A readout, how it was trained, and on what."""
 
     readout: Readout
     summary: TrainingSummary
-    choice: EstimatorChoice
-    posterior: Posterior | None = None
+    choice: EstimatorChoice  # the estimator, and the reason for it
+    vocabulary: Vocabulary
+    split: Split
+    config: TrainConfig
+    posterior: Posterior | None = None  # of the coefficients, where the estimator has one
 
 
 def train_readout(
@@ -47,22 +42,14 @@ def train_readout(
 ) -> Trained:
     """Estimate a readout: in closed form, or from starting values by gradient steps.
 
-    Parameters
-    ----------
-    choice
-        The estimator; :func:`genoattn.fitting.choose.choose_estimator` decides where it is None.
-
-    Raises
-    ------
-    InputError
-        Where the order exceeds the number of sites, or the attention does not go with the order or the size.
+    :func:`genoattn.fitting.choose.choose_estimator` decides which where ``choice`` is None.
     """
     training = split.training
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     choice = choice or choose_estimator(vocabulary, config, kind, len(training))
     if choice.estimator == "gaussian process":
         readout, summary, posterior = landscape_readout(vocabulary, data, split, config)
-        return Trained(readout, summary, choice, posterior)
+        return Trained(readout, summary, choice, vocabulary, split, config, posterior)
     n_values = min(len(training), 2048) * vocabulary.n_columns
     with training_settings(config, n_values):
         values = standardise(data, training, kind)
@@ -79,4 +66,28 @@ def train_readout(
     if readout.link is not None:
         latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
         rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
-    return Trained(readout, summary, choice)
+    return Trained(readout, summary, choice, vocabulary, split, config)
+
+
+def train_ensemble(
+    vocabulary: Vocabulary,
+    data: TrainingData,
+    split: Split,
+    config: TrainConfig,
+    n_members: int,
+    features: TokenFeatures | None = None,
+) -> list[Readout]:
+    """Readouts trained on bootstrap samples of the training samples (Efron 1979), each with its own seed.
+
+    The means of one vocabulary centre the factors of every member, so that all are in one gauge.
+    """
+    members = []
+    for k in range(1, n_members + 1):
+        rng = np.random.default_rng([config.seed, k])
+        # The validation samples stay out of the draw, so that stopping is judged on others still.
+        drawn = np.sort(rng.choice(split.training, len(split.training)))
+        again = Split(drawn, split.validation, split.test)
+        seed = (config.seed + k) % 2**32
+        trained = train_readout(vocabulary, data, again, replace(config, seed=seed), features)
+        members.append(trained.readout)
+    return members

@@ -1,43 +1,87 @@
-"""Adjustment of a phenotype for population structure and the additive genome, before pairs are tested."""
+"""Before pairs are tested: which are far enough apart, and what the phenotype is adjusted for."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse.linalg import svds
 
+from genoattn.closed_form.pair_columns import chromosome_numbers
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
+from genoattn.cohort import Cohort, Sites
+from genoattn.errors import InputError
 from genoattn.io.phenotypes import rank_normal
+from genoattn.tokens import build_vocabulary
 
 _PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
 _WINDOW = 50
+NEAR = 1_000_000  # base pairs within which two sites of a chromosome are not tested
+LINKED_R2 = 0.1  # and the r2
+
+
+@dataclass(frozen=True, eq=False)
+class SiteMap:
+    """Chromosome and position of the columns."""
+
+    chromosome: np.ndarray  # (n_columns,), from 0
+    position: np.ndarray  # (n_columns,), in base pairs
+
+    @classmethod
+    def of(cls, sites: Sites, site: np.ndarray) -> SiteMap:
+        """The map of columns whose sites are ``site``, shape (n_columns,)."""
+        return cls(chromosome_numbers(sites)[site], sites.pos[site])
+
+    @property
+    def n_chromosomes(self) -> int:
+        return int(self.chromosome.max(initial=0)) + 1
+
+    def are_far(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Whether pairs of columns lie on different chromosomes or 1 Mb apart: shape of the indices, bool."""
+        apart = np.abs(self.position[first] - self.position[second]) >= NEAR
+        return (self.chromosome[first] != self.chromosome[second]) | apart
+
+    def n_far(self) -> int:
+        """Number of pairs of columns that are far: the tests of a cohort."""
+        n = len(self.chromosome)
+        within_margin = 0
+        for c in range(self.n_chromosomes):
+            position = np.sort(self.position[self.chromosome == c])
+            within = np.searchsorted(position, position + NEAR, side="left") - np.arange(len(position)) - 1
+            within_margin += int(within.sum())
+        return n * (n - 1) // 2 - within_margin
 
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Residuals of a phenotype, and the fixed effects that tests adjust for.
+    """Residuals of a phenotype, and the fixed effects that tests adjust for."""
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    covariates
-        Shape (n_samples, n_covariates): those of the cohort and its principal components.
-    phenotype
-        Shape (n_samples,), residual after regression on the intercept and the cohort's covariates.
-    residuals
-        Shape (n_samples, n_versions): residuals of the phenotype, and of its rank-normalised values, after
-        ridge regression on all columns. A pair must stand out in each.
-    """
-
-    columns: np.ndarray
-    covariates: np.ndarray
+    columns: np.ndarray  # (n_samples, n_columns), standardised
+    covariates: np.ndarray  # (n_samples, n_covariates): those of the cohort and its principal components
+    # (n_samples,), residual after regression on the intercept and the cohort's covariates
     phenotype: np.ndarray
+    # (n_samples, n_versions): residuals of the phenotype, and of its rank-normalised values, after ridge
+    # regression on all columns. A pair must stand out in each
     residuals: np.ndarray
 
     @property
     def basis(self) -> np.ndarray:
         """Orthonormal basis of intercept and covariates: shape (n_samples, 1 + n_covariates)."""
         return np.linalg.qr(np.column_stack([np.ones(len(self.columns)), self.covariates]))[0]
+
+
+def cohort_background(cohort: Cohort) -> tuple[Background, SiteMap, np.ndarray, np.ndarray]:
+    """Background of a cohort's dosages, their map, and the site and standard deviation of each column."""
+    phenotype = cohort.phenotype
+    if phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    vocabulary = build_vocabulary(cohort, "dosage")
+    scale = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
+    columns = vocabulary.columns(cohort.calls) / scale
+    covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
+    where = SiteMap.of(cohort.sites, vocabulary.site)
+    background = remove_background(columns, phenotype.values, covariates, where.chromosome, phenotype.binary)
+    return background, where, vocabulary.site, scale
 
 
 def remove_background(
@@ -52,45 +96,22 @@ def remove_background(
 
     Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
     sites significant in a plain scan. The components adjust for the first; against the second a pair has to
-    be seen in the phenotype and in its normal scores as well, which undo any monotone curve.
-
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    phenotype
-        Shape (n_samples,).
-    covariates
-        Shape (n_samples, n_covariates).
-    chromosome
-        Shape (n_columns,), from 0.
-    binary
-        Whether the phenotype is 0 or 1, and has no ranks.
+    be seen in the phenotype and in its normal scores as well, which undo any monotone curve. A ``binary``
+    phenotype has no ranks. ``chromosome`` has shape (n_columns,).
     """
     fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
     every = np.column_stack([np.ones(len(phenotype)), fixed])
     ridge = RidgeRegression(Spectrum.of_columns(columns), every)
     versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
-    own = np.column_stack([np.ones(len(phenotype)), covariates])
+    own = every[:, : 1 + covariates.shape[1]]
     adjusted = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
     return Background(columns, fixed, adjusted, np.column_stack([ridge.fit(y)[2] for y in versions]))
 
 
 def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_components: int) -> np.ndarray:
-    """Leading left singular vectors of columns pruned of linkage, of unit variance.
+    """Leading left singular vectors (n_samples, n_components) of columns pruned of linkage, of unit variance.
 
-    Parameters
-    ----------
-    columns
-        Shape (n_samples, n_columns), standardised.
-    chromosome
-        Shape (n_columns,).
-    n_components
-        At most so many; fewer where there are too few columns.
-
-    Returns
-    -------
-    Shape (n_samples, n_components).
+    Fewer where there are too few columns. ``chromosome`` has shape (n_columns,).
     """
     pruned = columns[:, unlinked_columns(columns, chromosome)]
     k = min(n_components, min(pruned.shape) - 1)

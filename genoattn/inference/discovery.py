@@ -1,27 +1,26 @@
 """Discovery in a cohort: pairs ranked, signals claimed, phantoms flagged."""
 
 from dataclasses import dataclass
-from math import exp
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.special import expit
 
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.pair_factors import find_seeds, pair_factors
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
-from genoattn.inference.background import Background, remove_background
+from genoattn.inference.background import LINKED_R2, Background, SiteMap, cohort_background
+from genoattn.inference.pair_selection import PairProblem
 from genoattn.inference.phantom import is_phantom, survival
 from genoattn.inference.ranking import rank_pairs
 from genoattn.inference.relatives import find_relatives
 from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
-from genoattn.inference.tested import LINKED_R2, SiteMap
 from genoattn.inference.weights import HypothesisWeights, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
 from genoattn.scan.scores import score_matrix
-from genoattn.tokens import build_vocabulary
 
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
@@ -152,13 +151,8 @@ def discover(
             "discovery needs genotypes of two sites or more on different chromosomes, or 1 Mb apart; "
             "fit an alignment instead"
         )
-    vocabulary = build_vocabulary(cohort, "dosage")
-    sites, site = cohort.sites, vocabulary.site
-    scale = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
-    columns = vocabulary.columns(cohort.calls) / scale
-    covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
-    where = SiteMap.of(sites, site)
-    background = remove_background(columns, phenotype.values, covariates, where.chromosome, phenotype.binary)
+    background, where, site, scale = cohort_background(cohort)
+    sites, columns = cohort.sites, background.columns
     score = score_matrix(columns, background.residuals, background.covariates, site, _LEAST)
     pair, t = _far_pairs(score, columns, where)
     n_tests = max(where.n_far(), 1)
@@ -176,13 +170,13 @@ def discover(
     stability = None
     if halves:
         relatives = find_relatives(cohort.calls)
-        stable = half_sample_stability(
-            pairs, phenotype.values, background.covariates, halves, seed, max_rank, relatives
-        )
-        stability = stable.frame(sites, site, scale)
+        problem = PairProblem(pairs, phenotype.values, background.covariates, 0.0, max_rank, relatives)
+        stability = half_sample_stability(problem, sites, scale, halves, seed)
+    ids = sites.ids[site[ranked[:_LISTED]]]
+    ranking = {"site_1": ids[:, 0], "site_2": ids[:, 1], "probability": expit(odds[:_LISTED])}
     return Discovery(
         signal_frame(signals, background, where, sites, site, alpha),
-        _ranking_frame(ranked[:_LISTED], odds[:_LISTED], sites, site),
+        pd.DataFrame(ranking),
         tuple(signals),
         n_tests,
         alpha,
@@ -249,9 +243,3 @@ def signal_frame(
     names += ["tested_1", "tested_2", "statistic", "df", "p_value", "weight", "q_value"]
     names += ["n_pairs", "n_credible", "credible", "survival", "flag"]
     return pd.DataFrame(rows, columns=names)
-
-
-def _ranking_frame(pair: np.ndarray, odds: np.ndarray, sites: Sites, site: np.ndarray) -> pd.DataFrame:
-    probability = np.array([1 / (1 + exp(-min(max(o, -700.0), 700.0))) for o in odds])
-    ids = sites.ids[site[pair]]
-    return pd.DataFrame({"site_1": ids[:, 0], "site_2": ids[:, 1], "probability": probability})

@@ -24,27 +24,15 @@ LINKED = 0.1  # r2 from which two columns of a segment are no pair
 
 @dataclass(frozen=True, eq=False)
 class PairProblem:
-    """The samples on which pair factors are sought.
+    """The samples on which pair factors are sought."""
 
-    Parameters
-    ----------
-    pairs
-        Standardised columns, with all pairs of segments visible that may be used.
-    phenotype
-        Shape (n_samples,).
-    covariates
-        Shape (n_samples, n_covariates).
-    ridge
-        Penalty of the additive model, as in :class:`genoattn.closed_form.additive_start.AdditiveStart`.
-    relatives
-        Shape (n_samples,), who stay together in every fold; None where nobody is related.
-    """
-
-    pairs: PairColumns
-    phenotype: np.ndarray
-    covariates: np.ndarray
+    pairs: PairColumns  # standardised columns, with all pairs of segments visible that may be used
+    phenotype: np.ndarray  # (n_samples,)
+    covariates: np.ndarray  # (n_samples, n_covariates)
+    # penalty of the additive model, as in :class:`genoattn.closed_form.additive_start.AdditiveStart`
     ridge: float
     max_rank: int
+    # (n_samples,), who stay together in every fold; None where nobody is related
     relatives: np.ndarray | None = None
 
     def part(self, index: np.ndarray) -> PairProblem:
@@ -58,7 +46,7 @@ def found_factors(problem: PairProblem, residual: np.ndarray) -> tuple[np.ndarra
     """Scan all pairs, and grow factors from what stands out, as :func:`pair_factors` does.
 
     The score of a pair is its t against the phenotype or against the residual of the additive model,
-    whichever is nearer to zero: the first alone sees interactions in additive effects of linked sites, the
+    whichever is closer to zero: the first alone sees interactions in additive effects of linked sites, the
     second alone misplaces an interaction whose main effects the ridge has spread over neighbours. Pairs
     within a chromosome count only where their r2 is below 0.1.
     """
@@ -71,14 +59,9 @@ def found_factors(problem: PairProblem, residual: np.ndarray) -> tuple[np.ndarra
 def believed_factors(problem: PairProblem, residual: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
     """The factors that predict samples they were not found in, and by how much to shrink them.
 
-    In each fold factors are found without it, and the residual in it is predicted from those whose
-    surplus passes a threshold; the threshold that predicts best is used for all samples. Where even that
-    leaves the squared error less than two standard errors better, there is no factor.
-
-    Parameters
-    ----------
-    residual
-        Shape (n_samples,), phenotype less the additive model.
+    In each fold factors are found without it, and the residual in it is predicted from those whose surplus
+    passes a threshold; the threshold that predicts best is used for all samples. Where even that
+    lowers the squared error by less than two standard errors, there is no factor.
 
     Returns
     -------

@@ -1,10 +1,14 @@
 """The phantom check: does a signal survive the additive variation around its sites?"""
 
-import numpy as np
+from typing import Any
 
-from genoattn.inference.background import Background
+import numpy as np
+import pandas as pd
+
+from genoattn.cohort import Cohort
+from genoattn.errors import InputError
+from genoattn.inference.background import Background, SiteMap, cohort_background
 from genoattn.inference.robust import orthonormal_basis
-from genoattn.inference.tested import SiteMap
 
 _EXPLAINED = 0.99  # of the local variance that the components hold
 _SHARE = 0.1  # of the samples: at most so many components
@@ -12,12 +16,60 @@ _NOISE = 2.0  # |t| that chance has too
 PHANTOM = 0.6  # share of its t that a signal must keep
 
 
+def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
+    """Share of each pair's t that remains after adjustment for the additive variation around both sites.
+
+    Parameters
+    ----------
+    cohort
+        Genotypes with a phenotype.
+    pairs
+        A table with the columns ``site_1`` and ``site_2``, such as ``scan_pairs(cohort).frame``.
+
+    Returns
+    -------
+    One row a pair: ``site_1``, ``site_2``, ``survival`` (that share) and ``flag``:
+    ``phantom`` where that is less than 0.6, or where the sites are within 1 Mb of each other, so that an
+    untyped additive variant between them would look the same.
+
+    Raises
+    ------
+    InputError
+        Where there is no phenotype, the cohort has no genotypes, or a site is unknown or does not vary.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(
+    ...     n_samples=400, n_sites=12, linkage="none", n_terms=1, interaction_variance=0.3, seed=1
+    ... ).cohort
+    >>> pairs = genoattn.scan_pairs(cohort, threshold=1e-6).frame
+    >>> genoattn.phantom_check(cohort, pairs)["flag"].tolist()
+    ['']
+    """
+    if cohort.kind != "genotype":
+        raise InputError("the phantom check needs genotypes: sequences have no markers around a site")
+    background, where, site, _ = cohort_background(cohort)
+    names = [[str(s) for s in pairs[f"site_{k}"]] for k in (1, 2)]
+    index = {str(cohort.sites.ids[s]): k for k, s in enumerate(site)}
+    unknown = next((s for s in names[0] + names[1] if s not in index), None)
+    if unknown is not None:
+        raise InputError(f"site {unknown}: not among the cohort's sites that vary; check the same cohort")
+    rows = []
+    for a, b in zip(*names, strict=True):
+        pair = index[a], index[b]
+        share = survival(background, pair, where)
+        rows.append((a, b, share, "phantom" if is_phantom(share, pair, where) else ""))
+    return pd.DataFrame(rows, columns=["site_1", "site_2", "survival", "flag"])
+
+
 def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> float:
     """Share of a pair's t that remains after adjustment for the additive variation around both sites.
 
     Two markers that each tag a hidden additive variant badly can tag it well by their product: phantom
     epistasis (de los Campos, Sorensen & Toro 2019, G3 9:1429). All markers within 1 Mb of either site tag it
-    better, and their principal components, which hold 99 % of their variance, take it out.
+    better, and their principal components, which hold 99 % of their variance, adjust for it.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Pairs ranked by the probability that they interact, structure taken into account.
+"""Pairs ranked by the probability that they interact, by their own evidence and by structure.
 
 A scan ranks pairs by their own evidence. Where a factor has been found, its sites are evidence for each
 other: the odds of a pair are those of its entries in the two slots of the factor.
@@ -7,6 +7,7 @@ other: the odds of a pair are those of its entries in the two slots of the facto
 from math import log
 
 import numpy as np
+from scipy.special import log_expit, logsumexp
 
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.inference.robust import pair_t
@@ -49,23 +50,15 @@ def rank_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs by the posterior log-odds that they interact.
 
-    A pair by itself has the log-odds ``z^2 / 2 - log(tests)``, z adjusted for the factors. An
-    isolated pair that was accepted shares its evidence with the pairs linked to it at both sites. An entry of
-    a factor has the evidence ``z^2 / 2`` of its column times the other slot, prior odds ``k / (columns - k)``
-    for a slot with k entries, and shares it with linked columns; columns that were not chosen have theirs.
+    A pair by itself has the log-odds ``z^2 / 2 - log(tests)``, z adjusted for the factors. An isolated pair
+    that was accepted shares its evidence with the pairs linked to it at both sites. An entry of a factor has
+    the evidence ``z^2 / 2`` of its column times the other slot, prior odds ``k / (columns - k)`` for a slot
+    with k entries, and shares it with linked columns; columns that were not chosen have theirs.
 
     Parameters
     ----------
-    pairs
-        Standardised columns by chromosome, different ones visible to each other.
-    factors
-        Shape (n_ranks, 2, n_columns).
-    residual
-        Shape (n_samples,), phenotype less the additive model.
-    candidate
-        Shape (n_pairs, 2), pairs with evidence of their own.
-    strength
-        Shape (n_pairs,), their |t| without adjustment for factors.
+    candidate, strength
+        Shapes (n_pairs, 2), pairs with evidence of their own; and (n_pairs,), |t| not adjusted for factors.
 
     Returns
     -------
@@ -114,8 +107,8 @@ def _add_isolated(
         for v, j in enumerate(second.tolist()):
             t = known.get((min(i, j), max(i, j)), 2.0)  # a pair not listed scored less
             evidence[u, v] = min(evidence[u, v], t**2 / 2)
-    total = _log_sum(evidence)
-    posterior = evidence - total + _log_sigmoid(np.array(total + log(_EXPECTED / n_tests) - _OCCAM))
+    total = logsumexp(evidence)
+    posterior = evidence - total + log_expit(total + log(_EXPECTED / n_tests) - _OCCAM)
     i, j = (m.ravel() for m in np.meshgrid(first, second, indexing="ij"))
     distinct = pairs.site[i] != pairs.site[j]
     odds.replace(i[distinct], j[distinct], _log_odds(posterior).ravel()[distinct], capped=True)
@@ -131,12 +124,10 @@ def _add_structure(odds: PairOdds, pairs: PairColumns, factor: np.ndarray, targe
     u, v = np.nonzero(usable & (joint > _LISTED))
     i, j, value = first[u], second[v], joint[u, v]
     # A pair may be in the slots either way round: the likelier counts.
-    low, high = np.minimum(i, j), np.maximum(i, j)
-    order = np.lexsort((-value, high, low))
-    low, high, value = low[order], high[order], value[order]
-    once = np.ones(len(low), dtype=bool)
-    once[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    odds.replace(low[once], high[once], _log_odds(value[once]), capped=False)
+    order = np.argsort(-value, kind="stable")
+    pair = np.sort(np.stack([i, j])[:, order], axis=0)
+    pair, once = np.unique(pair, axis=1, return_index=True)
+    odds.replace(pair[0], pair[1], _log_odds(value[order[once]]), capped=False)
 
 
 def _entry_log_probability(
@@ -156,31 +147,20 @@ def _entry_log_probability(
         return np.where(norm2 > 0, inner**2 / np.maximum(norm2, 1e-9) / variance / 2, _NOT)
 
     # Columns that were not chosen, against the residual of the factor's own entries.
-    out = _log_sigmoid(evidence(left) + prior)
+    out: np.ndarray = log_expit(evidence(left) + prior)
     for entry, column in enumerate(own.tolist()):
         others = np.delete(full, entry, axis=1)
-        alone = target
-        if others.shape[1]:
-            basis = np.linalg.qr(others)[0]
-            alone = target - basis @ (basis.T @ target)
+        basis = np.linalg.qr(others)[0]
+        alone = target - basis @ (basis.T @ target)
         linked = pairs.linked_neighbours(column)
         features = pairs.features(carriers, linked)
         norm2 = np.maximum((features**2).sum(axis=0), 1e-9)
         own_evidence = (features.T @ alone) ** 2 / norm2 / variance / 2
-        total = _log_sum(own_evidence)
-        shared = own_evidence - total + _log_sigmoid(np.array(total + prior))
+        total = logsumexp(own_evidence)
+        shared = own_evidence - total + log_expit(total + prior)
         out[linked] = np.maximum(out[linked], shared)
     out[pairs.linked_to(factor[1 - slot])] = _NOT
     return out
-
-
-def _log_sum(values: np.ndarray) -> float:
-    largest = float(values.max())
-    return largest + float(np.log(np.exp(values - largest).sum()))
-
-
-def _log_sigmoid(values: np.ndarray) -> np.ndarray:
-    return -np.logaddexp(0.0, -values)
 
 
 def _log_odds(log_probability: np.ndarray) -> np.ndarray:

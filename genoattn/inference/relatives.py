@@ -23,16 +23,8 @@ def find_relatives(calls: np.ndarray) -> np.ndarray | None:
     The relatedness of two samples is the mean product of their standardised dosages (VanRaden 2008). Pairs
     above 0.2, and above six deviations of its values between strangers, are related. None are where sites are
     too few to tell siblings, or one group has a tenth of the samples (crosses, inbred lines, populations far
-    apart).
-
-    Parameters
-    ----------
-    calls
-        Shape (n_samples, n_sites), dosages, -1 where missing.
-
-    Returns
-    -------
-    Shape (n_samples,), the number of each sample's group from 0; None where no two samples are related.
+    apart). Of calls (n_samples, n_sites), dosages, the number (n_samples,) of each sample's group from 0;
+    None where no two samples are related.
     """
     n, n_sites = calls.shape
     columns = calls[:, np.unique(np.linspace(0, n_sites - 1, min(n_sites, _SITES)).astype(int))]
@@ -83,12 +75,7 @@ def relative_folds(
 def assign_relatives(groups: np.ndarray, quota: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A part for each sample: groups of relatives at random, each to the part that lacks the largest share.
 
-    Parameters
-    ----------
-    groups
-        Shape (n_samples,), from 0.
-    quota
-        Shape (n_parts,), how many samples each part is to have.
+    Groups (n_samples,) are numbered from 0; ``quota`` (n_parts,) is how many samples each part is to have.
     """
     size = np.bincount(groups)
     left, part = quota.astype(float), np.zeros(len(size), dtype=np.int64)

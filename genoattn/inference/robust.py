@@ -23,20 +23,9 @@ def robust_test(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray)
     """The least significant test of a predictor over versions of a phenotype and over two standard errors.
 
     One standard error is that of least squares, the other the HC3 sandwich (MacKinnon & White 1985), which
-    holds where the variance depends on the genotype.
-
-    Parameters
-    ----------
-    predictor
-        Shape (n_samples,).
-    others
-        Shape (n_samples, n_others), what it is adjusted for, with the intercept; columns may be redundant.
-    versions
-        Shape (n_samples, n_versions).
-
-    Returns
-    -------
-    Statistic 0 where the versions disagree in sign, or the predictor adds nothing to the others.
+    holds where the variance depends on the genotype. The predictor (n_samples,) is adjusted for ``others``
+    (n_samples, n_others), the intercept and columns that may be redundant. The statistic is 0 where the
+    versions (n_samples, n_versions) disagree in sign, or the predictor adds nothing to the others.
     """
     basis = orthonormal_basis(others)
     pure = predictor - basis @ (basis.T @ predictor)
@@ -46,17 +35,14 @@ def robust_test(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray)
         return StudentTest(0.0, max(df, 1))
     pure /= norm
     leverage = np.minimum((basis**2).sum(axis=1) + pure**2, 0.99)
-    smallest = np.inf
-    signs: set[float] = set()
-    for y in versions.T:
-        residual = y - basis @ (basis.T @ y)
-        estimate = float(pure @ residual)
-        residual = residual - pure * estimate
-        plain = np.sqrt(residual @ residual / df)
-        sandwich = np.sqrt(((pure * residual / (1 - leverage)) ** 2).sum())
-        smallest = min(smallest, abs(estimate) / max(plain, sandwich, 1e-300))
-        signs.add(float(np.sign(estimate)))
-    return StudentTest(0.0 if len(signs) > 1 else signs.pop() * float(smallest), df)
+    residual = versions - basis @ (basis.T @ versions)
+    estimate = pure @ residual  # (version,)
+    residual -= np.outer(pure, estimate)
+    plain = np.sqrt((residual**2).sum(axis=0) / df)
+    sandwich = np.sqrt((((pure / (1 - leverage))[:, None] * residual) ** 2).sum(axis=0))
+    t = estimate / np.maximum(np.maximum(plain, sandwich), 1e-300)
+    agreed = (np.sign(t) == np.sign(t[0])).all()
+    return StudentTest(float(t[np.argmin(np.abs(t))]) if agreed else 0.0, df)
 
 
 def orthonormal_basis(columns: np.ndarray) -> np.ndarray:

@@ -1,53 +1,40 @@
 """Signals: clusters of linked pairs that pass one error rate, each with a lead pair and a credible set."""
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 from scipy.stats import t as t_distribution
 
-from genoattn.inference.background import Background
+from genoattn.inference.background import LINKED_R2, Background, SiteMap
 from genoattn.inference.robust import StudentTest, pair_t, robust_test
-from genoattn.inference.tested import LINKED_R2, SiteMap
 from genoattn.inference.weights import HypothesisWeights
 
 _MOST = 200  # leads looked for; thresholds are those of so many discoveries at most
 _CREDIBLE = 0.95
+_p_value = attrgetter("p_value")
 _LONE = 0.2  # weight of a lone signal in the thresholds
 _STEP = (1 - _LONE) / sum(1 / k for k in range(2, _MOST + 1))  # and of every further one
 
 
 @dataclass(frozen=True, eq=False)
 class Signal:
-    """A lead pair and the pairs linked to it.
+    """A lead pair and the pairs linked to it."""
 
-    Parameters
-    ----------
-    lead
-        Column indices, ascending: the likeliest pair.
-    tested
-        Column indices of the pair of the cluster that was tested, ascending: the strongest in the residual
-        of the phenotype after regression on the additive genome.
-    test
-        Of that pair: the least significant over standard errors and versions of the phenotype, with and
-        without adjustment for the signals found before it.
-    members
-        Shape (n_members, 2): the candidates linked to the tested pair at both sites, itself among them.
-    credible
-        Shape (n_credible, 2): the fewest members that hold 95 % of the posterior, the likeliest first.
-    posterior
-        Shape (n_credible,).
-    q_value
-        Of the signal among the signals.
-    """
-
-    lead: tuple[int, int]
+    lead: tuple[int, int]  # column indices, ascending: the likeliest pair
+    # column indices of the pair of the cluster that was tested, ascending: the strongest in the residual of
+    # the phenotype after regression on the additive genome
     tested: tuple[int, int]
+    # of that pair: the least significant over standard errors and versions of the phenotype, with and without
+    # adjustment for the signals found before it
     test: StudentTest
     weight: float
+    # (n_members, 2): the candidates linked to the tested pair at both sites, itself among them
     members: np.ndarray
+    # (n_credible, 2): the fewest members that hold 95 % of the posterior, the likeliest first
     credible: np.ndarray
-    posterior: np.ndarray
-    q_value: float = 1.0
+    posterior: np.ndarray  # (n_credible,)
+    q_value: float = 1.0  # of the signal among the signals
 
     @property
     def p_value(self) -> float:
@@ -57,18 +44,10 @@ class Signal:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Pairs of columns with their scores, both in the residual and in its normal scores.
+    """Pairs of columns with their scores, both in the residual and in its normal scores."""
 
-    Parameters
-    ----------
-    pair
-        Shape (n_pairs, 2), ascending column indices, far apart.
-    t
-        Shape (n_pairs,).
-    """
-
-    pair: np.ndarray
-    t: np.ndarray
+    pair: np.ndarray  # (n_pairs, 2), ascending column indices, far apart
+    t: np.ndarray  # (n_pairs,)
     n_tests: int
 
 
@@ -111,9 +90,10 @@ def find_signals(
     limit = min(alpha * _MOST / candidates.n_tests, 1.0)
     looked_at = np.flatnonzero(plain / np.maximum(weight, 1e-300) <= limit)
     tests = [
-        _weaker(
-            _robust(background, basis, candidates.pair[k], ()),
+        max(
+            _robust(background, basis, candidates.pair[k], []),
             StudentTest(float(candidates.t[k]), max(df, 1)),
+            key=_p_value,
         )
         for k in looked_at
     ]
@@ -130,22 +110,18 @@ def find_signals(
             continue
         test = tests[k]
         if given:
-            test = _weaker(test, _robust(background, basis, pair, tuple(given), where))
+            test = max(test, _robust(background, basis, pair, given, where), key=_p_value)
         if test.p_value / weight[index] <= limit:
             given.append((int(pair[0]), int(pair[1])))
             leads.append(_signal(given[-1], background, candidates, test, weight[index], where))
     return _with_q_values(leads, candidates.n_tests)
 
 
-def _weaker(one: StudentTest, other: StudentTest) -> StudentTest:
-    return one if one.p_value >= other.p_value else other
-
-
 def _robust(
     background: Background,
     basis: np.ndarray,
     pair: np.ndarray,
-    given: tuple[tuple[int, int], ...],
+    given: list[tuple[int, int]],
     where: SiteMap | None = None,
 ) -> StudentTest:
     """Robust test of a pair, adjusted for its main effects and the pairs ``given``."""
@@ -153,14 +129,9 @@ def _robust(
     others = [basis, x[:, pair]]
     for lead in given:
         others.append((x[:, lead[0]] * x[:, lead[1]])[:, None])
-        if where is not None and _share_chromosomes(where, pair, lead):
+        if where is not None and sorted(where.chromosome[pair]) == sorted(where.chromosome[list(lead)]):
             others.append(x[:, list(lead)])
     return robust_test(x[:, pair[0]] * x[:, pair[1]], np.column_stack(others), background.residuals)
-
-
-def _share_chromosomes(where: SiteMap, pair: np.ndarray, lead: tuple[int, int]) -> bool:
-    c = where.chromosome
-    return sorted((c[pair[0]], c[pair[1]])) == sorted((c[lead[0]], c[lead[1]]))
 
 
 def _is_linked(columns: np.ndarray, where: SiteMap, pair: np.ndarray, lead: tuple[int, int]) -> bool:
@@ -214,9 +185,6 @@ def reshaped(k: int) -> float:
 def _with_q_values(leads: list[Signal], n_tests: int) -> list[Signal]:
     """The leads by ascending weighted p-value, with q-values among them."""
     leads = sorted(leads, key=lambda s: s.p_value / s.weight)
-    smallest, out = 1.0, []
-    for k in range(len(leads), 0, -1):
-        signal = leads[k - 1]
-        smallest = min(smallest, signal.p_value / signal.weight * n_tests / reshaped(k))
-        out.append(replace(signal, q_value=smallest))
-    return out[::-1]
+    needed = [s.p_value / s.weight * n_tests / reshaped(k) for k, s in enumerate(leads, 1)]
+    q = np.minimum(np.minimum.accumulate(needed[::-1])[::-1], 1.0)
+    return [replace(s, q_value=float(value)) for s, value in zip(leads, q, strict=True)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.closed_form.pair_factors import Seeds, pair_factors
-from genoattn.inference.tested import SiteMap
+from genoattn.inference.background import SiteMap
 
 _FOLDS = 5
 _SHARE = 0.25  # of a fold's weight that goes to the support of its factors, and as much to their hubs
@@ -17,26 +17,15 @@ _HUB = 3  # entries of one slot from which the other counts as a hub
 
 @dataclass(frozen=True, eq=False)
 class HypothesisWeights:
-    """Weights of mean one over the pairs of columns that are tested.
+    """Weights of mean one over the pairs of columns that are tested."""
 
-    Parameters
-    ----------
-    fold
-        Shape (n_chromosomes, n_chromosomes): the fold of a pair of chromosomes, -1 within one.
-    chromosome
-        Shape (n_columns,).
-    inside, around
-        For each fold the pairs in the support of its factors, and those that share a hub with them, bool
-        (n_columns, n_columns); None where the fold has no structure.
-    values
-        Shape (n_folds, 3): the weight of a pair elsewhere, inside and around.
-    """
-
-    fold: np.ndarray
-    chromosome: np.ndarray
+    fold: np.ndarray  # (n_chromosomes, n_chromosomes): the fold of a pair of chromosomes, -1 within one
+    chromosome: np.ndarray  # (n_columns,)
+    # for each fold the pairs in the support of its factors, and those that share a hub with them, bool
+    # (n_columns, n_columns); None where the fold has no structure
     inside: list[np.ndarray | None]
     around: list[np.ndarray | None]
-    values: np.ndarray
+    values: np.ndarray  # (n_folds, 3): the weight of a pair elsewhere, inside and around
 
     def at(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """The weights of pairs of columns: shape of the indices."""
@@ -60,18 +49,10 @@ def cross_fitted_weights(
     others; a quarter of the fold's weight goes to the pairs in their support, a quarter to the pairs that
     share a hub with them, so that a pair that fits a pattern seen elsewhere has a lower bar.
 
-    The p-value of a pair, given the genotypes, depends on the noise along its product. Products of columns
-    of different pairs of chromosomes are uncorrelated under linkage equilibrium between chromosomes, so
-    that under the null a weight is independent of the p-value it is used for (Genovese, Roeder & Wasserman
-    2006; Ignatiadis et al. 2016). With fewer than three chromosomes there is nothing to learn from: all are
-    one.
-
-    Parameters
-    ----------
-    seeds
-        Pairs whose score stands out, of all chromosomes.
-    residual
-        Shape (n_samples,).
+    The p-value of a pair, given the genotypes, depends on the noise along its product. Products of columns of
+    different pairs of chromosomes are uncorrelated under linkage equilibrium between chromosomes, so that
+    under the null a weight is independent of the p-value it is used for (Genovese, Roeder & Wasserman 2006;
+    Ignatiadis et al. 2016). With fewer than three chromosomes there is nothing to learn from: all are one.
     """
     n = where.n_chromosomes
     blocks = [(a, b) for a in range(n) for b in range(a + 1, n)]
@@ -92,7 +73,8 @@ def cross_fitted_weights(
         factors, _ = pair_factors(seen, seeds, residual, max_rank)
         held = fold == k
         own, hubs = _support(seen, factors, held)
-        total = _n_held(where.chromosome, held)
+        size = np.bincount(where.chromosome, minlength=n).astype(np.float64)
+        total = float(size @ np.triu(held, 1) @ size)  # pairs of columns of the fold
         given = []
         for mask in (own, hubs):
             number = int(mask.sum()) // 2 if mask is not None else 0
@@ -138,9 +120,3 @@ def _twins(pairs: PairColumns, slot: np.ndarray) -> np.ndarray:
     out: np.ndarray = (r2 > _TWIN).any(axis=0)
     out[index] = True
     return out
-
-
-def _n_held(chromosome: np.ndarray, held: np.ndarray) -> float:
-    """Pairs of columns of a fold."""
-    size = np.bincount(chromosome, minlength=len(held)).astype(np.float64)
-    return float(size @ np.triu(held, 1) @ size)

@@ -7,9 +7,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from genoattn.model.train_config import Split
+
 
 class Batches:
-    """Calls, covariates, phenotype and its variances in memory, served in batches, not copied one by one."""
+    """Calls, covariates, phenotype and its variances in memory, in batches, not copied one by one."""
 
     def __init__(
         self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator | None = None
@@ -35,38 +37,24 @@ class CohortData(pl.LightningDataModule):
 
     Parameters
     ----------
-    calls
-        Shape (n_samples, n_sites), int8.
-    covariates
-        Shape (n_samples, n_covariates), float.
-    phenotype
-        Shape (n_samples,), float.
-    training, validation
-        Sample indices.
+    arrays
+        Calls (n_samples, n_sites), int8; covariates (n_samples, n_covariates); phenotype (n_samples,), and
+        its known variances (n_samples,) or None.
+    split
+        Samples that train and validate.
     batch_size
         Samples in a training batch.
     seed
         Of the order of the batches.
-    variance
-        Shape (n_samples,), known variances of the phenotype, if any.
     """
 
     def __init__(
-        self,
-        calls: np.ndarray,
-        covariates: np.ndarray,
-        phenotype: np.ndarray,
-        training: np.ndarray,
-        validation: np.ndarray,
-        batch_size: int,
-        seed: int,
-        variance: np.ndarray | None = None,
+        self, arrays: tuple[np.ndarray | None, ...], split: Split, batch_size: int, seed: int
     ) -> None:
         super().__init__()
-        dtype = torch.get_default_dtype()
-        numbers = [covariates, phenotype] if variance is None else [covariates, phenotype, variance]
-        self.tensors = (torch.tensor(calls), *(torch.tensor(a, dtype=dtype) for a in numbers))
-        self.training, self.validation = torch.tensor(training), torch.tensor(validation)
+        calls, *numbers = (torch.tensor(a) for a in arrays if a is not None)
+        self.tensors = (calls, *(a.to(torch.get_default_dtype()) for a in numbers))
+        self.training, self.validation = torch.tensor(split.training), torch.tensor(split.validation)
         self.batch_size, self.seed = batch_size, seed
 
     def train_dataloader(self) -> Any:

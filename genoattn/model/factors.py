@@ -7,13 +7,7 @@ from genoattn.tokens.token_features import TokenFeatures
 
 
 class TokenFactors(nn.Module):
-    """One parameter for each rank, slot and column.
-
-    Parameters
-    ----------
-    rank, slots, n_columns
-        Shape of the factors; one slot where the factors of a rank are tied.
-    """
+    """One parameter for each rank, slot (one where the factors of a rank are tied) and column."""
 
     def __init__(self, rank: int, slots: int, n_columns: int) -> None:
         super().__init__()
@@ -36,14 +30,10 @@ class TokenFactors(nn.Module):
 class FeatureFactors(nn.Module):
     """HyperFeatureAttention: the factor of a token is the product of the embeddings of its features.
 
-    ``u_r(token) = prod_a E_ar(feature a of the token)``: head r of the paper's HFA with every C_a and W_a
-    of rank one (Ustaomeroglu & Qu 2025, section 5.1), so that the embeddings are as wide as the sum of the
-    features' sizes, and a token that training never showed is known by its features.
-
-    Parameters
-    ----------
-    features
-        Of the columns. A label that training did not show (-1) has the embedding 1, that of no feature.
+    ``u_r(token) = prod_a E_ar(feature a of the token)``: head r of the paper's HFA with every C_a and W_a of
+    rank one (Ustaomeroglu & Qu 2025, section 5.1), so that the embeddings are as wide as the sum of the
+    features' sizes, and a token that training never showed is known by its features. A label that training
+    did not show (-1) has the embedding 1, that of no feature.
     """
 
     index: Tensor
@@ -64,7 +54,7 @@ class FeatureFactors(nn.Module):
 
     @torch.no_grad()
     def set_random(self, scale: float, generator: torch.Generator) -> None:
-        """Products of a standard deviation near ``scale``, none of whose features is decided at the start."""
+        """Products of about a standard deviation ``scale``, no feature of which is decided at the start."""
         share = scale ** (1 / len(self.embeddings))
         for embedding in self.embeddings:
             noise = torch.randn(embedding.shape, generator=generator, dtype=embedding.dtype)
@@ -75,12 +65,8 @@ class PairFactors(nn.Module):
     """Full linear self-attention with one-hot embeddings (d = |S|): a coefficient for every pair of columns.
 
     As factors it has a rank for each column, the column itself in the first slot and its row of C in the
-    second. C starts at zero, where its gradient is the score of every pair; the loss is convex in it.
-
-    Parameters
-    ----------
-    n_columns
-        Size of the vocabulary; memory is of the order of its square.
+    second. C starts at zero, where its gradient is the score of every pair; the loss is convex in it. Memory
+    is of the order of the square of the vocabulary.
     """
 
     def __init__(self, n_columns: int) -> None:

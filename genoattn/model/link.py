@@ -3,7 +3,7 @@ r"""Global epistasis: a monotone curve between the latent phenotype and the meas
 .. math:: g(\phi) = \text{offset} + s \phi + \sum_k h_k \tanh(a_k (\phi - c_k)), \qquad s, h_k, a_k > 0,
 
 a sum of sigmoids and, where the ends are free, a straight line. With ``bounded`` ends there is no line, and
-g levels off on both sides (a two-state equilibrium, a detection limit). The idea is that of Otwinowski,
+g levels off at both ends (a two-state equilibrium, a detection limit). The idea is that of Otwinowski,
 McCandlish & Plotkin 2018, the sum of sigmoids that of Tareen et al. 2022 (MAVE-NN).
 """
 
@@ -21,18 +21,11 @@ _REACH = 2.0  # centres of the sigmoids start within so many standard deviations
 
 
 class MonotoneLink(nn.Module):
-    """An increasing curve, with its derivative and its inverse.
+    """An increasing curve, with its derivative and its inverse; a ``bounded`` one levels off at both ends.
 
-    Parameters
-    ----------
-    bounded
-        Whether the curve levels off on both sides.
-
-    Notes
-    -----
     The curve could absorb a shift and a scale of the latent phenotype. The convention that fixes them: over
-    the training samples the latent phenotype has the mean and the standard deviation of
-    ``g(phi)``; see :meth:`calibrate`. ``reach`` is its least and largest value there.
+    the training samples the latent phenotype has the mean and the standard deviation of ``g(phi)``; see
+    :meth:`calibrate`. ``reach`` is its least and largest value there.
     """
 
     input_shift: Tensor
@@ -46,7 +39,7 @@ class MonotoneLink(nn.Module):
         self.bounded = bounded
         self.centre = nn.Parameter(torch.linspace(-_REACH, _REACH, n_sigmoids))
         self.steepness = nn.Parameter(torch.zeros(n_sigmoids))  # before softplus, as are the next two
-        # Without a line the sigmoids together start with a slope near 1 in the middle.
+        # Without a line the sigmoids together start with a slope of about 1 in the middle.
         self.height = nn.Parameter(torch.full((n_sigmoids,), -0.85 if bounded else -3.0))
         self.line = nn.Parameter(torch.tensor(0.5413), requires_grad=not bounded)  # softplus gives 1
         self.offset = nn.Parameter(torch.zeros(()))
@@ -74,6 +67,17 @@ class MonotoneLink(nn.Module):
             out = out + softplus(self.line)
         return out * self.output_scale / self.input_scale
 
+    def departure(self) -> list[Tensor]:
+        """How far each free parameter is from its value in a straight line."""
+        straight = dict(MonotoneLink(self.bounded, len(self.centre)).to(self.offset).named_parameters())
+        return [p - straight[name].detach() for name, p in self.named_parameters() if p.requires_grad]
+
+    def in_double(self) -> "MonotoneLink":
+        """A copy in float64."""
+        out = MonotoneLink(self.bounded, len(self.centre)).double()
+        out.load_state_dict(self.state_dict())
+        return out
+
     @torch.no_grad()
     def rescale(self, shift: float, scale: float) -> None:
         """Carry the curve from standardised to the units ``shift + scale * units``, latent and measured."""
@@ -84,17 +88,10 @@ class MonotoneLink(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, latent: Tensor) -> tuple[float, float]:
-        """Fix the scale of the latent phenotype: its mean and deviation become those of g(latent).
+        """Fix the scale of the latent phenotype (n_samples,): mean and deviation become those of g(latent).
 
-        Parameters
-        ----------
-        latent
-            Shape (n_samples,), of the training samples.
-
-        Returns
-        -------
-        (shift, scale): the new latent phenotype is ``shift + scale * latent``. The curve is changed so that
-        predictions stay as they are; the caller changes the model.
+        Returns (shift, scale): the new latent phenotype is ``shift + scale * latent``. The curve is changed
+        so that predictions stay as they are; the caller changes the model.
         """
         out = self(latent)
         spread, wanted = float(latent.double().std()), float(out.double().std())
@@ -108,19 +105,14 @@ class MonotoneLink(nn.Module):
 
     @torch.no_grad()
     def inverse(self, values: np.ndarray, low: float, high: float, steps: int = 60) -> np.ndarray:
-        """The latent phenotype at which g takes each value, by bisection.
+        """The latent phenotype at which g takes each value, of any shape, by bisection between two ends.
 
-        Parameters
-        ----------
-        values
-            Any shape.
-        low, high
-            Where to look. Values that g does not reach between them come back as the nearer end.
+        Values that g does not reach between ``low`` and ``high`` come back as the closer of these.
         """
         target = torch.as_tensor(np.asarray(values, dtype=np.float64))
         below = torch.full_like(target, low)
         above = torch.full_like(target, high)
-        curve = _in_double(self)
+        curve = self.in_double()
         for _ in range(steps):
             middle = (below + above) / 2
             short = curve(middle) < target
@@ -131,7 +123,7 @@ class MonotoneLink(nn.Module):
         """Latent values evenly over the training samples' range, g and its slope there, each (n_points,)."""
         low, high = self.reach.double().tolist()
         latent = torch.linspace(low, high, n_points, dtype=torch.float64)
-        exact = _in_double(self)
+        exact = self.in_double()
         with torch.no_grad():
             return latent.numpy(), exact(latent).numpy(), exact.slope(latent).numpy()
 
@@ -139,9 +131,3 @@ class MonotoneLink(nn.Module):
 def make_link(kind: LinkKind) -> MonotoneLink | None:
     """The curve of a kind; None for the identity."""
     return None if kind == "none" else MonotoneLink(kind == "bounded")
-
-
-def _in_double(link: MonotoneLink) -> MonotoneLink:
-    copy = MonotoneLink(link.bounded, len(link.centre)).double()
-    copy.load_state_dict(link.state_dict())
-    return copy

@@ -1,10 +1,12 @@
-"""A thin LightningModule around the readout: loss, optimiser, logging; early stopping at the best weights."""
+"""A thin LightningModule around the readout: loss, optimiser, logging; early stopping; progress."""
 
 import copy
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor, nn
 
 from genoattn.model.optimiser import Penalties, ProximalAdam, annealing, penalty_weights
@@ -17,11 +19,8 @@ _NOISE_FREE = 0.02  # residual variance of a standardised phenotype
 class PhenotypeModule(pl.LightningModule):
     """Loss, optimiser and logging of a :class:`Readout`.
 
-    Parameters
-    ----------
-    annealed
-        Whether the learning rate rises over the first tenth of the steps and falls to zero as a cosine, so
-        that training ends at its best (Loshchilov & Hutter 2017).
+    ``annealed``: the learning rate rises over the first tenth of the steps and falls to zero as a cosine, so
+    that training ends at its best (Loshchilov & Hutter 2017).
     """
 
     def __init__(
@@ -96,13 +95,9 @@ class PhenotypeModule(pl.LightningModule):
 class BestWeights(pl.Callback):
     """Early stopping on the validation loss; the best weights are put back, and nothing touches the disk.
 
-    Parameters
-    ----------
-    patience
-        Epochs without improvement before training stops.
-    start
-        Whether the weights that training began with are among those to choose from: a start in closed form
-        that steps make worse is then kept, and ``best_epoch`` is -1.
+    Training stops after ``patience`` epochs without improvement. With ``start`` the weights that training
+    began with are among those to choose from: a start in closed form that steps make worse is then kept, and
+    ``best_epoch`` is -1.
     """
 
     def __init__(self, patience: int, min_delta: float = 1e-5, start: bool = False) -> None:
@@ -135,3 +130,33 @@ class BestWeights(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._weights:
             pl_module.load_state_dict(self._weights)
+
+
+class EpochProgress(pl.Callback):
+    """One line on stderr: what is trained, epochs done out of the most possible, and the validation loss."""
+
+    def __init__(self, what: str) -> None:
+        self._progress = Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._task = self._progress.add_task("", total=trainer.max_epochs, loss="")
+        self._progress.start()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        loss = trainer.callback_metrics.get("val_loss")
+        text = "" if loss is None else f", validation loss {float(loss):.4g}"
+        self._progress.update(self._task, advance=1, loss=text)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Where training stopped early, what was done is all there was to do.
+        self._progress.update(self._task, total=trainer.current_epoch)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._progress.stop()

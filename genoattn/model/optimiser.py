@@ -12,16 +12,11 @@ from torch import Tensor
 class ProximalAdam(torch.optim.Optimizer):
     """Adam, then soft-thresholding in Adam's own metric, so that sparse parameters reach exact zeros.
 
-    After the step of size lr * m / (sqrt(v) + p) a parameter with penalty p is shrunk towards zero by
-    lr * p / (sqrt(v) + p): a zero stays zero while its smoothed gradient is below p (Yun et al. 2021,
-    ProxGen). The penalty in the denominator bounds one step's shrinkage by lr; without it a parameter that
-    starts at its optimum, where the gradient vanishes, would be wiped out by the first step.
-
-    Parameters
-    ----------
-    params
-        Parameter groups; ``l1`` of a group is a penalty (float), ``l1_weights`` a list of tensors that
-        multiply it.
+    After the step of size lr * m / (sqrt(v) + p) a parameter with penalty p is shrunk towards zero by lr * p
+    / (sqrt(v) + p): a zero stays zero while its smoothed gradient is below p (Yun et al. 2021, ProxGen). The
+    penalty in the denominator bounds one step's shrinkage by lr; without it a parameter that starts at its
+    optimum, where the gradient vanishes, would be wiped out by the first step. ``l1`` of a parameter group is
+    a penalty, ``l1_weights`` a list of tensors that multiply it.
     """
 
     def __init__(self, params: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
@@ -63,23 +58,13 @@ class ProximalAdam(torch.optim.Optimizer):
 
 @dataclass(frozen=True)
 class Penalties:
-    """Penalties on the mean loss.
+    """Penalties on the mean loss."""
 
-    Parameters
-    ----------
-    additive
-        L2 on additive effects.
-    factor
-        L1 on factor entries away from the start; entries in its support bear ``support`` times as much.
-    support
-        Relative L1 of the entries that the start made non-zero.
-    factor_l2
-        L2 on factor entries; less where the residual variance of a Gaussian phenotype is below 2 %.
-    """
-
-    additive: float = 0.0
+    additive: float = 0.0  # L2 on additive effects
+    # L1 on factor entries away from the start; entries in its support bear ``support`` times as much
     factor: float = 0.0
-    support: float = 0.1
+    support: float = 0.1  # relative L1 of the entries that the start made non-zero
+    # L2 on factor entries; less where the residual variance of a Gaussian phenotype is below 2 %
     factor_l2: float = 0.0
 
 

@@ -4,7 +4,7 @@ Eta is the mean itself (``gaussian``, ``student``), its log-odds (``bernoulli``)
 (``poisson``, ``negative-binomial``: McCullagh & Nelder 1989, chapter 6).
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -15,14 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from genoattn.errors import InputError
 
 LikelihoodKind = Literal["auto", "gaussian", "student", "bernoulli", "poisson", "negative-binomial"]
-LIKELIHOODS: tuple[LikelihoodKind, ...] = (
-    "auto",
-    "gaussian",
-    "student",
-    "bernoulli",
-    "poisson",
-    "negative-binomial",
-)
+LIKELIHOODS: tuple[LikelihoodKind, ...] = get_args(LikelihoodKind)
 COUNTS = ("poisson", "negative-binomial")
 _MOST = 30.0  # of a logarithm: e^30 reads are more than any sequencer gives
 
@@ -106,19 +99,10 @@ class Likelihood(nn.Module):
 def fitted_noise(squares: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
     """Calibration of known variances: residuals have variance ``scale * variance + extra``.
 
-    Both maximise the normal likelihood; the logarithm of the scale has a normal prior of mean 0 and standard
-    deviation 1, which decides where the known variances are all alike.
-
-    Parameters
-    ----------
-    squares
-        Shape (n_samples,), squared residuals.
-    variance
-        Shape (n_samples,), positive.
-
-    Returns
-    -------
-    The scale, and the extra variance, at least a hundredth of the median of the scaled ones.
+    Both maximise the normal likelihood of squared residuals (n_samples,); the logarithm of the scale has a
+    normal prior of mean 0 and standard deviation 1, which decides where the known variances (n_samples,) are
+    all alike. Returns the scale, and the extra variance, at least a hundredth of the median of the scaled
+    ones.
     """
     unit = float(np.median(variance))
     s, v = squares / unit, variance / unit

@@ -9,12 +9,9 @@ from genoattn.model.readout import Readout
 def predict_orders(
     readout: Readout, calls: np.ndarray, covariates: np.ndarray, block: int = 4096
 ) -> np.ndarray:
-    """The network's output by order: (n_samples, 1 + n_orders), orders 0, 1, ..
+    """The network's output by order, 0, 1, ..: (n_samples, 1 + n_orders).
 
-    Parameters
-    ----------
-    calls, covariates
-        As the readout takes them, aligned to its sites and names.
+    Calls and covariates are as the readout takes them, aligned to its sites and names.
     """
     parts = []
     dtype, device = readout.bias.dtype, readout.bias.device

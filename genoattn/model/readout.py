@@ -11,6 +11,7 @@ with a factor matrix.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -19,11 +20,12 @@ from torch import Tensor, nn
 
 from genoattn.attention.partitions import distinct_sum
 from genoattn.attention.pooled import newton
-from genoattn.cohort import MISSING
+from genoattn.cohort import MISSING, Cohort, Sites
+from genoattn.errors import InputError
 from genoattn.model.factors import FeatureEffects, FeatureFactors, PairFactors, TokenFactors
 from genoattn.model.link import LinkKind, make_link
 from genoattn.tokens import Vocabulary
-from genoattn.tokens.token_features import TokenFeatures
+from genoattn.tokens.token_features import TokenFeatures, token_features
 
 
 class Readout(nn.Module):
@@ -93,22 +95,17 @@ class Readout(nn.Module):
         self.weights = nn.ParameterDict()
         for order in self.orders:
             slots = 1 if tied else order
-            self.factors[str(order)] = self._factors(ranks[order], slots, vocabulary, features, full)
+            if full:
+                self.factors[str(order)] = PairFactors(n_columns)
+            elif features is not None:
+                self.factors[str(order)] = FeatureFactors(ranks[order], slots, features)
+            else:
+                self.factors[str(order)] = TokenFactors(ranks[order], slots, n_columns)
             # The scale of a free rank is in its factors; a tied one needs a sign of its own.
             self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
         self.link_kind = link
         self.link = make_link(link)
         self.to(dtype)
-
-    @staticmethod
-    def _factors(
-        rank: int, slots: int, vocabulary: Vocabulary, features: TokenFeatures | None, full: bool
-    ) -> TokenFactors | FeatureFactors | PairFactors:
-        if full:
-            return PairFactors(vocabulary.n_columns)
-        if features is not None:
-            return FeatureFactors(rank, slots, features)
-        return TokenFactors(rank, slots, vocabulary.n_columns)
 
     @property
     def ranks(self) -> dict[int, int]:
@@ -209,3 +206,50 @@ def rescale_latent(readout: Readout, shift: float, scale: float) -> None:
                 effect.mul_(scale)
         for weight in readout.weights.values():
             weight.mul_(scale)
+
+
+def unseen_states(cohort: Cohort, sites: Sites) -> Sites:
+    """The sites of a model with the states of an alignment added; genotypes always have the same ones."""
+    if cohort.kind != "sequence":
+        return sites
+    column = {int(p): k for k, p in enumerate(cohort.sites.pos)}
+    states = []
+    for k, known in enumerate(sites.states):
+        own = column.get(int(sites.pos[k]))
+        new: list[str] = []
+        if own is not None:
+            calls = cohort.calls[:, own]
+            found = [cohort.sites.states[own][a] for a in np.unique(calls[calls != MISSING])]
+            new = sorted(set(found) - set(known))
+        states.append((*known, *new))
+    return replace(sites, states=tuple(states))
+
+
+def extend_readout(readout: Readout, vocabulary: Vocabulary, sites: Sites) -> tuple[Readout, Vocabulary]:
+    """The readout for the states of ``sites``, those of the vocabulary and new ones of frequency 0."""
+    assert readout.features is not None
+    n_states = sites.n_states
+    site = np.repeat(np.arange(len(sites)), n_states)
+    state = np.concatenate([np.arange(k) for k in n_states])
+    # Columns of a site keep their order and new ones follow, so this is the new place of each old column.
+    place = np.searchsorted(site, vocabulary.site) + vocabulary.state
+    mean, variance = np.zeros(len(site)), np.zeros(len(site))
+    mean[place], variance[place] = vocabulary.mean, vocabulary.variance
+    wide = replace(vocabulary, site=site, state=state, n_states=n_states, mean=mean, variance=variance)
+    features = token_features(sites, wide, readout.features.levels)
+    unknown = np.flatnonzero(features.index[list(features.levels).index("state")] < 0)
+    if len(unknown):
+        k = unknown[0]
+        raise InputError(
+            f"{sites.states[site[k]][state[k]]} at column {sites.pos[site[k]]}: "
+            "no training sample had it anywhere; write X where it should count as missing"
+        )
+    dtype, link = readout.bias.dtype, readout.link_kind
+    n_covariates = len(readout.covariate)
+    out = Readout(wide, readout.ranks, n_covariates, readout.tied, features, link=link, dtype=dtype)
+    old = readout.state_dict()
+    kept = {name: value for name, value in out.state_dict().items() if name in dict(out.named_buffers())}
+    additive = torch.zeros_like(out.additive)
+    additive[torch.as_tensor(place)] = old["additive"]
+    out.load_state_dict({**old, **kept, "additive": additive})
+    return out.eval(), wide

@@ -12,13 +12,11 @@ import torch
 
 from genoattn.errors import InputError
 from genoattn.model.data import CohortData
-from genoattn.model.epoch_progress import EpochProgress
-from genoattn.model.module import BestWeights, PhenotypeModule
+from genoattn.model.module import BestWeights, EpochProgress, PhenotypeModule
 from genoattn.model.optimiser import Penalties
 from genoattn.model.phenotype_likelihood import COUNTS, Likelihood, LikelihoodKind
 from genoattn.model.readout import Readout, rescale_latent
-from genoattn.model.train_config import Split, TrainConfig, TrainingData
-from genoattn.model.training_summary import TrainingSummary
+from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 
 _ONE_THREAD = 2**20
 _STEPS = 2500
@@ -27,55 +25,34 @@ _LEAST_EPOCHS = 30
 
 @dataclass(frozen=True, eq=False)
 class InitialReadout:
-    """A readout with starting values, and the settings that suit them.
+    """A readout with starting values, and the settings that suit them."""
 
-    Parameters
-    ----------
-    readout
-        On the scale of the standardised phenotype, or of log-odds.
-    kind
-        ``score``: sparse factors read off the scores; ``random``: dense ones; ``zero``: full attention at
-        C = 0.
-    lr, batch_size
-        That suit this start.
-    annealed
-        Whether the learning rate is to fall to zero over a number of epochs set beforehand.
-    solved
-        Whether this is the optimum already: ridge regression without factors, or with fixed ones.
-    """
-
-    readout: Readout
+    readout: Readout  # on the scale of the standardised phenotype, or of log-odds
     penalties: Penalties
+    # ``score``: sparse factors read off the scores; ``random``: dense ones; ``zero``: full attention at C = 0
     kind: str
+    # that suit this start
     lr: float
     batch_size: int
+    # whether the learning rate is to fall to zero over a number of epochs set beforehand
     annealed: bool = False
+    # whether this is the optimum already: ridge regression without factors, or with fixed ones
     solved: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Standardised:
-    """Arrays of a cohort on the scale of the training, and the way back.
+    """Arrays of a cohort on the scale of the training, and the way back."""
 
-    Parameters
-    ----------
-    covariates
-        Shape (n_samples, n_covariates), mean 0 and standard deviation 1 over the training samples.
-    phenotype
-        Shape (n_samples,), ``(y - shift) / scale``; binary traits and counts keep their values.
-    variance
-        Shape (n_samples,), known variances of ``phenotype``; None where the likelihood has none.
-    covariate_mean, covariate_scale
-        Shape (n_covariates,), what was subtracted, and divided by.
-    shift, scale
-        Of the phenotype.
-    """
-
+    # (n_samples, n_covariates), mean 0 and standard deviation 1 over the training samples
     covariates: np.ndarray
-    phenotype: np.ndarray
+    phenotype: np.ndarray  # (n_samples,), ``(y - shift) / scale``; binary traits and counts keep their values
+    # (n_samples,), known variances of ``phenotype``; None where the likelihood has none
     variance: np.ndarray | None
+    # (n_covariates,), what was subtracted, and divided by
     covariate_mean: np.ndarray
     covariate_scale: np.ndarray
+    # of the phenotype
     shift: float
     scale: float
 
@@ -108,12 +85,7 @@ def train(
 
     With validation samples, training stops when their loss stops improving, and the best weights are put
     back, those of a ``score`` start included; without any it goes on for ``config.max_epochs``, 0 to leave
-    that start as it is.
-
-    Parameters
-    ----------
-    calls
-        Shape (n_samples, n_sites), int8, -1 where missing.
+    that start as it is. Calls are (n_samples, n_sites), int8, -1 where missing.
     """
     readout, training = start.readout, split.training
     if readout.link is not None and kind in COUNTS:
@@ -125,14 +97,14 @@ def train(
     lr = 0.0 if stays else config.lr or start.lr
     module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
     batch = min(config.batch_size or start.batch_size, len(training))
-    source = CohortData(
-        calls, values.covariates, values.phenotype, training, split.validation, batch, config.seed,
-        values.variance,
-    )  # fmt: skip
+    arrays = calls, values.covariates, values.phenotype, values.variance
+    source = CohortData(arrays, split, batch, config.seed)
     # Annealed training ends at its best, so that stopping early would only cut the descent short.
     patience = config.max_epochs if start.annealed else config.patience
     best = BestWeights(patience, start=start.kind == "score" and not stays)
-    n_epochs = 1 if stays else _n_epochs(config, start.annealed, len(training), batch)
+    n_epochs = 1 if stays else config.max_epochs
+    if start.annealed and not stays:  # enough steps and enough passes, set beforehand
+        n_epochs = min(n_epochs, max(_LEAST_EPOCHS, -(-_STEPS // -(-len(training) // batch))))
     _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
     if len(split.validation) and not np.isfinite(best.best):
         raise InputError("training diverged: the validation loss was never finite; lower the learning rate")
@@ -142,14 +114,6 @@ def train(
     return readout, TrainingSummary(
         start.kind, readout.ranks, best.best_epoch + 1, best.best, kind, likelihood.record()
     )
-
-
-def _n_epochs(config: TrainConfig, annealed: bool, n_samples: int, batch_size: int) -> int:
-    """Epochs of a training: set beforehand where it is annealed, for enough steps and enough passes."""
-    if not annealed:
-        return config.max_epochs
-    steps = -(-n_samples // batch_size)
-    return min(config.max_epochs, max(_LEAST_EPOCHS, -(-_STEPS // steps)))
 
 
 def _location(values: np.ndarray) -> tuple[float, float]:

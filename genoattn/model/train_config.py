@@ -1,7 +1,7 @@
-"""Settings of a training, and the arrays it works on."""
+"""Settings of a training, the arrays it works on, and its summary."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,8 +12,6 @@ AttentionKind = Literal["hyper", "feature", "linear"]
 ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear")
 StartKind = Literal["auto", "score", "kernel", "random"]
 STARTS: tuple[StartKind, ...] = ("auto", "score", "kernel", "random")
-
-
 USUAL_RANK = 32
 
 
@@ -37,7 +35,7 @@ class TrainConfig:
     link
         ``none``: the orders add up to the phenotype itself. ``monotone``: to a latent phenotype, which an
         increasing curve takes to the measured one (global epistasis); ``bounded``: to one that levels off on
-        both sides.
+        both ends.
     likelihood
         ``auto`` is ``bernoulli`` for a binary trait, else ``gaussian``, with known variances where the
         phenotype has them; or ``student``, ``poisson``, ``negative-binomial``.
@@ -118,3 +116,22 @@ class Split:
     training: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """Start, epochs and outcome of a training."""
+
+    # kind of start, and ranks by order
+    start: str
+    ranks: dict[int, int]
+    # epoch (counted from 1) of the least validation loss, and that loss
+    best_epoch: int
+    validation_loss: float
+    # kind of likelihood, and its learned parameters by name
+    likelihood: LikelihoodKind = "gaussian"
+    noise: dict[str, float] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """All fields by name, for a manifest."""
+        return asdict(self)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.func import functional_call, jacfwd
 
-from genoattn.model.link import MonotoneLink
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, mean_response
 from genoattn.model.prediction import link_slope, respond
 from genoattn.model.readout import Readout
@@ -19,20 +18,11 @@ _FLAT = 1e-3  # of the mean slope: the least that a curve's slope counts for
 
 @dataclass(frozen=True, eq=False)
 class WorkingResponse:
-    """Response and weights of least squares on the latent scale.
+    """Response and weights of least squares on the latent scale."""
 
-    Parameters
-    ----------
-    values
-        Shape (n_samples,), z = phi + (y - mean) / (d mean / d phi), in units of the coefficients.
-    weight
-        Shape (n_samples,), positive: the information of a sample about phi, up to the dispersion.
-    dispersion
-        Residual variance at weight 1 where the likelihood fixes it; None where the residuals tell it.
-    """
-
-    values: np.ndarray
-    weight: np.ndarray
+    values: np.ndarray  # (n_samples,), z = phi + (y - mean) / (d mean / d phi), in units of the coefficients
+    weight: np.ndarray  # (n_samples,), positive: the information of a sample about phi, up to the dispersion
+    # residual variance at weight 1 where the likelihood fixes it; None where the residuals tell it
     dispersion: float | None = None
 
     @property
@@ -50,29 +40,15 @@ def are_separated(case: np.ndarray, latent: np.ndarray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class ResponseModel:
-    """Dependence of a phenotype on the latent phenotype: link, likelihood and learned noise.
+    """Dependence of a phenotype on the latent phenotype: link, likelihood and learned noise."""
 
-    Parameters
-    ----------
-    readout
-        Whose link is used.
-    kind, noise
-        Of the likelihood, and its learned parameters
-        (:class:`genoattn.model.phenotype_likelihood.Likelihood`).
-    observed
-        Shape (n_samples,), the phenotype.
-    variance
-        Shape (n_samples,), known variances of its measurement, if any.
-    link_prior
-        Whether the link was fitted under a normal prior around a straight line.
-    """
-
-    readout: Readout
+    readout: Readout  # whose link is used
+    # of the likelihood, and its learned parameters (:class:`genoattn.model.phenotype_likelihood.Likelihood`)
     kind: LikelihoodKind
     noise: dict[str, float]
-    observed: np.ndarray
-    variance: np.ndarray | None = None
-    link_prior: bool = False
+    observed: np.ndarray  # (n_samples,), the phenotype
+    variance: np.ndarray | None = None  # (n_samples,), known variances of its measurement, if any
+    link_prior: bool = False  # whether the link was fitted under a normal prior around a straight line
 
     @property
     def is_linear(self) -> bool:
@@ -126,16 +102,14 @@ class ResponseModel:
         link = self.readout.link
         if link is None:
             return np.zeros((len(latent), 0)), np.zeros(0)
-        copy = MonotoneLink(link.bounded, len(link.centre)).double()
-        copy.load_state_dict(link.state_dict())
+        copy = link.in_double()
         free = {name: p.detach() for name, p in copy.named_parameters() if p.requires_grad}
         values = torch.as_tensor(latent)
         change = jacfwd(lambda p: functional_call(copy, p, (values,)))(free)
         tangents = torch.cat([t.reshape(len(latent), -1) for t in change.values()], dim=1).numpy()
         slope = copy.slope(values).detach().numpy()
         tangents = tangents / np.maximum(slope, _FLAT * slope.mean())[:, None]
-        straight = dict(MonotoneLink(link.bounded, len(link.centre)).double().named_parameters())
-        pull = torch.cat([(p - straight[name].detach()).reshape(-1) for name, p in free.items()]).numpy()
+        pull = torch.cat([change.detach().reshape(-1) for change in copy.departure()]).numpy()
         return tangents, pull if self.link_prior else np.zeros_like(pull)
 
     def _base(self) -> np.ndarray:
