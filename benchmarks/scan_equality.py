@@ -86,9 +86,8 @@ def main() -> None:
             total["n_tests differ"] += found.counts["n_tests"] != every.counts["n_tests"]
             for pair in sorted(wrong):
                 p_value = every.frame.set_index(["site_1", "site_2"])["p_value"].get(pair)
-                print(
-                    f"cohort {total['cohorts']} ({kind}, {missing}), p <= {threshold:g}: {pair}, p = {p_value}"
-                )
+                where = f"cohort {total['cohorts']} ({kind}, {missing}), p <= {threshold:g}"
+                print(f"{where}: {pair}, p = {p_value}")
     print(", ".join(f"{count:,} {name}" for name, count in total.items()))
 
 
