@@ -21,18 +21,10 @@ class LogisticTests:
 
     The statistic is the signed root of twice the gain in log-likelihood. Where the likelihood has no maximum
     (cases and controls separated) it is Firth's penalised one. Without covariates the cells of the two
-    columns' codes hold all that the regression needs. With them, and many samples, the cells are first
-    fitted within groups of samples with similar log-odds by the covariates: a pair far from the threshold
-    there keeps that test.
-
-    Parameters
-    ----------
-    design
-        Columns and fixed effects.
-    trait
-        Shape (n_samples,), 0 and 1.
-    threshold
-        Tests with a p-value above it need not be exact.
+    columns' codes hold all that the regression needs. With them, and many samples, the cells are first fitted
+    within groups of samples with similar log-odds by the covariates: a pair far from the threshold there
+    keeps that test. The trait (n_samples,) is 0 and 1; tests with a p-value above ``threshold`` need not be
+    exact.
     """
 
     def __init__(self, design: Design, trait: np.ndarray, threshold: float = 1.0) -> None:

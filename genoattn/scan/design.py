@@ -23,28 +23,15 @@ class Design:
     Everything is in the inner product ``<x, y> = sum_i weight_i x_i y_i``: weight 1 for a quantitative
     trait; for a binary one ``mu (1 - mu)`` of the logistic regression on the fixed effects, whose working
     residual ``(y - mu) / weight`` is the trait.
-
-    Parameters
-    ----------
-    codes
-        Shape (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where the call is missing.
-    trait
-        Shape (n_samples,), orthogonal to the fixed effects.
-    basis
-        Shape (n_fixed, n_samples), orthonormal, the intercept first: the fixed effects.
-    weight
-        Shape (n_samples,).
-    binary
-        Whether the variance of the trait is known, that is, whether the test is a score test.
-    impute
-        Whether missing calls count as the mean of their column; else each pair has its complete cases.
     """
 
-    codes: np.ndarray
-    trait: np.ndarray
-    basis: np.ndarray
-    weight: np.ndarray
+    codes: np.ndarray  # (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing
+    trait: np.ndarray  # (n_samples,), orthogonal to the fixed effects
+    basis: np.ndarray  # the fixed effects, (n_fixed, n_samples), orthonormal, the intercept first
+    weight: np.ndarray  # (n_samples,)
+    # whether the variance of the trait is known, that is, whether the test is a score test
     binary: bool = False
+    # whether missing calls count as the mean of their column; else each pair has its complete cases
     impute: bool = False
 
     @property
@@ -86,32 +73,18 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class ColumnSummary:
-    """PairMoments of the columns, each of shape (n_columns,).
+    """Summary of the columns, each of shape (n_columns,)."""
 
-    Parameters
-    ----------
-    mean
-        Weighted mean over called samples: what a column has subtracted.
-    norm, residual_norm
-        Norms of the column less its mean, and of its residual after regression on the fixed effects; missing
-        calls count as the mean.
-    with_trait
-        Correlation of the residual column with the trait.
-    missing
-        Number of missing calls.
-    on_fixed
-        Shape (n_columns, n_fixed), inner products with the fixed effects.
-    varies
-        Whether the column has a residual after regression on the fixed effects: else no pair with it can be
-        tested.
-    """
-
-    mean: np.ndarray
+    mean: np.ndarray  # weighted, over called samples: what a column has subtracted
+    # of the column less its mean, and of its residual after regression on the fixed effects; missing calls
+    # count as the mean
     norm: np.ndarray
     residual_norm: np.ndarray
-    with_trait: np.ndarray
-    missing: np.ndarray
-    on_fixed: np.ndarray
+    with_trait: np.ndarray  # correlation of the residual column with the trait
+    missing: np.ndarray  # number of missing calls
+    on_fixed: np.ndarray  # (n_columns, n_fixed), inner products with the fixed effects
+    # whether the column has a residual after regression on the fixed effects: else no pair with it can be
+    # tested
     varies: np.ndarray
 
 

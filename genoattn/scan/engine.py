@@ -31,51 +31,26 @@ _SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
 
 @dataclass(frozen=True, eq=False)
 class TileResult:
-    """What a tile gives: its pairs that pass, and how many there were.
+    """What a tile gives: its pairs that pass, and how many there were."""
 
-    Parameters
-    ----------
-    pairs
-        Shape (n_found, 2), indices of columns.
-    tests
-        Their tests.
-    n_pairs, n_linked, n_untestable
-        Pairs of the scope; those left out for their r2; of the rest those that cannot be tested.
-    """
-
-    pairs: np.ndarray
+    pairs: np.ndarray  # (n_found, 2), indices of columns
     tests: PairTests
-    n_pairs: int
-    n_linked: int
-    n_untestable: int
+    n_pairs: int  # of the scope
+    n_linked: int  # left out for their r2
+    n_untestable: int  # of the rest
 
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """How a scan runs.
+    """How a scan runs."""
 
-    Parameters
-    ----------
-    threshold
-        Largest p-value reported.
-    width
-        Columns in a tile.
-    threads
-        Tiles at a time.
-    cached_blocks
-        Operands of how many blocks are kept.
-    genotypic
-        Whether each site has a dominance term too, and all products are tested together.
-    device
-        Where the screen runs.
-    """
-
-    threshold: float
-    width: int
-    threads: int
-    cached_blocks: int
+    threshold: float  # largest p-value reported
+    width: int  # columns in a tile
+    threads: int  # tiles at a time
+    cached_blocks: int  # whose operands are kept
+    # whether each site has a dominance term too, and all products are tested together
     genotypic: bool = False
-    device: str = "cpu"
+    device: str = "cpu"  # of the screen
 
 
 def choose_screen(

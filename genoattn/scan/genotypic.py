@@ -31,13 +31,7 @@ _SCORE_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the
 
 
 def check_genotypic(design: Design) -> None:
-    """Refuse columns that are not dosages 0, 1 and 2.
-
-    Raises
-    ------
-    InputError
-        Where no column has a code of 2, or one has a higher code.
-    """
+    """Raise InputError unless the columns are dosages whose highest code is 2."""
     highest = int(design.codes.max(initial=0))
     if highest != 2:
         raise InputError(
@@ -61,18 +55,9 @@ class GenotypicTests:
     Sums over the joint genotypes are four matrix products for the counts, the trait and every covariate, in
     float64, so that a quantitative trait is tested exactly. A binary one is screened by its score, with the
     weights of the regression on the fixed effects, up to three times the threshold. Pairs of columns with
-    missing calls are all candidates.
-
-    Parameters
-    ----------
-    design
-        Columns and fixed effects; see :func:`check_genotypic`.
-    trait
-        Shape (n_samples,), as measured.
-    threshold
-        Largest p-value that must not be missed.
-    max_r2
-        Pairs with a larger squared correlation are left out; None for no limit.
+    missing calls are all candidates. The design passes :func:`check_genotypic`; the trait (n_samples,) is as
+    measured; ``threshold`` is the largest p-value that must not be missed; pairs with a squared correlation
+    above ``max_r2`` are left out.
     """
 
     def __init__(
@@ -130,22 +115,12 @@ class GenotypicTests:
 
 
 def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
-    """Genotypic test of chosen pairs, exactly, on the samples called at both sites.
+    """Genotypic test of chosen pairs (n_pairs, 2), exactly, on the samples called at both sites.
 
-    Parameters
-    ----------
-    design
-        Columns and fixed effects.
-    trait
-        Shape (n_samples,), as measured.
-    pairs
-        Shape (n_pairs, 2), indices of columns.
-
-    Returns
-    -------
-    ``statistic`` is F (binary traits: the likelihood-ratio chi-squared) on ``df`` degrees of freedom, 0 where
-    a pair cannot be tested, and ``explained`` the products' share of R2 (binary: of McFadden's).
-    ``coefficient`` and ``se`` are those of the product of dosages in the additive test, for the direction.
+    ``trait`` (n_samples,) is as measured. ``statistic`` is F (binary traits: the likelihood-ratio
+    chi-squared) on ``df`` degrees of freedom, 0 where a pair cannot be tested, and ``explained`` the
+    products' share of R2 (binary: of McFadden's). ``coefficient`` and ``se`` are those of the product of
+    dosages in the additive test, for the direction.
     """
     from scipy.special import chdtrc, fdtrc  # a tenth of a second, which other scans need not wait for
 

@@ -81,24 +81,13 @@ def scan_pairs(
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What traits of the same samples share.
+    """What traits of the same samples share."""
 
-    Parameters
-    ----------
-    vocabulary
-        The columns.
-    codes
-        Shape (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing. Read-only.
-    scope
-        Which pairs of them to test.
-    seconds
-        What preparing took.
-    """
-
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary  # the columns
+    # (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing; read-only
     codes: np.ndarray
-    scope: Scope
-    seconds: float
+    scope: Scope  # which pairs of them to test
+    seconds: float  # spent
 
 
 def prepare(cohort: Cohort, config: ScanConfig) -> Prepared:

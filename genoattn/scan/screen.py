@@ -27,37 +27,19 @@ class Screened(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Columns as operands of a tile, each oriented so that code 0 is its commoner end.
+    """Columns as operands of a tile, each oriented so that code 0 is its commoner end."""
 
-    Parameters
-    ----------
-    planes
-        Shape (n_block, 3, n_words), uint64.
-    values
-        Shape (n_block, n_samples) float32, codes less their mean, 0 where missing.
-    by_sample
-        Shape (n_samples, n_block) int8, codes, 0 where missing.
-    start, samples
-        Samples without a call of column j: ``samples[start[j] : start[j + 1]]``.
-    start_of_sample, columns
-        Columns without a call of sample s, likewise.
-    own
-        Shape (n_block, N_NUMBERS), numbers of the columns; see :mod:`genoattn.scan.pair_bound`.
-    with_lost
-        Shape (n_fixed - 1, n_block), ``Q_L y_L`` over the samples L without a call; empty without covariates.
-    of_sets
-        Shape (n_sets + 1, n_block), sums of the codes over each set, and over all samples; likewise.
-    """
-
-    planes: np.ndarray
-    values: np.ndarray
-    by_sample: np.ndarray
-    start: np.ndarray
+    planes: np.ndarray  # (n_block, 3, n_words), uint64
+    values: np.ndarray  # (n_block, n_samples) float32, codes less their mean, 0 where missing
+    by_sample: np.ndarray  # (n_samples, n_block) int8, codes, 0 where missing
+    start: np.ndarray  # of column j, samples[start[j] : start[j + 1]] have no call
     samples: np.ndarray
-    start_of_sample: np.ndarray
+    start_of_sample: np.ndarray  # columns without a call of sample s, likewise
     columns: np.ndarray
-    own: np.ndarray
+    own: np.ndarray  # (n_block, N_NUMBERS), numbers of the columns; see genoattn.scan.pair_bound
+    # (n_fixed - 1, n_block), Q_L y_L over the samples L without a call; empty without covariates
     with_lost: np.ndarray
+    # (n_sets + 1, n_block), sums of the codes over each set, and over all samples; likewise
     of_sets: np.ndarray
 
 
@@ -184,29 +166,16 @@ class PlaneScreen:
 
 
 class CellBlock(NamedTuple):
-    """Columns by their codes among controls and cases, each oriented so that code 0 is its commoner end.
+    """Columns by their codes among controls and cases, each oriented so that code 0 is its commoner end."""
 
-    Parameters
-    ----------
-    controls, cases
-        Shape (n_block, 3, n_words), uint64, bit planes of either.
-    counts
-        Shape (2, 3, n_block), int64: of controls and of cases the samples with codes 1 and 2, and all.
-    mean, square
-        Shape (n_block,), of the codes: mean, and squared norm about it.
-    missing
-        Shape (1,), whether any call is missing.
-    code
-        Shape (n_block, 3), the oriented code of each code.
-    """
-
-    controls: np.ndarray
+    controls: np.ndarray  # (n_block, 3, n_words), uint64, bit planes; as those of the cases
     cases: np.ndarray
+    # (2, 3, n_block) int64: of controls and of cases the samples with codes 1 and 2, and all
     counts: np.ndarray
-    mean: np.ndarray
-    square: np.ndarray
-    missing: np.ndarray
-    code: np.ndarray
+    mean: np.ndarray  # (n_block,), of the codes
+    square: np.ndarray  # (n_block,), squared norm about the mean
+    missing: np.ndarray  # (1,), whether any call is missing
+    code: np.ndarray  # (n_block, 3), the oriented code of each code
 
 
 class CellScreen:

@@ -13,41 +13,21 @@ _TILE_ENTRIES = 4_000_000
 
 @dataclass(frozen=True)
 class Tile:
-    """TripleRows of a tile: pairs (i, j) of two ranges of places with i < j, or candidate pairs.
+    """Rows of a tile: pairs (i, j) of two ranges of places with i < j, or candidate pairs."""
 
-    Parameters
-    ----------
-    first, middle
-        Ranges of places, the ends outside; empty ranges where the rows are candidate pairs.
-    pairs
-        Range of candidate pairs.
-    """
-
-    first: tuple[int, int]
-    middle: tuple[int, int]
-    pairs: tuple[int, int] = (0, 0)
+    first: tuple[int, int]  # range of places, the end outside; empty where the rows are candidate pairs
+    middle: tuple[int, int]  # of the second place, likewise
+    pairs: tuple[int, int] = (0, 0)  # range of candidate pairs
 
 
 @dataclass(frozen=True, eq=False)
 class TripleScope:
-    """Triples of columns of distinct sites, by their places in an order that has the candidates first.
+    """Triples of columns of distinct sites, by their places in an order that has the candidates first."""
 
-    Parameters
-    ----------
-    columns
-        Shape (n,), the column at each place.
-    site
-        Shape (n,), its site.
-    n_first
-        Triples hold a place below this; n for all triples.
-    pairs
-        Shape (n_pairs, 2), places i < j of at least ``n_first``: triples may hold such a pair instead.
-    """
-
-    columns: np.ndarray
-    site: np.ndarray
-    n_first: int
-    pairs: np.ndarray
+    columns: np.ndarray  # (n,), the column at each place
+    site: np.ndarray  # (n,), its site
+    n_first: int  # triples hold a place below this; n for all triples
+    pairs: np.ndarray  # (n_pairs, 2), places i < j of at least n_first: triples may hold such a pair instead
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -146,16 +126,9 @@ def tile_bytes(n_samples: int, n_fixed: int) -> float:
 def make_triple_scope(
     columns: np.ndarray, site: np.ndarray, first_sites: np.ndarray | None, site_pairs: np.ndarray | None
 ) -> TripleScope:
-    """The scope of a scan.
+    """The scope of columns (n,) that vary, ascending, given the ``site`` of every column.
 
-    Parameters
-    ----------
-    columns
-        Shape (n,), columns that vary, ascending.
-    site
-        Site of every column.
-    first_sites, site_pairs
-        Candidate sites, and candidate pairs of sites (n_pairs, 2); both None for all triples.
+    A triple holds one of ``first_sites`` or of ``site_pairs`` (n_pairs, 2); both None for all triples.
     """
     none = np.zeros((0, 2), dtype=np.int64)
     if first_sites is None and site_pairs is None:

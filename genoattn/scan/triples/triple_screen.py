@@ -30,21 +30,13 @@ _ROUND_UP = 1 + 1e-4  # of lengths that are float32 sums, and of all else in the
 
 
 class ScreenedTriples(NamedTuple):
-    """Candidates of a tile.
+    """Candidates of a tile."""
 
-    Parameters
-    ----------
-    i, j, k
-        Shape (n_found,) each, their places in the scope.
-    n_triples, n_untestable
-        Of the tile: triples, and those that are no candidates because they cannot be tested.
-    """
-
-    i: np.ndarray
+    i: np.ndarray  # (n_found,) each, places in the scope
     j: np.ndarray
     k: np.ndarray
-    n_triples: int
-    n_untestable: int
+    n_triples: int  # of the tile
+    n_untestable: int  # of these no candidates, because they cannot be tested
 
 
 def minor_counts(codes: np.ndarray) -> np.ndarray:
@@ -75,9 +67,7 @@ class _Products:
     ) -> np.ndarray:
         """Write ``<ab vector, c>`` to ``out`` (n_rows, n - start), in its precision.
 
-        Returns
-        -------
-        The lengths of ``ab vector``, (n_rows,).
+        Returns the norms of ``ab vector``, (n_rows,).
         """
         x = self.values if out.dtype == self.values.dtype else self._double
         v = vector.astype(x.dtype)
@@ -115,14 +105,8 @@ class _Products:
 class CountScreen:
     """Bounds t from exact counts of genotypes, a float32 product, and a float64 one a covariate.
 
-    Parameters
-    ----------
-    design
-        TripleColumns, trait, fixed effects; weight 1.
-    scope
-        The triples, of columns of codes 0, 1, 2 that vary and lack no call.
-    p_value
-        Largest that must not be missed.
+    The design has weights of 1, and the scope columns of codes 0, 1, 2 that vary and lack no call;
+    ``p_value`` is the largest that must not be missed.
     """
 
     exact = True
@@ -195,13 +179,7 @@ class CountScreen:
 
 
 class ScoreScreen:
-    """Triples whose score passes a p-value; any codes, missing calls at their means.
-
-    Parameters
-    ----------
-    design, scope, p_value
-        As for :class:`CountScreen`.
-    """
+    """Triples whose score passes a p-value; any codes, missing calls at their means."""
 
     exact = False
 
