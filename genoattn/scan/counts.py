@@ -13,7 +13,6 @@ from numba import njit
 from numba.extending import intrinsic
 
 WORD = 64  # samples
-N_COUNTS = 9  # of a pair
 
 
 @intrinsic

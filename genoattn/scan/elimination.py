@@ -26,7 +26,7 @@ class PairMoments(NamedTuple):
     """
 
     n: Any  # sum of the weights
-    a: Any  # sums of a, b, a^2, b^2, ab, a^2 b, a b^2 and a^2 b^2
+    a: Any  # from here to pp sums of a, b, a^2, b^2, ab, a^2 b, a b^2 and a^2 b^2
     b: Any
     aa: Any
     bb: Any
@@ -34,7 +34,7 @@ class PairMoments(NamedTuple):
     pa: Any
     pb: Any
     pp: Any
-    y: Any  # sums of y, y a, y b, y ab and y^2
+    y: Any  # from here on sums of y, y a, y b, y ab and y^2
     ya: Any
     yb: Any
     yp: Any
@@ -44,16 +44,16 @@ class PairMoments(NamedTuple):
 class Partial(NamedTuple):
     """Elimination of the intercept and of both columns."""
 
-    aa: Any  # squared norms of a, b and P about their means
+    aa: Any  # aa, bb and whole: squared norms of a, b and P about their means
     bb: Any
     whole: Any
     share: Any  # of G's determinant that the correlation of a and b leaves: 1 - r^2
-    on_a: Any  # coefficients of P on a and b
+    on_a: Any  # on_a and on_b: coefficients of P on a and b
     on_b: Any
-    left: Any  # as in the module's formulas
+    left: Any  # left, cross and rest: as in the module's formulas
     cross: Any
     rest: Any
-    trait_a: Any  # coefficients of the trait on a and b
+    trait_a: Any  # trait_a and trait_b: coefficients of the trait on a and b
     trait_b: Any
 
 

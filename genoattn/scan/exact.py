@@ -64,14 +64,8 @@ def regress_terms(design: Design, trait: np.ndarray, terms: np.ndarray) -> PairT
     vectors = np.ascontiguousarray(np.vstack([design.basis, design.trait, trait - trait.mean()]))
     # A column that the fixed effects explain makes none of its products testable.
     testable = design.columns.varies[terms].all(axis=1)
-    regress_products(
-        design.codes,
-        design.columns.mean,
-        vectors,
-        np.ascontiguousarray(terms, dtype=np.int64),
-        design.impute,
-        out,
-    )
+    places = np.ascontiguousarray(terms, dtype=np.int64)
+    regress_products(design.codes, design.columns.mean, vectors, places, design.impute, out)
     left, cross, rss, n, rank, r2, total = out.T
     n_predictors = design.n_fixed + 2 ** terms.shape[1] - 1
     df = n - n_predictors

@@ -49,21 +49,18 @@ class GenotypeBlock:
     columns: np.ndarray
 
 
-class GenotypicTests:
-    """The genotypic test of pairs, and the screen before it.
+class GenotypicScreen:
+    """Which pairs may pass the genotypic test.
 
     Sums over the joint genotypes are four matrix products for the counts, the trait and every covariate, in
     float64, so that a quantitative trait is tested exactly. A binary one is screened by its score, with the
     weights of the regression on the fixed effects, up to three times the threshold. Pairs of columns with
-    missing calls are all candidates. The design passes :func:`check_genotypic`; the trait (n_samples,) is as
-    measured; ``threshold`` is the largest p-value that must not be missed; pairs with a squared correlation
-    above ``max_r2`` are left out.
+    missing calls are all candidates. The design passes :func:`check_genotypic`; ``threshold`` is the largest
+    p-value that must not be missed; pairs with a squared correlation above ``max_r2`` are left out.
     """
 
-    def __init__(
-        self, design: Design, trait: np.ndarray, threshold: float = 1.0, max_r2: float | None = None
-    ) -> None:
-        self.design, self.trait = design, trait
+    def __init__(self, design: Design, threshold: float = 1.0, max_r2: float | None = None) -> None:
+        self.design = design
         self._max_r2 = np.inf if max_r2 is None else max_r2 * (1 + 1e-12)
         self._critical = _critical(design, threshold)
         self._square = float(design.weight @ design.trait**2)
@@ -79,11 +76,9 @@ class GenotypicTests:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
         n_linked = 0
         if np.isfinite(self._max_r2):
-            values, columns = self.design.values, self.design.columns
-            r2 = (values(left.columns) * self.design.weight) @ values(right.columns).T
-            r2 = (r2 / columns.norm[left.columns][:, None] / columns.norm[right.columns]) ** 2
-            n_linked = int((keep & (r2 > self._max_r2)).sum())
-            keep = keep & ~(r2 > self._max_r2)
+            linked = self.design.r2(left.columns, right.columns) > self._max_r2
+            n_linked = int((keep & linked).sum())
+            keep = keep & ~linked
         gaps = left.missing[:, None] | right.missing
         possible, n_untestable = keep & gaps, 0
         for i, j in _strips(keep & ~gaps):
@@ -108,10 +103,6 @@ class GenotypicTests:
         out = TableTests(np.empty(shape), np.empty(shape, dtype=np.int8), np.empty(shape, dtype=np.int8))
         table_tests(TableSums(of_a, of_b, joint, self._square), self.design.binary, out)
         return out
-
-    def tests(self, pairs: np.ndarray) -> PairTests:
-        """As :func:`genotypic_pairs`."""
-        return genotypic_pairs(self.design, self.trait, pairs)
 
 
 def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:

@@ -10,9 +10,8 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
-from genoattn.scan.design import Design, make_design
+from genoattn.scan.design import Design, binary_design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.null import binary_design
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
@@ -87,7 +86,7 @@ class Prepared:
     # (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing; read-only
     codes: np.ndarray
     scope: Scope  # which pairs of them to test
-    seconds: float  # spent
+    seconds: float  # that preparing took
 
 
 def prepare(cohort: Cohort, config: ScanConfig) -> Prepared:

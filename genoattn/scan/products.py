@@ -30,33 +30,28 @@ class ProductBlock:
     square: Any  # (n_block,), squared norms of the columns
     residual_square: Any  # (n_block,), of their residuals after regression on the fixed effects
     on_fixed: Any  # (n_fixed - 1, n_block), inner products with the fixed effects beyond the intercept
-    margin: Any = None  # (n_block,), as MARGIN and LOST of genoattn.scan.pair_bound, and the norm of Q_L y_L
-    lost: Any = None
-    with_lost: Any = None
+    margin: Any = None  # (n_block,), MARGIN of genoattn.scan.pair_bound
+    lost: Any = None  # (n_block,), LOST, likewise
+    with_lost: Any = None  # (n_block,), norm of Q_L y_L
 
     def __len__(self) -> int:
         return len(self.values)
 
     def part(self, chosen: slice) -> ProductBlock:
         """Some of the columns, where no call is missing."""
-        return ProductBlock(
-            self.values[chosen],
-            None,
-            self.square[chosen],
-            self.residual_square[chosen],
-            self.on_fixed[:, chosen],
-        )
+        square, residual_square = self.square[chosen], self.residual_square[chosen]
+        return ProductBlock(self.values[chosen], None, square, residual_square, self.on_fixed[:, chosen])
 
 
 class Weights(NamedTuple):
     """Elimination of the fixed effects and both columns, (n_rows, n_cols) each, whatever the trait."""
 
-    aa: Any  # inner products of the columns' residuals after regression on the fixed effects: (n_rows, 1)
-    bb: Any  # (n_cols,)
-    ab: Any
-    pa: Any  # those of the product's residual with them, and its squared norm
-    pb: Any
-    pp: Any
+    aa: Any  # squared norms of the rows' residuals after regression on the fixed effects: (n_rows, 1)
+    bb: Any  # of the columns': (n_cols,)
+    ab: Any  # their inner products
+    pa: Any  # those of the product's residual with the row's
+    pb: Any  # with the column's
+    pp: Any  # and with itself
     whole: Any  # squared norm of the product about its mean
     r2: Any  # squared correlation of the columns
 

@@ -32,9 +32,9 @@ class Block(NamedTuple):
     planes: np.ndarray  # (n_block, 3, n_words), uint64
     values: np.ndarray  # (n_block, n_samples) float32, codes less their mean, 0 where missing
     by_sample: np.ndarray  # (n_samples, n_block) int8, codes, 0 where missing
-    start: np.ndarray  # of column j, samples[start[j] : start[j + 1]] have no call
+    start: np.ndarray  # samples[start[j] : start[j + 1]] are those without a call of column j
     samples: np.ndarray
-    start_of_sample: np.ndarray  # columns without a call of sample s, likewise
+    start_of_sample: np.ndarray  # likewise, in columns: those without a call of sample s
     columns: np.ndarray
     own: np.ndarray  # (n_block, N_NUMBERS), numbers of the columns; see genoattn.scan.pair_bound
     # (n_fixed - 1, n_block), Q_L y_L over the samples L without a call; empty without covariates
@@ -107,30 +107,15 @@ class PlaneScreen:
         if any_missing:
             values[gaps] = 0
         square = one + 4 * two - mean * (one + 2 * two)
-        missed_square = (
-            np.where(gaps.any(axis=1), gaps @ (self._trait * design.trait), 0.0) if any_missing else 0 * n
-        )
+        missed_square = np.zeros(len(codes))
+        if any_missing:
+            missed_square = np.where(gaps.any(axis=1), gaps @ (self._trait * design.trait), 0.0)
         with_trait = with_trait - mean * (self._trait.sum() - missed)
         norm = np.sqrt(np.einsum("bs,bs->b", values, values, dtype=np.float64)) * (1 + 1e-6)
-        weighted = np.sqrt((values.astype(np.float32) ** 2) @ (self._trait.astype(np.float32) ** 2)) * (
-            1 + 1e-3
-        )
+        weighted = np.sqrt(values**2 @ self._trait.astype(np.float32) ** 2) * (1 + 1e-3)
         own = np.zeros((len(codes), N_NUMBERS))
-        own[:, : MARGIN + 1] = np.column_stack(
-            [
-                mean,
-                n,
-                one,
-                two,
-                with_trait,
-                missed,
-                missed_square,
-                square,
-                norm,
-                weighted,
-                self._margin[chosen],
-            ]
-        )
+        numbers = mean, n, one, two, with_trait, missed, missed_square, square, norm, weighted
+        own[:, : MARGIN + 1] = np.column_stack([*numbers, self._margin[chosen]])
         with_lost = of_sets = np.zeros((0, len(codes)))
         if self._covariates is not None:
             own[:, ON_FIXED:], with_lost, of_sets = self._covariates.reach(codes, values)
@@ -168,8 +153,8 @@ class PlaneScreen:
 class CellBlock(NamedTuple):
     """Columns by their codes among controls and cases, each oriented so that code 0 is its commoner end."""
 
-    controls: np.ndarray  # (n_block, 3, n_words), uint64, bit planes; as those of the cases
-    cases: np.ndarray
+    controls: np.ndarray  # (n_block, 3, n_words), uint64, bit planes
+    cases: np.ndarray  # likewise
     # (2, 3, n_block) int64: of controls and of cases the samples with codes 1 and 2, and all
     counts: np.ndarray
     mean: np.ndarray  # (n_block,), of the codes

@@ -47,9 +47,9 @@ class PairTable(NamedTuple):
 class TripleRows(NamedTuple):
     """Rows of a tile: pairs (a, b) whose triples with every later c are screened."""
 
-    a: np.ndarray  # (n_rows,) each: their columns, and the places of these in the tables
+    a: np.ndarray  # (n_rows,), as b: their columns
     b: np.ndarray
-    in_table_a: np.ndarray
+    in_table_a: np.ndarray  # (n_rows,), as in_table_b: the places of these in the tables
     in_table_b: np.ndarray
     error: np.ndarray  # (n_rows,), rounding of <abc, y> per norm of c
     keep: np.ndarray  # (n_rows, n_products), which c make triples
@@ -128,12 +128,8 @@ def _verdict(t, g, y, f, of_row, error, limit):  # type: ignore[no-untyped-def]
     r00, r10, r11 = _less(g[0], x0, x0), _less(g[1], x1, x0), _less(g[2], x1, x1)
     r20, r21, r22 = _less(g[3], x2, x0), _less(g[4], x2, x1), _less(g[5], x2, x2)
     r30, r31, r32, r33 = _less(g[6], x3, x0), _less(g[7], x3, x1), _less(g[8], x3, x2), _less(g[9], x3, x3)
-    v0, v1, v2, v3 = (
-        _less(y[0], x0, trait),
-        _less(y[1], x1, trait),
-        _less(y[2], x2, trait),
-        _less(y[3], x3, trait),
-    )
+    v0, v1 = _less(y[0], x0, trait), _less(y[1], x1, trait)
+    v2, v3 = _less(y[2], x2, trait), _less(y[3], x3, trait)
     s0, d = r00 / g[0], 1.0 / r00
     l1, l2, l3 = r10 * d, r20 * d, r30 * d
     r11, r21, r31, r22 = r11 - l1 * r10, r21 - l2 * r10, r31 - l3 * r10, r22 - l2 * r20
@@ -207,12 +203,8 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
         first = np.argmax(rows.keep[r])
         count_with_sets(sets, columns.planes[start + first : start + scores.shape[1]], counts)
         of_a, of_b = table_a.moments[in_a], table_b.moments[in_b]
-        y_a, y_b, fixed_a, fixed_b = (
-            table_a.with_trait[in_a],
-            table_b.with_trait[in_b],
-            table_a.on_fixed[in_a],
-            table_b.on_fixed[in_b],
-        )
+        y_a, y_b = table_a.with_trait[in_a], table_b.with_trait[in_b]
+        fixed_a, fixed_b = table_a.on_fixed[in_a], table_b.on_fixed[in_b]
         for k in range(first, scores.shape[1]):
             if not rows.keep[r, k]:
                 continue
