@@ -267,10 +267,9 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
     most = (0.12 + 0.15 * kappa) * max(1.0, critical / 3.5)
     skew, tail = _standardised(columns.mean, columns.norm**2 / total)
     curved = 0.015 + 0.03 * critical**2 * tail**2 / total + 0.2 * kappa * critical * skew**2 / np.sqrt(total)
-    whole, gone = int(design.codes.max(initial=0)) <= 2, columns.missing / design.n_samples
-    curved = np.where(
-        whole & (columns.missing == 0), np.minimum(curved, most), 0.5 * most + 0.015 + 1.25 * gone
-    )
+    diploid, missing = int(design.codes.max(initial=0)) <= 2, columns.missing / design.n_samples
+    bounded = np.minimum(curved, most)
+    curved = np.where(diploid & (missing == 0), bounded, 0.5 * most + 0.015 + 1.25 * missing)
     main = np.abs(columns.with_trait) * design.trait_norm / np.sqrt(total)
     return curved + (0.75 + kappa) * main
 

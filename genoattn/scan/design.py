@@ -58,7 +58,7 @@ class Design:
 
     @cached_property
     def columns(self) -> ColumnSummary:
-        """PairMoments of every column."""
+        """Means, norms and correlations of every column."""
         return _summarise(self)
 
     def values(self, chosen: slice | np.ndarray) -> np.ndarray:

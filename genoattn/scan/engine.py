@@ -83,19 +83,7 @@ def choose_screen(
 
 
 class Engine:
-    """Tests the pairs of a scope.
-
-    Parameters
-    ----------
-    design
-        Columns, working trait, fixed effects.
-    trait
-        Shape (n_samples,), as measured.
-    scope
-        The pairs, of columns that vary.
-    settings
-        How to run.
-    """
+    """Tests the pairs of a scope, of columns that vary, given the trait (n_samples,) as measured."""
 
     def __init__(self, design: Design, trait: np.ndarray, scope: Scope, settings: Settings) -> None:
         self.design, self.trait, self.scope, self.settings = design, trait, scope, settings

@@ -115,11 +115,11 @@ def regress_tables(codes, trait, basis, pairs):  # type: ignore[no-untyped-def]
             target[n_fixed + 1] += trait[s]
             target[n_fixed + 2] += trait[s] * trait[s]
         _fill_from_cells(cell, n_fixed, gram, rhs, least)
-        whole = cell.sum(axis=0).sum(axis=0)
+        sums = cell.sum(axis=0).sum(axis=0)
         fixed, rank = eliminate_in_order(gram, rhs, least, 0, n_fixed)
         main, rank_main = eliminate_in_order(gram, rhs, least, n_fixed, n_fixed + N_MAIN)
         gain, df = eliminate_in_order(gram, rhs, least, n_fixed + N_MAIN, n)
-        n_called, total, square = whole[n_fixed], whole[n_fixed + 1], whole[n_fixed + 2]
+        n_called, total, square = sums[n_fixed], sums[n_fixed + 1], sums[n_fixed + 2]
         out[p, 0], out[p, 1] = gain, square - fixed - main - gain
         out[p, 2], out[p, 3] = df, n_called - rank - rank_main - df
         out[p, 4], out[p, 5] = n_called, square - total * total / max(n_called, 1.0)

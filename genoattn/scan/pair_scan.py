@@ -104,18 +104,9 @@ def scan_columns(
     progress: bool = False,
     checkpoint: str | Path | None = None,
 ) -> ScanResult:
-    """The scan of one trait; all scans of pairs come through here.
+    """The scan of the cohort's trait; all scans of pairs come through here.
 
-    Parameters
-    ----------
-    prepared
-        Columns and scope, of the cohort's samples.
-    cohort
-        With the trait, and the covariates.
-    config
-        As :func:`prepare` had it.
-    progress, checkpoint
-        As in :func:`scan_pairs`.
+    ``prepared`` is of the cohort's samples and of the same settings.
     """
     began = time.perf_counter()
     engine = scan_engine(prepared, cohort, config)
@@ -202,7 +193,7 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
 
 
 def _settings(design: Design, scope: Scope, config: ScanConfig) -> Settings:
-    """Tiles that fit in the memory, besides the calls as the cohort and the scan hold them."""
+    """Tiles that fit in the memory, with the calls as the cohort and the scan hold them."""
     threads, device = config.n_threads, config.screen_device
     room = max(config.memory - 2.4 * design.codes.nbytes - 3e8, 5e7)
     bytes_each = design.n_samples * (_BYTES if device == "cpu" else 40)

@@ -107,14 +107,8 @@ def as_columns(
 class ProductScreen:
     """Which pairs of columns may pass the test of their product, by matrix products.
 
-    Parameters
-    ----------
-    design
-        ProductBlock, working trait, fixed effects.
-    t2, max_r2, margin
-        As in :class:`genoattn.scan.screen.PlaneScreen`.
-    device
-        Of torch; None for numpy.
+    ``t2``, ``max_r2`` and ``margin`` are as in :class:`genoattn.scan.screen.PlaneScreen`; ``device`` is one
+    of torch, None for numpy.
     """
 
     def __init__(
@@ -145,7 +139,7 @@ class ProductScreen:
         return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=self._device)
 
     def block(self, chosen: np.ndarray) -> ProductBlock:
-        """ProductBlock, by their indices, as operands."""
+        """Columns, by their indices, as operands."""
         design, columns = self.design, self.design.columns
         gaps = design.codes[chosen] == MISSING
         lost, with_lost = np.zeros(len(chosen)), np.zeros(len(chosen))

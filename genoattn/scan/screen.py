@@ -13,7 +13,7 @@ from genoattn.scan.elimination import summing_error
 from genoattn.scan.pair_bound import MARGIN, N_NUMBERS, ON_FIXED, Limits, screen_tile
 
 _CHUNK = 1024  # samples whose products are summed in single precision
-_WEIGHT = 4096.0  # whole number for the largest weight of a score test
+_WEIGHT = 4096.0  # integer for the largest weight of a score test
 
 
 class Screened(NamedTuple):
@@ -46,17 +46,9 @@ class Block(NamedTuple):
 class PlaneScreen:
     """Which pairs of columns of codes 0, 1, 2 may pass the test of their product.
 
-    Parameters
-    ----------
-    design
-        Columns, working trait, fixed effects.
-    t2
-        Critical value of t^2, of z^2 for a binary trait.
-    max_r2
-        Pairs with a larger squared correlation are left out; None for no limit.
-    margin
-        Shape (n_columns,), for a binary trait: by what share of the critical value the score may lie below
-        it, the sum of two columns'.
+    ``t2`` is the critical value of t^2, of z^2 for a binary trait; pairs with a squared correlation above
+    ``max_r2`` are left out, None for no limit. For a binary trait the score may lie below the critical value
+    by the sum of two columns' ``margin`` (n_columns,), as shares of it.
     """
 
     def __init__(
@@ -76,7 +68,7 @@ class PlaneScreen:
         )  # fmt: skip
 
     def _weights(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, float]:
-        """Bit of each sample; weight of each word and of each sample, whole numbers; the weight of 1.
+        """Bit of each sample; weight of each word and of each sample, integers; the weight of 1.
 
         Weights of a score test are those of words: samples are sorted by them, so that a word's are alike.
         """
@@ -166,16 +158,9 @@ class CellBlock(NamedTuple):
 class CellScreen:
     """Which pairs may pass the likelihood-ratio test of a binary trait without covariates.
 
-    Parameters
-    ----------
-    design
-        Columns of codes 0, 1, 2; missing calls leave the sample out of a pair.
-    case
-        Shape (n_samples,), 0 and 1.
-    square
-        Critical value of the likelihood ratio.
-    max_r2
-        As in :class:`PlaneScreen`.
+    The design has columns of codes 0, 1, 2, whose missing calls leave the sample out of a pair; ``case``
+    (n_samples,) is 0 and 1; ``square`` is the critical value of the likelihood ratio; ``max_r2`` is as in
+    :class:`PlaneScreen`.
     """
 
     def __init__(self, design: Design, case: np.ndarray, square: float, max_r2: float | None = None) -> None:

@@ -47,7 +47,7 @@ def scan_triples(
     checkpoint: str | Path | None = None,
     **options: object,
 ) -> ScanResult:
-    """Test the product of every three sites beside all main effects, pairs and the covariates.
+    """Test the product of every three sites, adjusted for all main effects, pairs and the covariates.
 
     Without missing calls among the sites, the regression of every triple is bounded from exact counts of
     genotypes, so that the list is the exhaustive one (``counts["screen"]`` is ``bound``). With missing calls,

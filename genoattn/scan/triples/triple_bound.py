@@ -74,7 +74,8 @@ def _begin_row(columns, table, a, in_table, b, n_samples, gram, trait, on_fixed,
     """Cholesky factor of 1, a, b, ab: ``gram`` (4, 4), with reciprocals on its diagonal; what goes with it.
 
     ``trait`` (4,) are the trait's products with the orthonormal terms, ``on_fixed`` (4 or more, n_fixed - 1)
-    those of the terms with fixed effects, ``shares`` (4,) what elimination leaves of each term's square.
+    those of the terms with fixed effects, ``shares`` (4,) the squares of the terms after elimination, as
+    shares of those before.
     """
     m = table.moments[in_table, :, b]
     gram[0, 0], gram[1, 0], gram[2, 0], gram[3, 0] = n_samples, columns.total[a], columns.total[b], m[0]

@@ -107,7 +107,7 @@ class TripleScope:
 
     @cached_property
     def _partners(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Of each place in a candidate pair: the numbers of its pairs, and the places beside it."""
+        """Of each place in a candidate pair: the numbers of its pairs, and the places it is paired with."""
         number = np.tile(np.arange(len(self.pairs)), 2)
         mine = np.concatenate([self.pairs[:, 0], self.pairs[:, 1]])
         other = np.concatenate([self.pairs[:, 1], self.pairs[:, 0]])
