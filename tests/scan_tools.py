@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genoattn.scan.exact import PairTests
-from genoattn.scan.genotypic import GenotypicTests
+from genoattn.scan.genotypic import GenotypicScreen, genotypic_pairs
 
 
 def candidates(screen, rows, cols, keep=None):
@@ -25,9 +25,9 @@ class Found(NamedTuple):
 
 def genotypic_tile(design, trait, rows, cols, keep, threshold):
     """Pairs of a tile that pass the genotypic test, and how many cannot be tested."""
-    screen = GenotypicTests(design, trait, threshold)
+    screen = GenotypicScreen(design, threshold)
     _, left = candidates(screen, rows, cols, keep)
-    tests = screen.tests(np.stack([rows[left.i], cols[left.j]], axis=1))
+    tests = genotypic_pairs(design, trait, np.stack([rows[left.i], cols[left.j]], axis=1))
     kept = np.flatnonzero(tests.p_value <= threshold)
     n_untestable = left.n_untestable + int((tests.df == 0).sum())
     return Found(left.i[kept], left.j[kept], tests.select(kept)), n_untestable

@@ -13,8 +13,8 @@ from scan_tools import candidates
 from scipy.special import ndtri
 
 import genoattn
-from genoattn.scan.binary import LogisticTests, logistic_pairs
-from genoattn.scan.null import binary_design, score_margin
+from genoattn.scan.binary import LogisticTests, logistic_pairs, score_margin
+from genoattn.scan.design import binary_design
 from genoattn.scan.screen import CellScreen
 from genoattn.simulate import simulate_cohort
 

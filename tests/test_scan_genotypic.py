@@ -18,11 +18,10 @@ from statsmodels.stats.anova import anova_lm
 import genoattn
 from genoattn.errors import InputError
 from genoattn.scan import genotypic
-from genoattn.scan.design import make_design
+from genoattn.scan.design import binary_design, make_design
 from genoattn.scan.exact import regress_pairs
 from genoattn.scan.genotypic import check_genotypic, genotypic_pairs
 from genoattn.scan.logistic import LogisticProblems, greatest_likelihood
-from genoattn.scan.null import binary_design
 
 
 def genotypic_definition(calls, sites, trait, covariates, binary=False):

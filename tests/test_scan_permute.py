@@ -8,9 +8,8 @@ from oracles import make_cohort
 from oracles_scan import scan_cohort_data
 
 import genoattn
-from genoattn.scan.design import make_design
+from genoattn.scan.design import binary_design, make_design
 from genoattn.scan.exact import regress_pairs
-from genoattn.scan.null import binary_design
 from genoattn.scan.permute import null_traits, permuted_maxima
 from genoattn.scan.scope import make_scope
 

@@ -8,11 +8,9 @@ from oracles_scan import scan_cohort_data, term_regression
 
 from genoattn.scan.counts import count_row, count_with_sets, pack_planes, sum_over_missing, sum_over_sets
 from genoattn.scan.covariate_sets import CovariateSets
-from genoattn.scan.design import make_design
+from genoattn.scan.design import binary_design, make_design
 from genoattn.scan.elimination import centre_counts
-from genoattn.scan.engine import column_r2
 from genoattn.scan.exact import regress_terms
-from genoattn.scan.null import binary_design
 from genoattn.scan.pair_bound import products_on_fixed
 from genoattn.scan.products import as_columns, pair_weights
 
@@ -115,7 +113,7 @@ def test_weights_by_definition(binary):
         np.testing.assert_allclose(
             [*ours, weights.pp[i, j]], [*expected, (w * pt) @ pt], rtol=1e-9, atol=1e-9
         )
-    np.testing.assert_allclose(weights.r2, column_r2(design, every, every), rtol=1e-9)
+    np.testing.assert_allclose(weights.r2, design.r2(every, every), rtol=1e-9)
     if not binary:
         np.testing.assert_allclose(weights.r2, np.corrcoef(x) ** 2, atol=1e-12)
 

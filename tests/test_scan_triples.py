@@ -17,8 +17,7 @@ from genoattn.scan.design import make_design
 from genoattn.scan.elimination import summing_error
 from genoattn.scan.exact import regress_terms
 from genoattn.scan.triples import triple_screen
-from genoattn.scan.triples.triple_api import _TripleCheckpoint
-from genoattn.scan.triples.triple_engine import TripleEngine
+from genoattn.scan.triples.triple_api import TripleEngine, _TripleCheckpoint
 from genoattn.scan.triples.triple_scope import make_triple_scope
 
 SITES = ["site_1", "site_2", "site_3"]
@@ -94,7 +93,7 @@ def test_bound_regresses_hardly_more_than_passes(monkeypatch):
         regressed.append(len(triples))
         return regress_terms(design, trait, triples)
 
-    monkeypatch.setattr("genoattn.scan.triples.triple_engine.regress_terms", counting)
+    monkeypatch.setattr("genoattn.scan.triples.triple_api.regress_terms", counting)
     result = genoattn.scan_triples(cohort, threshold=1e-3)
     assert 15 < result.counts["n_reported"] <= sum(regressed) < 1.1 * result.counts["n_reported"] + 3
 

@@ -1,4 +1,7 @@
-"""The likelihood-ratio test of chosen pairs of a binary trait, on the samples called at both sites."""
+"""The likelihood-ratio test of chosen pairs of a binary trait, on the samples called at both sites.
+
+How far the score test that screens for it may be below it is :func:`score_margin`.
+"""
 
 from collections.abc import Iterator
 
@@ -21,18 +24,10 @@ class LogisticTests:
 
     The statistic is the signed root of twice the gain in log-likelihood. Where the likelihood has no maximum
     (cases and controls separated) it is Firth's penalised one. Without covariates the cells of the two
-    columns' codes hold all that the regression needs. With them, and many samples, the cells are first
-    fitted within groups of samples with similar log-odds by the covariates: a pair far from the threshold
-    there keeps that test.
-
-    Parameters
-    ----------
-    design
-        Columns and fixed effects.
-    trait
-        Shape (n_samples,), 0 and 1.
-    threshold
-        Tests with a p-value above it need not be exact.
+    columns' codes hold all that the regression needs. With them, and many samples, the cells are first fitted
+    within groups of samples with similar log-odds by the covariates: a pair far from the threshold there
+    keeps that test. The trait (n_samples,) is 0 and 1; tests with a p-value above ``threshold`` need not be
+    exact.
     """
 
     def __init__(self, design: Design, trait: np.ndarray, threshold: float = 1.0) -> None:
@@ -53,12 +48,8 @@ class LogisticTests:
     def __call__(self, pairs: np.ndarray, tables: np.ndarray | None = None) -> PairTests:
         """Tests of pairs (n_pairs, 2), indices of columns; ``tables`` as the cell screen counts them."""
         pairs = np.ascontiguousarray(pairs, dtype=np.int64).reshape(-1, 2)
-        exact, out, near = (
-            self.design.n_fixed == 1,
-            np.full((len(pairs), 6), np.nan),
-            np.zeros((len(pairs), 4)),
-        )
-        todo = np.arange(len(pairs))
+        out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 4))
+        exact, todo = self.design.n_fixed == 1, np.arange(len(pairs))
         if exact or self.doubt is not None:
             for part in _chunks(pairs, self.group_cells * 5):
                 counted = None if tables is None else tables[part, None]
@@ -123,11 +114,8 @@ class LogisticTests:
     ) -> np.ndarray:
         """Tests of problems, given the pairs' tables (n_pairs, n_codes, n_codes, 2) of samples by code."""
         out = np.full((len(pairs), 6), np.nan)
-        n, cases, varies = (
-            table.sum(axis=(1, 2, 3)),
-            table[..., 1].sum(axis=(1, 2)),
-            self.design.columns.varies,
-        )
+        n, cases = table.sum(axis=(1, 2, 3)), table[..., 1].sum(axis=(1, 2))
+        varies = self.design.columns.varies
         x = self._predictors(pairs)
         out[:, 3], out[:, 4], out[:, 5] = n, cases, _squared_correlation(x, table.sum(axis=-1))
         some = varies[pairs].all(axis=1) & (cases > 0) & (cases < n) & (n > beta.shape[1])
@@ -253,3 +241,43 @@ def _separated(x: np.ndarray, table: np.ndarray) -> np.ndarray:
             some, cases = (table.sum(axis=2) * other).sum(axis=1), (table[:, :, 1] * other).sum(axis=1)
             out |= (cases == 0) | (cases == some)
     return out
+
+
+def score_margin(design: Design, threshold: float) -> np.ndarray:
+    """How far below the critical value, as a share, a score may be: (n_columns,), the sum of two columns'.
+
+    A pair is to be tested where ``|z| >= critical (1 - margin_a - margin_b)``, z its score statistic at the
+    null of the fixed effects and ``critical`` that of ``threshold``, the largest p-value of the
+    likelihood-ratio test that must not be missed. The likelihood ratio's root r is near z where the
+    log-likelihood is nearly quadratic; it exceeds z where few carriers make the product heavy-tailed, where
+    cases and controls are uneven and the product skew, and where main effects, of which z takes out what is
+    linear, are strong: by shares that grow with the fourth and the third standardised moment of the product,
+    which for independent sites are those of the columns multiplied, over the total weight W and its root;
+    with ``kappa``, the mean of ``|1 - 2 mu|``; and with the main effects' own scores over the root of W.
+    Columns with missing calls have the margin that serves all alleles, and more by the share of these, since
+    z has them at the mean and r leaves them out. This is no bound: the constants are such that among 144,000
+    pairs with r above 2 in simulated cohorts (300 to 4,000 samples, 1:1 to 1:20, linked sites, alleles from a
+    frequency of 0.01, main effects up to 1, up to 25 covariates, up to a fifth of the calls missing) the most
+    that z was below r was 0.87 of the margin.
+    """
+    mu_spread = np.sqrt(np.maximum(1 - 4 * design.weight, 0))  # |1 - 2 mu|, as w = mu (1 - mu)
+    kappa = float(design.weight @ mu_spread / design.total)
+    critical = normal_critical(threshold)
+    columns, total = design.columns, design.total
+    most = (0.12 + 0.15 * kappa) * max(1.0, critical / 3.5)
+    skew, tail = _standardised(columns.mean, columns.norm**2 / total)
+    curved = 0.015 + 0.03 * critical**2 * tail**2 / total + 0.2 * kappa * critical * skew**2 / np.sqrt(total)
+    diploid, missing = int(design.codes.max(initial=0)) <= 2, columns.missing / design.n_samples
+    bounded = np.minimum(curved, most)
+    curved = np.where(diploid & (missing == 0), bounded, 0.5 * most + 0.015 + 1.25 * missing)
+    main = np.abs(columns.with_trait) * design.trait_norm / np.sqrt(total)
+    return curved + (0.75 + kappa) * main
+
+
+def _standardised(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Third and fourth standardised moments of columns of codes 0, 1 and 2, from the first two moments."""
+    two = (variance + mean**2 - mean) / 2
+    share = np.array([1 - mean + two, mean - 2 * two, two])
+    off = np.arange(3)[:, None] - mean
+    safe = np.maximum(variance, 1e-300)
+    return (share * off**3).sum(axis=0) / safe**1.5, (share * off**4).sum(axis=0) / safe**2

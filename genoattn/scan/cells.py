@@ -91,31 +91,14 @@ def _additive(n, y, cells, cases):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found, cells):  # type: ignore[no-untyped-def]
-    """Mark the pairs of a tile that may pass.
+    """Mark the pairs of a tile that may pass: ``found`` (n_rows, n_cols) bool, all False before.
 
-    Parameters
-    ----------
-    left, right
-        Blocks of columns, :class:`genoattn.scan.screen.CellBlock`.
-    keep
-        Shape (n_rows, n_cols), which pairs to test.
-    square
-        Critical value of the likelihood ratio.
-    max_r2
-        Pairs of columns with a larger squared correlation, missing calls at the mean, are left out.
-    terms, mixed
-        Of :func:`log_terms` and :func:`mixed_tables`.
-    missing
-        None where no call of either block is missing.
-    found
-        Shape (n_rows, n_cols) bool, all False, written.
-    cells
-        Shape (n_rows n_cols, 2, 9), int64, written: controls and cases of the pairs found, one after the
-        other.
-
-    Returns
-    -------
-    Pairs left out for their correlation; pairs that cannot be tested.
+    ``left`` and ``right`` are blocks, :class:`genoattn.scan.screen.CellBlock`; ``keep`` (n_rows, n_cols) says
+    which pairs to test; ``square`` is the critical value of the likelihood ratio; pairs of columns with a
+    squared correlation above ``max_r2``, missing calls at the mean, are left out; ``terms`` and ``mixed`` are
+    of :func:`log_terms` and :func:`mixed_tables`; ``missing`` is None where no call of either block is
+    missing. ``cells`` (n_rows n_cols, 2, 9), int64, has controls and cases of the pairs found, one after the
+    other. Returns how many pairs were left out for their correlation, and how many cannot be tested.
     """
     n_linked, n_untestable, n_found = 0, 0, 0
     of_controls, of_cases = np.empty(9, np.int64), np.empty(9, np.int64)

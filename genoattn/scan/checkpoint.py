@@ -78,14 +78,9 @@ class Tally:
 
 
 class Checkpoint:
-    """A file of finished tiles; as a context it saves them when the scan is interrupted.
+    """A file of finished tiles, None to keep none; as a context it saves them when the scan is interrupted.
 
-    Parameters
-    ----------
-    path
-        The file; None to keep none.
-    design, trait, scope, settings
-        What the scan computes: a file of another scan is refused.
+    Design, trait, scope and settings are what the scan computes: a file of another scan is refused.
     """
 
     def __init__(

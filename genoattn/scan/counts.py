@@ -13,7 +13,6 @@ from numba import njit
 from numba.extending import intrinsic
 
 WORD = 64  # samples
-N_COUNTS = 9  # of a pair
 
 
 @intrinsic
@@ -28,20 +27,10 @@ def _ctpop(typing_context: Any, word: Any) -> tuple[Any, Callable]:
 
 
 def pack_planes(codes: np.ndarray, place: np.ndarray, n_words: int) -> np.ndarray:
-    """Bit planes of columns.
+    """Bit planes of columns: (n_columns, 3, n_words), uint64, samples with code 1, with code 2, with a call.
 
-    Parameters
-    ----------
-    codes
-        Shape (n_columns, n_samples), int8: 0, 1, 2, or -1 where the call is missing.
-    place
-        Shape (n_samples,), the bit of each sample, below ``64 n_words``.
-    n_words
-        Words of a plane.
-
-    Returns
-    -------
-    Shape (n_columns, 3, n_words), uint64: samples with code 1, with code 2, with a call.
+    ``codes`` (n_columns, n_samples), int8, are 0, 1, 2, or -1 where the call is missing; ``place``
+    (n_samples,) is the bit of each sample, below ``64 n_words``.
     """
     placed = np.full((len(codes), WORD * n_words), -1, dtype=np.int8)
     placed[:, place] = codes
@@ -59,20 +48,12 @@ def _weighed(word, weight, w):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def count_row(row, planes, weight, missing, out):  # type: ignore[no-untyped-def]
-    """Samples by their codes at one column and at each of others.
+    """Samples by their codes at one column, ``row`` (3, n_words), and at each of others (n_cols, 3, n_words).
 
-    Parameters
-    ----------
-    row, planes
-        Shapes (3, n_words) and (n_cols, 3, n_words), bit planes.
-    weight
-        Shape (n_words,), uint64: what a sample of each word counts; None for 1.
-    missing
-        None where no call is missing: only the first four counts are made.
-    out
-        Shape (n_cols, 9), int64, written: samples with codes (1, 1), (1, 2), (2, 1) and (2, 2); with 1 and
-        with 2 at the row and a call at the column; with a call at the row and 1 and 2 at the column; with
-        both.
+    ``weight`` (n_words,), uint64, is what a sample of each word counts, None for 1; where ``missing`` is None
+    no call is missing, and only the first four counts are made. ``out`` (n_cols, 9), int64, has the samples
+    with codes (1, 1), (1, 2), (2, 1) and (2, 2); with 1 and with 2 at the row and a call at the column; with
+    a call at the row and 1 and 2 at the column; with both.
     """
     for j in range(len(planes)):
         c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = c8 = np.uint64(0)
@@ -99,16 +80,9 @@ def count_row(row, planes, weight, missing, out):  # type: ignore[no-untyped-def
 def sum_over_sets(row, planes, sets, of_sets, out):  # type: ignore[no-untyped-def]
     """Sums of the products of one column's codes with each of others' over sets of samples.
 
-    Parameters
-    ----------
-    row, planes
-        As in :func:`count_row`; a missing call is a code of 0.
-    sets
-        Shape (n_sets, n_words), uint64, which samples are in each set.
-    of_sets
-        Shape (3, n_words), uint64, memory.
-    out
-        Shape (n_sets, n_cols), float32, written.
+    ``row`` and ``planes`` are as in :func:`count_row`, a missing call a code of 0; ``sets`` (n_sets,
+    n_words), uint64, are the samples in each set, ``of_sets`` (3, n_words), uint64, is memory; ``out``
+    (n_sets, n_cols), float32, is written.
     """
     once, twice, four = of_sets[0], of_sets[1], of_sets[2]
     for j in range(len(planes)):
@@ -129,16 +103,8 @@ def sum_over_sets(row, planes, sets, of_sets, out):  # type: ignore[no-untyped-d
 def sum_over_missing(start, missing, codes, trait, out):  # type: ignore[no-untyped-def]
     """Sums of the trait times other columns' codes over the samples that lack a call at each column.
 
-    Parameters
-    ----------
-    start, missing
-        Samples that lack a call at column j: ``missing[start[j] : start[j + 1]]``.
-    codes
-        Shape (n_samples, n_others), int8, the codes of the other columns; 0 where missing.
-    trait
-        Shape (n_samples,).
-    out
-        Shape (n_columns, n_others), float64, written.
+    Column j lacks ``missing[start[j] : start[j + 1]]``; ``codes`` (n_samples, n_others), int8, are those of
+    the other columns, 0 where missing; ``out`` (n_columns, n_others), float64, is written.
     """
     for j in range(len(start) - 1):
         mine = out[j]
@@ -151,19 +117,10 @@ def sum_over_missing(start, missing, codes, trait, out):  # type: ignore[no-unty
 
 @njit(nogil=True, cache=True)
 def sum_over_both_missing(samples, others, trait, out):  # type: ignore[no-untyped-def]
-    """Sums of the trait over the samples that lack a call at one column and at each of others.
+    """Sums of the trait over the ``samples`` that lack a call at one column, and at each of others: ``out``.
 
-    Parameters
-    ----------
-    samples
-        Those that lack one at the column.
-    others
-        With ``start_of_sample`` and ``columns``: the other columns that lack sample s are
-        ``columns[start_of_sample[s] : start_of_sample[s + 1]]``.
-    trait
-        Shape (n_samples,).
-    out
-        Shape (n_others,), float64, written.
+    With ``start_of_sample`` and ``columns`` of ``others``, the other columns that lack sample s are
+    ``columns[start_of_sample[s] : start_of_sample[s + 1]]``; ``out`` is (n_others,), float64.
     """
     out[:] = 0.0
     for s in samples:
@@ -175,16 +132,9 @@ def sum_over_both_missing(samples, others, trait, out):  # type: ignore[no-untyp
 def own_sums(codes, weight, trait, out):  # type: ignore[no-untyped-def]
     """Sums of single columns over their called samples.
 
-    Parameters
-    ----------
-    codes
-        Shape (n_columns, n_samples), int8; -1 where missing.
-    weight, trait
-        Shape (n_samples,) float64.
-    out
-        Shape (n_columns, 6), float64, written: weights of called samples, of those with code 1 and with
-        code 2; sum of the trait times the code; sums of the trait and of its square over samples without a
-        call.
+    ``codes`` (n_columns, n_samples), int8, are -1 where missing; ``out`` (n_columns, 6), float64, has the
+    weights of called samples, of those with code 1 and with code 2; the sum of the trait times the code; sums
+    of the trait and of its square over samples without a call.
     """
     for j in range(len(codes)):
         n = one = two = with_trait = missed = square = 0.0
@@ -204,17 +154,10 @@ def own_sums(codes, weight, trait, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def count_with_sets(sets, planes, out):  # type: ignore[no-untyped-def]
-    """Samples with codes 1 and 2 at each column in each of some sets.
+    """Samples with codes 1 and 2 at each column, bit planes, in each of an even number of sets.
 
-    Parameters
-    ----------
-    sets
-        Shape (n_sets, n_words), uint64; an even number of sets.
-    planes
-        Shape (n_columns, 3, n_words), bit planes.
-    out
-        Shape (2 n_sets, n_columns at least), float64, written: those with code 1 in every set, then with
-        code 2.
+    ``sets`` is (n_sets, n_words), uint64; ``out`` (2 n_sets, n_columns at least), float64, has those with
+    code 1 in every set, then those with code 2.
     """
     for c in range(len(planes)):
         one, two = planes[c, 0], planes[c, 1]

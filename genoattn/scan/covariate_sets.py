@@ -13,10 +13,7 @@ _ENOUGH = 0.45  # largest eigenvalue of the residuals below which no more sets a
 class CovariateSets:
     """Covariates as linear combinations of sets of samples, and the residuals: ``Q = T B + R``.
 
-    Parameters
-    ----------
-    design
-        With fixed effects beyond the intercept, weight 1.
+    The design has fixed effects beyond the intercept, and weights of 1.
     """
 
     def __init__(self, design: Design) -> None:
@@ -41,17 +38,9 @@ class CovariateSets:
     def reach(self, codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Norms of ``Q a`` and largest eigenvalues of columns, ``Q_L y_L``, and sums over sets.
 
-        Parameters
-        ----------
-        codes
-            Shape (n_columns, n_samples), -1 where missing.
-        values
-            The same less their means, float32, 0 where missing.
-
-        Returns
-        -------
-        Shapes (n_columns, 3), (n_fixed - 1, n_columns) and (n_sets + 1, n_columns); see
-        :mod:`genoattn.scan.pair_bound` and :class:`genoattn.scan.screen.Block`.
+        ``codes`` (n_columns, n_samples) are -1 where missing; ``values`` are the same less their means,
+        float32, 0 where missing. The shapes are (n_columns, 3), (n_fixed - 1, n_columns) and (n_sets + 1,
+        n_columns); see :mod:`genoattn.scan.pair_bound` and :class:`genoattn.scan.screen.Block`.
         """
         on_fixed = np.linalg.norm(values.astype(np.float64) @ self.basis.T, axis=1) * (1 + 1e-6)
         lost, lost_sets = np.zeros(len(codes)), np.zeros(len(codes))
@@ -72,15 +61,10 @@ def _largest(x: np.ndarray) -> float:
 
 
 def sets_of_samples(basis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sets of samples whose indicators explain orthonormal vectors well.
+    """Sets of samples whose indicators explain orthonormal vectors (n_basis, n_samples) of mean 0 well.
 
     Each vector is divided in two where that explains it best; then the direction that is explained worst,
     until it is explained well enough or there are twice as many sets as vectors.
-
-    Parameters
-    ----------
-    basis
-        Shape (n_basis, n_samples), orthonormal, with means of 0.
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 
 from genoattn.cohort import MISSING
 from genoattn.errors import InputError
+from genoattn.scan.logistic import fit_logistic
 
 # Squared norm of a column's residual after regression on the fixed effects, relative to its own, below
 # which it does not vary.
@@ -23,28 +24,15 @@ class Design:
     Everything is in the inner product ``<x, y> = sum_i weight_i x_i y_i``: weight 1 for a quantitative
     trait; for a binary one ``mu (1 - mu)`` of the logistic regression on the fixed effects, whose working
     residual ``(y - mu) / weight`` is the trait.
-
-    Parameters
-    ----------
-    codes
-        Shape (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where the call is missing.
-    trait
-        Shape (n_samples,), orthogonal to the fixed effects.
-    basis
-        Shape (n_fixed, n_samples), orthonormal, the intercept first: the fixed effects.
-    weight
-        Shape (n_samples,).
-    binary
-        Whether the variance of the trait is known, that is, whether the test is a score test.
-    impute
-        Whether missing calls count as the mean of their column; else each pair has its complete cases.
     """
 
-    codes: np.ndarray
-    trait: np.ndarray
-    basis: np.ndarray
-    weight: np.ndarray
+    codes: np.ndarray  # (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing
+    trait: np.ndarray  # (n_samples,), orthogonal to the fixed effects
+    basis: np.ndarray  # the fixed effects, (n_fixed, n_samples), orthonormal, the intercept first
+    weight: np.ndarray  # (n_samples,)
+    # whether the variance of the trait is known, that is, whether the test is a score test
     binary: bool = False
+    # whether missing calls count as the mean of their column; else each pair has its complete cases
     impute: bool = False
 
     @property
@@ -70,7 +58,7 @@ class Design:
 
     @cached_property
     def columns(self) -> ColumnSummary:
-        """PairMoments of every column."""
+        """Means, norms and correlations of every column."""
         return _summarise(self)
 
     def values(self, chosen: slice | np.ndarray) -> np.ndarray:
@@ -79,6 +67,12 @@ class Design:
         missing = bool(columns.missing[chosen].any())
         return centred(self.codes[chosen], columns.mean[chosen], np.float64, missing)
 
+    def r2(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Squared correlation of columns over all samples, missing calls at the mean: (n_rows, n_cols)."""
+        norm, product = self.columns.norm, (self.values(rows) * self.weight) @ self.values(cols).T
+        out: np.ndarray = (product / norm[rows][:, None] / norm[cols]) ** 2
+        return out
+
     def residual(self, values: np.ndarray) -> np.ndarray:
         """Residuals of rows after regression on the fixed effects: (n_rows, n_samples)."""
         return values - (values * self.weight) @ self.basis.T @ self.basis
@@ -86,32 +80,15 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class ColumnSummary:
-    """PairMoments of the columns, each of shape (n_columns,).
+    """Summary of the columns, each of shape (n_columns,)."""
 
-    Parameters
-    ----------
-    mean
-        Weighted mean over called samples: what a column has subtracted.
-    norm, residual_norm
-        Norms of the column less its mean, and of its residual after regression on the fixed effects; missing
-        calls count as the mean.
-    with_trait
-        Correlation of the residual column with the trait.
-    missing
-        Number of missing calls.
-    on_fixed
-        Shape (n_columns, n_fixed), inner products with the fixed effects.
-    varies
-        Whether the column has a residual after regression on the fixed effects: else no pair with it can be
-        tested.
-    """
-
-    mean: np.ndarray
-    norm: np.ndarray
-    residual_norm: np.ndarray
-    with_trait: np.ndarray
-    missing: np.ndarray
-    on_fixed: np.ndarray
+    mean: np.ndarray  # weighted, over called samples: what a column has subtracted
+    norm: np.ndarray  # of the column less its mean; missing calls count as the mean
+    residual_norm: np.ndarray  # of its residual after regression on the fixed effects, likewise
+    with_trait: np.ndarray  # correlation of the residual column with the trait
+    missing: np.ndarray  # number of missing calls
+    on_fixed: np.ndarray  # (n_columns, n_fixed), inner products with the fixed effects
+    # whether the residual is not 0: else no pair with the column can be tested
     varies: np.ndarray
 
 
@@ -141,6 +118,43 @@ def make_design(
             "the trait is constant, or a combination of the covariates; there is nothing to test"
         )
     return Design(codes, residual, basis, np.ones(len(trait)), impute=impute)
+
+
+def binary_design(
+    codes: np.ndarray, trait: np.ndarray, covariates: np.ndarray, names: tuple = (), impute: bool = False
+) -> Design:
+    """The design of a score test: weights and working residual of the logistic regression on covariates.
+
+    Raises
+    ------
+    InputError
+        Where covariates are collinear, or separate cases from controls.
+    """
+    plain = fixed_basis(covariates, np.ones(len(trait)), names)
+    eta = _null_log_odds(plain, trait)
+    if eta is None:
+        raise InputError(
+            f"the covariates separate cases from controls; leave out {_separating(covariates, trait, names)}"
+        )
+    mu = 1 / (1 + np.exp(-eta))
+    weight = mu * (1 - mu)
+    basis = fixed_basis(covariates, weight, names)
+    return Design(codes, (trait - mu) / weight, basis, weight, True, impute)
+
+
+def _separating(covariates: np.ndarray, trait: np.ndarray, names: tuple) -> str:
+    """The covariate without which the others do not separate cases from controls, in words."""
+    for k in range(covariates.shape[1]):
+        others = fixed_basis(np.delete(covariates, k, axis=1), np.ones(len(trait)), ())
+        if _null_log_odds(others, trait) is not None:
+            return str(names[k]) if len(names) else f"covariate {k}"
+    return "those that do"
+
+
+def _null_log_odds(basis: np.ndarray, trait: np.ndarray) -> np.ndarray | None:
+    """Log-odds of each sample in the regression on the fixed effects; None without a maximum."""
+    coefficients = fit_logistic(basis, trait)
+    return None if coefficients is None else basis.T @ coefficients
 
 
 def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.ndarray:

@@ -23,19 +23,10 @@ class PairMoments(NamedTuple):
     """Sums over the samples of a pair, of columns a and b less numbers near their means, and of P = ab.
 
     Each is a number, or an array of shape (n_rows, n_cols).
-
-    Parameters
-    ----------
-    n
-        Sum of the weights.
-    a, b, aa, bb, p, pa, pb, pp
-        Sums of a, b, a^2, b^2, ab, a^2 b, a b^2 and a^2 b^2.
-    y, ya, yb, yp, yy
-        Sums of y, y a, y b, y ab and y^2.
     """
 
-    n: Any
-    a: Any
+    n: Any  # sum of the weights
+    a: Any  # from here to pp sums of a, b, a^2, b^2, ab, a^2 b, a b^2 and a^2 b^2
     b: Any
     aa: Any
     bb: Any
@@ -43,7 +34,7 @@ class PairMoments(NamedTuple):
     pa: Any
     pb: Any
     pp: Any
-    y: Any
+    y: Any  # from here on sums of y, y a, y b, y ab and y^2
     ya: Any
     yb: Any
     yp: Any
@@ -51,32 +42,18 @@ class PairMoments(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """Elimination of the intercept and of both columns.
+    """Elimination of the intercept and of both columns."""
 
-    Parameters
-    ----------
-    aa, bb, whole
-        Squared norms of a, b and P about their means.
-    share
-        Share of G's determinant that the correlation of a and b leaves: 1 - r^2.
-    on_a, on_b
-        Coefficients of P on a and b.
-    left, cross, rest
-        As in the module's formulas.
-    trait_a, trait_b
-        Coefficients of the trait on a and b.
-    """
-
-    aa: Any
+    aa: Any  # aa, bb and whole: squared norms of a, b and P about their means
     bb: Any
     whole: Any
-    share: Any
-    on_a: Any
+    share: Any  # of G's determinant that the correlation of a and b leaves: 1 - r^2
+    on_a: Any  # on_a and on_b: coefficients of P on a and b
     on_b: Any
-    left: Any
+    left: Any  # left, cross and rest: as in the module's formulas
     cross: Any
     rest: Any
-    trait_a: Any
+    trait_a: Any  # trait_a and trait_b: coefficients of the trait on a and b
     trait_b: Any
 
 

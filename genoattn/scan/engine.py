@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from genoattn.scan.binary import LogisticTests
+from genoattn.scan.binary import LogisticTests, score_margin
 from genoattn.scan.design import Design
 from genoattn.scan.exact import PairTests, regress_pairs
-from genoattn.scan.genotypic import GenotypicTests, check_genotypic
-from genoattn.scan.null import score_margin
+from genoattn.scan.genotypic import GenotypicScreen, check_genotypic, genotypic_pairs
 from genoattn.scan.products import ProductScreen
 from genoattn.scan.scope import Scope
 from genoattn.scan.screen import CellScreen, PlaneScreen
 from genoattn.scan.tails import normal_critical, t_critical
 
-Screen = PlaneScreen | CellScreen | ProductScreen | GenotypicTests
+Screen = PlaneScreen | CellScreen | ProductScreen | GenotypicScreen
 _log = logging.getLogger(__name__)
 _CPU = "cpu"  # the device that is screened without torch
 _PATIENCE = 2.0  # seconds
@@ -31,51 +30,26 @@ _SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
 
 @dataclass(frozen=True, eq=False)
 class TileResult:
-    """What a tile gives: its pairs that pass, and how many there were.
+    """What a tile gives: its pairs that pass, and how many there were."""
 
-    Parameters
-    ----------
-    pairs
-        Shape (n_found, 2), indices of columns.
-    tests
-        Their tests.
-    n_pairs, n_linked, n_untestable
-        Pairs of the scope; those left out for their r2; of the rest those that cannot be tested.
-    """
-
-    pairs: np.ndarray
+    pairs: np.ndarray  # (n_found, 2), indices of columns
     tests: PairTests
-    n_pairs: int
-    n_linked: int
-    n_untestable: int
+    n_pairs: int  # of the scope
+    n_linked: int  # of these left out for their r2
+    n_untestable: int  # of the rest those that cannot be tested
 
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """How a scan runs.
+    """How a scan runs."""
 
-    Parameters
-    ----------
-    threshold
-        Largest p-value reported.
-    width
-        Columns in a tile.
-    threads
-        Tiles at a time.
-    cached_blocks
-        Operands of how many blocks are kept.
-    genotypic
-        Whether each site has a dominance term too, and all products are tested together.
-    device
-        Where the screen runs.
-    """
-
-    threshold: float
-    width: int
-    threads: int
-    cached_blocks: int
+    threshold: float  # largest p-value reported
+    width: int  # columns in a tile
+    threads: int  # tiles at a time
+    cached_blocks: int  # of how many blocks the operands are kept
+    # whether each site has a dominance term too, and all products are tested together
     genotypic: bool = False
-    device: str = "cpu"
+    device: str = "cpu"  # where the screen runs
 
 
 def choose_screen(
@@ -90,11 +64,8 @@ def choose_screen(
     threshold = settings.threshold
     if settings.genotypic:
         check_genotypic(design)
-        return (
-            GenotypicTests(design, trait, threshold, max_r2),
-            "genotypic",
-            "tables of both sites' genotypes",
-        )
+        screen = GenotypicScreen(design, threshold, max_r2)
+        return screen, "genotypic", "tables of both sites' genotypes"
     if threshold >= _SCREENED:
         return None, "none", f"every pair is tested exactly: many have p <= {threshold:g}"
     square = critical_square(design, threshold)
@@ -112,19 +83,7 @@ def choose_screen(
 
 
 class Engine:
-    """Tests the pairs of a scope.
-
-    Parameters
-    ----------
-    design
-        Columns, working trait, fixed effects.
-    trait
-        Shape (n_samples,), as measured.
-    scope
-        The pairs, of columns that vary.
-    settings
-        How to run.
-    """
+    """Tests the pairs of a scope, of columns that vary, given the trait (n_samples,) as measured."""
 
     def __init__(self, design: Design, trait: np.ndarray, scope: Scope, settings: Settings) -> None:
         self.design, self.trait, self.scope, self.settings = design, trait, scope, settings
@@ -151,8 +110,8 @@ class Engine:
 
     def tests(self, pairs: np.ndarray, tables: np.ndarray | None = None) -> PairTests:
         """The exact tests of pairs, given their indices of columns, and their cells where counted."""
-        if isinstance(self.screen, GenotypicTests):
-            return self.screen.tests(pairs)
+        if self.settings.genotypic:
+            return genotypic_pairs(self.design, self.trait, pairs)
         if self._logistic is not None:
             return self._logistic(pairs, tables)
         return regress_pairs(self.design, self.trait, pairs)
@@ -187,7 +146,7 @@ class Engine:
         n_linked, n_untestable, tables = 0, 0, None
         if self.screen is None:
             if self.scope.max_r2 is not None:
-                keep &= column_r2(self.design, rows, cols) <= self.scope.max_r2 * (1 + 1e-12)
+                keep &= self.design.r2(rows, cols) <= self.scope.max_r2 * (1 + 1e-12)
                 n_linked = n_pairs - int(keep.sum())
             a, b = np.nonzero(keep)
         else:
@@ -200,14 +159,6 @@ class Engine:
         n_untestable += int((~tests.testable).sum())
         found = np.flatnonzero(tests.p_value <= self.settings.threshold)
         return TileResult(np.sort(pairs[found], axis=1), tests.select(found), n_pairs, n_linked, n_untestable)
-
-
-def column_r2(design: Design, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """Squared correlation of columns over all samples, missing calls at the mean: (n_rows, n_cols)."""
-    columns = design.columns
-    product = (design.values(rows) * design.weight) @ design.values(cols).T
-    out: np.ndarray = (product / columns.norm[rows][:, None] / columns.norm[cols]) ** 2
-    return out
 
 
 def critical_square(design: Design, p_value: float) -> float:

@@ -14,34 +14,18 @@ from genoattn.scan.tails import t_p_value
 
 @dataclass(frozen=True, eq=False)
 class PairTests:
-    """Tests of the product term of pairs; every array has shape (n_pairs,), NaN where a pair is untestable.
+    """Tests of the product term of pairs; every array is (n_pairs,), NaN where a pair is untestable."""
 
-    Parameters
-    ----------
-    coefficient, se
-        Of the product of the two columns, adjusted for both main effects and the fixed effects, in trait
-        units (log-odds for a binary trait).
-    statistic
-        t (quantitative), or the signed root of the likelihood-ratio statistic (binary).
-    p_value
-        Two-sided.
-    n_samples
-        Samples called at both sites.
-    r2
-        Squared correlation of the two columns over them.
-    explained
-        What the product adds to R2 (binary: to McFadden's R2).
-    df
-        Products tested together: 1 unless given.
-    """
-
+    # Of the product of the two columns, adjusted for both main effects and the fixed effects, in trait units
+    # (log-odds for a binary trait)
     coefficient: np.ndarray
     se: np.ndarray
-    statistic: np.ndarray
-    p_value: np.ndarray
-    n_samples: np.ndarray
-    r2: np.ndarray
-    explained: np.ndarray
+    statistic: np.ndarray  # t (quantitative), or the signed root of the likelihood-ratio statistic (binary)
+    p_value: np.ndarray  # two-sided
+    n_samples: np.ndarray  # called at both sites
+    r2: np.ndarray  # squared correlation of the two columns over them
+    explained: np.ndarray  # what the product adds to R2 (binary: to McFadden's R2)
+    # products tested together, 1 unless given
     df: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -68,40 +52,20 @@ class PairTests:
 def regress_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
     """Least squares of the trait on two columns, their product and the fixed effects, pair by pair.
 
-    Parameters
-    ----------
-    design
-        Columns and fixed effects, weight 1.
-    trait
-        Shape (n_samples,), as measured.
-    pairs
-        Shape (n_pairs, 2), indices of columns.
+    The design has weights of 1; ``trait`` (n_samples,) is as measured; ``pairs`` (n_pairs, 2) are indices of
+    columns.
     """
     return regress_terms(design, trait, np.ascontiguousarray(pairs).reshape(-1, 2))
 
 
 def regress_terms(design: Design, trait: np.ndarray, terms: np.ndarray) -> PairTests:
-    """As :func:`regress_pairs`, for terms of any order: adjusted for all products of fewer of their columns.
-
-    Parameters
-    ----------
-    design, trait
-        As there.
-    terms
-        Shape (n_terms, order), indices of columns.
-    """
+    """As :func:`regress_pairs`, for terms (n_terms, order), adjusted for all products of fewer columns."""
     out = np.empty((len(terms), 7))
     vectors = np.ascontiguousarray(np.vstack([design.basis, design.trait, trait - trait.mean()]))
     # A column that the fixed effects explain makes none of its products testable.
     testable = design.columns.varies[terms].all(axis=1)
-    regress_products(
-        design.codes,
-        design.columns.mean,
-        vectors,
-        np.ascontiguousarray(terms, dtype=np.int64),
-        design.impute,
-        out,
-    )
+    places = np.ascontiguousarray(terms, dtype=np.int64)
+    regress_products(design.codes, design.columns.mean, vectors, places, design.impute, out)
     left, cross, rss, n, rank, r2, total = out.T
     n_predictors = design.n_fixed + 2 ** terms.shape[1] - 1
     df = n - n_predictors
@@ -162,23 +126,11 @@ def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyp
 def regress_products(codes, mean, vectors, terms, impute, out):  # type: ignore[no-untyped-def]
     """Least squares of products of columns, one after the other, on complete cases or with means imputed.
 
-    Parameters
-    ----------
-    codes
-        Shape (n_columns, n_samples), int8; -1 where missing.
-    mean
-        Shape (n_columns,).
-    vectors
-        Shape (n_fixed + 2, n_samples): orthonormal fixed effects; the trait's residual after regression on
-        them; the trait less its mean.
-    terms
-        Shape (n_terms, order).
-    impute
-        Whether missing calls count as the mean.
-    out
-        Shape (n_terms, 7), written: squared norm of the residual of the full product, its inner product with
-        the trait, the residual sum of squares, samples, rank of all predictors, largest squared correlation
-        among the columns, total sum of squares of the trait.
+    ``codes`` (n_columns, n_samples), int8, are -1 where missing; ``mean`` is (n_columns,); ``vectors``
+    (n_fixed + 2, n_samples) are the orthonormal fixed effects, the trait's residual after regression on them,
+    and the trait less its mean; ``terms`` is (n_terms, order). ``out`` (n_terms, 7) has the squared norm of
+    the residual of the full product, its inner product with the trait, the residual sum of squares, samples,
+    rank of all predictors, largest squared correlation among the columns, total sum of squares of the trait.
     """
     order, n_fixed = terms.shape[1], len(vectors) - 2
     n_terms = 2**order - 1

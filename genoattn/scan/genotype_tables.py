@@ -19,23 +19,14 @@ _N = N_MAIN + N_PRODUCTS
 
 
 class TableSums(NamedTuple):
-    """Sums of a tile over the samples with code x (1 or 2) at a row and y at a column.
+    """Sums of a tile over the samples with code x (1 or 2) at a row and y at a column."""
 
-    Parameters
-    ----------
-    of_a, of_b
-        Shapes (n_sums, 2, n_rows) and (n_sums, 2, n_cols): sums over the samples with a code at one site.
-    joint
-        Shape (n_sums, 2, n_rows, 2, n_cols). The first sum is that of the weights, the last that of the
-        trait, between them those of the orthonormal fixed effects, all times the weights.
-    square
-        Squared length of the trait.
-    """
-
-    of_a: np.ndarray
-    of_b: np.ndarray
+    of_a: np.ndarray  # (n_sums, 2, n_rows), sums over the samples with a code at the row
+    of_b: np.ndarray  # (n_sums, 2, n_cols), at the column
+    # (n_sums, 2, n_rows, 2, n_cols); the first sum is that of the weights, the last that of the trait,
+    # between them those of the orthonormal fixed effects, all times the weights
     joint: np.ndarray
-    square: float
+    square: float  # squared norm of the trait
 
 
 class TableTests(NamedTuple):
@@ -93,23 +84,12 @@ def table_tests(sums, binary, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def regress_tables(codes, trait, basis, pairs):  # type: ignore[no-untyped-def]
-    """Least squares of pairs on the samples called at both sites, one after the other.
+    """Least squares of pairs (n_pairs, 2) on the samples called at both sites, one after the other.
 
-    Parameters
-    ----------
-    codes
-        Shape (n_columns, n_samples), int8; -1 where missing.
-    trait
-        Shape (n_samples,), with mean 0.
-    basis
-        Shape (n_samples, n_fixed), fixed effects orthonormal over all samples.
-    pairs
-        Shape (n_pairs, 2).
-
-    Returns
-    -------
-    Shape (n_pairs, 6): squares that the products explain, residual squares, degrees of freedom of the
-    products and of the residual, samples, and squares about the mean of the trait.
+    ``codes`` (n_columns, n_samples), int8, are -1 where missing; ``trait`` (n_samples,) has mean 0; ``basis``
+    (n_samples, n_fixed) are fixed effects orthonormal over all samples. Returns (n_pairs, 6): squares that
+    the products explain, residual squares, degrees of freedom of the products and of the residual, samples,
+    and squares about the mean of the trait.
     """
     n_samples, n_fixed = basis.shape
     n = n_fixed + _N
@@ -135,11 +115,11 @@ def regress_tables(codes, trait, basis, pairs):  # type: ignore[no-untyped-def]
             target[n_fixed + 1] += trait[s]
             target[n_fixed + 2] += trait[s] * trait[s]
         _fill_from_cells(cell, n_fixed, gram, rhs, least)
-        whole = cell.sum(axis=0).sum(axis=0)
+        sums = cell.sum(axis=0).sum(axis=0)
         fixed, rank = eliminate_in_order(gram, rhs, least, 0, n_fixed)
         main, rank_main = eliminate_in_order(gram, rhs, least, n_fixed, n_fixed + N_MAIN)
         gain, df = eliminate_in_order(gram, rhs, least, n_fixed + N_MAIN, n)
-        n_called, total, square = whole[n_fixed], whole[n_fixed + 1], whole[n_fixed + 2]
+        n_called, total, square = sums[n_fixed], sums[n_fixed + 1], sums[n_fixed + 2]
         out[p, 0], out[p, 1] = gain, square - fixed - main - gain
         out[p, 2], out[p, 3] = df, n_called - rank - rank_main - df
         out[p, 4], out[p, 5] = n_called, square - total * total / max(n_called, 1.0)
@@ -178,18 +158,9 @@ def likelihood_ratios(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Twice the gain in log-likelihood of the four products of two sites, pair by pair.
 
-    Cells of cases or of controls alone are taken at the limit of their likelihood, which is finite.
-
-    Parameters
-    ----------
-    codes
-        Shape (n_columns, n_samples), int8; -1 where missing.
-    case
-        Shape (n_samples,), 0 and 1.
-    fixed
-        Shape (n_fixed, n_samples), the intercept first.
-    pairs
-        Shape (n_pairs, 2), indices of columns.
+    Cells of cases or of controls alone are taken at the limit of their likelihood, which is finite. ``codes``
+    (n_columns, n_samples), int8, are -1 where missing; ``case`` (n_samples,) is 0 and 1; ``fixed`` (n_fixed,
+    n_samples) has the intercept first; ``pairs`` (n_pairs, 2) are indices of columns.
 
     Returns
     -------

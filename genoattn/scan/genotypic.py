@@ -31,13 +31,7 @@ _SCORE_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the
 
 
 def check_genotypic(design: Design) -> None:
-    """Refuse columns that are not dosages 0, 1 and 2.
-
-    Raises
-    ------
-    InputError
-        Where no column has a code of 2, or one has a higher code.
-    """
+    """Raise InputError unless the columns are dosages whose highest code is 2."""
     highest = int(design.codes.max(initial=0))
     if highest != 2:
         raise InputError(
@@ -55,30 +49,18 @@ class GenotypeBlock:
     columns: np.ndarray
 
 
-class GenotypicTests:
-    """The genotypic test of pairs, and the screen before it.
+class GenotypicScreen:
+    """Which pairs may pass the genotypic test.
 
     Sums over the joint genotypes are four matrix products for the counts, the trait and every covariate, in
     float64, so that a quantitative trait is tested exactly. A binary one is screened by its score, with the
     weights of the regression on the fixed effects, up to three times the threshold. Pairs of columns with
-    missing calls are all candidates.
-
-    Parameters
-    ----------
-    design
-        Columns and fixed effects; see :func:`check_genotypic`.
-    trait
-        Shape (n_samples,), as measured.
-    threshold
-        Largest p-value that must not be missed.
-    max_r2
-        Pairs with a larger squared correlation are left out; None for no limit.
+    missing calls are all candidates. The design passes :func:`check_genotypic`; ``threshold`` is the largest
+    p-value that must not be missed; pairs with a squared correlation above ``max_r2`` are left out.
     """
 
-    def __init__(
-        self, design: Design, trait: np.ndarray, threshold: float = 1.0, max_r2: float | None = None
-    ) -> None:
-        self.design, self.trait = design, trait
+    def __init__(self, design: Design, threshold: float = 1.0, max_r2: float | None = None) -> None:
+        self.design = design
         self._max_r2 = np.inf if max_r2 is None else max_r2 * (1 + 1e-12)
         self._critical = _critical(design, threshold)
         self._square = float(design.weight @ design.trait**2)
@@ -94,11 +76,9 @@ class GenotypicTests:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
         n_linked = 0
         if np.isfinite(self._max_r2):
-            values, columns = self.design.values, self.design.columns
-            r2 = (values(left.columns) * self.design.weight) @ values(right.columns).T
-            r2 = (r2 / columns.norm[left.columns][:, None] / columns.norm[right.columns]) ** 2
-            n_linked = int((keep & (r2 > self._max_r2)).sum())
-            keep = keep & ~(r2 > self._max_r2)
+            linked = self.design.r2(left.columns, right.columns) > self._max_r2
+            n_linked = int((keep & linked).sum())
+            keep = keep & ~linked
         gaps = left.missing[:, None] | right.missing
         possible, n_untestable = keep & gaps, 0
         for i, j in _strips(keep & ~gaps):
@@ -124,28 +104,14 @@ class GenotypicTests:
         table_tests(TableSums(of_a, of_b, joint, self._square), self.design.binary, out)
         return out
 
-    def tests(self, pairs: np.ndarray) -> PairTests:
-        """As :func:`genotypic_pairs`."""
-        return genotypic_pairs(self.design, self.trait, pairs)
-
 
 def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairTests:
-    """Genotypic test of chosen pairs, exactly, on the samples called at both sites.
+    """Genotypic test of chosen pairs (n_pairs, 2), exactly, on the samples called at both sites.
 
-    Parameters
-    ----------
-    design
-        Columns and fixed effects.
-    trait
-        Shape (n_samples,), as measured.
-    pairs
-        Shape (n_pairs, 2), indices of columns.
-
-    Returns
-    -------
-    ``statistic`` is F (binary traits: the likelihood-ratio chi-squared) on ``df`` degrees of freedom, 0 where
-    a pair cannot be tested, and ``explained`` the products' share of R2 (binary: of McFadden's).
-    ``coefficient`` and ``se`` are those of the product of dosages in the additive test, for the direction.
+    ``trait`` (n_samples,) is as measured. ``statistic`` is F (binary traits: the likelihood-ratio
+    chi-squared) on ``df`` degrees of freedom, 0 where a pair cannot be tested, and ``explained`` the
+    products' share of R2 (binary: of McFadden's). ``coefficient`` and ``se`` are those of the product of
+    dosages in the additive test, for the direction.
     """
     from scipy.special import chdtrc, fdtrc  # a tenth of a second, which other scans need not wait for
 

@@ -25,20 +25,12 @@ _DAMPED_FROM, _DAMPED = 10, 0.6
 
 @dataclass(frozen=True, eq=False)
 class LogisticProblems:
-    """Problems of one size. A row without samples counts for nothing.
+    """Problems of one size. A row without samples counts for nothing."""
 
-    Parameters
-    ----------
-    x
-        Shape (n_problems, n_predictors, n_rows).
-    n, cases, offset
-        Shape (n_problems, n_rows): samples, cases, and what is added to the log-odds.
-    """
-
-    x: np.ndarray
-    n: np.ndarray
-    cases: np.ndarray
-    offset: np.ndarray
+    x: np.ndarray  # (n_problems, n_predictors, n_rows)
+    n: np.ndarray  # (n_problems, n_rows), samples
+    cases: np.ndarray  # the same shape
+    offset: np.ndarray  # the same shape, added to the log-odds
 
     def part(self, chosen: np.ndarray) -> "LogisticProblems":
         """Some problems, by their indices in ascending order."""
@@ -102,21 +94,11 @@ def _penalty(p: LogisticProblems, information: np.ndarray, mu: np.ndarray) -> tu
 def maximise(
     problems: LogisticProblems, beta: np.ndarray, n_free: int, firth: bool = False, slack: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Twice the greatest (penalised) log-likelihoods over the first coefficients, and whether they were
-    found.
+    """Twice the greatest (penalised) log-likelihoods over the first coefficients, and whether found.
 
-    Parameters
-    ----------
-    problems
-        The problems.
-    beta
-        Shape (n_problems, n_predictors), where to start; moved to the maximum.
-    n_free
-        How many coefficients to fit; the others stay as they are.
-    firth
-        Penalise.
-    slack
-        How many times further from the maximum than usual to stop; 1 for exact tests.
+    ``beta`` (n_problems, n_predictors) is where to start, and is moved to the maximum; the coefficients after
+    ``n_free`` stay as they are. ``firth`` penalises; ``slack`` is how many times further from the maximum
+    than usual to stop, 1 for exact tests.
     """
     n, all_free = len(beta), n_free == beta.shape[1]
     out, found = np.full(n, np.nan), np.zeros(n, dtype=bool)
@@ -167,21 +149,10 @@ def likelihood_ratios(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Twice the gain in log-likelihood of the last predictor, and the standard error of its coefficient.
 
-    Parameters
-    ----------
-    problems
-        Of independent predictors.
-    beta
-        Shape (n_problems, n_predictors), where to start, the last 0; moved to the maximum.
-    separated
-        Shape (n_problems,), whether the likelihood is known to have no maximum.
-    slack
-        As in :func:`maximise`.
-
-    Returns
-    -------
-    The ratios, of penalised likelihoods where the plain ones have no maximum, NaN where neither was found;
-    and the standard errors.
+    The predictors are independent; ``beta`` (n_problems, n_predictors) is where to start, the last 0, and is
+    moved to the maximum; ``separated`` (n_problems,) says where the likelihood is known to have no maximum;
+    ``slack`` is as in :func:`maximise`. The ratios are of penalised likelihoods where the plain ones have no
+    maximum, NaN where neither was found.
     """
     ratio, se, start = np.full(len(beta), np.nan), np.full(len(beta), np.nan), beta.copy()
     for attempt in range(3):  # from the start, from 0, and penalised
@@ -227,14 +198,9 @@ def greatest_likelihood(problems: LogisticProblems) -> np.ndarray:
 
 
 def fit_logistic(x: np.ndarray, cases: np.ndarray) -> np.ndarray | None:
-    """Maximum-likelihood coefficients of a logistic regression; None without a maximum.
+    """Maximum-likelihood coefficients of a logistic regression of cases (n_samples,), 0 and 1, on x.
 
-    Parameters
-    ----------
-    x
-        Shape (n_predictors, n_samples).
-    cases
-        Shape (n_samples,), 0 and 1.
+    ``x`` is (n_predictors, n_samples). None without a maximum.
     """
     problems = LogisticProblems(x[None], np.ones_like(cases)[None], cases[None], np.zeros((1, len(cases))))
     beta = np.zeros((1, len(x)))

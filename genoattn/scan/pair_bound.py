@@ -45,67 +45,30 @@ ON_FIXED, LOST, LOST_SETS, N_NUMBERS = range(11, 15)
 
 
 class Limits(NamedTuple):
-    """What a bound is compared with.
+    """What a bound is compared with."""
 
-    Parameters
-    ----------
-    n, yy
-        Sum of the weights, and of the squared trait, over all samples.
-    n_fixed
-        Number of fixed effects, with the intercept.
-    t2
-        Critical value of t^2; of z^2 for a score test.
-    score
-        Whether the variance of the trait is known: 1 in units of the weights divided by ``scale``.
-    scale
-        Weights are whole numbers, ``scale`` for 1.
-    rounding
-        Bound on the rounding of a product with the trait, as a share of the norms' product.
-    max_r2
-        Pairs of columns with a larger squared correlation are not tested; infinite for no limit.
-    impute
-        Whether missing calls count as the mean.
-    """
-
-    n: float
-    yy: float
-    n_fixed: int
-    t2: float
-    score: bool
-    scale: float
-    rounding: float
-    max_r2: float
-    impute: bool
+    n: float  # sum of the weights
+    yy: float  # of the squared trait, over all samples
+    n_fixed: int  # fixed effects, with the intercept
+    t2: float  # critical value of t^2; of z^2 for a score test
+    score: bool  # whether the variance of the trait is known: 1 in units of the weights divided by scale
+    scale: float  # weights are integers, scale for 1
+    rounding: float  # bound on the rounding of a product with the trait, as a share of the norms' product
+    max_r2: float  # pairs of columns with a larger squared correlation are not tested; infinite for no limit
+    impute: bool  # whether missing calls count as the mean
 
 
 class Sets(NamedTuple):
-    """Sets of samples that stand for covariates, ``Q = T B + R``.
+    """Sets of samples that stand for covariates, ``Q = T B + R``."""
 
-    Parameters
-    ----------
-    planes
-        Shape (n_sets, n_words), uint64, B.
-    weights
-        Shape (n_fixed - 1, n_sets), float32, T.
-    size
-        Shape (n_sets,), samples of each.
-    rest
-        Largest eigenvalue of R R'.
-    largest
-        Largest ``|q_s| |y_s|`` of a sample.
-    basis
-        Shape (n_fixed - 1 or more, n_samples), float32, Q, with rows of zeros to a multiple of four.
-    rounding
-        Bound on the rounding of ``|Q P|`` in single precision, as a share of ``|P|``.
-    """
-
-    planes: np.ndarray
-    weights: np.ndarray
-    size: np.ndarray
-    rest: float
-    largest: float
+    planes: np.ndarray  # B, (n_sets, n_words), uint64
+    weights: np.ndarray  # T, (n_fixed - 1, n_sets), float32
+    size: np.ndarray  # (n_sets,), samples of each
+    rest: float  # largest eigenvalue of R R'
+    largest: float  # largest |q_s| |y_s| of a sample
+    # Q, (n_fixed - 1 or more, n_samples), float32, with rows of zeros to a multiple of four
     basis: np.ndarray
-    rounding: float
+    rounding: float  # bound on the rounding of |Q P| in single precision, as a share of |P|
 
 
 @njit(inline="always", error_model="numpy")
@@ -115,20 +78,10 @@ def _root(x):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, fastmath=True)
 def products_on_fixed(a, columns, chosen, basis, rounding, product, out):  # type: ignore[no-untyped-def]
-    """Norms of Q times the products of one column with chosen others, rounded up.
+    """Norms of Q times the products of one column a (n_samples,) with chosen others, rounded up: ``out``.
 
-    Parameters
-    ----------
-    a, columns
-        Shapes (n_samples,) and (n_cols, n_samples), float32.
-    chosen
-        Shape (n_cols,), bool.
-    basis, rounding
-        Of :class:`Sets`.
-    product
-        Shape (n_samples,) float32, memory.
-    out
-        Shape (n_cols,), float64, written where chosen.
+    ``columns`` (n_cols, n_samples) and ``product``, memory (n_samples,), are float32; ``chosen`` and ``out``
+    (n_cols,), bool and float64; ``basis`` and ``rounding`` those of :class:`Sets`.
     """
     for j in range(len(columns)):
         if not chosen[j]:
@@ -264,30 +217,13 @@ def _row_on_sets(i, left, right, sets, counts, n_samples, memory, sums, out):  #
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets, found):  # type: ignore[no-untyped-def]
-    """Mark the pairs of a tile that may pass.
+    """Mark the pairs of a tile that may pass: ``found`` (n_rows, n_cols) bool, all False before.
 
-    Parameters
-    ----------
-    left, right
-        Blocks of columns, :class:`genoattn.scan.screen.Block`.
-    product
-        Shape (n_rows, n_cols) float32, sums of y ab.
-    trait, weight
-        Shape (n_samples,), the trait, and (n_words,), the weights of words; None for 1.
-    keep
-        Shape (n_rows, n_cols), which pairs to test.
-    limits
-        :class:`Limits`.
-    missing
-        None where no call of either block is missing.
-    sets
-        :class:`Sets`; None without covariates.
-    found
-        Shape (n_rows, n_cols) bool, all False, written.
-
-    Returns
-    -------
-    Pairs left out for their correlation; pairs that cannot be tested.
+    ``left`` and ``right`` are blocks, :class:`genoattn.scan.screen.Block`; ``product`` (n_rows, n_cols)
+    float32 are the sums of y ab; ``trait`` is (n_samples,), ``weight`` (n_words,) the weights of words, None
+    for 1; ``keep`` (n_rows, n_cols) says which pairs to test. ``missing`` is None where no call of either
+    block is missing, ``sets`` None without covariates. Returns how many pairs were left out for their
+    correlation, and how many cannot be tested.
     """
     (n_rows, n_cols), n_linked, n_untestable = found.shape, 0, 0
     counts, of_a = np.zeros((n_cols, 9), np.int64), np.zeros((n_cols, _STRIP))

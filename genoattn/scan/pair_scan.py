@@ -10,9 +10,8 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
-from genoattn.scan.design import Design, make_design
+from genoattn.scan.design import Design, binary_design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.null import binary_design
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
@@ -81,24 +80,13 @@ def scan_pairs(
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What traits of the same samples share.
+    """What traits of the same samples share."""
 
-    Parameters
-    ----------
-    vocabulary
-        The columns.
-    codes
-        Shape (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing. Read-only.
-    scope
-        Which pairs of them to test.
-    seconds
-        What preparing took.
-    """
-
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary  # the columns
+    # (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing; read-only
     codes: np.ndarray
-    scope: Scope
-    seconds: float
+    scope: Scope  # which pairs of them to test
+    seconds: float  # that preparing took
 
 
 def prepare(cohort: Cohort, config: ScanConfig) -> Prepared:
@@ -116,18 +104,9 @@ def scan_columns(
     progress: bool = False,
     checkpoint: str | Path | None = None,
 ) -> ScanResult:
-    """The scan of one trait; all scans of pairs come through here.
+    """The scan of the cohort's trait; all scans of pairs come through here.
 
-    Parameters
-    ----------
-    prepared
-        Columns and scope, of the cohort's samples.
-    cohort
-        With the trait, and the covariates.
-    config
-        As :func:`prepare` had it.
-    progress, checkpoint
-        As in :func:`scan_pairs`.
+    ``prepared`` is of the cohort's samples and of the same settings.
     """
     began = time.perf_counter()
     engine = scan_engine(prepared, cohort, config)
@@ -214,7 +193,7 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
 
 
 def _settings(design: Design, scope: Scope, config: ScanConfig) -> Settings:
-    """Tiles that fit in the memory, besides the calls as the cohort and the scan hold them."""
+    """Tiles that fit in the memory, with the calls as the cohort and the scan hold them."""
     threads, device = config.n_threads, config.screen_device
     room = max(config.memory - 2.4 * design.codes.nbytes - 3e8, 5e7)
     bytes_each = design.n_samples * (_BYTES if device == "cpu" else 40)

@@ -44,7 +44,7 @@ def permuted_maxima(
         The pairs, of columns that vary.
     n_permutations
         How many; 1,000 give a 5 % threshold whose true level is 5 % +- 0.7 %. Memory is four bytes a
-        permutation and sample, besides a few blocks of columns.
+        permutation and sample, and a few blocks of columns.
     rng
         Draws the permutations.
     threads
@@ -82,7 +82,7 @@ def null_traits(design: Design, n: int, rng: np.random.Generator) -> tuple[np.nd
     Returns
     -------
     Shape (n, n_samples), float32: residual traits times the weights of the inner product, scaled so that
-    squared scores are shares of the squared length (quantitative) or z2 (binary); and (n,), that length.
+    squared scores are shares of the squared norm (quantitative) or z2 (binary); and (n,), that norm.
     """
     traits = np.empty((n, design.n_samples), dtype=np.float32)
     squares = np.ones(n, dtype=np.float32)

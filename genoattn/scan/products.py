@@ -23,71 +23,37 @@ _SURE = 1e-6  # shares of squares below which a screen leaves it to the exact te
 
 @dataclass(frozen=True, eq=False)
 class ProductBlock:
-    """A block of columns as operands, arrays or tensors in float64.
+    """A block of columns as operands, arrays or tensors in float64."""
 
-    Parameters
-    ----------
-    values
-        Shape (n_block, n_samples), less their means, 0 where missing.
-    called
-        The same shape, 1 where there is a call; None where there is one everywhere.
-    square, residual_square
-        Shape (n_block,), squared norms of the columns and of their residuals after regression on the fixed
-        effects.
-    on_fixed
-        Shape (n_fixed - 1, n_block), inner products with the fixed effects beyond the intercept.
-    margin, lost, with_lost
-        Shape (n_block,): see :class:`genoattn.scan.pair_bound.Own` and
-        :class:`genoattn.scan.pair_bound.Reach`; the norm of ``Q_L y_L``.
-    """
-
-    values: Any
-    called: Any
-    square: Any
-    residual_square: Any
-    on_fixed: Any
-    margin: Any = None
-    lost: Any = None
-    with_lost: Any = None
+    values: Any  # (n_block, n_samples), less their means, 0 where missing
+    called: Any  # the same shape, 1 where there is a call; None where there is one everywhere
+    square: Any  # (n_block,), squared norms of the columns
+    residual_square: Any  # (n_block,), of their residuals after regression on the fixed effects
+    on_fixed: Any  # (n_fixed - 1, n_block), inner products with the fixed effects beyond the intercept
+    margin: Any = None  # (n_block,), MARGIN of genoattn.scan.pair_bound
+    lost: Any = None  # (n_block,), LOST, likewise
+    with_lost: Any = None  # (n_block,), norm of Q_L y_L
 
     def __len__(self) -> int:
         return len(self.values)
 
     def part(self, chosen: slice) -> ProductBlock:
         """Some of the columns, where no call is missing."""
-        return ProductBlock(
-            self.values[chosen],
-            None,
-            self.square[chosen],
-            self.residual_square[chosen],
-            self.on_fixed[:, chosen],
-        )
+        square, residual_square = self.square[chosen], self.residual_square[chosen]
+        return ProductBlock(self.values[chosen], None, square, residual_square, self.on_fixed[:, chosen])
 
 
 class Weights(NamedTuple):
-    """Elimination of the fixed effects and both columns, (n_rows, n_cols) each, whatever the trait.
+    """Elimination of the fixed effects and both columns, (n_rows, n_cols) each, whatever the trait."""
 
-    Parameters
-    ----------
-    aa, bb, ab
-        Inner products of the columns' residuals after regression on the fixed effects; the first two are of
-        shapes (n_rows, 1) and (n_cols,).
-    pa, pb, pp
-        Those of the product's residual with them, and its squared norm.
-    whole
-        Squared norm of the product about its mean.
-    r2
-        Squared correlation of the columns.
-    """
-
-    aa: Any
-    bb: Any
-    ab: Any
-    pa: Any
-    pb: Any
-    pp: Any
-    whole: Any
-    r2: Any
+    aa: Any  # squared norms of the rows' residuals after regression on the fixed effects: (n_rows, 1)
+    bb: Any  # of the columns': (n_cols,)
+    ab: Any  # their inner products
+    pa: Any  # those of the product's residual with the row's
+    pb: Any  # with the column's
+    pp: Any  # and with itself
+    whole: Any  # squared norm of the product about its mean
+    r2: Any  # squared correlation of the columns
 
     def regress(self, ya: Any, yb: Any, yp: Any, yy: Any) -> Partial:
         """Regressions on a trait orthogonal to the fixed effects: its products with a, b, P and itself."""
@@ -104,14 +70,8 @@ class Weights(NamedTuple):
 def pair_weights(left: ProductBlock, right: ProductBlock, basis: Any, weight: Any) -> Weights:
     """Elimination of the fixed effects from all products of two blocks, missing calls at the means.
 
-    Parameters
-    ----------
-    left, right
-        The blocks.
-    basis
-        Shape (n_fixed, n_samples), orthonormal in the weighted inner product, the intercept first.
-    weight
-        Shape (n_samples,), of the inner product.
+    ``basis`` (n_fixed, n_samples) is orthonormal in the inner product with ``weight`` (n_samples,), the
+    intercept first.
     """
     a, b, total = left.values * weight, right.values, weight.sum()
     a2, b2 = left.values * a, right.values**2
@@ -147,14 +107,8 @@ def as_columns(
 class ProductScreen:
     """Which pairs of columns may pass the test of their product, by matrix products.
 
-    Parameters
-    ----------
-    design
-        ProductBlock, working trait, fixed effects.
-    t2, max_r2, margin
-        As in :class:`genoattn.scan.screen.PlaneScreen`.
-    device
-        Of torch; None for numpy.
+    ``t2``, ``max_r2`` and ``margin`` are as in :class:`genoattn.scan.screen.PlaneScreen`; ``device`` is one
+    of torch, None for numpy.
     """
 
     def __init__(
@@ -185,7 +139,7 @@ class ProductScreen:
         return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=self._device)
 
     def block(self, chosen: np.ndarray) -> ProductBlock:
-        """ProductBlock, by their indices, as operands."""
+        """Columns, by their indices, as operands."""
         design, columns = self.design, self.design.columns
         gaps = design.codes[chosen] == MISSING
         lost, with_lost = np.zeros(len(chosen)), np.zeros(len(chosen))

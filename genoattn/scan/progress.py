@@ -8,7 +8,7 @@ from contextlib import contextmanager
 def pair_progress(
     show: bool, total: int, done: int = 0, what: str = "pairs"
 ) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of pairs just done; the bar is gone when the block ends."""
+    """A function to call with the number of pairs just done; the bar is removed when the block ends."""
     if not show:
         yield lambda n: None
         return

@@ -132,7 +132,7 @@ class ScanResult:
         return TermColumns(columns)
 
     def save(self, directory: str | Path, force: bool = False, plink: bool = False) -> None:
-        """Write the output folder of ``genoattn scan``, whole or not at all.
+        """Write the output folder of ``genoattn scan``, complete or not at all.
 
         Parameters
         ----------

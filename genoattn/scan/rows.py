@@ -27,18 +27,8 @@ def pair_rows(
 ) -> tuple[TermColumns, np.ndarray]:
     """Rows of the interaction table, sorted by p-value then |coefficient|, and which test each row is.
 
-    Parameters
-    ----------
-    cohort, vocabulary, design
-        What was scanned.
-    terms
-        Shape (n_terms, order), indices of columns.
-    tests
-        Their tests.
-    n_tests
-        The family of the q-values.
-    several
-        Whether a test is of several products together, which have no one effect.
+    ``tests`` are those of ``terms`` (n_terms, order), indices of columns, and ``n_tests`` the family of the
+    q-values; ``several`` says whether a test is of several products together, which have no one effect.
     """
     order = terms.shape[1]
     columns: dict[str, Any] = {"order": np.full(len(terms), order, dtype=np.int64)}

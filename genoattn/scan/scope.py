@@ -14,30 +14,17 @@ from genoattn.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """Pairs of a column of one set with a column of another, each pair once.
+    """Pairs of a column of one set with a column of another, each pair once."""
 
-    Parameters
-    ----------
-    rows, cols
-        Indices of columns, ascending; the same for all pairs.
-    site
-        Shape (n_columns,), a number for the site of each column, alike for the alleles of one record: columns
-        of one site are not paired.
-    chromosome, position
-        Shape (n_columns,); chromosomes as integers, positions in bases.
-    min_distance
-        Sites of one chromosome that are nearer than this, in bases, are not paired.
-    max_r2
-        Pairs whose squared correlation is larger are not tested; None for no limit.
-    """
-
-    rows: np.ndarray
+    rows: np.ndarray  # indices of columns, ascending; the same for all pairs
     cols: np.ndarray
+    # (n_columns,), a number for the site of each column, alike for the alleles of one record: columns of one
+    # site are not paired
     site: np.ndarray
-    chromosome: np.ndarray
-    position: np.ndarray
-    min_distance: int = 0
-    max_r2: float | None = None
+    chromosome: np.ndarray  # (n_columns,), integers
+    position: np.ndarray  # (n_columns,), bases
+    min_distance: int = 0  # sites of one chromosome nearer than this, in bases, are not paired
+    max_r2: float | None = None  # pairs whose squared correlation is larger are not tested; None for no limit
 
     @cached_property
     def _in_rows(self) -> np.ndarray:
@@ -98,23 +85,14 @@ def make_scope(
     min_distance: int,
     max_r2: float | None,
 ) -> Scope:
-    """The scope of a scan of columns of ``sites``.
+    """The scope of a scan of columns, given the ``site`` of each (n_columns,) among the sites of the cohort.
 
-    Parameters
-    ----------
-    sites
-        The sites of the cohort.
-    site
-        Shape (n_columns,), site of each column.
-    first, second
-        Indices of sites; None for all of them.
-    min_distance, max_r2
-        As in :class:`Scope`.
+    ``first`` and ``second`` are indices of sites, None for all; the limits are as in :class:`Scope`.
 
     Raises
     ------
     InputError
-        Where a limit is out of range, or no pair is left.
+        Where a limit is out of range.
     """
     if not min_distance >= 0:
         raise InputError(f"min_distance is {min_distance}; give a number of bases, 0 for no limit")

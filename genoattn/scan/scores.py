@@ -36,7 +36,7 @@ def pair_tiles(
     covariates
         Shape (n_samples, n_covariates), without an intercept.
     block
-        Tile width; memory is about n_traits tiles of block x block float64, besides a copy of the columns.
+        Tile width; memory is about n_traits tiles of block x block float64, and a copy of the columns.
     threads
         Strips of a tile at a time; None for all processors.
 

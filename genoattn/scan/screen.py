@@ -13,7 +13,7 @@ from genoattn.scan.elimination import summing_error
 from genoattn.scan.pair_bound import MARGIN, N_NUMBERS, ON_FIXED, Limits, screen_tile
 
 _CHUNK = 1024  # samples whose products are summed in single precision
-_WEIGHT = 4096.0  # whole number for the largest weight of a score test
+_WEIGHT = 4096.0  # integer for the largest weight of a score test
 
 
 class Screened(NamedTuple):
@@ -27,54 +27,28 @@ class Screened(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Columns as operands of a tile, each oriented so that code 0 is its commoner end.
+    """Columns as operands of a tile, each oriented so that code 0 is its commoner end."""
 
-    Parameters
-    ----------
-    planes
-        Shape (n_block, 3, n_words), uint64.
-    values
-        Shape (n_block, n_samples) float32, codes less their mean, 0 where missing.
-    by_sample
-        Shape (n_samples, n_block) int8, codes, 0 where missing.
-    start, samples
-        Samples without a call of column j: ``samples[start[j] : start[j + 1]]``.
-    start_of_sample, columns
-        Columns without a call of sample s, likewise.
-    own
-        Shape (n_block, N_NUMBERS), numbers of the columns; see :mod:`genoattn.scan.pair_bound`.
-    with_lost
-        Shape (n_fixed - 1, n_block), ``Q_L y_L`` over the samples L without a call; empty without covariates.
-    of_sets
-        Shape (n_sets + 1, n_block), sums of the codes over each set, and over all samples; likewise.
-    """
-
-    planes: np.ndarray
-    values: np.ndarray
-    by_sample: np.ndarray
-    start: np.ndarray
+    planes: np.ndarray  # (n_block, 3, n_words), uint64
+    values: np.ndarray  # (n_block, n_samples) float32, codes less their mean, 0 where missing
+    by_sample: np.ndarray  # (n_samples, n_block) int8, codes, 0 where missing
+    start: np.ndarray  # samples[start[j] : start[j + 1]] are those without a call of column j
     samples: np.ndarray
-    start_of_sample: np.ndarray
+    start_of_sample: np.ndarray  # likewise, in columns: those without a call of sample s
     columns: np.ndarray
-    own: np.ndarray
+    own: np.ndarray  # (n_block, N_NUMBERS), numbers of the columns; see genoattn.scan.pair_bound
+    # (n_fixed - 1, n_block), Q_L y_L over the samples L without a call; empty without covariates
     with_lost: np.ndarray
+    # (n_sets + 1, n_block), sums of the codes over each set, and over all samples; likewise
     of_sets: np.ndarray
 
 
 class PlaneScreen:
     """Which pairs of columns of codes 0, 1, 2 may pass the test of their product.
 
-    Parameters
-    ----------
-    design
-        Columns, working trait, fixed effects.
-    t2
-        Critical value of t^2, of z^2 for a binary trait.
-    max_r2
-        Pairs with a larger squared correlation are left out; None for no limit.
-    margin
-        Shape (n_columns,), for a binary trait: by what share of the critical value the score may lie below
-        it, the sum of two columns'.
+    ``t2`` is the critical value of t^2, of z^2 for a binary trait; pairs with a squared correlation above
+    ``max_r2`` are left out, None for no limit. For a binary trait the score may lie below the critical value
+    by the sum of two columns' ``margin`` (n_columns,), as shares of it.
     """
 
     def __init__(
@@ -94,7 +68,7 @@ class PlaneScreen:
         )  # fmt: skip
 
     def _weights(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, float]:
-        """Bit of each sample; weight of each word and of each sample, whole numbers; the weight of 1.
+        """Bit of each sample; weight of each word and of each sample, integers; the weight of 1.
 
         Weights of a score test are those of words: samples are sorted by them, so that a word's are alike.
         """
@@ -125,30 +99,15 @@ class PlaneScreen:
         if any_missing:
             values[gaps] = 0
         square = one + 4 * two - mean * (one + 2 * two)
-        missed_square = (
-            np.where(gaps.any(axis=1), gaps @ (self._trait * design.trait), 0.0) if any_missing else 0 * n
-        )
+        missed_square = np.zeros(len(codes))
+        if any_missing:
+            missed_square = np.where(gaps.any(axis=1), gaps @ (self._trait * design.trait), 0.0)
         with_trait = with_trait - mean * (self._trait.sum() - missed)
         norm = np.sqrt(np.einsum("bs,bs->b", values, values, dtype=np.float64)) * (1 + 1e-6)
-        weighted = np.sqrt((values.astype(np.float32) ** 2) @ (self._trait.astype(np.float32) ** 2)) * (
-            1 + 1e-3
-        )
+        weighted = np.sqrt(values**2 @ self._trait.astype(np.float32) ** 2) * (1 + 1e-3)
         own = np.zeros((len(codes), N_NUMBERS))
-        own[:, : MARGIN + 1] = np.column_stack(
-            [
-                mean,
-                n,
-                one,
-                two,
-                with_trait,
-                missed,
-                missed_square,
-                square,
-                norm,
-                weighted,
-                self._margin[chosen],
-            ]
-        )
+        numbers = mean, n, one, two, with_trait, missed, missed_square, square, norm, weighted
+        own[:, : MARGIN + 1] = np.column_stack([*numbers, self._margin[chosen]])
         with_lost = of_sets = np.zeros((0, len(codes)))
         if self._covariates is not None:
             own[:, ON_FIXED:], with_lost, of_sets = self._covariates.reach(codes, values)
@@ -184,44 +143,24 @@ class PlaneScreen:
 
 
 class CellBlock(NamedTuple):
-    """Columns by their codes among controls and cases, each oriented so that code 0 is its commoner end.
+    """Columns by their codes among controls and cases, each oriented so that code 0 is its commoner end."""
 
-    Parameters
-    ----------
-    controls, cases
-        Shape (n_block, 3, n_words), uint64, bit planes of either.
-    counts
-        Shape (2, 3, n_block), int64: of controls and of cases the samples with codes 1 and 2, and all.
-    mean, square
-        Shape (n_block,), of the codes: mean, and squared norm about it.
-    missing
-        Shape (1,), whether any call is missing.
-    code
-        Shape (n_block, 3), the oriented code of each code.
-    """
-
-    controls: np.ndarray
-    cases: np.ndarray
+    controls: np.ndarray  # (n_block, 3, n_words), uint64, bit planes
+    cases: np.ndarray  # likewise
+    # (2, 3, n_block) int64: of controls and of cases the samples with codes 1 and 2, and all
     counts: np.ndarray
-    mean: np.ndarray
-    square: np.ndarray
-    missing: np.ndarray
-    code: np.ndarray
+    mean: np.ndarray  # (n_block,), of the codes
+    square: np.ndarray  # (n_block,), squared norm about the mean
+    missing: np.ndarray  # (1,), whether any call is missing
+    code: np.ndarray  # (n_block, 3), the oriented code of each code
 
 
 class CellScreen:
     """Which pairs may pass the likelihood-ratio test of a binary trait without covariates.
 
-    Parameters
-    ----------
-    design
-        Columns of codes 0, 1, 2; missing calls leave the sample out of a pair.
-    case
-        Shape (n_samples,), 0 and 1.
-    square
-        Critical value of the likelihood ratio.
-    max_r2
-        As in :class:`PlaneScreen`.
+    The design has columns of codes 0, 1, 2, whose missing calls leave the sample out of a pair; ``case``
+    (n_samples,) is 0 and 1; ``square`` is the critical value of the likelihood ratio; ``max_r2`` is as in
+    :class:`PlaneScreen`.
     """
 
     def __init__(self, design: Design, case: np.ndarray, square: float, max_r2: float | None = None) -> None:

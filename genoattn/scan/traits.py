@@ -113,7 +113,7 @@ def summarise_traits(results: Mapping[str, ScanResult]) -> str:
 def save_traits(
     results: Mapping[str, ScanResult], directory: str | Path, force: bool = False, plink: bool = False
 ) -> None:
-    """Write the output folder of a scan of several traits, whole or not at all.
+    """Write the output folder of a scan of several traits, complete or not at all.
 
     Each trait has a folder as of :meth:`ScanResult.save`, named after it; ``traits.tsv`` has a row a trait.
 

@@ -2,28 +2,38 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from math import comb
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design
+from genoattn.scan.engine import TileResult
+from genoattn.scan.exact import regress_terms
 from genoattn.scan.pair_scan import make_scan_design
 from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.settings import ScanConfig, check_config, read_config
 from genoattn.scan.sites import choose_sites
-from genoattn.scan.triples.candidate_pairs import Pairs, choose_pairs
-from genoattn.scan.triples.triple_engine import TripleEngine
-from genoattn.scan.triples.triple_scope import TripleScope, make_triple_scope, tile_bytes
+from genoattn.scan.triples.triple_scope import (
+    Pairs,
+    TripleScope,
+    choose_pairs,
+    make_triple_scope,
+    tile_bytes,
+)
+from genoattn.scan.triples.triple_screen import CountScreen, ScoreScreen
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
+_SCREEN_FACTOR = 10.0  # triples are regressed up to this many times the threshold by their score
 _TAKEN = ("threshold", "sites", "missing", "encoding", "memory", "threads", "seed")
 
 
@@ -37,7 +47,7 @@ def scan_triples(
     checkpoint: str | Path | None = None,
     **options: object,
 ) -> ScanResult:
-    """Test the product of every three sites beside all main effects, pairs and the covariates.
+    """Test the product of every three sites, adjusted for all main effects, pairs and the covariates.
 
     Without missing calls among the sites, the regression of every triple is bounded from exact counts of
     genotypes, so that the list is the exhaustive one (``counts["screen"]`` is ``bound``). With missing calls,
@@ -184,6 +194,46 @@ def _check_memory(design: Design, scope: TripleScope, config: ScanConfig) -> Non
             f"triples of {len(scope):,} columns with {scope.n_first:,} candidates need {needed / 1e9:.2f} GB "
             "of memory; name fewer sites or allow more"
         )
+
+
+class TripleEngine:
+    """Tests the triples of a scope, of columns that vary, given the trait (n_samples,) as measured.
+
+    ``threshold`` is the largest p-value reported, ``threads`` how many tiles run at a time.
+    """
+
+    def __init__(
+        self, design: Design, trait: np.ndarray, scope: TripleScope, threshold: float, threads: int = 1
+    ) -> None:
+        self.design, self.trait, self.scope = design, trait, scope
+        self.threshold, self.threads = threshold, threads
+        self.tiles = scope.tiles()
+        self.screen: CountScreen | ScoreScreen
+        # Counts of genotypes are all that a bound on t needs of codes 0, 1, 2 without a missing call.
+        missing = design.columns.missing[scope.columns].any()
+        if not missing and design.codes[scope.columns].max(initial=0) <= 2:
+            self.screen = CountScreen(design, scope, threshold)
+        else:
+            self.screen = ScoreScreen(design, scope, min(threshold * _SCREEN_FACTOR, 1.0))
+
+    def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
+        """Results of tiles, in order."""
+        with threadpool_limits(1):
+            pool = ThreadPoolExecutor(self.threads)
+            try:
+                yield from zip(todo, pool.map(self.tile, todo), strict=True)
+            finally:  # what is not begun is dropped at once on an interrupt
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def tile(self, number: int) -> TileResult:
+        """Screen the triples of a tile and test those that may pass."""
+        found = self.screen.candidates(self.tiles[number])
+        places = np.stack([found.i, found.j, found.k], axis=1)
+        triples = np.sort(self.scope.columns[places], axis=1)
+        tests = regress_terms(self.design, self.trait, triples)
+        passing = np.flatnonzero(tests.p_value <= self.threshold)
+        n_untestable = found.n_untestable + int((~tests.testable).sum())
+        return TileResult(triples[passing], tests.select(passing), found.n_triples, 0, n_untestable)
 
 
 class _TripleCheckpoint(Checkpoint):

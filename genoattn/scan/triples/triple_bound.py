@@ -27,62 +27,32 @@ _SURE = 1e-9  # product of shares above which the bound is accurate
 
 
 class TripleColumns(NamedTuple):
-    """All n columns of a scan.
+    """All n columns of a scan, float64 but for their planes."""
 
-    Parameters
-    ----------
-    planes
-        Shape (n, 3, n_words) uint64, bit planes; see :mod:`genoattn.scan.counts`.
-    total, square, with_trait
-        Shape (n,) float64: sum, sum of squares, inner product with the trait.
-    on_fixed
-        Shape (n_fixed - 1, n), inner products with the fixed effects but the intercept.
-    """
-
-    planes: np.ndarray
-    total: np.ndarray
-    square: np.ndarray
-    with_trait: np.ndarray
-    on_fixed: np.ndarray
+    planes: np.ndarray  # (n, 3, n_words) uint64, bit planes; see genoattn.scan.counts
+    total: np.ndarray  # (n,), sum
+    square: np.ndarray  # (n,), sum of squares
+    with_trait: np.ndarray  # (n,), inner product with the trait
+    on_fixed: np.ndarray  # (n_fixed - 1, n), inner products with the fixed effects but the intercept
 
 
 class PairTable(NamedTuple):
-    """Inner products of chosen columns a with every column c.
+    """Inner products of chosen columns a with every column c."""
 
-    Parameters
-    ----------
-    moments
-        Shape (n_chosen, 4, n): sums of ac, a^2 c, a c^2, a^2 c^2.
-    with_trait
-        Shape (n_chosen, n): sum of a c y.
-    on_fixed
-        Shape (n_chosen, n_fixed - 1, n): sums of a c q_k.
-    """
-
-    moments: np.ndarray
-    with_trait: np.ndarray
-    on_fixed: np.ndarray
+    moments: np.ndarray  # (n_chosen, 4, n): sums of ac, a^2 c, a c^2, a^2 c^2
+    with_trait: np.ndarray  # (n_chosen, n): sum of a c y
+    on_fixed: np.ndarray  # (n_chosen, n_fixed - 1, n): sums of a c q_k
 
 
 class TripleRows(NamedTuple):
-    """Rows of a tile: pairs (a, b) whose triples with every later c are screened.
+    """Rows of a tile: pairs (a, b) whose triples with every later c are screened."""
 
-    Parameters
-    ----------
-    a, b, in_table_a, in_table_b
-        Shape (n_rows,), their columns, and the places of these in the tables.
-    error
-        Shape (n_rows,), rounding of <abc, y> per norm of c.
-    keep
-        Shape (n_rows, n_products), which c make triples.
-    """
-
-    a: np.ndarray
+    a: np.ndarray  # (n_rows,), as b: their columns
     b: np.ndarray
-    in_table_a: np.ndarray
+    in_table_a: np.ndarray  # (n_rows,), as in_table_b: the places of these in the tables
     in_table_b: np.ndarray
-    error: np.ndarray
-    keep: np.ndarray
+    error: np.ndarray  # (n_rows,), rounding of <abc, y> per norm of c
+    keep: np.ndarray  # (n_rows, n_products), which c make triples
 
 
 @njit(nogil=True, cache=True)
@@ -104,7 +74,8 @@ def _begin_row(columns, table, a, in_table, b, n_samples, gram, trait, on_fixed,
     """Cholesky factor of 1, a, b, ab: ``gram`` (4, 4), with reciprocals on its diagonal; what goes with it.
 
     ``trait`` (4,) are the trait's products with the orthonormal terms, ``on_fixed`` (4 or more, n_fixed - 1)
-    those of the terms with fixed effects, ``shares`` (4,) what elimination leaves of each term's square.
+    those of the terms with fixed effects, ``shares`` (4,) the squares of the terms after elimination, as
+    shares of those before.
     """
     m = table.moments[in_table, :, b]
     gram[0, 0], gram[1, 0], gram[2, 0], gram[3, 0] = n_samples, columns.total[a], columns.total[b], m[0]
@@ -158,12 +129,8 @@ def _verdict(t, g, y, f, of_row, error, limit):  # type: ignore[no-untyped-def]
     r00, r10, r11 = _less(g[0], x0, x0), _less(g[1], x1, x0), _less(g[2], x1, x1)
     r20, r21, r22 = _less(g[3], x2, x0), _less(g[4], x2, x1), _less(g[5], x2, x2)
     r30, r31, r32, r33 = _less(g[6], x3, x0), _less(g[7], x3, x1), _less(g[8], x3, x2), _less(g[9], x3, x3)
-    v0, v1, v2, v3 = (
-        _less(y[0], x0, trait),
-        _less(y[1], x1, trait),
-        _less(y[2], x2, trait),
-        _less(y[3], x3, trait),
-    )
+    v0, v1 = _less(y[0], x0, trait), _less(y[1], x1, trait)
+    v2, v3 = _less(y[2], x2, trait), _less(y[3], x3, trait)
     s0, d = r00 / g[0], 1.0 / r00
     l1, l2, l3 = r10 * d, r20 * d, r30 * d
     r11, r21, r31, r22 = r11 - l1 * r10, r21 - l2 * r10, r31 - l3 * r10, r22 - l2 * r20
@@ -213,22 +180,10 @@ def _triangle_less(g, x):  # type: ignore[no-untyped-def]
 def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples, limit, found):  # type: ignore[no-untyped-def]
     """Screen the triples of a tile; their number, and that of those that cannot be tested.
 
-    Parameters
-    ----------
-    columns, table_a, table_b, rows
-        The columns, the tables that hold the rows' columns, the rows.
-    start
-        The column that the products begin with.
-    scores
-        Shape (n_rows, n_products) float32, <abc, y>; the trait has a norm of 1.
-    fixed
-        Shape (n_fixed - 1, n_rows, n_products) float64, <abc, q_k>.
-    n_samples
-        Samples.
-    limit
-        Square of the smallest correlation that must not be missed.
-    found
-        Shape (n_rows, n_products) bool, written: the candidates.
+    ``rows`` have their columns in ``table_a`` and ``table_b``, and products with the columns from ``start``
+    on: ``scores`` (n_rows, n_products) float32 are <abc, y> of a trait of norm 1, ``fixed`` (n_fixed - 1,
+    n_rows, n_products) float64 <abc, q_k>. ``limit`` is the square of the smallest correlation that must not
+    be missed; ``found`` (n_rows, n_products) bool, written, marks the candidates.
     """
     sets, counts = np.empty((4, columns.planes.shape[2]), np.uint64), np.zeros((8, scores.shape[1]))
     gram, trait, shares, q = np.zeros((4, 4)), np.zeros(4), np.zeros(4), np.zeros((8, len(fixed)))
@@ -249,12 +204,8 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
         first = np.argmax(rows.keep[r])
         count_with_sets(sets, columns.planes[start + first : start + scores.shape[1]], counts)
         of_a, of_b = table_a.moments[in_a], table_b.moments[in_b]
-        y_a, y_b, fixed_a, fixed_b = (
-            table_a.with_trait[in_a],
-            table_b.with_trait[in_b],
-            table_a.on_fixed[in_a],
-            table_b.on_fixed[in_b],
-        )
+        y_a, y_b = table_a.with_trait[in_a], table_b.with_trait[in_b]
+        fixed_a, fixed_b = table_a.on_fixed[in_a], table_b.on_fixed[in_b]
         for k in range(first, scores.shape[1]):
             if not rows.keep[r, k]:
                 continue

@@ -1,10 +1,19 @@
 """Which triples are scanned: all of them, or those that hold a candidate site or a candidate pair."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+
+from genoattn.cohort import Sites
+from genoattn.errors import InputError
+from genoattn.interactions.table import InteractionTable, load_interactions
+from genoattn.scan.result import ScanResult
+
+Pairs = Sequence[tuple[str, str]] | pd.DataFrame | InteractionTable | ScanResult | str | Path
 
 _ROWS = 384  # rows of a tile: pairs whose triples with every later column are screened at once
 _MIDDLES = 16  # second columns of a tile, which share what is read of the first
@@ -13,41 +22,21 @@ _TILE_ENTRIES = 4_000_000
 
 @dataclass(frozen=True)
 class Tile:
-    """TripleRows of a tile: pairs (i, j) of two ranges of places with i < j, or candidate pairs.
+    """Rows of a tile: pairs (i, j) of two ranges of places with i < j, or candidate pairs."""
 
-    Parameters
-    ----------
-    first, middle
-        Ranges of places, the ends outside; empty ranges where the rows are candidate pairs.
-    pairs
-        Range of candidate pairs.
-    """
-
-    first: tuple[int, int]
-    middle: tuple[int, int]
-    pairs: tuple[int, int] = (0, 0)
+    first: tuple[int, int]  # range of places, the end outside; empty where the rows are candidate pairs
+    middle: tuple[int, int]  # of the second place, likewise
+    pairs: tuple[int, int] = (0, 0)  # range of candidate pairs
 
 
 @dataclass(frozen=True, eq=False)
 class TripleScope:
-    """Triples of columns of distinct sites, by their places in an order that has the candidates first.
+    """Triples of columns of distinct sites, by their places in an order that has the candidates first."""
 
-    Parameters
-    ----------
-    columns
-        Shape (n,), the column at each place.
-    site
-        Shape (n,), its site.
-    n_first
-        Triples hold a place below this; n for all triples.
-    pairs
-        Shape (n_pairs, 2), places i < j of at least ``n_first``: triples may hold such a pair instead.
-    """
-
-    columns: np.ndarray
-    site: np.ndarray
-    n_first: int
-    pairs: np.ndarray
+    columns: np.ndarray  # (n,), the column at each place
+    site: np.ndarray  # (n,), its site
+    n_first: int  # triples hold a place below this; n for all triples
+    pairs: np.ndarray  # (n_pairs, 2), places i < j of at least n_first: triples may hold such a pair instead
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -118,7 +107,7 @@ class TripleScope:
 
     @cached_property
     def _partners(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Of each place in a candidate pair: the numbers of its pairs, and the places beside it."""
+        """Of each place in a candidate pair: the numbers of its pairs, and the places it is paired with."""
         number = np.tile(np.arange(len(self.pairs)), 2)
         mine = np.concatenate([self.pairs[:, 0], self.pairs[:, 1]])
         other = np.concatenate([self.pairs[:, 1], self.pairs[:, 0]])
@@ -146,16 +135,9 @@ def tile_bytes(n_samples: int, n_fixed: int) -> float:
 def make_triple_scope(
     columns: np.ndarray, site: np.ndarray, first_sites: np.ndarray | None, site_pairs: np.ndarray | None
 ) -> TripleScope:
-    """The scope of a scan.
+    """The scope of columns (n,) that vary, ascending, given the ``site`` of every column.
 
-    Parameters
-    ----------
-    columns
-        Shape (n,), columns that vary, ascending.
-    site
-        Site of every column.
-    first_sites, site_pairs
-        Candidate sites, and candidate pairs of sites (n_pairs, 2); both None for all triples.
+    A triple holds one of ``first_sites`` or of ``site_pairs`` (n_pairs, 2); both None for all triples.
     """
     none = np.zeros((0, 2), dtype=np.int64)
     if first_sites is None and site_pairs is None:
@@ -181,3 +163,47 @@ def _column_pairs(site: np.ndarray, site_pairs: np.ndarray, n_first: int) -> Ite
         for i in where.get(one, []):
             for j in where.get(other, []):
                 yield (i, j) if i < j else (j, i)
+
+
+def choose_pairs(sites: Sites, pairs: Pairs) -> np.ndarray:
+    """Indices of pairs of sites, (n_pairs, 2), each once.
+
+    Given are pairs of IDs; or a table with columns ``site_1`` and ``site_2``, such as the result of
+    :func:`genoattn.scan_pairs`, of which rows of other orders are left out; or the path of one written.
+
+    Raises
+    ------
+    InputError
+        Where a site is not in the cohort, a pair holds one site twice, or there is no pair.
+    """
+    index = {name: k for k, name in enumerate(sites.ids)}
+    chosen = set()
+    for number, pair in enumerate(_named(pairs), start=1):
+        unknown = [name for name in pair if name not in index]
+        if len(pair) != 2 or unknown:
+            what = f"'{unknown[0]}' is not a site of the cohort" if unknown else f"{len(pair)} sites"
+            raise InputError(f"candidate pair {number}: {what}; give two IDs of the cohort a pair")
+        i, j = index[pair[0]], index[pair[1]]
+        if i == j:
+            raise InputError(f"candidate pair {number}: '{pair[0]}' with itself; give two sites")
+        chosen.add((min(i, j), max(i, j)))
+    if not chosen:
+        raise InputError("there is no candidate pair; leave pairs out, or scan pairs with a higher threshold")
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _named(pairs: Pairs) -> Iterable[tuple[str, ...]]:
+    """IDs of each pair."""
+    if isinstance(pairs, (str, Path)):
+        pairs = load_interactions(pairs)
+    if isinstance(pairs, (InteractionTable, ScanResult)):
+        pairs = pairs.frame
+    if not isinstance(pairs, pd.DataFrame):
+        return [(pair,) if isinstance(pair, str) else tuple(pair) for pair in pairs]
+    if not {"site_1", "site_2"} <= set(pairs.columns):
+        raise InputError(
+            "candidate pairs: a table without columns site_1 and site_2; give one of a pair scan"
+        )
+    if "order" in pairs.columns:
+        pairs = pairs[pairs["order"] == 2]
+    return zip(pairs["site_1"], pairs["site_2"], strict=True)

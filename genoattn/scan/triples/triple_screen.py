@@ -26,35 +26,27 @@ from genoattn.scan.triples.triple_scope import Tile, TripleScope
 N_LOWER = 6  # main effects and pairs that a triple's test is adjusted for
 _BLOCK = 1024
 _CHUNK = 4096  # samples summed in one product
-_ROUND_UP = 1 + 1e-4  # of lengths that are float32 sums, and of all else in the elimination
+_ROUND_UP = 1 + 1e-4  # of norms that are float32 sums, and of all else in the elimination
 
 
 class ScreenedTriples(NamedTuple):
-    """Candidates of a tile.
+    """Candidates of a tile."""
 
-    Parameters
-    ----------
-    i, j, k
-        Shape (n_found,) each, their places in the scope.
-    n_triples, n_untestable
-        Of the tile: triples, and those that are no candidates because they cannot be tested.
-    """
-
-    i: np.ndarray
+    i: np.ndarray  # (n_found,) each, places in the scope
     j: np.ndarray
     k: np.ndarray
-    n_triples: int
-    n_untestable: int
+    n_triples: int  # of the tile
+    n_untestable: int  # of these no candidates, because they cannot be tested
 
 
 def minor_counts(codes: np.ndarray) -> np.ndarray:
-    """Counts 0, 1, 2 of whichever allele is rarer: a product changes its sign at most, beside lower terms."""
+    """Counts 0, 1, 2 of the rarer allele: a product changes its sign at most, adjusted for lower terms."""
     flipped = codes.mean(axis=1, keepdims=True) > 1
     return np.where(flipped, 2 - codes, codes).astype(np.int8)
 
 
 def critical_square(design: Design, p_value: float) -> float:
-    """Square of the smallest correlation of trait and product, beside all else, with at most this p."""
+    """Square of the smallest correlation of trait and product, adjusted for all else, with at most this p."""
     df = design.n_samples - design.n_fixed - N_LOWER - 1
     if df <= 0:
         return 0.0
@@ -75,29 +67,27 @@ class _Products:
     ) -> np.ndarray:
         """Write ``<ab vector, c>`` to ``out`` (n_rows, n - start), in its precision.
 
-        Returns
-        -------
-        The lengths of ``ab vector``, (n_rows,).
+        Returns the norms of ``ab vector``, (n_rows,).
         """
         x = self.values if out.dtype == self.values.dtype else self._double
         v = vector.astype(x.dtype)
         if tile.pairs[1]:
             left = x[i] * v * x[j]
-            length = np.linalg.norm(left, axis=1)
+            norm = np.linalg.norm(left, axis=1)
         else:
             mine, middle = x[slice(*tile.first)] * v, x[slice(*tile.middle)]
             left = self.memory("left", x.dtype, len(mine), len(middle), x.shape[1])
             np.multiply(mine[:, None], middle, out=left)
             left = left.reshape(-1, x.shape[1])
-            length = np.sqrt(np.square(mine) @ np.square(middle).T).ravel()
+            norm = np.sqrt(np.square(mine) @ np.square(middle).T).ravel()
             if len(left) > len(i):
                 kept = (i - tile.first[0]) * len(middle) + j - tile.middle[0]
-                left, length = left[kept], length[kept]
+                left, norm = left[kept], norm[kept]
         np.matmul(left[:, :_CHUNK], x[start:, :_CHUNK].T, out=out)
         for begin in range(_CHUNK, x.shape[1], _CHUNK):
             part = slice(begin, begin + _CHUNK)
             out += left[:, part] @ x[start:, part].T
-        return length.astype(np.float64) * _ROUND_UP
+        return norm.astype(np.float64) * _ROUND_UP
 
     def memory(self, name: str, dtype: np.typing.DTypeLike, *shape: int) -> np.ndarray:
         """An array of this thread to write in, until it asks for the next of that name and type.
@@ -115,14 +105,8 @@ class _Products:
 class CountScreen:
     """Bounds t from exact counts of genotypes, a float32 product, and a float64 one a covariate.
 
-    Parameters
-    ----------
-    design
-        TripleColumns, trait, fixed effects; weight 1.
-    scope
-        The triples, of columns of codes 0, 1, 2 that vary and lack no call.
-    p_value
-        Largest that must not be missed.
+    The design has weights of 1, and the scope columns of codes 0, 1, 2 that vary and lack no call;
+    ``p_value`` is the largest that must not be missed.
     """
 
     exact = True
@@ -145,11 +129,11 @@ class CountScreen:
         table_b, in_b = self._table_of(j)
         shape = (len(i), len(self.scope) - start)
         scores = self._products.memory("scores", np.float32, *shape)
-        length = self._products.product(tile, i, j, self._y, start, scores)
+        norm = self._products.product(tile, i, j, self._y, start, scores)
         fixed = self._products.memory("fixed", np.float64, self.design.n_fixed - 1, *shape)
         for k, vector in enumerate(self.design.basis[1:]):
             self._products.product(tile, i, j, vector, start, fixed[k])
-        error = summing_error(self.design.n_samples, _CHUNK) * length
+        error = summing_error(self.design.n_samples, _CHUNK) * norm
         rows = TripleRows(i, j, in_a, in_b, error, self.scope.thirds(tile, i, j))
         found = np.zeros(scores.shape, dtype=bool)
         n = float(self.design.n_samples)
@@ -195,13 +179,7 @@ class CountScreen:
 
 
 class ScoreScreen:
-    """Triples whose score passes a p-value; any codes, missing calls at their means.
-
-    Parameters
-    ----------
-    design, scope, p_value
-        As for :class:`CountScreen`.
-    """
+    """Triples whose score passes a p-value; any codes, missing calls at their means."""
 
     exact = False
 
@@ -219,9 +197,9 @@ class ScoreScreen:
         start = self.scope.start(tile)
         shape = (len(i), len(self.scope) - start)
         score = self._values.memory("scores", np.float32, *shape)
-        length = self._squares.memory("lengths", np.float32, *shape)
+        squared_norm = self._squares.memory("norms", np.float32, *shape)
         self._values.product(tile, i, j, self._y, start, score)
-        self._squares.product(tile, i, j, self._ones, start, length)
+        self._squares.product(tile, i, j, self._ones, start, squared_norm)
         keep = self.scope.thirds(tile, i, j)
-        row, place = np.nonzero((np.square(score) > self._critical * length) & keep)
+        row, place = np.nonzero((np.square(score) > self._critical * squared_norm) & keep)
         return ScreenedTriples(i[row], j[row], place + start, int(keep.sum()), 0)
