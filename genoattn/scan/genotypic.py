@@ -138,6 +138,8 @@ def _critical(design: Design, threshold: float) -> np.ndarray:
     from scipy.special import chdtri, fdtri
 
     out = np.zeros((N_MAIN + 1, N_PRODUCTS + 1))
+    if threshold >= 1:
+        return out
     for main in range(N_MAIN + 1):
         for df in range(1, N_PRODUCTS + 1):
             if design.binary:

@@ -122,6 +122,8 @@ def _passes_adjusted(on_product, e, m, slack, of_lost, lost, of_a, of_b, limits)
         return True
     top = abs(e.cross) + slack + math.sqrt(s2 * t2)
     df = m.n - limits.n_fixed - 3.0
+    if not df > 0.0:  # the exact test says that there is none
+        return True
     return not top * top * (df + limits.t2) < limits.t2 * (e.left - s2) * (e.rest - t2) * (1.0 - _ROUNDING)
 
 
@@ -133,6 +135,8 @@ def _passes(e, n, slack, margin, limits):  # type: ignore[no-untyped-def]
         critical = limits.t2 * max(1.0 - margin, 0.0) ** 2
         return not top * top * limits.scale < critical * e.left * (1.0 - _ROUNDING)
     df = n - limits.n_fixed - 3.0
+    if not df > 0.0:  # the exact test says that there is none
+        return True
     return not top * top * (df + limits.t2) < limits.t2 * e.left * e.rest * (1.0 - _ROUNDING)
 
 

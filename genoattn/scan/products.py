@@ -197,6 +197,7 @@ class ProductScreen:
         if self.design.binary:
             return self._score_fails(left, right, e), sure
         df = m.n - self.design.n_fixed - 3
+        sure = sure & (df > 0)  # where it is not, the exact test says that there is none
         if self.design.n_fixed == 1:
             return e.cross**2 * (df + self._t2) < self._t2 * e.left * e.rest * (1 - 1e-9), sure
         on_product = 0.0
