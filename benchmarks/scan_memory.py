@@ -47,12 +47,13 @@ def main() -> None:
     )
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--sites", type=int, default=50_000)
-    parser.add_argument("--tiles", type=int, default=24)
+    parser.add_argument("--tiles", type=int, default=400)
     parser.add_argument("--covariates", type=int, default=0)
     options = parser.parse_args()
     cohort = make_cohort(options.samples, options.sites, options.covariates)
     config = ScanConfig(threads=2)
     engine = scan_engine(prepare(cohort, config), cohort, config)
+    engine.load()
     start = time.perf_counter()
     # Tiles of the first rows and of the last, so that blocks come and go.
     chosen = [*range(options.tiles // 2), *range(len(engine.tiles) - options.tiles // 2, len(engine.tiles))]

@@ -9,10 +9,16 @@ what any point has. At the point ``eta = eta_0 + d``, one Newton step from the i
 
 ``K(eta_0 + d) <= K + mu d + v d^2 / 2 + v (1 - 2 mu) d^3 / 6 + d^4 / 192``,  v = mu (1 - mu),
 
-since the fourth derivative of K is at most 1/8. Twice the difference of the two bounds the ratio. A pair
-whose cells may be separated has to be tested, as its test is another: where cases and controls are in the
-cells of two codes of a crossed with two codes of b, no function of 1, a, b, ab separates them.
+since the fourth derivative of K is at most 1/8. Twice the difference of the two bounds the ratio. Where
+that does not do, the likelihood of 1, a, b, ab is bounded by its dual: it is at most ``sum n (m log m + (1
+- m) log(1
+- m))`` for any shares m of cases, between 0 and 1, with the observed sums of y, y a, y b and y ab. The
+fitted values of least squares on 1, a, b, ab are such shares, and near those of the logistic regression. A
+pair whose cells may be separated has to be tested, as its test is another: where cases and controls are in
+the cells of two codes of a crossed with two codes of b, no function of 1, a, b, ab separates them.
 """
+
+import math
 
 import numpy as np
 from numba import njit
@@ -90,6 +96,37 @@ def _additive(n, y, cells, cases):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _dual(n, y, gram):  # type: ignore[no-untyped-def]
+    """Upper bound on the log-likelihood of 1, a, b, ab; infinite where there is none."""
+    for k in range(4):
+        for h in range(5):
+            total = 0.0
+            for c in range(9):
+                a, b = np.float64(c // 3), np.float64(c % 3)
+                left = (a if k & 1 else 1.0) * (b if k & 2 else 1.0)  # the terms 1, a, b, ab by their bits
+                right = (a if h & 1 else 1.0) * (b if h & 2 else 1.0)
+                total += left * (y[c] if h == 4 else n[c] * right)
+            gram[k, h] = total
+    for k in range(4):
+        if not gram[k, k] > 0.0:
+            return np.inf
+        for i in range(4):
+            if i != k:
+                weight = gram[i, k] / gram[k, k]
+                for h in range(k, 5):
+                    gram[i, h] -= weight * gram[k, h]
+    value, b0, b1 = 0.0, gram[0, 4] / gram[0, 0], gram[1, 4] / gram[1, 1]
+    b2, b3 = gram[2, 4] / gram[2, 2], gram[3, 4] / gram[3, 3]
+    for c in range(9):
+        m = b0 + b1 * (c // 3) + b2 * (c % 3) + b3 * (c // 3) * (c % 3)
+        if n[c] > 0.0:
+            if not 0.0 < m < 1.0:
+                return np.inf
+            value += n[c] * (m * math.log(m) + (1.0 - m) * math.log(1.0 - m))
+    return value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found, cells):  # type: ignore[no-untyped-def]
     """Mark the pairs of a tile that may pass: ``found`` (n_rows, n_cols) bool, all False before.
 
@@ -102,7 +139,7 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
     """
     n_linked, n_untestable, n_found = 0, 0, 0
     of_controls, of_cases = np.empty(9, np.int64), np.empty(9, np.int64)
-    both, y = np.empty(9, np.float64), np.empty(9, np.float64)
+    both, y, gram = np.empty(9, np.float64), np.empty(9, np.float64), np.empty((4, 5))
     counts = np.empty((2, found.shape[1], 9), np.int64)
     controls, cases = counts[0], counts[1]
     for i in range(found.shape[0]):
@@ -131,9 +168,10 @@ def screen_cells(left, right, keep, square, max_r2, terms, mixed, missing, found
             elif not mixed[number]:
                 found[i, j] = True
             else:
-                saturated -= terms[n_cases] + terms[n - n_cases] - terms[n]
-                ratio = 2.0 * (saturated - _additive(np.float64(n), np.float64(n_cases), both, y))
-                found[i, j] = not ratio + _ROUNDING * n < square
+                without = terms[n_cases] + terms[n - n_cases] - terms[n]
+                without += _additive(np.float64(n), np.float64(n_cases), both, y)
+                may = not 2.0 * (saturated - without) + _ROUNDING * n < square
+                found[i, j] = may and not 2.0 * (_dual(both, y, gram) - without) + _ROUNDING * n < square
             if found[i, j]:
                 for c in range(9):
                     cells[n_found, 0, c], cells[n_found, 1, c] = of_controls[c], of_cases[c]

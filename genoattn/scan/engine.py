@@ -87,7 +87,8 @@ class Engine:
 
     def __init__(self, design: Design, trait: np.ndarray, scope: Scope, settings: Settings) -> None:
         self.design, self.trait, self.scope, self.settings = design, trait, scope, settings
-        self.tiles = list(scope.tiles(settings.width))
+        band = max(1, (settings.cached_blocks - settings.threads) // 2)
+        self.tiles = list(scope.tiles(settings.width, band))
         self.screen, self.name, self.reason = choose_screen(design, trait, scope.max_r2, settings)
         _log.info("screen %s: %s", self.name, self.reason)
         self._logistic = LogisticTests(design, trait, settings.threshold) if design.binary else None

@@ -86,6 +86,14 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
     return total
 
 
+@njit(nogil=True, cache=True, fastmath=True)
+def _sum(x, n):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for s in range(n):
+        total += x[s]
+    return total
+
+
 @njit(nogil=True, cache=True)
 def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyped-def]
     """Vectors and products of a term's columns over its samples: ``lower`` (n_rows, n_samples); their number.
@@ -103,14 +111,14 @@ def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyp
                 lower[k, kept] = vectors[k, s]
             for k in range(order):
                 c = codes[term[k], s]
-                lower[n_vectors + 2**k - 1, kept] = c - mean[term[k]] if c >= 0 else 0.0
+                lower[n_vectors + (1 << k) - 1, kept] = c - mean[term[k]] if c >= 0 else 0.0
             kept += 1
     for k in range(order):
-        column = lower[n_vectors + 2**k - 1]
-        shift = column[:kept].sum() / max(kept, 1)
+        column = lower[n_vectors + (1 << k) - 1]
+        shift = _sum(column, kept) / max(kept, 1)
         for s in range(kept):
             column[s] -= shift
-    for subset in range(1, 2**order):
+    for subset in range(1, (1 << order)):
         highest = 1
         while 2 * highest <= subset:
             highest *= 2
@@ -133,7 +141,7 @@ def regress_products(codes, mean, vectors, terms, impute, out):  # type: ignore[
     rank of all predictors, largest squared correlation among the columns, total sum of squares of the trait.
     """
     order, n_fixed = terms.shape[1], len(vectors) - 2
-    n_terms = 2**order - 1
+    n_terms = (1 << order) - 1
     n = n_fixed + n_terms
     rows = np.empty((n + 2, codes.shape[1]))
     gram, rhs, least = np.zeros((n, n)), np.empty(n), np.empty(n)
@@ -152,11 +160,11 @@ def regress_products(codes, mean, vectors, terms, impute, out):  # type: ignore[
         largest = 0.0
         for k in range(order):
             for h in range(k):
-                a, b = n_fixed + 2**k - 1, n_fixed + 2**h - 1
+                a, b = n_fixed + (1 << k) - 1, n_fixed + (1 << h) - 1
                 largest = max(largest, gram[a, b] ** 2 / max(gram[a, a] * gram[b, b], 1e-300))
         square = _dot(y, y)
         trait = rows[n_fixed + 1, :kept]
-        mean_of_trait = trait.sum() / max(kept, 1)
+        mean_of_trait = _sum(trait, kept) / max(kept, 1)
         total = _dot(trait, trait) - kept * mean_of_trait**2
         lower, rank = eliminate_in_order(gram, rhs, least, 0, n - 1)
         left, cross = gram[n - 1, n - 1], rhs[n - 1]

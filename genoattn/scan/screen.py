@@ -93,15 +93,12 @@ class PlaneScreen:
         any_missing = bool(gaps.any())
         sums = np.empty((len(codes), 6))
         own_sums(codes, self._weight, self._trait, sums)
-        n, one, two, with_trait, missed, _ = sums.T
+        n, one, two, with_trait, missed, missed_square = sums.T
         mean = (one + 2 * two) / np.maximum(n, 1)
         values = codes.astype(np.float32) - mean[:, None].astype(np.float32)
         if any_missing:
             values[gaps] = 0
         square = one + 4 * two - mean * (one + 2 * two)
-        missed_square = np.zeros(len(codes))
-        if any_missing:
-            missed_square = np.where(gaps.any(axis=1), gaps @ (self._trait * design.trait), 0.0)
         with_trait = with_trait - mean * (self._trait.sum() - missed)
         norm = np.sqrt(np.einsum("bs,bs->b", values, values, dtype=np.float64)) * (1 + 1e-6)
         weighted = np.sqrt(values**2 @ self._trait.astype(np.float32) ** 2) * (1 + 1e-3)
