@@ -232,14 +232,14 @@ def describe(name: str, p: np.ndarray) -> str:
 
 
 def plot(table: pd.DataFrame, nulls: list[tuple[str, np.ndarray]], path: Path) -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 6), layout="constrained")
     place = np.arange(len(table))
     left.barh(place - 0.2, table["PLINK M pairs/s"], 0.4, label="PLINK 1.9", color="tab:grey")
     left.barh(place + 0.2, table["genoattn M pairs/s"], 0.4, label="genoattn", color="tab:blue")
     left.set_yticks(place, [f"{r['what']}\n{r['cohort']}" for r in table.to_dict("records")], fontsize=7)
     left.set(xscale="log", xlabel="million pairs a second, two threads", title="All pairs, p <= 1e-4")
     left.invert_yaxis()
-    left.set_xlim(right=1000)
+    left.set_xlim(right=100)
     left.legend(loc="lower right")
     for name, p in nulls:
         p = np.sort(p)
