@@ -19,8 +19,6 @@ DISTRIBUTION = {
     "bed_reader": "bed-reader",
     "pytorch_lightning": "pytorch-lightning",
 }
-# llvmlite comes with numba, in the one version that fits it.
-BROUGHT_ALONG = {"llvmlite"}
 # Tools that tests run, not import: plug-ins of pytest, the kernel of the notebooks, the backend of the wheel.
 RUN_BY_TESTS = {"pytest-cov", "pytest-xdist", "ipykernel", "build", "hatchling"}
 
@@ -36,7 +34,7 @@ def imported(*folders: str) -> set[str]:
                 modules.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
                 modules.add(ast.literal_eval(node.args[0]).split(".")[0])
-    modules -= {*sys.stdlib_module_names, *OWN, *BROUGHT_ALONG}
+    modules -= {*sys.stdlib_module_names, *OWN}
     return {DISTRIBUTION.get(module, module) for module in modules}
 
 
