@@ -168,8 +168,9 @@ def likelihood_ratios(
             ok &= (np.abs(part.log_odds(at)) * (part.n > 0)).max(axis=1) < _LARGEST
         beta[todo[ok]] = at[ok]
         ratio[todo[ok]] = np.maximum(top - without, 0)[ok]
-        correlation, scale, _ = _correlations(part.evaluate(at)[2])
-        se[todo[ok]] = (np.sqrt(np.linalg.inv(correlation)[:, -1, -1]) / scale[:, -1])[ok]
+        fitted = np.flatnonzero(ok)
+        correlation, scale, _ = _correlations(part.part(fitted).evaluate(at[fitted])[2])
+        se[todo[fitted]] = np.sqrt(np.linalg.inv(correlation)[:, -1, -1]) / scale[:, -1]
     return ratio, se
 
 
