@@ -271,7 +271,10 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
     bounded = np.minimum(curved, most)
     curved = np.where(diploid & (missing == 0), bounded, 0.5 * most + 0.015 + 1.25 * missing)
     main = np.abs(columns.with_trait) * design.trait_norm / np.sqrt(total)
-    return curved + (0.75 + kappa) * main
+    # The screen leaves out what the covariates explain of the product, which is little where they explain
+    # little of its columns.
+    reach = (columns.on_fixed[:, 1:] ** 2).sum(axis=1) / columns.norm**2
+    return curved + (0.75 + kappa) * main + 0.75 * reach
 
 
 def _standardised(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
