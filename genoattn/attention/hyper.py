@@ -51,7 +51,8 @@ class EntityAttention(nn.Module):
     def projections(self, x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Query (head, .., rank), and a key and a value (head, .., d_out) for each further argument.
 
-        x holds embeddings of entities (batch, entity, d_in), or of tokens (token, d_in).
+        x holds embeddings of entities (batch, entity, d_in), or of tokens (token, d_in). Each module has
+        projections of its own.
         """
         raise NotImplementedError
 

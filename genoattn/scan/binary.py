@@ -51,10 +51,11 @@ class LogisticTests:
         out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 4))
         exact, todo = self.design.n_fixed == 1, np.arange(len(pairs))
         if exact or self.doubt is not None:
-            for part in _chunks(pairs, self.group_cells * 5):
+            for part in _chunks(pairs, len(self.level) * self._n_codes**2 * 5):
                 counted = None if tables is None else tables[part, None]
                 out[part], near[part] = self.of_cells(pairs[part], 1.0 if exact else _ROUGH, counted)
-            todo = todo[:0]
+        if exact:
+            return _as_tests(out.T)
         if self.doubt is not None:
             margin = self.doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1)
             # NaN, of a pair the groups cannot tell about, is to be tested.
@@ -62,11 +63,6 @@ class LogisticTests:
         for part in _chunks(todo, self.design.n_samples * (self.design.n_fixed + 4)):
             out[todo[part]] = self.of_samples(pairs[todo[part]], near[todo[part]])
         return _as_tests(out.T)
-
-    @property
-    def group_cells(self) -> int:
-        """Rows of a pair's cells in all groups."""
-        return len(self.level) * self._n_codes**2
 
     def of_cells(
         self, pairs: np.ndarray, slack: float = 1.0, table: np.ndarray | None = None
@@ -196,8 +192,7 @@ def similar_log_odds(design: Design, trait: np.ndarray) -> tuple[np.ndarray, np.
     level = np.bincount(group, design.weight * log_odds) / np.bincount(group, design.weight)
     within = float(design.weight @ (log_odds - level[group]) ** 2) / design.total
     columns = design.columns
-    reach = (columns.on_fixed[:, 1:] ** 2).sum(axis=1) / columns.norm**2
-    return group, level, 0.0075 + 0.4 * np.sqrt(within) + 1.5 * reach
+    return group, level, 0.0075 + 0.4 * np.sqrt(within) + 1.5 * columns.reach
 
 
 @njit(nogil=True, cache=True)
@@ -273,8 +268,7 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
     main = np.abs(columns.with_trait) * design.trait_norm / np.sqrt(total)
     # The screen leaves out what the covariates explain of the product, which is little where they explain
     # little of its columns.
-    reach = (columns.on_fixed[:, 1:] ** 2).sum(axis=1) / columns.norm**2
-    return curved + (0.75 + kappa) * main + 0.75 * reach
+    return curved + (0.75 + kappa) * main + 0.75 * columns.reach
 
 
 def _standardised(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -135,7 +135,7 @@ class Checkpoint:
         for array in (design.codes, trait, design.basis, scope.rows, scope.cols):
             yield repr((array.shape, array.dtype)).encode()
             yield np.ascontiguousarray(array).tobytes()
-        yield repr((settings.threshold, settings.width, settings.cached_blocks, settings.genotypic)).encode()
+        yield repr((settings.threshold, settings.width, settings.genotypic)).encode()
         yield repr((scope.min_distance, scope.max_r2)).encode()
         yield repr(design.binary).encode()
 

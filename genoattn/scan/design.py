@@ -91,6 +91,12 @@ class ColumnSummary:
     # whether the residual is not 0: else no pair with the column can be tested
     varies: np.ndarray
 
+    @property
+    def reach(self) -> np.ndarray:
+        """Share of each column's squared norm that the covariates explain."""
+        share: np.ndarray = (self.on_fixed[:, 1:] ** 2).sum(axis=1) / self.norm**2
+        return share
+
 
 def centred(codes: np.ndarray, mean: np.ndarray, dtype: type, missing: bool = True) -> np.ndarray:
     """Codes (n_rows, n_samples) less the mean of each row, 0 where missing."""

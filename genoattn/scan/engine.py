@@ -87,8 +87,7 @@ class Engine:
 
     def __init__(self, design: Design, trait: np.ndarray, scope: Scope, settings: Settings) -> None:
         self.design, self.trait, self.scope, self.settings = design, trait, scope, settings
-        band = max(1, (settings.cached_blocks - settings.threads) // 2)
-        self.tiles = list(scope.tiles(settings.width, band))
+        self.tiles = list(scope.tiles(settings.width))
         self.screen, self.name, self.reason = choose_screen(design, trait, scope.max_r2, settings)
         _log.info("screen %s: %s", self.name, self.reason)
         self._logistic = LogisticTests(design, trait, settings.threshold) if design.binary else None
@@ -117,8 +116,15 @@ class Engine:
             return self._logistic(pairs, tables)
         return regress_pairs(self.design, self.trait, pairs)
 
+    def _band(self, number: int) -> tuple[int, int]:
+        """Which rows and which columns of tiles come together, so that their blocks are made once for all."""
+        size = self.settings.width * max(1, (self.settings.cached_blocks - self.settings.threads) // 2)
+        i, j = self.tiles[number]
+        return i.start // size, j.start // size
+
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
         """Results of tiles as they finish, in any order."""
+        todo = sorted(todo, key=self._band)
         with threadpool_limits(1), ThreadPoolExecutor(self.settings.threads) as pool:
             waiting: dict[Future, int] = {}
             queue = iter(todo)

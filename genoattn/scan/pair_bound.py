@@ -140,8 +140,8 @@ def _passes(e, n, slack, margin, limits):  # type: ignore[no-untyped-def]
     return not top * top * (df + limits.t2) < limits.t2 * e.left * e.rest * (1.0 - _ROUNDING)
 
 
-# The functions above take numbers alone: arrays handed on for every pair would be counted as in use each
-# time.
+# The functions above take numbers alone: numba counts references to arrays at every call, which for each pair
+# costs more than the bound.
 @njit(nogil=True, cache=True, error_model="numpy")
 def _screen_row(  # type: ignore[no-untyped-def]
     a, columns, wanted, counts, product, of_a, of_b, both, on_sets, on_product, limits, missing, sets, found

@@ -155,22 +155,26 @@ class ProductScreen:
     def candidates(self, left: ProductBlock, right: ProductBlock, keep: np.ndarray) -> Screened:
         """Pairs of two blocks that may pass; ``keep`` (n_left, n_right) says which are asked for."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            weights = pair_weights(left, right, self._basis, self._weight)
-            ya, yb = left.values @ self._trait, right.values @ self._trait
-            yp = (left.values * self._trait) @ right.values.T
-            partial = weights.regress(ya[:, None], yb, yp, self._square)
-            sure = (partial.share > _SURE) & (partial.left > _SURE * weights.whole)
-            if left.called is not None or right.called is not None:
-                fails, sure = self._fails_on_complete_cases(left, right)
-            elif self.design.binary:
-                fails = self._score_fails(left, right, partial)
+            if left.called is None and right.called is None:
+                r2, fails = self._fails(left, right)
             else:
-                df = self.design.n_samples - self.design.n_fixed - 3
-                limit = self._t2 * partial.left * partial.rest * (1 - 1e-9)
-                fails = partial.cross**2 * (df + self._t2) < limit
-        linked, fails = self._back(weights.r2 > self._max_r2) & keep, self._back(fails & sure)
-        i, j = np.nonzero(keep & ~linked & ~fails)
+                r2, fails = self._fails_on_complete_cases(left, right)
+        linked = self._back(r2 > self._max_r2) & keep
+        i, j = np.nonzero(keep & ~linked & ~self._back(fails))
         return Screened(i, j, int(linked.sum()), 0)
+
+    def _fails(self, left: ProductBlock, right: ProductBlock) -> tuple[Any, Any]:
+        """Squared correlations of pairs, and which cannot pass, where no call is missing."""
+        weights = pair_weights(left, right, self._basis, self._weight)
+        ya, yb = left.values @ self._trait, right.values @ self._trait
+        yp = (left.values * self._trait) @ right.values.T
+        partial = weights.regress(ya[:, None], yb, yp, self._square)
+        sure = (partial.share > _SURE) & (partial.left > _SURE * weights.whole)
+        if self.design.binary:
+            return weights.r2, sure & self._score_fails(left, right, partial)
+        df = self.design.n_samples - self.design.n_fixed - 3
+        limit = self._t2 * partial.left * partial.rest * (1 - 1e-9)
+        return weights.r2, sure & (partial.cross**2 * (df + self._t2) < limit)
 
     def _score_fails(self, left: ProductBlock, right: ProductBlock, partial: Partial) -> Any:
         """Which scores lie below the critical value by more than the columns' margins."""
@@ -182,7 +186,7 @@ class ProductScreen:
         return np.asarray(array) if self._device is None else array.cpu().numpy()  # type: ignore[no-any-return]
 
     def _fails_on_complete_cases(self, left: ProductBlock, right: ProductBlock) -> tuple[Any, Any]:
-        """Which pairs cannot pass, and which are told; covariates as in :mod:`genoattn.scan.pair_bound`."""
+        """As :meth:`_fails`, on complete cases; covariates as in :mod:`genoattn.scan.pair_bound`."""
         ones = self._to(np.ones((1, self.design.n_samples)))
         c_a, c_b = (ones if x.called is None else x.called for x in (left, right))
         a, b, w, y = left.values, right.values, self._weight, self._trait
@@ -192,14 +196,14 @@ class ProductScreen:
             (a * w) @ b.T, (a2 * w) @ b.T, (a * w) @ b2.T, (a2 * w) @ b2.T,
             (c_a * y) @ c_b.T, (a * y) @ c_b.T, (c_a * y) @ b.T, (a * y) @ b.T, (c_a * y**2) @ c_b.T,
         )  # fmt: skip
-        e = eliminate(m)
+        e, r2 = eliminate(m), m.p**2 / (left.square[:, None] * right.square)
         sure = (e.share > _SURE) & (e.left > _SURE * e.whole)
         if self.design.binary:
-            return self._score_fails(left, right, e), sure
+            return r2, sure & self._score_fails(left, right, e)
         df = m.n - self.design.n_fixed - 3
         sure = sure & (df > 0)  # where it is not, the exact test says that there is none
         if self.design.n_fixed == 1:
-            return e.cross**2 * (df + self._t2) < self._t2 * e.left * e.rest * (1 - 1e-9), sure
+            return r2, sure & (e.cross**2 * (df + self._t2) < self._t2 * e.left * e.rest * (1 - 1e-9))
         on_product = 0.0
         for k in range(1, self.design.n_fixed):
             on_product = on_product + ((a * self._basis[k]) @ b.T) ** 2
@@ -220,4 +224,5 @@ class ProductScreen:
         s2, t2 = s**2 / (1 - taken), t**2 / (1 - taken)
         top = abs(e.cross) + abs(s2 * t2) ** 0.5
         sure = sure & (taken < 1) & (s2 < e.left) & (t2 < e.rest)
-        return top**2 * (df + self._t2) < self._t2 * (e.left - s2) * (e.rest - t2) * (1 - 1e-9), sure
+        limit = self._t2 * (e.left - s2) * (e.rest - t2) * (1 - 1e-9)
+        return r2, sure & (top**2 * (df + self._t2) < limit)

@@ -58,18 +58,11 @@ class Scope:
             keep &= ~(near & (self.chromosome[a][:, None] == self.chromosome[b][None, :]))
         return keep
 
-    def tiles(self, width: int, band: int = 1) -> Iterator[tuple[slice, slice]]:
-        """Blocks of ``rows`` and ``cols``, as slices of them, that hold pairs of the scope.
-
-        Those of ``band`` successive blocks of either come together, so that few blocks are at hand at a time.
-        """
-        size = width * band
-        for first in range(0, len(self.rows), size):
-            for second in range(first if self.symmetric else 0, len(self.cols), size):
-                for i in range(first, min(first + size, len(self.rows)), width):
-                    start = max(i, second) if self.symmetric else second
-                    for j in range(start, min(second + size, len(self.cols)), width):
-                        yield slice(i, i + width), slice(j, j + width)
+    def tiles(self, width: int) -> Iterator[tuple[slice, slice]]:
+        """Blocks of ``rows`` and ``cols``, as slices of them, that hold pairs of the scope."""
+        for i in range(0, len(self.rows), width):
+            for j in range(i if self.symmetric else 0, len(self.cols), width):
+                yield slice(i, i + width), slice(j, j + width)
 
     def restrict(self, usable: np.ndarray) -> Scope:
         """The scope without the columns that are not usable, a bool for each column."""

@@ -113,6 +113,7 @@ def check_device(device: str) -> None:
     """Refuse a device that torch does not have here."""
     import torch
 
+    # torch raises any of these for a device it does not know, has not, or cannot compute in float64 on.
     try:
         torch.zeros(1, dtype=torch.float64, device=device).sum()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError):
