@@ -243,7 +243,7 @@ def test_ratio_in_groups_is_near_the_exact_one(ratio, maf, heavy):
     tests = LogisticTests(design, case, 1e-3)
     doubt = tests.doubt
     assert len(tests.level) <= 16 < len(np.unique(covariates[:, 0]))
-    out, _ = tests.of_cells(pairs)
+    out = tests.of_cells(pairs, np.zeros((2, len(pairs), 4)))
     rough, exact = np.sqrt(out[:, 2]), np.abs(logistic_pairs(design, case, pairs).statistic)
     strong = (exact > 2.5) & np.isfinite(rough)
     assert strong.sum() > 20
@@ -260,8 +260,8 @@ def test_cells_without_covariates_are_the_samples():
     design = binary_design(np.ascontiguousarray(calls.T), case, np.zeros((400, 0)))
     pairs = all_pairs(9)
     tests = LogisticTests(design, case)
-    of_cells, _ = tests.of_cells(pairs)
-    out = tests.of_samples(pairs, np.zeros((len(pairs), 4)))
+    start = np.zeros((2, len(pairs), 4))
+    of_cells, out = tests.of_cells(pairs, start.copy()), tests.of_samples(pairs, start)
     assert np.isfinite(out[:, 2]).sum() > 25
     np.testing.assert_allclose(of_cells, out, rtol=1e-6, atol=1e-9)
 
@@ -346,5 +346,7 @@ def test_a_far_start_changes_nothing():
     design = binary_design(codes, case, covariates)
     tests = LogisticTests(design, case)
     pairs = np.array([[0, 1], [2, 5]])
-    found = [tests.of_samples(pairs, np.array([near] * 2)) for near in ([0.0] * 4, [9.0, -20.0, 20.0, 0.0])]
+    n_other = design.n_fixed - 1
+    starts = [[0.0] * (n_other + 4), [0.0] * n_other + [9.0, -20.0, 20.0, 0.0]]
+    found = [tests.of_samples(pairs, np.tile(start, (2, 2, 1))) for start in starts]
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

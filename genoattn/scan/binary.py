@@ -13,10 +13,11 @@ from genoattn.scan.exact import PairTests
 from genoattn.scan.logistic import LogisticProblems, independent, likelihood_ratios
 from genoattn.scan.tails import normal_critical, normal_p_value
 
-_GROUPS = 16  # of samples with similar log-odds by the covariates
+_GROUPS = 16  # of samples with similar log-odds by the covariates, at most
+_ALIKE = 0.02  # standard deviation of the log-odds within groups, from which there are no more of them
 _GROUPS_FROM = 50  # samples in such a group from which they are asked before the samples themselves
 _NUMBERS = 1_000_000  # of predictors at a time
-_ROUGH = 1e5  # slack of a fit that only has to tell what does not pass: an accuracy of 1e-5
+_ROUGH, _ROUGH_MARGIN = 1e8, 2e-3  # slack of a fit that only has to tell what does not pass, and its accuracy
 
 
 class LogisticTests:
@@ -25,9 +26,9 @@ class LogisticTests:
     The statistic is the signed root of twice the gain in log-likelihood. Where the likelihood has no maximum
     (cases and controls separated) it is Firth's penalised one. Without covariates the cells of the two
     columns' codes hold all that the regression needs. With them, and many samples, the cells are first fitted
-    within groups of samples with similar log-odds by the covariates: a pair far from the threshold there
-    keeps that test. The trait (n_samples,) is 0 and 1; tests with a p-value above ``threshold`` need not be
-    exact.
+    within groups of samples with similar log-odds by the covariates, then on the samples roughly: a pair far
+    from the threshold there keeps that test. The trait (n_samples,) is 0 and 1; tests with a p-value above
+    ``threshold`` need not be exact.
     """
 
     def __init__(self, design: Design, trait: np.ndarray, threshold: float = 1.0) -> None:
@@ -48,32 +49,31 @@ class LogisticTests:
     def __call__(self, pairs: np.ndarray, tables: np.ndarray | None = None) -> PairTests:
         """Tests of pairs (n_pairs, 2), indices of columns; ``tables`` as the cell screen counts them."""
         pairs = np.ascontiguousarray(pairs, dtype=np.int64).reshape(-1, 2)
-        out, near = np.full((len(pairs), 6), np.nan), np.zeros((len(pairs), 4))
-        exact, todo = self.design.n_fixed == 1, np.arange(len(pairs))
-        if exact or self.doubt is not None:
-            for part in _chunks(pairs, len(self.level) * self._n_codes**2 * 5):
-                counted = None if tables is None else tables[part, None]
-                out[part], near[part] = self.of_cells(pairs[part], 1.0 if exact else _ROUGH, counted)
-        if exact:
+        n, n_fixed = len(pairs), self.design.n_fixed
+        out, beta, todo = np.full((n, 6), np.nan), np.zeros((2, n, n_fixed + 3)), np.arange(n)
+        if n_fixed == 1 or self.doubt is not None:
+            for part in _chunks(n, len(self.level) * self._n_codes**2 * 5):
+                table = None if tables is None else tables[part, None]
+                out[part] = self.of_cells(pairs[part], beta[:, part, -4:], table)
+        if n_fixed == 1:
             return _as_tests(out.T)
         if self.doubt is not None:
-            margin = self.doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1)
-            # NaN, of a pair the groups cannot tell about, is to be tested.
-            todo = np.flatnonzero(~(np.sqrt(out[:, 2]) < self.critical * (1 - margin)))
-        for part in _chunks(todo, self.design.n_samples * (self.design.n_fixed + 4)):
-            out[todo[part]] = self.of_samples(pairs[todo[part]], near[todo[part]])
+            todo = self._near(out, self.doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1))
+        beta[:, :, : len(self._start)] += self._start
+        for part in _chunks(len(todo), self.design.n_samples * (n_fixed + 4)):
+            out[todo[part]] = self.of_samples(pairs[todo[part]], beta[:, todo[part]])
         return _as_tests(out.T)
 
-    def of_cells(
-        self, pairs: np.ndarray, slack: float = 1.0, table: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Tests of pairs on the cells of their codes within groups of samples.
+    def _near(self, out: np.ndarray, margin: np.ndarray | float) -> np.ndarray:
+        """Pairs whose test may pass, or of which there is none: NaN."""
+        return np.flatnonzero(~(np.sqrt(out[:, 2]) < self.critical * (1 - margin)))
 
-        Returns
-        -------
-        Shape (n_pairs, 6): coefficient, its standard error, likelihood ratio, samples, cases, squared
-        correlation, the first three NaN where there is no test; and (n_pairs, 4), the coefficients of the
-        smaller model.
+    def of_cells(self, pairs: np.ndarray, beta: np.ndarray, table: np.ndarray | None = None) -> np.ndarray:
+        """Tests of pairs on the cells of their codes within groups of samples, rough where there are several.
+
+        ``beta`` (2, n_pairs, 4), 0 before, is moved to the coefficients without and with the last. Returns
+        (n_pairs, 6): coefficient, its standard error, likelihood ratio, samples, cases, squared correlation,
+        the first three NaN where there is no test.
         """
         if table is None:
             table = self._count(pairs, self.group, len(self.level))
@@ -82,47 +82,53 @@ class LogisticTests:
         x = np.tile(x, (1, 1, len(self.level)))
         n, cases = table.sum(axis=-1).reshape(len(x), -1), table[..., 1].reshape(len(x), -1)
         offset = np.broadcast_to(np.repeat(self.level, self._n_codes**2), n.shape)
-        beta = np.zeros((len(x), 4))
-        if len(self.level) == 1:
+        exact = self.design.n_fixed == 1
+        if exact:
             rate = np.clip(cases.sum(axis=1) / np.maximum(n.sum(axis=1), 1), 1e-9, 1 - 1e-9)
-            beta[:, 0] = np.log(rate / (1 - rate))
-        out = self._tests(LogisticProblems(x, n, cases, offset), beta, table.sum(axis=1), pairs, slack)
-        return out, np.where(np.isfinite(out[:, :1]), beta, 0.0)
+            beta[:, :, 0] = np.log(rate / (1 - rate))
+        problems = LogisticProblems(x, n, cases, offset)
+        return self._tests(problems, beta, table.sum(axis=1), pairs, [1.0 if exact else _ROUGH])
 
-    def of_samples(self, pairs: np.ndarray, near: np.ndarray) -> np.ndarray:
-        """Tests of pairs on the samples themselves, with covariates; ``near`` is added to the start."""
+    def of_samples(self, pairs: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        """Tests of pairs on the samples themselves, with covariates, as :meth:`of_cells`."""
         design, columns = self.design, self.design.columns
         codes = design.codes[pairs]  # (pair, 2, sample)
         a, b = np.where(codes >= 0, codes - columns.mean[pairs][:, :, None], 0.0).transpose(1, 0, 2)
         kept = np.ones(a.shape, dtype=bool) if design.impute else (codes >= 0).all(axis=1)
         fixed = np.broadcast_to(self._fixed, (len(pairs), *self._fixed.shape))
         x = np.concatenate([fixed, np.stack([np.ones_like(a), a, b, a * b], axis=1)], axis=1)
-        beta = np.zeros((len(pairs), x.shape[1]))
-        beta[:, : len(self._start)] = self._start
-        beta[:, len(self._start) - 1 : -1] += near[:, :3]
         everybody = np.zeros(design.n_samples, dtype=np.int64)
         table = self._count(pairs, everybody, 1)[:, 0]
         problems = LogisticProblems(x, kept * 1.0, kept * self.case, np.zeros(a.shape))
-        return self._tests(problems, beta, table, pairs, 1.0)
+        return self._tests(problems, beta, table, pairs, [_ROUGH, 1.0] if self.critical > 0 else [1.0])
 
     def _tests(
-        self, problems: LogisticProblems, beta: np.ndarray, table: np.ndarray, pairs: np.ndarray, slack: float
+        self,
+        problems: LogisticProblems,
+        beta: np.ndarray,
+        table: np.ndarray,
+        pairs: np.ndarray,
+        slacks: list[float],
     ) -> np.ndarray:
-        """Tests of problems, given the pairs' tables (n_pairs, n_codes, n_codes, 2) of samples by code."""
+        """Tests of problems, given the pairs' tables (n_pairs, n_codes, n_codes, 2) of samples by code.
+
+        With each slack those are fitted that may pass by the one before.
+        """
         out = np.full((len(pairs), 6), np.nan)
         n, cases = table.sum(axis=(1, 2, 3)), table[..., 1].sum(axis=(1, 2))
         varies = self.design.columns.varies
         x = self._predictors(pairs)
         out[:, 3], out[:, 4], out[:, 5] = n, cases, _squared_correlation(x, table.sum(axis=-1))
-        some = varies[pairs].all(axis=1) & (cases > 0) & (cases < n) & (n > beta.shape[1])
+        some = varies[pairs].all(axis=1) & (cases > 0) & (cases < n) & (n > beta.shape[2])
         some &= independent(problems)
-        chosen = np.flatnonzero(some)
-        if len(chosen):
-            at = beta[chosen]
-            separated = _separated(x[chosen], table[chosen])
-            ratio, se = likelihood_ratios(problems.part(chosen), at, separated, slack)
-            out[chosen, :3] = np.where(np.isnan(ratio), np.nan, np.stack([at[:, -1], se, ratio])).T
-            beta[chosen] = at
+        chosen, separated = np.flatnonzero(some), _separated(x, table)
+        for slack in slacks:
+            if len(chosen):
+                at = beta[:, chosen]
+                ratio, se = likelihood_ratios(problems.part(chosen), at, separated[chosen], slack)
+                out[chosen, :3] = np.where(np.isnan(ratio), np.nan, np.stack([at[1, :, -1], se, ratio])).T
+                beta[:, chosen] = at
+                chosen = chosen[self._near(out[chosen], _ROUGH_MARGIN)]
         return out
 
     def _predictors(self, pairs: np.ndarray) -> np.ndarray:
@@ -139,10 +145,10 @@ class LogisticTests:
         return out
 
 
-def _chunks(items: np.ndarray, n_numbers: int) -> Iterator[slice]:
+def _chunks(n_items: int, n_numbers: int) -> Iterator[slice]:
     """Slices of items of so many numbers each that what is computed with them stays small."""
     size = max(1, _NUMBERS // n_numbers)
-    for start in range(0, len(items), size):
+    for start in range(0, n_items, size):
         yield slice(start, start + size)
 
 
@@ -183,16 +189,19 @@ def similar_log_odds(design: Design, trait: np.ndarray) -> tuple[np.ndarray, np.
     log_odds = _log_odds(design, trait)
     order = np.argsort(log_odds, kind="stable")
     below = np.cumsum(design.weight[order])
-    group = np.empty(len(log_odds), dtype=np.int64)
+    place = np.empty(len(log_odds))
     # Half by weight and half by level, so that a sample far out is not among those of the bulk.
     low, high = log_odds.min(), log_odds.max()
-    place = 0.5 * below / below[-1] + 0.5 * (log_odds[order] - low) / max(high - low, 1e-9)
-    group[order] = np.minimum(place * _GROUPS, _GROUPS - 1)
-    group = np.unique(group, return_inverse=True)[1].reshape(-1)
-    level = np.bincount(group, design.weight * log_odds) / np.bincount(group, design.weight)
-    within = float(design.weight @ (log_odds - level[group]) ** 2) / design.total
-    columns = design.columns
-    return group, level, 0.0075 + 0.4 * np.sqrt(within) + 1.5 * columns.reach
+    place[order] = 0.5 * below / below[-1] + 0.5 * (log_odds[order] - low) / max(high - low, 1e-9)
+    for n_groups in range(2, _GROUPS + 1):
+        group = np.unique(np.minimum((place * n_groups).astype(np.int64), n_groups - 1), return_inverse=True)[
+            1
+        ]
+        level = np.bincount(group, design.weight * log_odds) / np.bincount(group, design.weight)
+        within = np.sqrt(design.weight @ (log_odds - level[group]) ** 2 / design.total)
+        if within < _ALIKE:
+            break
+    return group, level, 0.0075 + 0.4 * within + 1.5 * design.columns.reach
 
 
 @njit(nogil=True, cache=True)

@@ -45,12 +45,12 @@ class LogisticProblems:
 
     def evaluate(self, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Log-likelihoods, gradients, informations, and fitted shares of cases at coefficients."""
-        eta = self.log_odds(beta)
-        e = np.exp(-np.abs(eta))  # of what is not positive: no overflow
-        mu = np.where(eta > 0, 1.0, e) / (1.0 + e)
-        value = (self.cases * eta - self.n * (np.maximum(eta, 0) + np.log1p(e))).sum(axis=1)
+        eta = np.maximum(self.log_odds(beta), -700.0)  # of which exp(-eta) is finite
+        e = np.exp(-eta)
+        mu = 1.0 / (1.0 + e)
+        value = ((self.cases - self.n) * eta - self.n * np.log(1.0 + e)).sum(axis=1)
         gradient = (self.x @ (self.cases - self.n * mu)[:, :, None])[:, :, 0]
-        return value, gradient, self.information(self.n * mu * (1 - mu)), mu
+        return value, gradient, self.information(self.n * mu * mu * e), mu
 
     def information(self, weight: np.ndarray) -> np.ndarray:
         """Sums of weight x x', (n_problems, n_predictors, n_predictors)."""
@@ -93,15 +93,17 @@ def _penalty(p: LogisticProblems, information: np.ndarray, mu: np.ndarray) -> tu
 
 def maximise(
     problems: LogisticProblems, beta: np.ndarray, n_free: int, firth: bool = False, slack: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Twice the greatest (penalised) log-likelihoods over the first coefficients, and whether found.
+
+    The third is the standard error of the last coefficient, where all are free.
 
     ``beta`` (n_problems, n_predictors) is where to start, and is moved to the maximum; the coefficients after
     ``n_free`` stay as they are. ``firth`` penalises; ``slack`` is how many times further from the maximum
     than usual to stop, 1 for exact tests.
     """
     n, all_free = len(beta), n_free == beta.shape[1]
-    out, found = np.full(n, np.nan), np.zeros(n, dtype=bool)
+    out, found, se = np.full(n, np.nan), np.zeros(n, dtype=bool), np.full(n, np.nan)
     active, step, before = np.arange(n), np.zeros_like(beta), np.full(n, -np.inf)
     largest = np.abs(problems.x).max(axis=2)
     for k in range(_ROUNDS_FIRTH if firth else _ROUNDS):
@@ -140,8 +142,10 @@ def maximise(
         before[moved] = value[~over]
         done = active[settled]
         out[done], found[done] = 2 * value[settled] + (0 if firth else gain[settled]), True
+        if all_free:
+            se[done] = np.sqrt(np.linalg.inv(correlation[settled])[:, -1, -1]) / scale[settled, -1]
         active = active[~settled & ~lost]
-    return out, found
+    return out, found, se
 
 
 def likelihood_ratios(
@@ -149,28 +153,29 @@ def likelihood_ratios(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Twice the gain in log-likelihood of the last predictor, and the standard error of its coefficient.
 
-    The predictors are independent; ``beta`` (n_problems, n_predictors) is where to start, the last 0, and is
-    moved to the maximum; ``separated`` (n_problems,) says where the likelihood is known to have no maximum;
-    ``slack`` is as in :func:`maximise`. The ratios are of penalised likelihoods where the plain ones have no
-    maximum, NaN where neither was found.
+    The predictors are independent; ``beta`` (2, n_problems, n_predictors) is where to start without the last,
+    whose coefficient is 0, and with it, and is moved to the maxima; ``separated`` (n_problems,) says where
+    the likelihood is known to have no maximum; ``slack`` is as in :func:`maximise`. The ratios are of
+    penalised likelihoods where the plain ones have no maximum, NaN where neither was found.
     """
-    ratio, se, start = np.full(len(beta), np.nan), np.full(len(beta), np.nan), beta.copy()
+    n, n_predictors = problems.x.shape[:2]
+    ratio, se = np.full(n, np.nan), np.full(n, np.nan)
     for attempt in range(3):  # from the start, from 0, and penalised
         firth = attempt == 2
         todo = np.flatnonzero(np.isnan(ratio) & (firth | ~separated))
         if not len(todo):
             continue
-        part, at = problems.part(todo), start[todo] if attempt == 0 else np.zeros_like(start[todo])
-        without, found = maximise(part, at, beta.shape[1] - 1, firth, slack)
-        top, found_too = maximise(part, at, beta.shape[1], firth, slack)
+        part = problems.part(todo)
+        at = beta[:, todo] if attempt == 0 else np.zeros((2, len(todo), n_predictors))
+        without, found, _ = maximise(part, at[0], n_predictors - 1, firth, slack)
+        if attempt > 0:
+            at[1] = at[0]
+        top, found_too, of_last = maximise(part, at[1], n_predictors, firth, slack)
         ok = found & found_too
         if not firth:
-            ok &= (np.abs(part.log_odds(at)) * (part.n > 0)).max(axis=1) < _LARGEST
-        beta[todo[ok]] = at[ok]
+            ok &= (np.abs(part.log_odds(at[1])) * (part.n > 0)).max(axis=1) < _LARGEST
+        beta[:, todo[ok]], se[todo[ok]] = at[:, ok], of_last[ok]
         ratio[todo[ok]] = np.maximum(top - without, 0)[ok]
-        fitted = np.flatnonzero(ok)
-        correlation, scale, _ = _correlations(part.part(fitted).evaluate(at[fitted])[2])
-        se[todo[fitted]] = np.sqrt(np.linalg.inv(correlation)[:, -1, -1]) / scale[:, -1]
     return ratio, se
 
 
