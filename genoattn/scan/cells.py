@@ -61,9 +61,10 @@ def _count(i, left, right, missing, counts):  # type: ignore[no-untyped-def]
     count_row(left.cases[i], right.cases, None, missing, counts[1])
     if missing is None:
         for g in range(2):
-            mine, of_row, of_columns = counts[g], left.counts[g, :, i], right.counts[g]
-            mine[:, 4], mine[:, 5], mine[:, 8] = of_row[0], of_row[1], of_row[2]
-            mine[:, 6], mine[:, 7] = of_columns[0], of_columns[1]
+            mine, of_row, of_columns = counts[g], left.counts[g], right.counts[g]
+            for j in range(len(mine)):  # loops, since assignments to slices take seconds to compile
+                mine[j, 4], mine[j, 5], mine[j, 8] = of_row[0, i], of_row[1, i], of_row[2, i]
+                mine[j, 6], mine[j, 7] = of_columns[0, j], of_columns[1, j]
 
 
 @njit(inline="always", error_model="numpy")

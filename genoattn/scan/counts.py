@@ -108,7 +108,8 @@ def sum_over_missing(start, missing, codes, trait, out):  # type: ignore[no-unty
     """
     for j in range(len(start) - 1):
         mine = out[j]
-        mine[:] = 0.0
+        for i in range(len(mine)):
+            mine[i] = 0.0
         for k in range(start[j], start[j + 1]):
             row, y = codes[missing[k]], trait[missing[k]]
             for i in range(len(row)):
@@ -122,7 +123,8 @@ def sum_over_both_missing(samples, others, trait, out):  # type: ignore[no-untyp
     With ``start_of_sample`` and ``columns`` of ``others``, the other columns that lack sample s are
     ``columns[start_of_sample[s] : start_of_sample[s + 1]]``; ``out`` is (n_others,), float64.
     """
-    out[:] = 0.0
+    for k in range(len(out)):
+        out[k] = 0.0
     for s in samples:
         for k in range(others.start_of_sample[s], others.start_of_sample[s + 1]):
             out[others.columns[k]] += trait[s]

@@ -65,9 +65,10 @@ def regress_terms(design: Design, trait: np.ndarray, terms: np.ndarray) -> PairT
     # A column that the fixed effects explain makes none of its products testable.
     testable = design.columns.varies[terms].all(axis=1)
     places = np.ascontiguousarray(terms, dtype=np.int64)
-    regress_products(design.codes, design.columns.mean, vectors, places, design.impute, out)
-    left, cross, rss, n, rank, r2, total = out.T
     n_predictors = design.n_fixed + 2 ** terms.shape[1] - 1
+    memory = np.empty((n_predictors + 2, design.n_samples)), np.zeros((n_predictors, n_predictors))
+    regress_products(design.codes, design.columns.mean, vectors, places, design.impute, *memory, out)
+    left, cross, rss, n, rank, r2, total = out.T
     df = n - n_predictors
     testable &= (rank == n_predictors) & (df > 0) & (total > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -98,23 +99,26 @@ def _sum(x, n):  # type: ignore[no-untyped-def]
 def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyped-def]
     """Vectors and products of a term's columns over its samples: ``lower`` (n_rows, n_samples); their number.
 
-    The rows are the vectors, then the products of every set of columns in the order of their bits, each
-    column less its mean over the samples kept.
+    The rows are the vectors but the last two, the products of every set of columns in the order of their
+    bits, each column less its mean over the samples kept, and the last two vectors.
     """
-    order, n_vectors, kept = len(term), len(vectors), 0
+    order, n_fixed, kept = len(term), len(vectors) - 2, 0
+    n_predictors = n_fixed + (1 << order) - 1
     for s in range(codes.shape[1]):
         called = True
         for k in range(order):
             called &= codes[term[k], s] >= 0
         if called or impute:
-            for k in range(n_vectors):
+            for k in range(n_fixed):
                 lower[k, kept] = vectors[k, s]
+            for k in range(2):
+                lower[n_predictors + k, kept] = vectors[n_fixed + k, s]
             for k in range(order):
                 c = codes[term[k], s]
-                lower[n_vectors + (1 << k) - 1, kept] = c - mean[term[k]] if c >= 0 else 0.0
+                lower[n_fixed + (1 << k) - 1, kept] = c - mean[term[k]] if c >= 0 else 0.0
             kept += 1
     for k in range(order):
-        column = lower[n_vectors + (1 << k) - 1]
+        column = lower[n_fixed + (1 << k) - 1]
         shift = _sum(column, kept) / max(kept, 1)
         for s in range(kept):
             column[s] -= shift
@@ -124,38 +128,35 @@ def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyp
             highest *= 2
         rest = subset - highest
         if rest:
-            a, b = lower[n_vectors + rest - 1], lower[n_vectors + highest - 1]
+            a, b = lower[n_fixed + rest - 1], lower[n_fixed + highest - 1]
             for s in range(kept):
-                lower[n_vectors + subset - 1, s] = a[s] * b[s]
+                lower[n_fixed + subset - 1, s] = a[s] * b[s]
     return kept
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def regress_products(codes, mean, vectors, terms, impute, out):  # type: ignore[no-untyped-def]
+def regress_products(codes, mean, vectors, terms, impute, rows, gram, out):  # type: ignore[no-untyped-def]
     """Least squares of products of columns, one after the other, on complete cases or with means imputed.
 
     ``codes`` (n_columns, n_samples), int8, are -1 where missing; ``mean`` is (n_columns,); ``vectors``
     (n_fixed + 2, n_samples) are the orthonormal fixed effects, the trait's residual after regression on them,
-    and the trait less its mean; ``terms`` is (n_terms, order). ``out`` (n_terms, 7) has the squared norm of
-    the residual of the full product, its inner product with the trait, the residual sum of squares, samples,
-    rank of all predictors, largest squared correlation among the columns, total sum of squares of the trait.
+    and the trait less its mean; ``terms`` is (n_terms, order); ``rows`` (n_predictors + 2,
+    n_samples) and ``gram`` (n_predictors, n_predictors) are memory. ``out`` (n_terms, 7) has the squared norm
+    of the residual of the full product, its inner product with the trait, the residual sum of squares,
+    samples, rank of all predictors, largest squared correlation among the columns, total sum of squares of
+    the trait.
     """
     order, n_fixed = terms.shape[1], len(vectors) - 2
-    n_terms = (1 << order) - 1
-    n = n_fixed + n_terms
-    rows = np.empty((n + 2, codes.shape[1]))
-    gram, rhs, least = np.zeros((n, n)), np.empty(n), np.empty(n)
-    place = np.empty(n, np.int64)  # of each predictor among the rows: the trait's two rows are none
-    for k in range(n):
-        place[k] = k if k < n_fixed else k + 2
+    n = len(gram)
+    rhs, least = np.empty(n), np.empty(n)
     for p in range(len(terms)):
         kept = _gather(codes, mean, vectors, terms[p], impute, rows)
-        y = rows[n_fixed, :kept]
+        y = rows[n, :kept]
         for k in range(n):
-            x = rows[place[k], :kept]
+            x = rows[k, :kept]
             rhs[k] = _dot(x, y)
             for h in range(k + 1):
-                gram[k, h] = _dot(x, rows[place[h], :kept])
+                gram[k, h] = _dot(x, rows[h, :kept])
             least[k] = SINGULAR * max(gram[k, k], 1e-300)
         largest = 0.0
         for k in range(order):
@@ -163,7 +164,7 @@ def regress_products(codes, mean, vectors, terms, impute, out):  # type: ignore[
                 a, b = n_fixed + (1 << k) - 1, n_fixed + (1 << h) - 1
                 largest = max(largest, gram[a, b] ** 2 / max(gram[a, a] * gram[b, b], 1e-300))
         square = _dot(y, y)
-        trait = rows[n_fixed + 1, :kept]
+        trait = rows[n + 1, :kept]
         mean_of_trait = _sum(trait, kept) / max(kept, 1)
         total = _dot(trait, trait) - kept * mean_of_trait**2
         lower, rank = eliminate_in_order(gram, rhs, least, 0, n - 1)

@@ -106,21 +106,21 @@ def products_on_fixed(a, columns, chosen, basis, rounding, product, out):  # typ
 @njit(inline="always", error_model="numpy")
 def _passes_adjusted(on_product, e, m, slack, of_lost, lost, of_a, of_b, limits):  # type: ignore[no-untyped-def]
     """Whether a pair may pass adjusted for the covariates, given a bound on ``|Q P|``."""
-    n_missing = limits.n - m.n
+    n_missing, each = limits.n - m.n, 1.0 / m.n
     gaps = _root(lost * n_missing)
-    nu_a = of_a + abs(m.a / m.n) * gaps
-    nu_b = of_b + abs(m.b / m.n) * gaps
-    r = _root(1.0 - e.share)
-    taken = lost * (1.0 + n_missing / m.n) + (nu_a * nu_a / e.aa + nu_b * nu_b / e.bb) / max(1.0 - r, 1e-12)
+    nu_a, nu_b = of_a + abs(m.a) * each * gaps, of_b + abs(m.b) * each * gaps
+    # 1 / (1 - r) = (1 + r) / (1 - r^2), with r no more than (1 + r^2) / 2
+    taken = lost * (1.0 + n_missing * each)
+    taken += (nu_a * nu_a * e.bb + nu_b * nu_b * e.aa) * (2.0 - 0.5 * e.share) / (e.aa * e.bb * e.share)
     if not taken < 1.0:
         return True
-    s = on_product + abs(m.p / m.n) * gaps + abs(e.on_a) * nu_a + abs(e.on_b) * nu_b
-    t = of_lost + abs(m.y / m.n) * gaps
-    t += abs(e.trait_a) * nu_a + abs(e.trait_b) * nu_b
-    s2, t2 = s * s / (1.0 - taken), t * t / (1.0 - taken)
+    s = on_product + abs(m.p) * each * gaps + abs(e.on_a) * nu_a + abs(e.on_b) * nu_b
+    t = of_lost + abs(m.y) * each * gaps + abs(e.trait_a) * nu_a + abs(e.trait_b) * nu_b
+    more = 1.0 / (1.0 - taken)
+    s2, t2 = s * s * more, t * t * more
     if not (s2 < e.left and t2 < e.rest):
         return True
-    top = abs(e.cross) + slack + math.sqrt(s2 * t2)
+    top = abs(e.cross) + slack + s * t * more
     df = m.n - limits.n_fixed - 3.0
     if not df > 0.0:  # the exact test says that there is none
         return True
@@ -197,30 +197,61 @@ def _screen_row(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _row_on_sets(i, left, right, sets, counts, n_samples, memory, sums, out):  # type: ignore[no-untyped-def]
-    """Norms of ``T B P`` of a row with every column, and of both ``Q_L y_L`` summed: ``out`` (2, n_cols)."""
-    sum_over_sets(left.planes[i], right.planes, sets.planes, memory, sums)
-    of_a, of_b, ma = left.of_sets[:, i], right.of_sets, left.own[i, MEAN]
-    mean, mean_b = np.empty(sums.shape[1]), right.own[:, MEAN].copy()
+def _row_on_sets(i, left, right, sets, n_samples, memory):  # type: ignore[no-untyped-def]
+    """Norms of ``T B P`` of a row with every column, and of both ``Q_L y_L`` summed: ``memory.on_sets``."""
+    counts, sums, mean, out = memory.counts, memory.of_planes, memory.mean, memory.on_sets
+    sum_over_sets(left.planes[i], right.planes, sets.planes, memory.words, sums)
+    of_a, of_b, ma, of_all = left.of_sets, right.of_sets, left.own[i, MEAN], len(sums)
     for j in range(len(mean)):
-        raw = counts[j, 0] + 2 * (counts[j, 1] + counts[j, 2]) + 4 * counts[j, 3]
-        mean[j] = (raw - ma * of_b[-1, j] - mean_b[j] * of_a[-1]) / n_samples  # of P, but for ma mb
+        raw, mb = counts[j, 0] + 2 * (counts[j, 1] + counts[j, 2]) + 4 * counts[j, 3], right.own[j, MEAN]
+        mean[j] = (raw - ma * of_b[of_all, j] - mb * of_a[of_all, i]) / n_samples  # of P, but for ma mb
+        out[0, j] = out[1, j] = 0.0
     for k in range(len(sums)):
         for j in range(len(mean)):
-            sums[k, j] -= ma * of_b[k, j] + mean_b[j] * of_a[k] + mean[j] * sets.size[k]
-    fitted, with_lost = np.dot(sets.weights, sums), right.with_lost
-    out[:] = 0.0
-    for k in range(len(fitted)):
-        lost = left.with_lost[k, i]
+            sums[k, j] -= ma * of_b[k, j] + right.own[j, MEAN] * of_a[k, i] + mean[j] * sets.size[k]
+    for k in range(len(sets.weights)):
+        weights, fitted = sets.weights[k], memory.fitted
         for j in range(len(mean)):
-            out[0, j] += fitted[k, j] * fitted[k, j]
-            out[1, j] += (lost + with_lost[k, j]) * (lost + with_lost[k, j])
+            fitted[j] = 0.0
+        for h in range(len(sums)):
+            for j in range(len(mean)):
+                fitted[j] += weights[h] * sums[h, j]
+        lost, with_lost = left.with_lost[k, i], right.with_lost[k]
+        for j in range(len(mean)):
+            out[0, j] += np.float64(fitted[j] * fitted[j])
+            out[1, j] += (lost + with_lost[j]) * (lost + with_lost[j])
     for j in range(len(mean)):
         out[0, j], out[1, j] = math.sqrt(out[0, j]) * (1.0 + 1e-5), math.sqrt(out[1, j]) * (1.0 + 1e-9)
 
 
+class Memory(NamedTuple):
+    """What a tile is computed in. Arrays made in compiled code would add a second to its compilation."""
+
+    counts: np.ndarray  # (n_cols, 9) int64
+    of_a: np.ndarray  # (n_cols, _STRIP) float64
+    of_b: np.ndarray  # (1, n_cols)
+    both: np.ndarray  # (n_cols,)
+    on_sets: np.ndarray  # (2, n_cols)
+    on_product: np.ndarray  # (n_cols,)
+    of_samples: np.ndarray  # (n_samples,) float32
+    words: np.ndarray  # (3, n_words) uint64
+    of_planes: np.ndarray  # (n_sets, n_cols) float32
+    mean: np.ndarray  # (n_cols,)
+    fitted: np.ndarray  # (n_cols,) float32
+    again: np.ndarray  # (n_cols,) bool
+
+    @classmethod
+    def of(cls, n_cols: int, n_samples: int, n_words: int, n_sets: int) -> "Memory":
+        return cls(
+            np.zeros((n_cols, 9), np.int64), np.zeros((n_cols, _STRIP)), np.zeros((1, n_cols)),
+            np.zeros(n_cols), np.zeros((2, n_cols)), np.zeros(n_cols), np.zeros(n_samples, np.float32),
+            np.zeros((3, n_words), np.uint64), np.zeros((n_sets, n_cols), np.float32),
+            np.zeros(n_cols), np.zeros(n_cols, np.float32), np.zeros(n_cols, np.bool_),
+        )  # fmt: skip
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets, found):  # type: ignore[no-untyped-def]
+def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets, memory, found):  # type: ignore[no-untyped-def]
     """Mark the pairs of a tile that may pass: ``found`` (n_rows, n_cols) bool, all False before.
 
     ``left`` and ``right`` are blocks, :class:`genoattn.scan.screen.Block`; ``product`` (n_rows, n_cols)
@@ -230,32 +261,33 @@ def screen_tile(left, right, product, trait, weight, keep, limits, missing, sets
     correlation, and how many cannot be tested.
     """
     (n_rows, n_cols), n_linked, n_untestable = found.shape, 0, 0
-    counts, of_a = np.zeros((n_cols, 9), np.int64), np.zeros((n_cols, _STRIP))
-    of_b, both, of_samples = np.zeros((1, n_cols)), np.zeros(n_cols), np.zeros(len(trait), np.float32)
-    on_sets, words = np.zeros((2, n_cols)), np.zeros((3, left.planes.shape[2]), np.uint64)
-    of_planes = np.zeros((1 if sets is None else len(sets.planes), n_cols), np.float32)
-    complete, on_product = missing is None or limits.impute, np.full(n_cols, np.nan)
+    complete, m = missing is None or limits.impute, memory
     for i in range(n_rows):
-        s = i % _STRIP
+        s, wanted = i % _STRIP, 0
         if s == 0 and not complete:
-            sum_over_missing(right.start, right.samples, left.by_sample[:, i : i + _STRIP], trait, of_a)
-        if not keep[i].any():
+            sum_over_missing(right.start, right.samples, left.by_sample[:, i : i + _STRIP], trait, m.of_a)
+        for j in range(n_cols):
+            wanted += keep[i, j]
+        if wanted == 0:
             continue
-        count_row(left.planes[i], right.planes, weight, missing, counts)
+        count_row(left.planes[i], right.planes, weight, missing, m.counts)
         if not complete:
-            sum_over_missing(left.start[i : i + 2], left.samples, right.by_sample, trait, of_b)
-            sum_over_both_missing(left.samples[left.start[i] : left.start[i + 1]], right, trait, both)
+            start, mine = left.start[i : i + 2], left.samples[left.start[i] : left.start[i + 1]]
+            sum_over_missing(start, left.samples, right.by_sample[:, 0:], trait, m.of_b)
+            sum_over_both_missing(mine, right, trait, m.both)
         if sets is not None:
-            _row_on_sets(i, left, right, sets, counts, len(trait), words, of_planes, on_sets)
-        on_product[:] = np.nan
-        sums = counts, product[i], of_a[:, s], of_b[0], both, on_sets, on_product
+            _row_on_sets(i, left, right, sets, len(trait), m)
+            for j in range(n_cols):
+                m.on_product[j] = np.nan
+        sums = m.counts, product[i], m.of_a[:, s], m.of_b[0], m.both, m.on_sets, m.on_product
         linked, untestable = _screen_row(
             left.own[i], right.own, keep[i], *sums, limits, missing, sets, found[i]
         )
         n_linked, n_untestable = n_linked + linked, n_untestable + untestable
         if sets is not None:  # what may pass is asked again, with the product's share of the covariates
-            again = found[i].copy()
+            for j in range(n_cols):
+                m.again[j] = found[i, j]
             a, columns = left.values[i], right.values
-            products_on_fixed(a, columns, again, sets.basis, sets.rounding, of_samples, on_product)
-            _screen_row(left.own[i], right.own, again, *sums, limits, missing, sets, found[i])
+            products_on_fixed(a, columns, m.again, sets.basis, sets.rounding, m.of_samples, m.on_product)
+            _screen_row(left.own[i], right.own, m.again, *sums, limits, missing, sets, found[i])
     return n_linked, n_untestable

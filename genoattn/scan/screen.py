@@ -10,7 +10,7 @@ from genoattn.scan.counts import WORD, own_sums, pack_planes
 from genoattn.scan.covariate_sets import CovariateSets
 from genoattn.scan.design import Design
 from genoattn.scan.elimination import summing_error
-from genoattn.scan.pair_bound import MARGIN, N_NUMBERS, ON_FIXED, Limits, screen_tile
+from genoattn.scan.pair_bound import MARGIN, N_NUMBERS, ON_FIXED, Limits, Memory, screen_tile
 
 _CHUNK = 1024  # samples whose products are summed in single precision
 _WEIGHT = 4096.0  # integer for the largest weight of a score test
@@ -122,9 +122,11 @@ class PlaneScreen:
         found = np.zeros(keep.shape, dtype=np.bool_)
         missing = True if len(left.samples) or len(right.samples) else None
         sets = None if self._covariates is None else self._covariates.sets
+        n_sets = 0 if sets is None else len(sets.planes)
+        memory = Memory.of(len(right.planes), self.design.n_samples, self._n_words, n_sets)
         n_linked, n_untestable = screen_tile(
             left, right, self._products(left.values, right.values), self._trait, self._word_weight, keep,
-            self._limits, missing, sets, found,
+            self._limits, missing, sets, memory, found,
         )  # fmt: skip
         a, b = np.nonzero(found)
         return Screened(a, b, n_linked, n_untestable)
