@@ -79,7 +79,7 @@ class ScaledDotProduct(nn.Module):
 
 
 def contenders(n_entities: int) -> dict[str, nn.Module]:
-    """What is compared at one length."""
+    """Modules compared at one length."""
     generator = torch.Generator().manual_seed(0)
     found: dict[str, nn.Module] = {"scaled dot product": ScaledDotProduct()}
     for order in ORDERS:

@@ -108,7 +108,7 @@ def landscape(
 
 
 def sigmoid(latent: np.ndarray) -> np.ndarray:
-    """Levels off on both sides."""
+    """Levels off at both ends."""
     return 1 / (1 + np.exp(-1.7 * latent))
 
 

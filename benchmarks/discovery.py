@@ -145,7 +145,7 @@ def discovery_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def phantom_rows(name: str, n_samples: int, n_sites: int, seeds: Iterable[int]) -> list[dict]:
-    """What is left of every signal of a plain scan, the strongest of a cluster of linked pairs its lead.
+    """Survival of every signal of a plain scan, the strongest of a cluster of linked pairs its lead.
 
     The scan's threshold is Bonferroni's. Where interactions were planted, only the true signals between
     chromosomes count; where none were, every signal is a phantom.
@@ -186,9 +186,9 @@ def cluster_leads(ranked: np.ndarray, linked: np.ndarray) -> np.ndarray:
 
 def phantom_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Signals and the share flagged, by architecture and by where the two sites lie."""
-    near = rows["Mb_apart"] < 1
+    close = rows["Mb_apart"] < 1
     place = np.where(
-        rows["Mb_apart"].isna(), "other chromosomes", np.where(near, "within 1 Mb", "beyond 1 Mb")
+        rows["Mb_apart"].isna(), "other chromosomes", np.where(close, "within 1 Mb", "beyond 1 Mb")
     )
     out = (
         rows.assign(sites=place)
@@ -199,16 +199,16 @@ def phantom_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def fit_rows(n_samples: int, n_sites: int, seeds: Iterable[int]) -> pd.DataFrame:
-    """R2 on test samples of the additive model and of the whole one."""
+    """R2 on test samples of the additive model and of the complete one."""
     rows = []
     for name, make in WEAK.items():
         for seed in seeds:
             cohort = make(n_samples, n_sites, seed).cohort
             start = time.perf_counter()
-            whole = genoattn.fit(cohort, seed=seed, refit=False)
+            fitted = genoattn.fit(cohort, seed=seed, refit=False)
             seconds = time.perf_counter() - start
             additive = genoattn.fit(cohort, seed=seed, order=1, refit=False).metrics.test
-            r2 = {"additive_R2": additive, "fit_R2": whole.metrics.test}
+            r2 = {"additive_R2": additive, "fit_R2": fitted.metrics.test}
             rows.append({"architecture": name, "seed": seed, **r2, "seconds": seconds})
         print(fit_table(pd.DataFrame(rows)).to_string(index=False), flush=True)
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@
 Each method trains on 20, 50 or 80 % of a landscape and predicts the same 20 % of it, for three random splits.
 Every training is a process of its own; seconds are those of fitting and predicting, without imports; memory
 is the peak of the process, its libraries included. R2 is the coefficient of determination against the values
-as measured, all samples alike; the noise ceiling beside it is 1 - mean(variance) / var(y), where the file
+as measured, all samples alike; the noise ceiling next to it is 1 - mean(variance) / var(y), where the file
 has variances. genoattn uses these variances (except where it says ``unweighted``), as does the Gaussian
 process; ridge, MAVE-NN and boosting have no such option here.
 

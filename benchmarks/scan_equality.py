@@ -5,7 +5,7 @@
 Cohorts have 80 to 900 samples and 40 sites: common and rare alleles, sites in linkage up to copies of each
 other, no to a fifth of the calls missing, 0 to 25 covariates (some follow sites, some are products of
 sites), normal and heavy-tailed traits, cases of 5 to 50 %, main effects up to ten times the noise. Each is
-scanned at three thresholds; every pair is tested one by one beside it. A pair that either list lacks is
+scanned at three thresholds; every pair is also tested one by one. A pair that either list lacks is
 printed.
 """
 

@@ -27,10 +27,10 @@ def held_out_r2(cohort: genoattn.Cohort, folds: int, seed: int) -> tuple[float, 
         train, test = (cohort.select_samples(np.flatnonzero(x)) for x in (fold != k, fold == k))
         for row, order in enumerate((2, 1)):
             predicted[row, fold == k] = genoattn.fit(train, order=order, seed=seed).predict(test)
-        whole, additive = (1 - np.mean((y - p)[fold <= k] ** 2) / y.var() for p in predicted)
-        print(f"fold {k + 1} of {folds}: R2 so far {whole:.3f}, additive {additive:.3f}", file=sys.stderr)
-    whole, additive = 1 - np.mean((y - predicted) ** 2, axis=1) / y.var()
-    return float(whole), float(additive)
+        model, additive = (1 - np.mean((y - p)[fold <= k] ** 2) / y.var() for p in predicted)
+        print(f"fold {k + 1} of {folds}: R2 so far {model:.3f}, additive {additive:.3f}", file=sys.stderr)
+    model, additive = 1 - np.mean((y - predicted) ** 2, axis=1) / y.var()
+    return float(model), float(additive)
 
 
 def main() -> None:
@@ -54,8 +54,8 @@ def main() -> None:
         signals = genoattn.fit(cohort, seed=options.seed).discovery.claimed
         seconds = time.perf_counter() - start
         first = " x ".join(f"{signals[f'site_{k}'][0]}" for k in (1, 2)) if len(signals) else ""
-        whole, additive = held_out_r2(cohort, options.folds, options.seed)
-        lines.append(f"| {trait} | {whole:.3f} | {additive:.3f} | {len(signals)} | {first} | {seconds:.0f} |")
+        model, additive = held_out_r2(cohort, options.folds, options.seed)
+        lines.append(f"| {trait} | {model:.3f} | {additive:.3f} | {len(signals)} | {first} | {seconds:.0f} |")
         print(lines[-1], flush=True)
     text = "\n".join(lines) + "\n"
     print("\n" + text)

@@ -42,7 +42,7 @@ def check_output(
 
 
 @contextmanager
-def whole_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
+def atomic_directory(path: str | Path, force: bool = False) -> Iterator[Path]:
     """A temporary folder that takes the place of ``path`` when the block succeeds, and vanishes when not."""
     path = Path(path).absolute()
     check_output(path, force, folder=True)
@@ -62,8 +62,8 @@ def _is_stream(path: Path) -> bool:
 
 
 @contextmanager
-def whole_file(path: str | Path, force: bool = True) -> Iterator[Path]:
-    """Like :func:`whole_directory`, for one file."""
+def atomic_file(path: str | Path, force: bool = True) -> Iterator[Path]:
+    """Like :func:`atomic_directory`, for one file."""
     # A link stays a link: its target is what is replaced.
     path = Path(path).resolve()
     check_output(path, force)
@@ -128,5 +128,5 @@ def write_output(content: bytes, path: str | Path | None, force: bool = True) ->
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
         return
-    with whole_file(path, force) as work:
+    with atomic_file(path, force) as work:
         work.write_bytes(content)

@@ -15,7 +15,7 @@ N_SAMPLES, N_SITES = 30, 6
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: exit status, stdout and stderr."""
+    """Result of a command: exit status, stdout and stderr."""
 
     status: int
     out: str

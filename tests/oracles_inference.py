@@ -36,16 +36,16 @@ def visible_product(columns, segment, visible, left, right):
     return out - out.mean()
 
 
-def least_squares(y, predictor, beside):
+def least_squares(y, predictor, others):
     """statsmodels' fit of y on a predictor, the first coefficient, and a full-rank set of others."""
-    return sm.OLS(y, np.column_stack([predictor, beside])).fit()
+    return sm.OLS(y, np.column_stack([predictor, others])).fit()
 
 
 def pair_fit(columns, pair, y, covariates=None):
     """statsmodels' regression of y on the product of two columns, an intercept and both columns."""
     a, b = columns[:, pair[0]], columns[:, pair[1]]
-    beside = [np.ones(len(y)), a, b, *([] if covariates is None else covariates.T)]
-    return least_squares(y, a * b, np.column_stack(beside))
+    others = [np.ones(len(y)), a, b, *([] if covariates is None else covariates.T)]
+    return least_squares(y, a * b, np.column_stack(others))
 
 
 def weighted_bh(p_values, weights, n_tests):

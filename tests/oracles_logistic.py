@@ -31,8 +31,8 @@ def likelihood_ratio(calls, sites, case, covariates):
 def log_likelihood(x, case):
     """Greatest log-likelihood of a logistic regression, or its limit where cases and controls are separated.
 
-    A trust region takes no step that loses likelihood, where Newton's steps may run away; that the gradient
-    has vanished is checked.
+    A trust region takes no step that lowers the likelihood, where Newton's steps may run away; that the
+    gradient has vanished is checked.
     """
     basis = np.linalg.svd(x / np.linalg.norm(x, axis=0).clip(1e-300), full_matrices=False)
     q = basis[0][:, basis[1] > 1e-9 * basis[1][0]] * np.sqrt(len(x))
@@ -49,7 +49,7 @@ def log_likelihood(x, case):
     found = minimize(
         cost, np.zeros(q.shape[1]), jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-9}
     )
-    # Along a separated direction the gradient is what is left to gain.
+    # Along a separated direction the gradient is what could still be gained.
     assert np.abs(found.jac).max() < 1e-6, found.message
     return -found.fun
 
@@ -73,7 +73,7 @@ def firth_ratio(x, case):
 
 
 def weighted_score(design, pairs):
-    """Score statistic of each pair's product, beside both columns and the fixed effects."""
+    """Score statistic of each pair's product, adjusted for both columns and the fixed effects."""
     root = np.sqrt(design.weight)
     trait = design.trait * root
     columns = design.values(np.arange(design.n_columns)) * root
@@ -81,7 +81,7 @@ def weighted_score(design, pairs):
     for k, (i, j) in enumerate(pairs):
         lower = np.column_stack([(design.basis * root).T, columns[i], columns[j]])
         product = columns[i] * columns[j] / root
-        left = product - lower @ np.linalg.lstsq(lower, product, rcond=None)[0]
-        if left @ left > 1e-9 * (product @ product):
-            z[k] = left @ trait / np.sqrt(left @ left)
+        residual = product - lower @ np.linalg.lstsq(lower, product, rcond=None)[0]
+        if residual @ residual > 1e-9 * (product @ product):
+            z[k] = residual @ trait / np.sqrt(residual @ residual)
     return z

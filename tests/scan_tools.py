@@ -11,7 +11,7 @@ from genoattn.scan.genotypic import GenotypicScreen, genotypic_pairs
 
 
 def candidates(screen, rows, cols, keep=None):
-    """Pairs of columns that a screen leaves, as a set, and its other counts."""
+    """Pairs of columns that a screen lets pass, as a set, and its other counts."""
     keep = rows[:, None] < cols if keep is None else keep
     found = screen.candidates(screen.block(rows), screen.block(cols), keep)
     return set(zip(rows[found.i].tolist(), cols[found.j].tolist(), strict=True)), found
@@ -26,8 +26,8 @@ class Found(NamedTuple):
 def genotypic_tile(design, trait, rows, cols, keep, threshold):
     """Pairs of a tile that pass the genotypic test, and how many cannot be tested."""
     screen = GenotypicScreen(design, threshold)
-    _, left = candidates(screen, rows, cols, keep)
-    tests = genotypic_pairs(design, trait, np.stack([rows[left.i], cols[left.j]], axis=1))
+    _, screened = candidates(screen, rows, cols, keep)
+    tests = genotypic_pairs(design, trait, np.stack([rows[screened.i], cols[screened.j]], axis=1))
     kept = np.flatnonzero(tests.p_value <= threshold)
-    n_untestable = left.n_untestable + int((tests.df == 0).sum())
-    return Found(left.i[kept], left.j[kept], tests.select(kept)), n_untestable
+    n_untestable = screened.n_untestable + int((tests.df == 0).sum())
+    return Found(screened.i[kept], screened.j[kept], tests.select(kept)), n_untestable

@@ -228,7 +228,7 @@ def test_missing_covariates():
             ("age",),
             {},
         )
-    # A whole categorical covariate that was not given is not all baseline.
+    # A categorical covariate of which no column was given is not all baseline.
     with pytest.raises(
         InputError, match=rf"covariate batch=b of the model is missing \(none were given\); {cure}"
     ):

@@ -20,20 +20,20 @@ EMPTY = torch.tensor([[True] * 4, [False] * 4])
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LinearSelfAttention(0, 1), "d_in: got 0, needs a whole number of at least 1"),
-        (lambda: LinearSelfAttention(3, 1.5), "d_out: got 1.5, needs a whole number of at least 1"),
-        (lambda: LinearSelfAttention(3, 1, 0), "n_heads: got 0, needs a whole number of at least 1"),
+        (lambda: LinearSelfAttention(0, 1), "d_in: got 0, needs an integer of at least 1"),
+        (lambda: LinearSelfAttention(3, 1.5), "d_out: got 1.5, needs an integer of at least 1"),
+        (lambda: LinearSelfAttention(3, 1, 0), "n_heads: got 0, needs an integer of at least 1"),
         (
             lambda: LinearSelfAttention(3, 1, kernel="rbf"),
             "kernel: got 'rbf', needs one of 'linear', 'softmax'",
         ),
-        (lambda: HyperAttention(3, 1, order=1), "order: got 1, needs a whole number of at least 2"),
-        (lambda: HyperAttention(3, 1, order=True), "order: got True, needs a whole number"),
-        (lambda: HyperAttention(3, 1, rank=0), "rank: got 0, needs a whole number of at least 1"),
+        (lambda: HyperAttention(3, 1, order=1), "order: got 1, needs an integer of at least 2"),
+        (lambda: HyperAttention(3, 1, order=True), "order: got True, needs an integer"),
+        (lambda: HyperAttention(3, 1, rank=0), "rank: got 0, needs an integer of at least 1"),
         (lambda: HyperFeatureAttention((), 1), "d_features: got no feature, needs the width of at least one"),
         (
             lambda: HyperFeatureAttention((2, 0), 1),
-            r"d_features\[1\]: got 0, needs a whole number of at least 1",
+            r"d_features\[1\]: got 0, needs an integer of at least 1",
         ),
     ],
 )
@@ -160,7 +160,7 @@ def test_from_interactions(f, w, embedding, message):
 
 
 def test_rank_of_from_interactions():
-    with pytest.raises(ValueError, match="rank: got 0, needs a whole number of at least 1"):
+    with pytest.raises(ValueError, match="rank: got 0, needs an integer of at least 1"):
         LinearSelfAttention.from_interactions(torch.eye(3), torch.ones(3, 1), rank=0)
 
 
@@ -179,7 +179,7 @@ def a_table(site=(0, 0, 1, 1), distinct=True, order=2, n_tokens=4):
             lambda: FactoredTable((np.ones((2, 1, 1)), np.full((2, 1, 1), np.nan))),
             "factors: got a value that is not",
         ),
-        (lambda: a_table(site=(0, 1)), r"site: got shape \(2,\), needs a whole number for each of 4 tokens"),
+        (lambda: a_table(site=(0, 1)), r"site: got shape \(2,\), needs an integer for each of 4 tokens"),
         (lambda: a_table(site=(0, 0, 2, 2)), "site: got numbers with gaps, needs every site from 0"),
         (
             lambda: a_table(distinct=False).gauge("zero-sum"),

@@ -66,7 +66,7 @@ def test_distinct_sum_from_a_mapping_equals_the_sum_over_partitions():
 def test_distinct_sum_needs_a_factor():
     with pytest.raises(ValueError, match="n: got 0, needs at least one factor"):
         distinct_sum({}, 0)
-    with pytest.raises(ValueError, match="n: got -1, needs a whole number of elements, 0 or more"):
+    with pytest.raises(ValueError, match="n: got -1, needs an integer number of elements, 0 or more"):
         set_partitions(-1)
 
 

@@ -147,9 +147,9 @@ def test_variance_components_add_up_to_the_variance():
 
 def test_variance_in_blocks_of_ranks(monkeypatch):
     table = random_table(2, rank=5)
-    whole = table.gauge("zero-sum").variance_components()
+    expected = table.gauge("zero-sum").variance_components()
     monkeypatch.setattr("genoattn.attention.symmetric_terms.VARIANCE_BUFFER", 1)
-    np.testing.assert_allclose(table.gauge("zero-sum").variance_components(), whole, rtol=1e-12)
+    np.testing.assert_allclose(table.gauge("zero-sum").variance_components(), expected, rtol=1e-12)
 
 
 def test_readout_weights_the_channels():

@@ -34,7 +34,7 @@ def test_equals_enumeration(order, n_tokens, kind, scaled):
         np.testing.assert_allclose(found.coefficient, coefficients, rtol=1e-12)
 
 
-def test_bound_spares_work_and_loses_nothing():
+def test_bound_spares_work_and_misses_nothing():
     axes, site = problem(2, 400, 3, 0, "heavy")
     tokens, _ = oracle.top_terms(axes, site, 10)
     found = top_products(axes, site, 10, block=16)
@@ -72,7 +72,7 @@ def test_scale_beyond_float32(size):
 
 
 def test_terms_that_underflow_in_float32():
-    # 1 beside numbers of 1e-25, whose product 1e-50 is zero in float32; all three terms exist.
+    # 1 among numbers of 1e-25, whose product 1e-50 is zero in float32; all three terms exist.
     axis = np.array([[1.0], [1e-25], [2e-25]])
     found = top_products([axis, axis], np.arange(3), 5)
     assert found.tokens.tolist() == [[0, 2], [0, 1], [1, 2]]

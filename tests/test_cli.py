@@ -251,11 +251,11 @@ def test_binary_trait_with_covariates(cli, tmp_path):
     assert (fitted.status, fitted.err) == (0, "")
     assert "AUC" in fitted.out
     out = cli("predict", model, vcf, "--covar", covar, "--quiet").out
-    whole = pd.DataFrame(
+    complete = pd.DataFrame(
         [line.split("\t") for line in out.splitlines()[1:]], columns=out.splitlines()[0].split("\t")
     )
-    assert whole.columns.tolist() == ["IID", "prediction", "probability"]
-    log_odds, probability = whole["prediction"].astype(float), whole["probability"].astype(float)
+    assert complete.columns.tolist() == ["IID", "prediction", "probability"]
+    log_odds, probability = complete["prediction"].astype(float), complete["probability"].astype(float)
     np.testing.assert_allclose(probability, 1 / (1 + np.exp(-log_odds)), rtol=1e-12)
     # A new table in which only the last level occurs means the same.
     some = write_text(
@@ -266,7 +266,7 @@ def test_binary_trait_with_covariates(cli, tmp_path):
     few = cli("predict", model, vcf, "--covar", some, "--quiet").out.splitlines()[1:]
     found = {line.split("\t")[0]: float(line.split("\t")[1]) for line in few}
     assert list(found) == [name for name, level in zip(sample_ids(), batch, strict=True) if level == "c"]
-    expected = log_odds[whole["IID"].isin(list(found))]
+    expected = log_odds[complete["IID"].isin(list(found))]
     np.testing.assert_allclose(list(found.values()), expected, rtol=1e-5, atol=1e-6)
     forgotten = cli("predict", model, vcf, "--quiet")
     assert forgotten.status == 2

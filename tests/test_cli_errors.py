@@ -70,11 +70,11 @@ def test_good_inputs_are_not_refused(cli, files):
 
 def test_missing_files(cli, files, tmp_path):
     vcf, pheno, outputs = files
-    gone = tmp_path / "gone.vcf"
-    refused(fit(cli, gone, pheno, outputs), gone, ": no such file; check the path")
-    gone = tmp_path / "gone.tsv"
-    refused(fit(cli, vcf, gone, outputs), gone, ": no such file; check the path")
-    refused(fit(cli, vcf, pheno, outputs, "--covar", gone), gone, ": no such file; check the path")
+    missing = tmp_path / "missing.vcf"
+    refused(fit(cli, missing, pheno, outputs), missing, ": no such file; check the path")
+    missing = tmp_path / "missing.tsv"
+    refused(fit(cli, vcf, missing, outputs), missing, ": no such file; check the path")
+    refused(fit(cli, vcf, pheno, outputs, "--covar", missing), missing, ": no such file; check the path")
     refused(fit(cli, tmp_path / "prefix", pheno, outputs), "prefix: no such file; check the path")
 
 
@@ -93,9 +93,9 @@ def test_not_a_vcf(cli, files, tmp_path):
 
 @pytest.mark.parametrize("name", ["cohort.vcf.gz", "cohort.bcf"])
 def test_truncated(cli, files, tmp_path, name):
-    whole = write_vcf(tmp_path / name, sample_ids(), vcf_records(random_genotypes()))
-    whole.write_bytes(whole.read_bytes()[:-40])
-    refused(fit(cli, whole, *files[1:]), whole, "truncated", "copy or download it again")
+    cut = write_vcf(tmp_path / name, sample_ids(), vcf_records(random_genotypes()))
+    cut.write_bytes(cut.read_bytes()[:-40])
+    refused(fit(cli, cut, *files[1:]), cut, "truncated", "copy or download it again")
 
 
 def test_no_genotypes(cli, files, tmp_path):
@@ -275,8 +275,8 @@ def test_a_refused_fit_with_force_leaves_the_old_output(cli, files, tmp_path):
 
 def test_parent_of_the_output_missing(cli, files):
     vcf, pheno, outputs = files
-    outcome = cli("fit", vcf, "--pheno", pheno, "-o", outputs / "gone" / "model", "--quiet")
-    refused(outcome, outputs / "gone", "no such folder to write model in; make it first")
+    outcome = cli("fit", vcf, "--pheno", pheno, "-o", outputs / "missing" / "model", "--quiet")
+    refused(outcome, outputs / "missing", "no such folder to write model in; make it first")
     assert list(outputs.iterdir()) == []
 
 

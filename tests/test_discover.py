@@ -66,9 +66,9 @@ def test_halves_tell_how_stable_a_pair_is():
 
 def test_refusals():
     rng = np.random.default_rng(5)
-    near = cohort_of(sites_on(1, 5, 100), unlinked_dosages(rng, 50, 5), rng.normal(size=50))
+    close = cohort_of(sites_on(1, 5, 100), unlinked_dosages(rng, 50, 5), rng.normal(size=50))
     with pytest.raises(genoattn.InputError, match="on different chromosomes, or 1 Mb apart"):
-        genoattn.discover(near)
+        genoattn.discover(close)
     without = cohort_of(sites_on(2, 5, 100), unlinked_dosages(rng, 50, 10), None)
     with pytest.raises(genoattn.InputError, match="the cohort has no phenotype"):
         genoattn.discover(without)

@@ -200,7 +200,7 @@ def test_a_complete_landscape_has_the_coefficients_of_its_projection(gauge):
 @pytest.mark.parametrize("gauge", GAUGES)
 def test_posterior_estimates_are_generalised_least_squares(gauge):
     # With the others random under their prior: regress y on the mean that a coefficient gives the products,
-    # with the covariance of what it leaves open of them.
+    # with the covariance of their residuals after regression on it.
     rng = np.random.default_rng(7)
     calls = oracles.random_calls(rng, 60, (3, 2, 3))
     v = build_vocabulary(oracles.make_cohort(calls, (3, 2, 3), "sequence"), "sequence")
@@ -286,8 +286,8 @@ def test_the_lead_stands_for_an_interaction_shared_by_linked_sites():
     # The second site of each pair of neighbours is nearly the first: the model gives half to either.
     rng = np.random.default_rng(10)
     a, b = (rng.integers(0, 3, 800) for _ in range(2))
-    near_a, near_b = (np.where(rng.random(800) < 0.02, rng.integers(0, 3, 800), s) for s in (a, b))
-    calls = np.stack([a, near_a, b, near_b], axis=1).astype(np.int8)
+    linked_a, linked_b = (np.where(rng.random(800) < 0.02, rng.integers(0, 3, 800), s) for s in (a, b))
+    calls = np.stack([a, linked_a, b, linked_b], axis=1).astype(np.int8)
     v = build_vocabulary(oracles.make_cohort(calls, (3,) * 4, "genotype"), "dosage")
     y = (a - a.mean()) * (b - b.mean()) + 0.1 * rng.normal(size=800)
     factor = np.zeros((1, 2, 4))

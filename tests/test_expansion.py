@@ -1,4 +1,4 @@
-"""Coefficients in every gauge against projections of the whole landscape, by definition and by gaugefixer."""
+"""Coefficients in every gauge against projections of the landscape, by definition and by gaugefixer."""
 
 import gaugefixer
 import numpy as np

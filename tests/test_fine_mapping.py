@@ -44,12 +44,12 @@ def test_neighbours_give_way_to_the_likeliest_pairs(strength, turned):
     shape[:, :, turned] *= -1
     found = fine_mapped(x, y, shape, np.array([1.0]))
     r2 = np.corrcoef(x, rowvar=False) ** 2
-    sides = [np.flatnonzero(r2[k] >= 0.5) for k in (5, 21)]
-    for side, index, share in zip(found[0], sides, posterior(x, y, *sides), strict=True):
+    clusters = [np.flatnonzero(r2[k] >= 0.5) for k in (5, 21)]
+    for slot, index, share in zip(found[0], clusters, posterior(x, y, *clusters), strict=True):
         best = index[np.argmax(share)]
         expected = np.where(share >= 0.02, share, 0.0) / share.max() * np.sign(x[:, index].T @ x[:, best])
-        np.testing.assert_allclose(side[index], expected, atol=1e-6)
-        assert np.count_nonzero(side) == np.count_nonzero(expected)
+        np.testing.assert_allclose(slot[index], expected, atol=1e-6)
+        assert np.count_nonzero(slot) == np.count_nonzero(expected)
     if strength == 0.6:
         assert tuple(np.argmax(np.abs(found[0]), axis=1)) == (6, 22)
 

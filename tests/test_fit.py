@@ -304,4 +304,4 @@ def test_the_limit_of_terms_is_said():
     assert (result.table.frame["order"] == 2).sum() == 5
     assert result.manifest.left_out == {2: 28 - 5}
     assert not result.manifest.complete
-    assert result.manifest.n_tests[2] == 28  # the family of the q-values stays whole
+    assert result.manifest.n_tests[2] == 28  # q-values are over all pairs still

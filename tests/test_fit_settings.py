@@ -120,10 +120,10 @@ def test_traits_and_covariates_that_cannot_be_fitted():
         short_fit(cohort, seed=2**32)
 
 
-def test_family_of_the_reference_gauge_is_without_reference_states():
+def test_tests_of_the_reference_gauge_are_without_reference_states():
     result = short_fit(planted(60, 4, kind="sequence", seed=5))
     free = result.export("reference")
-    assert free.manifest.n_tests[2] == 6 * 2 * 2  # six pairs of sites with two states beside the reference
+    assert free.manifest.n_tests[2] == 6 * 2 * 2  # six pairs of sites, each of two states but the reference
     assert result.export("zero-sum").manifest.n_tests[2] == 6 * 3 * 3
     rows = free.frame[free.frame["order"] == 2]
     assert len(rows) == 24

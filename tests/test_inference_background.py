@@ -1,4 +1,4 @@
-"""What is taken out of a trait before pairs are tested; and which pairs are."""
+"""Adjustment of a trait before pairs are tested; and which pairs are."""
 
 import numpy as np
 import pytest
@@ -60,8 +60,8 @@ def test_principal_components_span_the_leading_singular_vectors(shape):
     shared = rng.normal(size=(shape[0], 3)) @ rng.normal(size=(3, shape[1]))
     columns = standardised(rng.normal(size=shape) + shared)
     found = principal_components(columns, np.arange(shape[1]), 3)  # one column a chromosome: nothing pruned
-    left = np.linalg.svd(columns, full_matrices=False)[0][:, :3]
-    np.testing.assert_allclose(span_projection(found), span_projection(left), atol=1e-8)
+    vectors = np.linalg.svd(columns, full_matrices=False)[0][:, :3]
+    np.testing.assert_allclose(span_projection(found), span_projection(vectors), atol=1e-8)
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-10)
     np.testing.assert_allclose(found.std(axis=0), 1, rtol=1e-10)
 
@@ -100,7 +100,7 @@ def test_fewer_columns_than_components():
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_background_is_ridge_beside_covariates_and_components(binary):
+def test_background_is_ridge_with_covariates_and_components(binary):
     rng = np.random.default_rng(6)
     columns = standardised(unlinked_dosages(rng, 200, 30))
     covariates = rng.normal(size=(200, 2))
@@ -126,7 +126,7 @@ def test_background_is_ridge_beside_covariates_and_components(binary):
     np.testing.assert_allclose(basis.T @ basis, np.eye(7), atol=1e-10)
 
 
-def test_residuals_have_nothing_left_of_covariates_and_components():
+def test_residuals_are_orthogonal_to_covariates_and_components():
     rng = np.random.default_rng(7)
     home, dosage = two_populations(rng, 300, 40)
     y = 5.0 * home + rng.normal(size=300)

@@ -10,12 +10,12 @@ from genoattn.inference.robust import orthonormal_basis, pair_t, robust_test
 
 
 def uneven(seed=0, n=150, effect=0.0):
-    """A predictor, others beside it, and a trait whose spread grows with the predictor."""
+    """A predictor, other predictors, and a trait whose spread grows with the predictor."""
     rng = np.random.default_rng(seed)
-    beside = np.column_stack([np.ones(n), rng.normal(size=(n, 3))])
-    predictor = rng.normal(size=n) + 0.5 * beside[:, 1]
-    y = effect * predictor + beside @ [1, 2, -1, 0.5] + rng.normal(size=n) * (0.5 + predictor**2)
-    return predictor, beside, y
+    others = np.column_stack([np.ones(n), rng.normal(size=(n, 3))])
+    predictor = rng.normal(size=n) + 0.5 * others[:, 1]
+    y = effect * predictor + others @ [1, 2, -1, 0.5] + rng.normal(size=n) * (0.5 + predictor**2)
+    return predictor, others, y
 
 
 def p_of(statistic, df):
@@ -25,57 +25,57 @@ def p_of(statistic, df):
 def test_robust_p_value_is_the_larger_of_least_squares_and_hc3():
     larger = set()
     for seed in range(12):
-        predictor, beside, y = uneven(seed, effect=0.3)
+        predictor, others, y = uneven(seed, effect=0.3)
         if seed % 2:  # spread that falls with the predictor: least squares is the larger
-            y = beside @ [1, 2, -1, 0.5] + np.random.default_rng(seed).normal(size=150) / (1 + predictor**2)
-        fit = least_squares(y, predictor, beside)
+            y = others @ [1, 2, -1, 0.5] + np.random.default_rng(seed).normal(size=150) / (1 + predictor**2)
+        fit = least_squares(y, predictor, others)
         plain, sandwich = fit.bse[0], fit.get_robustcov_results("HC3").bse[0]
         larger.add(bool(sandwich > plain))
         expected = p_of(fit.params[0] / max(plain, sandwich), fit.df_resid)
-        assert robust_test(predictor, beside, y[:, None]).p_value == pytest.approx(expected, rel=1e-9, abs=0)
+        assert robust_test(predictor, others, y[:, None]).p_value == pytest.approx(expected, rel=1e-9, abs=0)
     assert larger == {True, False}
 
 
 def test_largest_over_versions_of_the_trait():
-    predictor, beside, y = uneven(1, effect=1.0)
+    predictor, others, y = uneven(1, effect=1.0)
     other = np.sign(y) * np.abs(y) ** 0.5
-    each = [robust_test(predictor, beside, v[:, None]).p_value for v in (y, other)]
+    each = [robust_test(predictor, others, v[:, None]).p_value for v in (y, other)]
     assert each[0] != pytest.approx(each[1], rel=0.1, abs=0)
-    assert robust_test(predictor, beside, np.column_stack([y, other])).p_value == pytest.approx(
+    assert robust_test(predictor, others, np.column_stack([y, other])).p_value == pytest.approx(
         max(each), abs=0
     )
 
 
 def test_versions_that_disagree_in_sign_are_no_evidence():
-    predictor, beside, y = uneven(2, effect=5.0)
-    assert robust_test(predictor, beside, y[:, None]).p_value < 1e-6
-    assert robust_test(predictor, beside, np.column_stack([y, -y])).p_value == 1.0
+    predictor, others, y = uneven(2, effect=5.0)
+    assert robust_test(predictor, others, y[:, None]).p_value < 1e-6
+    assert robust_test(predictor, others, np.column_stack([y, -y])).p_value == 1.0
 
 
 def test_redundant_columns_change_nothing():
-    predictor, beside, y = uneven(3, effect=1.0)
-    more = np.column_stack([beside, beside[:, 1] - 3 * beside[:, 2], beside[:, 0] * 7, np.zeros(len(y))])
-    expected = robust_test(predictor, beside, y[:, None]).p_value
+    predictor, others, y = uneven(3, effect=1.0)
+    more = np.column_stack([others, others[:, 1] - 3 * others[:, 2], others[:, 0] * 7, np.zeros(len(y))])
+    expected = robust_test(predictor, others, y[:, None]).p_value
     assert robust_test(predictor, more, y[:, None]).p_value == pytest.approx(expected, rel=1e-7, abs=0)
 
 
 def test_units_of_columns_and_trait_change_nothing():
-    predictor, beside, y = uneven(4, effect=1.0)
-    expected = robust_test(predictor, beside, y[:, None]).p_value
-    scaled = robust_test(-1e-5 * predictor, beside * [1, 1e4, 1e-4, 1], 1e3 * y[:, None]).p_value
+    predictor, others, y = uneven(4, effect=1.0)
+    expected = robust_test(predictor, others, y[:, None]).p_value
+    scaled = robust_test(-1e-5 * predictor, others * [1, 1e4, 1e-4, 1], 1e3 * y[:, None]).p_value
     assert scaled == pytest.approx(expected, rel=1e-7, abs=0)
 
 
 def test_predictor_in_the_span_of_the_others_adds_nothing():
-    _, beside, y = uneven(5)
-    assert robust_test(beside[:, 1] + 2 * beside[:, 3], beside, y[:, None]).p_value == 1.0
-    assert robust_test(np.zeros(len(y)), beside, y[:, None]).p_value == 1.0
+    _, others, y = uneven(5)
+    assert robust_test(others[:, 1] + 2 * others[:, 3], others, y[:, None]).p_value == 1.0
+    assert robust_test(np.zeros(len(y)), others, y[:, None]).p_value == 1.0
 
 
 def test_too_few_samples_are_no_evidence():
     rng = np.random.default_rng(6)
-    beside = np.column_stack([np.ones(4), rng.normal(size=(4, 2))])
-    assert robust_test(rng.normal(size=4), beside, rng.normal(size=(4, 1))).p_value == 1.0
+    others = np.column_stack([np.ones(4), rng.normal(size=(4, 2))])
+    assert robust_test(rng.normal(size=4), others, rng.normal(size=(4, 1))).p_value == 1.0
 
 
 def test_sample_of_full_leverage_does_not_make_a_signal():

@@ -41,7 +41,7 @@ def test_table_matches_by_id_and_by_position(tmp_path):
     ("text", "message"),
     [
         ("gene\nx\n", "no column site in the header .gene.; name the ID column site"),
-        ("site\nrs1\n", "no feature beside the column site; add one, for example gene"),
+        ("site\nrs1\n", "no feature, only the column site; add one, for example gene"),
         ("site\tstate\nrs1\tx\n", "a feature cannot be called 'state'"),
         ("site\tgene\nrs1\tx\nrs1\ty\n", "site 'rs1' has two rows; keep one of them"),
         (

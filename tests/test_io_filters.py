@@ -29,8 +29,8 @@ def test_frequencies_from_the_definition(tmp_path: Path) -> None:
     rows = [record(list(rng.choice(words, size=20)), pos=i + 1) for i in range(30)]
     cohort = read(write_vcf(tmp_path / "r.vcf", [f"s{i}" for i in range(20)], rows), filters=False)
     counts = state_counts(cohort)
-    frequencies, gone = minor_frequency(cohort, counts), missingness(counts, 20)
-    for row, frequency, missing in zip(rows, frequencies, gone, strict=True):
+    frequencies, missing_shares = minor_frequency(cohort, counts), missingness(counts, 20)
+    for row, frequency, missing in zip(rows, frequencies, missing_shares, strict=True):
         called = [g for g in row.split("\t")[9:] if "." not in g]
         chromosomes = [a for g in called for a in g.replace("|", "/").split("/")]
         share = chromosomes.count("1") / len(chromosomes)
@@ -44,7 +44,7 @@ def test_everything_filtered(tmp_path: Path) -> None:
     expect(
         r"g.vcf: no site is left of 4 records \(4 sites\) in 6 samples: 1 monomorphic, "
         r"2 over the missingness limit 0.1, 1 under the minor allele frequency 0.1; "
-        r"loosen the filter that took most, or check the samples$",
+        r"loosen the filter that dropped most, or check the samples$",
         path,
         maf=0.1,
     )

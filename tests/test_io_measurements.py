@@ -82,9 +82,9 @@ def test_mistakes_in_columns(tmp_path):
     )
     expect(r"p.tsv: no column 'z'; there are: y, v, r$", x, path, "y", variance_column="z")
     expect(r"p.tsv: variance 'v' of sample c is 'x', not a number", x, path, "y", variance_column="v")
-    expect(r"trait 'y' beside replicates, which give mean", x, path, "y", replicate_columns=["v", "r"])
+    expect(r"trait 'y' with replicates, which give mean", x, path, "y", replicate_columns=["v", "r"])
     expect(
-        r"variance or standard error 'v' beside replicates",
+        r"variance or standard error 'v' with replicates",
         x,
         path,
         variance_column="v",

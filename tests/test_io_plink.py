@@ -72,14 +72,14 @@ def test_region(tmp_path: Path, region: str, ids: list[str]) -> None:
     path = write_plink(tmp_path / "x.bed")
     cohort, _ = read_plink(path, region)
     assert cohort.sites.ids.tolist() == ids
-    whole = read_plink(path)[0]
+    complete = read_plink(path)[0]
     inside = [
         i
         for i in range(5)
-        if (whole.sites.chrom[i], whole.sites.pos[i])
+        if (complete.sites.chrom[i], complete.sites.pos[i])
         in set(zip(cohort.sites.chrom, cohort.sites.pos, strict=True))
     ]
-    np.testing.assert_array_equal(cohort.calls, whole.calls[:, inside])
+    np.testing.assert_array_equal(cohort.calls, complete.calls[:, inside])
 
 
 def test_region_errors(tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ def test_region_errors(tmp_path: Path) -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     path = write_plink(tmp_path / "x.bed")
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
     expect(
         path,
         r"x.bed: 7 bytes, but 3 samples and 5 variants need 8; the file is cut short or its .bim or .fam",
@@ -100,7 +100,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     expect(path, r"x.bed: not a PLINK 1 .bed file; make one with: plink2 --make-bed")
     path.unlink()
     expect(path, r"x.bed: no such file")
-    path.write_bytes(whole)
+    path.write_bytes(content)
     (tmp_path / "x.bim").unlink()
     expect(path, r"x.bim: no such file")
 

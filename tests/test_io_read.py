@@ -16,7 +16,7 @@ from genoattn.io import read
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
-# --- the whole way ---
+# --- all options together ---
 
 
 def test_read_with_everything(tmp_path: Path) -> None:
@@ -202,9 +202,9 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of rea
 def test_real_files(
     genotype_file: str, table: str, trait: str | None, shape: tuple[int, int], n_varying: int
 ) -> None:
-    whole = read(SHARED / genotype_file, filters=False)
+    unfiltered = read(SHARED / genotype_file, filters=False)
     cohort = read(SHARED / genotype_file, SHARED / table, trait)
-    assert (cohort.n_samples, whole.n_sites) == shape
+    assert (cohort.n_samples, unfiltered.n_sites) == shape
     assert cohort.n_sites == n_varying
 
 

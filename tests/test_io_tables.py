@@ -102,7 +102,7 @@ def test_choose_trait(tmp_path: Path) -> None:
         choose_trait(two, None)
     with pytest.raises(InputError, match=r"t.tsv: no trait 'z'; there are: x, y$"):
         choose_trait(two, "z")
-    with pytest.raises(InputError, match=r"t.tsv: no trait beside the ID column"):
+    with pytest.raises(InputError, match=r"t.tsv: no trait, only the ID column"):
         choose_trait(table(tmp_path, "IID\na\n"), None)
     many = table(tmp_path, "IID," + ",".join(f"t{i}" for i in range(30)) + "\na" + ",1" * 30 + "\n")
     with pytest.raises(InputError, match=r"30 traits.* t0, t1, .*, t19, \.\.\. \(30 in all\)$"):
@@ -184,9 +184,9 @@ def test_minus_nine_among_measurements_is_said() -> None:
             [-9, 0, 1],
             "auto",
             "none",
-            r"is -9 in 1 samples beside 0, 1 or 2; -9 is not read as missing, write NA",
+            r"is -9 in 1 samples, else 0, 1 or 2; -9 is not read as missing, write NA",
         ),
-        ([-9, 1, 2], "binary", "none", r"is -9 in 1 samples beside 0, 1 or 2"),
+        ([-9, 1, 2], "binary", "none", r"is -9 in 1 samples, else 0, 1 or 2"),
         ([0, 1], "auto", "log", r"is binary, transform log does not apply; use transform none"),
         ([1, 2], "auto", "rank", r"is binary, transform rank does not apply"),
         (
@@ -225,7 +225,7 @@ def test_missing_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("IID\na\n", r"no covariates beside the ID column; add columns or leave the table out"),
+        ("IID\na\n", r"no covariates, only the ID column; add columns or leave the table out"),
         ("IID\tx\na\t1\nb\t1\nc\t1\n", r"covariate 'x' is constant \(1\) in the samples in use; remove it"),
         ("IID\tx\na\tu\nb\tu\nc\tu\n", r"covariate 'x' is constant \(u\) in the samples in use"),
         (

@@ -122,7 +122,7 @@ def test_wild_type_by_name_is_state_0(tmp_path):
     assert list(same_as_before.sites.states) == expected
 
 
-def test_wild_type_beside_a_table_of_sequences(tmp_path):
+def test_wild_type_with_a_table_of_sequences(tmp_path):
     few = {k: SEQUENCES[k] for k in ("v1", "v2", "v5")}
     path = variants(tmp_path, "s", few)
     cohort = read(path, trait="y", sequence_column="s", reference=wild_type(tmp_path))

@@ -217,7 +217,7 @@ def test_region_of_plain_text(tmp_path: Path) -> None:
         (vcf_text(PAIR, []), r"no records; it has only a header"),
     ],
 )
-def test_whole_file_errors(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_of_a_file(tmp_path: Path, text: str, message: str) -> None:
     expect(write_text(tmp_path / "x.vcf", text), message)
 
 
@@ -257,7 +257,7 @@ def test_truncated_bgzip(tmp_path: Path, name: str, region: str | None) -> None:
     expect(cut(path, path.stat().st_size // 2), message, region)
 
 
-def test_data_lost_before_the_end_block(tmp_path: Path) -> None:
+def test_data_missing_before_the_end_block(tmp_path: Path) -> None:
     path = write_vcf(tmp_path / "x.vcf.gz", PAIR, MANY)
     size, end = path.stat().st_size, path.read_bytes()[-28:]
     expect(
@@ -266,7 +266,7 @@ def test_data_lost_before_the_end_block(tmp_path: Path) -> None:
     )
 
 
-def test_bcf_data_lost_before_the_end_block(tmp_path: Path) -> None:
+def test_bcf_data_missing_before_the_end_block(tmp_path: Path) -> None:
     path = write_vcf(tmp_path / "x.bcf", PAIR, MANY)
     size, end = path.stat().st_size, path.read_bytes()[-28:]
     expect(cut(path, size // 2, end), r"truncated or corrupt after record \d+; copy or download it again")
@@ -274,10 +274,10 @@ def test_bcf_data_lost_before_the_end_block(tmp_path: Path) -> None:
 
 def test_damaged_block_under_a_region(tmp_path: Path) -> None:
     path = write_vcf(tmp_path / "x.vcf.gz", PAIR, MANY)
-    whole = bytearray(path.read_bytes())
-    middle = len(whole) // 2
-    whole[middle : middle + 200] = bytes(200)
-    path.write_bytes(whole)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(200)
+    path.write_bytes(content)
     expect(path, r"truncated or corrupt, or its index is; copy it again and index it anew", "1:1-20000")
 
 

@@ -38,10 +38,10 @@ def test_products_and_carriers_with_hidden_segments(seed, scattered):
     np.testing.assert_allclose(
         pairs.carriers(left), carrier_values(columns, segment, visible, left), atol=1e-12
     )
-    whole = np.ones((1, 1)) if pairs.is_inside_segment(np.stack([left, right])) else None
+    one_segment = np.ones((1, 1)) if pairs.is_inside_segment(np.stack([left, right])) else None
     expected = visible_product(columns, segment, visible, left, right)
-    if whole is not None:  # a pair within one segment is its own product, visible or not
-        expected = visible_product(columns, np.zeros(9, int), whole, left, right)
+    if one_segment is not None:  # a pair within one segment is its own product, visible or not
+        expected = visible_product(columns, np.zeros(9, int), one_segment, left, right)
     np.testing.assert_allclose(pairs.product(np.stack([left, right])), expected, atol=1e-12)
 
 

@@ -69,17 +69,17 @@ def test_gain_one_by_one_is_that_of_stepwise_pairs():
     columns, y = hub(2, 500, effect=0.3)
     factor = np.zeros((2, 40))
     factor[0, 3], factor[1, 10:16] = 1.0, 1.0
-    needed, left, expected = 12.0, y, 0.0
+    needed, residual, expected = 12.0, y, 0.0
     products = {j: columns[:, 3] * columns[:, j] for j in range(10, 16)}
     products = {j: p - p.mean() for j, p in products.items()}
     while products:
-        z2 = {j: (p @ left) ** 2 / (p @ p) / y.var() for j, p in products.items()}
+        z2 = {j: (p @ residual) ** 2 / (p @ p) / y.var() for j, p in products.items()}
         best = max(z2, key=z2.get)
         if z2[best] < needed:
             break
         expected += z2[best] - needed
         p = products[best]
-        left = left - p * (p @ left) / (p @ p)
+        residual = residual - p * (p @ residual) / (p @ p)
     assert expected > 0
     assert gain_one_by_one(one_per_segment(columns), y, factor, needed) == pytest.approx(expected, rel=1e-9)
 
@@ -104,7 +104,7 @@ def test_seeds_are_the_scores_above_noise_strongest_first():
     assert find_seeds(score, 17).n_tests == 17
 
 
-def test_strengths_worked_out_where_asked_for_are_those_of_all():
+def test_strengths_computed_where_asked_for_are_those_of_all():
     rng = np.random.default_rng(4)
     x = standardised(unlinked_dosages(rng, 300, 60))
     rest = rng.normal(size=300) + 0.4 * x[:, 2] * x[:, 30]
@@ -112,12 +112,12 @@ def test_strengths_worked_out_where_asked_for_are_those_of_all():
     order = rng.permutation(len(seeds.pair))
     seeds = Seeds(seeds.pair[order], seeds.strength[order], seeds.n_tests)
     strengths = _Strengths(x, seeds, rest)
-    t, left = seeds.strength.copy(), rest
+    t, residual = seeds.strength.copy(), rest
     for _ in range(5):
-        first, now = _pair_scores(x, seeds.pair, rest), _pair_scores(x, seeds.pair, left)
-        quieter = rest.std() / left.std()
-        lost = np.maximum(quieter * np.abs(first) - np.sign(first) * now, 0.0)
-        expected = np.where(t > 0, np.clip(quieter * t - lost, 0.0, None), 0.0)
+        first, now = _pair_scores(x, seeds.pair, rest), _pair_scores(x, seeds.pair, residual)
+        quieter = rest.std() / residual.std()
+        explained = np.maximum(quieter * np.abs(first) - np.sign(first) * now, 0.0)
+        expected = np.where(t > 0, np.clip(quieter * t - explained, 0.0, None), 0.0)
         best, value = strengths.largest()
         assert (best, value) == (np.argmax(expected), pytest.approx(expected.max()))
         some = rng.choice(len(t), 10, replace=False)
@@ -125,8 +125,8 @@ def test_strengths_worked_out_where_asked_for_are_those_of_all():
         strengths.take(best)
         t[best] = 0.0
         product = x[:, seeds.pair[best, 0]] * x[:, seeds.pair[best, 1]]
-        left = left - product * (product @ left) / (product @ product)
-        strengths.explain(left)
+        residual = residual - product * (product @ residual) / (product @ product)
+        strengths.explain(residual)
 
 
 def test_factors_of_planted_pairs_and_their_surplus():
@@ -225,15 +225,15 @@ def test_factors_know_nothing_of_hidden_pairs():
     assert len(factors) >= 2
     # No factor may join the hidden pair of segments by itself.
     for factor in factors:
-        sides = [set(pairs.segment[np.flatnonzero(side)]) for side in factor]
-        assert not (sides[0] <= {0, 1} and sides[1] <= {0, 1})
-    # Seeds of hidden pairs, invented or gone, change nothing.
+        segments = [set(pairs.segment[np.flatnonzero(slot)]) for slot in factor]
+        assert not (segments[0] <= {0, 1} and segments[1] <= {0, 1})
+    # Seeds of hidden pairs, invented or absent, change nothing.
     hidden = np.isin(pairs.segment[seeds.pair], (0, 1)).all(axis=1)
     assert hidden.any()
-    gone = Seeds(seeds.pair[~hidden], seeds.strength[~hidden], seeds.n_tests)
+    known = Seeds(seeds.pair[~hidden], seeds.strength[~hidden], seeds.n_tests)
     every = np.array([(i, j) for i in range(5) for j in range(5, 10)])
-    invented = Seeds(np.r_[every, gone.pair], np.r_[np.full(25, 99.0), gone.strength], seeds.n_tests)
-    for other in (gone, invented):
+    invented = Seeds(np.r_[every, known.pair], np.r_[np.full(25, 99.0), known.strength], seeds.n_tests)
+    for other in (known, invented):
         again, again_surplus = pair_factors(pairs, other, y, 8)
         np.testing.assert_array_equal(again, factors)
         np.testing.assert_array_equal(again_surplus, surplus)

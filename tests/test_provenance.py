@@ -25,11 +25,11 @@ def test_records_name_files_without_their_folder(tmp_path):
     path = tmp_path / "pheno.tsv"
     path.write_text("IID\ty\n")
     (tmp_path / "cohort.v2.bed").write_bytes(b"l")
-    source = {"phenotypes": path, "genotypes": tmp_path / "cohort.v2", "covariates": tmp_path / "gone.tsv"}
+    source = {"phenotypes": path, "genotypes": tmp_path / "cohort.v2", "covariates": tmp_path / "missing.tsv"}
     assert input_records({role: str(name) for role, name in source.items()}) == {
         "phenotypes": {"file": "pheno.tsv", "sha256": hashlib.sha256(b"IID\ty\n").hexdigest()},
         "genotypes": {"file": "cohort.v2.bed", "sha256": hashlib.sha256(b"l").hexdigest()},  # a PLINK prefix
-        "covariates": {"file": "gone.tsv", "sha256": ""},
+        "covariates": {"file": "missing.tsv", "sha256": ""},
     }
     assert input_records({}) == {}
 

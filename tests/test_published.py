@@ -11,7 +11,7 @@ import genoattn
 DATA = Path(__file__).parents[2] / "shared" / "data"
 pytestmark = [
     pytest.mark.validation,
-    pytest.mark.skipif(not DATA.is_dir(), reason="the measured landscapes are not beside this checkout"),
+    pytest.mark.skipif(not DATA.is_dir(), reason="the measured landscapes are not next to this checkout"),
 ]
 # Phillips 2021: sites of the sequence, sites of the paper, and its order-4 coefficients in the 0/1 basis.
 SEQUENCE = (28, 30, 58, 59, 62, 74, 75, 76, 77, 79, 104)

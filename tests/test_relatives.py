@@ -10,12 +10,12 @@ from genoattn.fitting.split import split_samples
 from genoattn.inference.relatives import find_relatives, relative_folds
 
 
-def cohort_with_siblings(seed, n_families, n_strangers, n_sites=2000, children=3):
-    """Dosages of full siblings, ``children`` a family, then of strangers."""
+def cohort_with_siblings(seed, n_sibships, n_strangers, n_sites=2000, children=3):
+    """Dosages of full siblings, ``children`` of each pair of parents, then of strangers."""
     rng = np.random.default_rng(seed)
     frequency = rng.uniform(0.1, 0.5, n_sites)
     rows = []
-    for _ in range(n_families):
+    for _ in range(n_sibships):
         parents = rng.random((2, 2, n_sites)) < frequency
         for _ in range(children):
             pick = rng.integers(0, 2, (2, n_sites))
@@ -24,7 +24,7 @@ def cohort_with_siblings(seed, n_families, n_strangers, n_sites=2000, children=3
     return np.array(rows, dtype=np.int8)
 
 
-def test_siblings_are_families_and_strangers_are_not():
+def test_siblings_are_relatives_and_strangers_are_not():
     calls = cohort_with_siblings(1, 20, 140)
     calls[np.random.default_rng(2).random(calls.shape) < 0.03] = -1
     found = find_relatives(calls)
@@ -32,7 +32,7 @@ def test_siblings_are_families_and_strangers_are_not():
     assert len(np.unique(found)) == 160
 
 
-def test_order_of_samples_changes_no_family():
+def test_order_of_samples_changes_no_group():
     calls = cohort_with_siblings(3, 10, 60)
     order = np.random.default_rng(4).permutation(len(calls))
     one, other = find_relatives(calls), find_relatives(calls[order])
@@ -45,7 +45,7 @@ def test_nobody_is_related_among_strangers_or_with_few_sites(n_sites):
     assert find_relatives(calls) is None
 
 
-def test_cross_is_no_family():
+def test_cross_has_no_relatives():
     calls = linked_dosages(np.random.default_rng(6), 300, 5, 100, 0.98).astype(np.int8)
     assert find_relatives(calls) is None
 
@@ -55,7 +55,7 @@ def test_constant_sites_are_no_evidence():
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_no_split_parts_a_family(binary):
+def test_no_split_parts_relatives(binary):
     relatives = np.repeat(np.arange(80), 5)
     y = np.random.default_rng(7).normal(size=400)
     y = (y > 0).astype(float) if binary else y
@@ -67,7 +67,7 @@ def test_no_split_parts_a_family(binary):
         assert len(np.unique(relatives[part])) * 5 == len(part)
 
 
-def test_folds_hold_families_whole_and_are_even():
+def test_folds_keep_relatives_together_and_are_even():
     relatives = np.repeat(np.arange(100), np.arange(100) % 7 + 1)
     fold = relative_folds(relatives, len(relatives), 5, 3)
     for f in range(100):

@@ -212,7 +212,7 @@ def uneven_cohort(seed, n_samples, ratio, maf, main, heavy=False):
         (2100, 20, 0.01, 1.0),
     ],
 )
-def test_stages_lose_nothing_that_passes(n_samples, ratio, maf, main):
+def test_stages_miss_nothing_that_passes(n_samples, ratio, maf, main):
     codes, case, covariates = uneven_cohort(40 + ratio, n_samples, ratio, maf, main)
     design = binary_design(codes, case, covariates)
     pairs = all_pairs(len(codes))
@@ -231,12 +231,12 @@ def test_stages_lose_nothing_that_passes(n_samples, ratio, maf, main):
         np.testing.assert_array_equal(staged.p_value <= threshold, passing[tested])
         chosen = passing[tested]
         for name in ("statistic", "coefficient", "se"):
-            ours, whole = getattr(staged, name)[chosen], getattr(exhaustive, name)[tested][chosen]
-            np.testing.assert_allclose(ours, whole, rtol=1e-7)
+            ours, every_pair = getattr(staged, name)[chosen], getattr(exhaustive, name)[tested][chosen]
+            np.testing.assert_allclose(ours, every_pair, rtol=1e-7)
 
 
 @pytest.mark.parametrize(("ratio", "maf", "heavy"), [(4, 0.05, False), (20, 0.02, True)])
-def test_ratio_in_groups_is_near_the_exact_one(ratio, maf, heavy):
+def test_ratio_in_groups_is_close_to_the_exact_one(ratio, maf, heavy):
     codes, case, covariates = uneven_cohort(50, 2500, ratio, maf, 0.5, heavy)
     design = binary_design(codes, case, covariates)
     pairs = all_pairs(len(codes))
@@ -268,7 +268,7 @@ def test_cells_without_covariates_are_the_samples():
 
 @pytest.mark.parametrize("missing", [0.0, 0.05])
 @pytest.mark.parametrize("rare", [False, True])
-def test_cell_screen_loses_nothing_and_leaves_little(missing, rare):
+def test_cell_screen_misses_nothing_and_passes_few(missing, rare):
     rng = np.random.default_rng(16)
     calls, _ = scan_cohort_data(rng, 1200, 60, missing, 0.3)
     if rare:
@@ -297,9 +297,9 @@ def test_binary_screen_finds_what_is_there():
     log_odds = -3 + 1.2 * (calls[:, 7] - 1) * (calls[:, 44] - 1) + 0.5 * covariates[:, 0]
     case = (rng.random(800) < 1 / (1 + np.exp(-log_odds))).astype(float)
     cohort = make_cohort(calls, [3] * 60, "genotype", case, True, covariates)
-    whole = genoattn.scan_pairs(cohort, threshold=1.0).frame
+    every_pair = genoattn.scan_pairs(cohort, threshold=1.0).frame
     few = genoattn.scan_pairs(cohort, threshold=1e-2).frame
-    expected = whole[whole["p_value"] <= 1e-2]
+    expected = every_pair[every_pair["p_value"] <= 1e-2]
     assert len(expected) > 10
     assert pairs_of(few) == pairs_of(expected)
 

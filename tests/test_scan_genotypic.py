@@ -116,9 +116,9 @@ def test_tile_finds_what_one_test_a_pair_does(n_covariates):
     ours = set(zip(rows[found.i].tolist(), cols[found.j].tolist(), strict=True))
     assert ours == set(map(tuple, pairs[passing].tolist()))
     assert n_untestable == (expected.df == 0).sum()
-    beside = regress_pairs(design, trait, np.stack([rows[found.i], cols[found.j]], axis=1))
-    np.testing.assert_allclose(found.tests.coefficient, beside.coefficient)
-    np.testing.assert_allclose(found.tests.se, beside.se)
+    additive = regress_pairs(design, trait, np.stack([rows[found.i], cols[found.j]], axis=1))
+    np.testing.assert_allclose(found.tests.coefficient, additive.coefficient)
+    np.testing.assert_allclose(found.tests.se, additive.se)
 
 
 def test_binary_tile_keeps_what_lies_within_the_threshold():
@@ -162,7 +162,7 @@ def test_uniform_p_values_under_the_null():
     assert 0.04 < np.mean(p_value < 0.05) < 0.06
 
 
-def test_likelihood_is_climbed_where_a_whole_step_overshoots():
+def test_likelihood_is_climbed_where_a_full_step_overshoots():
     x = np.array([[1.0, 1.375], [1.0, -1.815], [1.0, 1.739]])
     cases, n = np.array([1177.0, 114.0, 414.0]), np.array([1185.0, 229.0, 414.0])
 

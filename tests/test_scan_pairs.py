@@ -24,7 +24,7 @@ def scan_data(seed=0, n_samples=120, n_columns=11):
     return columns, np.column_stack([first, rng.normal(size=n_samples)]), covariates
 
 
-def whole_matrix(columns, phenotypes, covariates, block):
+def t_matrix(columns, phenotypes, covariates, block):
     """Tiles put together; the lower triangle stays 0 outside the diagonal blocks."""
     t = np.zeros((phenotypes.shape[1], columns.shape[1], columns.shape[1]))
     for rows, cols, tile in pair_tiles(columns, phenotypes, covariates, block):
@@ -37,7 +37,7 @@ def test_every_pair_equals_statsmodels(block):
     columns, phenotypes, covariates = scan_data()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        t = whole_matrix(columns, phenotypes, covariates, block)
+        t = t_matrix(columns, phenotypes, covariates, block)
     for i in range(11):
         for j in range(i + 1, 11):
             if 7 in (i, j) or (i, j) == (2, 9):
@@ -49,7 +49,7 @@ def test_every_pair_equals_statsmodels(block):
 
 
 def test_diagonal_blocks_are_symmetric_and_have_no_squares():
-    t = whole_matrix(*scan_data(), block=1024)
+    t = t_matrix(*scan_data(), block=1024)
     np.testing.assert_allclose(t, t.transpose(0, 2, 1), rtol=1e-10)
     assert np.isnan(np.diagonal(t, axis1=1, axis2=2)).all()
 
@@ -69,7 +69,7 @@ def test_pair_that_never_meets_is_nan():
     b = np.repeat([0.0, 1, 2, 0], 10)
     columns = np.column_stack([a - a.mean(), b - b.mean()])
     y = np.random.default_rng(0).normal(size=(40, 1))
-    assert np.isnan(whole_matrix(columns, y, np.zeros((40, 0)), 8)[0, 0, 1])
+    assert np.isnan(t_matrix(columns, y, np.zeros((40, 0)), 8)[0, 0, 1])
 
 
 @pytest.mark.parametrize("n_samples", [5, 6])
@@ -77,15 +77,15 @@ def test_too_few_samples_is_nan(n_samples):
     rng = np.random.default_rng(0)
     columns = rng.normal(size=(n_samples, 3))
     covariates = rng.normal(size=(n_samples, 2))  # six parameters, no residual
-    t = whole_matrix(columns, rng.normal(size=(n_samples, 1)), covariates, 8)
+    t = t_matrix(columns, rng.normal(size=(n_samples, 1)), covariates, 8)
     assert np.isnan(t).all()
 
 
 def test_swapping_alleles_changes_the_sign():
     columns, phenotypes, covariates = scan_data()
-    one = whole_matrix(columns, phenotypes, covariates, 1024)
+    one = t_matrix(columns, phenotypes, covariates, 1024)
     columns[:, 4] *= -1
-    other = whole_matrix(columns, phenotypes, covariates, 1024)
+    other = t_matrix(columns, phenotypes, covariates, 1024)
     sign = np.where((np.arange(11) == 4)[:, None] ^ (np.arange(11) == 4), -1, 1)
     np.testing.assert_allclose(other, sign * one, rtol=1e-8)
 
@@ -95,7 +95,7 @@ def test_score_matrix_keeps_what_passes_for_every_phenotype():
     phenotypes[:, 1] += phenotypes[:, 0]
     site = np.arange(11)
     site[5] = 4  # columns 4 and 5 are states of one site
-    t = whole_matrix(columns, phenotypes, covariates, 1024)
+    t = t_matrix(columns, phenotypes, covariates, 1024)
     found = score_matrix(columns, phenotypes, covariates, site, threshold=0.8).toarray()
     n_kept = 0
     for i in range(11):
@@ -124,18 +124,18 @@ def test_agreed_is_the_nearest_to_zero_of_one_sign():
 def test_score_matrix_across_tiles(monkeypatch):
     columns, phenotypes, covariates = scan_data()
     site = np.arange(11)
-    whole = score_matrix(columns, phenotypes[:, :1], covariates, site, threshold=1.0)
+    untiled = score_matrix(columns, phenotypes[:, :1], covariates, site, threshold=1.0)
     tiles = list(pair_tiles(columns, phenotypes[:, :1], covariates, block=3))
     monkeypatch.setattr(pairs, "pair_tiles", lambda *_: iter(tiles))
     tiled = score_matrix(columns, phenotypes[:, :1], covariates, site, threshold=1.0)
-    np.testing.assert_allclose(tiled.toarray(), whole.toarray(), rtol=1e-10)
-    assert whole.nnz > 10
+    np.testing.assert_allclose(tiled.toarray(), untiled.toarray(), rtol=1e-10)
+    assert untiled.nnz > 10
 
 
 def test_columns_that_are_no_codes_equal_statsmodels():
     columns, phenotypes, covariates = scan_data(3)
     columns[::7] += 0.1  # as where missing calls are imputed
-    t = whole_matrix(columns, phenotypes, covariates, 4)
+    t = t_matrix(columns, phenotypes, covariates, 4)
     expected = oracles.pair_t(columns[:, 2], columns[:, 8], phenotypes[:, 1], covariates)
     assert t[1, 2, 8] == pytest.approx(expected, rel=1e-8)
 
@@ -143,19 +143,19 @@ def test_columns_that_are_no_codes_equal_statsmodels():
 @pytest.mark.parametrize("rows_at_once", [2, 5])
 def test_strips_and_threads_change_nothing(monkeypatch, rows_at_once):
     columns, phenotypes, covariates = scan_data()
-    whole = whole_matrix(columns, phenotypes, covariates, 1024)
+    untiled = t_matrix(columns, phenotypes, covariates, 1024)
     monkeypatch.setattr(pairs, "_ROWS", rows_at_once)
     for threads in (1, 3):
         (_, _, t), *none = pair_tiles(columns, phenotypes, covariates, threads=threads)
         assert not none
-        np.testing.assert_allclose(t, whole, rtol=1e-10)
+        np.testing.assert_allclose(t, untiled, rtol=1e-10)
 
 
 def test_column_that_the_covariates_explain_is_nan():
     columns, phenotypes, covariates = scan_data()
     columns[:, 5] = columns[:, 5] / 3 + covariates[:, 1] * 0.1
     covariates = np.column_stack([covariates, columns[:, 5]])
-    t = whole_matrix(columns, phenotypes, covariates, 1024)
+    t = t_matrix(columns, phenotypes, covariates, 1024)
     assert np.isnan(t[:, 5]).all()
     assert np.isfinite(t[:, 1, 4]).all()
 

@@ -104,9 +104,9 @@ def test_pairs_out_of_the_scope_do_not_count():
         scanned = make_design(design.codes, permuted, covariates)
         tests = regress_pairs(scanned, permuted, np.stack([kept[i], kept[j]], axis=1))
         assert maxima[k] == pytest.approx(np.nanmax(np.abs(tests.statistic)), rel=1e-4)
-    whole = permuted_maxima(design, scope_of(design), 12, np.random.default_rng(3))
-    assert (whole >= maxima).all()
-    assert (whole > maxima).any()
+    complete = permuted_maxima(design, scope_of(design), 12, np.random.default_rng(3))
+    assert (complete >= maxima).all()
+    assert (complete > maxima).any()
 
 
 def test_permutations_out_of_range():

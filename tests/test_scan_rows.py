@@ -1,4 +1,4 @@
-"""What a scan's rows say of a pair beside its test: frequency of the joint state, carriers, order of rows."""
+"""Columns of a scan's rows other than the test: frequency of the joint state, carriers, order of rows."""
 
 import numpy as np
 import pytest

@@ -61,9 +61,9 @@ def test_regions_and_files(cohort, tmp_path):
 def test_distance_and_linkage(cohort):
     far = genoattn.scan_pairs(cohort, threshold=1.0, min_distance=300)
     assert pairs_of(far) == every(lambda i, j: j - i >= 3)
-    whole = genoattn.scan_pairs(cohort, threshold=1.0, missing="mean")
+    unlimited = genoattn.scan_pairs(cohort, threshold=1.0, missing="mean")
     limited = genoattn.scan_pairs(cohort, threshold=1.0, missing="mean", max_r2=0.05)
-    linked = whole.frame["r2_ld"] > 0.05
+    linked = unlimited.frame["r2_ld"] > 0.05
     assert 3 < limited.counts["n_linked"] == linked.sum()
     assert len(limited.frame) == (~linked).sum() == limited.counts["n_tests"]
 
@@ -90,8 +90,8 @@ def test_alleles_of_one_record_are_no_pair(tmp_path):
     assert pair["flag"].tolist() == ["linked"]
     named = genoattn.scan_pairs(cohort, threshold=1.0, sites="rsm:G", with_sites="rsm:<DEL>,rs1")
     assert named.counts["n_tests"] == 1
-    near = genoattn.scan_pairs(cohort, threshold=1.0, min_distance=1)
-    assert near.counts["n_tests"] + near.counts["n_untestable"] == 19 - 2 - 2
+    distant = genoattn.scan_pairs(cohort, threshold=1.0, min_distance=1)
+    assert distant.counts["n_tests"] + distant.counts["n_untestable"] == 19 - 2 - 2
 
 
 @pytest.mark.parametrize("min_distance", [0, 250])
@@ -115,7 +115,7 @@ def test_number_of_pairs(min_distance, second):
 def test_an_interrupted_scan_goes_on(cohort, tmp_path, monkeypatch):
     file = tmp_path / "out.partial"
     settings = {"threshold": 0.2, "threads": 1, "checkpoint": file, "memory": 1e8}
-    whole = genoattn.scan_pairs(cohort, 0.2, threads=1)
+    uninterrupted = genoattn.scan_pairs(cohort, 0.2, threads=1)
     monkeypatch.setattr("genoattn.scan.pair_scan._NARROWEST", 3)
     monkeypatch.setattr("genoattn.scan.pair_scan._TILE", 3)
     real, done = engine.Engine.tile, []
@@ -139,8 +139,8 @@ def test_an_interrupted_scan_goes_on(cohort, tmp_path, monkeypatch):
     # What was finished but not yet counted may be done again.
     assert len(again) < 10
     assert set(again) | set(done) == set(range(10))
-    assert pairs_of(result) == pairs_of(whole)
-    assert result.counts["n_tests"] == whole.counts["n_tests"]
+    assert pairs_of(result) == pairs_of(uninterrupted)
+    assert result.counts["n_tests"] == uninterrupted.counts["n_tests"]
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(cohort, tmp_path):

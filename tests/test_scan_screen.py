@@ -104,7 +104,7 @@ def test_screen_discards_nearly_all(screen, missing, n_covariates):
 
 
 def test_rounding_of_products_is_allowed_for(monkeypatch):
-    """A product with the trait that is off by nearly all that its bound allows loses no pair."""
+    """A product with the trait that is off by nearly all that its bound allows misses no pair."""
     rng = np.random.default_rng(1)
     calls, covariates = scan_cohort_data(rng, 500, 40, 0.02, 0.3)
     trait = rng.normal(size=500)
@@ -133,16 +133,16 @@ def test_screened_list_equals_the_exhaustive_one(missing):
     calls, covariates = scan_cohort_data(rng, 300, 90, 0.01, 0.8, 2)
     trait = 0.6 * calls[:, 10] * calls[:, 60] + rng.normal(size=300)
     cohort = cohort_of(calls, trait, covariates)
-    whole = genoattn.scan_pairs(cohort, threshold=1.0, missing=missing)
+    every_pair = genoattn.scan_pairs(cohort, threshold=1.0, missing=missing)
     few = genoattn.scan_pairs(cohort, threshold=1e-3, missing=missing, threads=2)
-    expected = whole.frame[whole.frame["p_value"] <= 1e-3]
+    expected = every_pair.frame[every_pair.frame["p_value"] <= 1e-3]
     assert 4 < len(few.frame) == len(expected)
     assert list(few.frame["site_1"]) == list(expected["site_1"])
     assert list(few.frame["site_2"]) == list(expected["site_2"])
     np.testing.assert_allclose(few.frame["statistic"], expected["statistic"], rtol=1e-9)
     np.testing.assert_allclose(few.frame["q_value"], np.minimum(expected["q_value"], 1), rtol=1e-6)
-    assert few.counts["n_tests"] == whole.counts["n_tests"]
-    assert few.counts["n_untestable"] == whole.counts["n_untestable"]
+    assert few.counts["n_tests"] == every_pair.counts["n_tests"]
+    assert few.counts["n_untestable"] == every_pair.counts["n_untestable"]
 
 
 def test_order_of_samples_changes_nothing():

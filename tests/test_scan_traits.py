@@ -88,7 +88,7 @@ def test_tables(cohort, traits, tmp_path):
     ("change", "options", "message"),
     [
         (lambda f: f, {"names": ["z"]}, "traits: no trait 'z'; there are: a, b, c, sick"),
-        (lambda f: f.drop(columns=f.columns), {}, "traits: no trait beside the sample IDs; add"),
+        (lambda f: f.drop(columns=f.columns), {}, "traits: no trait, only sample IDs; add"),
         (
             lambda f: f.assign(a=np.nan),
             {},

@@ -111,16 +111,16 @@ def test_products_rounded_as_badly_as_may_be_miss_nothing(monkeypatch, n_covaria
     real = triple_screen._Products.product
 
     def rounded(self, tile, i, j, vector, start, out):
-        length = real(self, tile, i, j, vector, start, out)
+        norm = real(self, tile, i, j, vector, start, out)
         if out.dtype == np.float32:
             size = np.linalg.norm(self.values[start:], axis=1)
-            out -= 0.99 * np.sign(out) * summing_error(1000, triple_screen._CHUNK) * length[:, None] * size
-        return length
+            out -= 0.99 * np.sign(out) * summing_error(1000, triple_screen._CHUNK) * norm[:, None] * size
+        return norm
 
     monkeypatch.setattr(triple_screen._Products, "product", rounded)
     scope = make_triple_scope(np.arange(20), np.arange(20), None, None)
-    near = np.isin(every, [4, 5, 6]).sum(axis=1) > 1
-    for k in [*np.argsort(p_values)[:40], *np.flatnonzero(near & np.isfinite(p_values))]:
+    dependent = np.isin(every, [4, 5, 6]).sum(axis=1) > 1
+    for k in [*np.argsort(p_values)[:40], *np.flatnonzero(dependent & np.isfinite(p_values))]:
         screen = triple_screen.CountScreen(design, scope, p_values[k] * (1 + 1e-9))
         found = [screen.candidates(tile) for tile in scope.tiles()]
         assert tuple(every[k]) in {t for part in found for t in zip(part.i, part.j, part.k, strict=True)}
@@ -135,10 +135,10 @@ def test_products_of_a_tile(dtype, close):
     for tile in scope.tiles():
         i, j = scope.rows(tile)
         out = np.zeros((len(i), 12 - scope.start(tile)), dtype=dtype)
-        length = products.product(tile, i, j, vector, scope.start(tile), out)
+        norm = products.product(tile, i, j, vector, scope.start(tile), out)
         left = (values[i] * values[j]).astype(np.float64) * vector
         np.testing.assert_allclose(out, left @ values[scope.start(tile) :].T, rtol=close, atol=close)
-        np.testing.assert_allclose(length, np.linalg.norm(left, axis=1), rtol=3e-4)
+        np.testing.assert_allclose(norm, np.linalg.norm(left, axis=1), rtol=3e-4)
 
 
 def test_rarer_alleles_are_counted():
@@ -156,13 +156,13 @@ def planted(n_samples=500, n_sites=40, seed=5):
 def test_triples_that_hold_a_site_or_a_pair():
     calls, trait = planted()
     cohort = make_cohort(calls, [3] * 40, "genotype", trait)
-    whole = genoattn.scan_triples(cohort, threshold=1e-2)
-    assert triples_of(whole.frame)[0] == ("s4", "s17", "s33")
-    assert whole.counts["n_tests"] == 40 * 39 * 38 // 6
-    assert whole.counts["exhaustive"]
-    assert whole.counts["candidates"] == ""
+    exhaustive = genoattn.scan_triples(cohort, threshold=1e-2)
+    assert triples_of(exhaustive.frame)[0] == ("s4", "s17", "s33")
+    assert exhaustive.counts["n_tests"] == 40 * 39 * 38 // 6
+    assert exhaustive.counts["exhaustive"]
+    assert exhaustive.counts["candidates"] == ""
     pairs = [("s33", "s4"), ("s4", "s9"), ("s9", "s33"), ("s4", "s33"), ("s1", "s2"), ("s17", "s30")]
-    everything = triples_of(whole.frame)
+    everything = triples_of(exhaustive.frame)
     for sites, given_pairs, words in (
         ("s17,s2", None, "one of 2 sites"),
         (None, pairs, "one of 5 pairs"),
@@ -180,8 +180,8 @@ def test_triples_that_hold_a_site_or_a_pair():
         assert not part.counts["exhaustive"]
         assert part.counts["candidates"] == words
         assert f"not exhaustive: only triples that hold {words}" in part.summary()
-    assert "exhaustive" not in whole.summary()
-    assert "screened by score" not in whole.summary()
+    assert "exhaustive" not in exhaustive.summary()
+    assert "screened by score" not in exhaustive.summary()
     calls[3, 2] = -1
     gapped = genoattn.scan_triples(make_cohort(calls, [3] * 40, "genotype", trait), 1e-3, sites="s17")
     assert "screened by score: a triple among linked sites may be missed" in gapped.summary()
@@ -195,7 +195,7 @@ def test_candidate_pairs_from_a_scan_of_pairs(tmp_path):
     assert len(ids) > 5
     expected = genoattn.scan_triples(cohort, 1e-2, pairs=ids)
     found.save(tmp_path / "scan")
-    mixed = pd.concat([found.frame, found.frame.iloc[:1].assign(order=1, site_1="gone")])
+    mixed = pd.concat([found.frame, found.frame.iloc[:1].assign(order=1, site_1="absent")])
     sources = (found, found.frame, found.table, mixed, tmp_path / "scan", tmp_path / "scan/interactions.tsv")
     for pairs in sources:
         result = genoattn.scan_triples(cohort, 1e-2, pairs=pairs)
@@ -207,8 +207,8 @@ def test_candidate_pairs_from_a_scan_of_pairs(tmp_path):
     ("pairs", "message"),
     [
         (
-            [("s1", "s2"), ("s1", "gone")],
-            "candidate pair 2: 'gone' is not a site of the cohort; give two IDs",
+            [("s1", "s2"), ("s1", "absent")],
+            "candidate pair 2: 'absent' is not a site of the cohort; give two IDs",
         ),
         ([("s1", "s1")], "candidate pair 1: 's1' with itself; give two sites"),
         ([("s1", "s2", "s3")], "candidate pair 1: 3 sites; give two IDs"),
@@ -283,7 +283,7 @@ def test_an_interrupted_scan_goes_on(tmp_path, monkeypatch):
     calls, trait = planted(200, 70)
     cohort = make_cohort(calls, [3] * 70, "genotype", trait)
     file = tmp_path / "out.partial"
-    whole = genoattn.scan_triples(cohort, 1e-2)
+    exhaustive = genoattn.scan_triples(cohort, 1e-2)
     real, done = TripleEngine.tile, []
 
     def failing(self, number):
@@ -305,8 +305,8 @@ def test_an_interrupted_scan_goes_on(tmp_path, monkeypatch):
     assert min(done) == 9
     assert len(set(done)) == len(done)
     assert not file.exists()
-    pd.testing.assert_frame_equal(result.frame, whole.frame)
-    assert result.counts["n_tests"] == whole.counts["n_tests"]
+    pd.testing.assert_frame_equal(result.frame, exhaustive.frame)
+    assert result.counts["n_tests"] == exhaustive.counts["n_tests"]
 
 
 def test_checkpoints_know_their_pairs():

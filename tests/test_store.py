@@ -1,4 +1,4 @@
-"""What a fit leaves on disk: whole or not at all, and the same model when read back."""
+"""Output folders of a fit: written completely or not at all, and the same model when read back."""
 
 import json
 import os
@@ -110,11 +110,11 @@ def test_disk_full_at_any_file_leaves_nothing(small, tmp_path, monkeypatch, last
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("lost", ["model.ckpt", "manifest.json"])
-def test_folder_without_a_file(small, tmp_path, lost):
+@pytest.mark.parametrize("missing", ["model.ckpt", "manifest.json"])
+def test_folder_without_a_file(small, tmp_path, missing):
     small[1].save(tmp_path / "out")
-    (tmp_path / "out" / lost).unlink()
-    with pytest.raises(InputError, match=f"out: no {lost} there; give the output folder of genoattn fit"):
+    (tmp_path / "out" / missing).unlink()
+    with pytest.raises(InputError, match=f"out: no {missing} there; give the output folder of genoattn fit"):
         load_model(tmp_path / "out")
     with pytest.raises(InputError, match=r"nowhere: no model\.ckpt there"):
         load_model(tmp_path / "nowhere")
@@ -172,7 +172,7 @@ def test_manifest_of_another_version_or_none(small, tmp_path, change, message):
 # --- tables by themselves
 
 
-def test_tsv_has_its_manifest_beside_it(small, tmp_path):
+def test_tsv_has_its_manifest_next_to_it(small, tmp_path):
     save_table(small[1].export("zero-sum"), tmp_path / "table.v2.tsv")
     assert names(tmp_path) == ["table.v2.manifest.json", "table.v2.tsv"]
     assert load_interactions(tmp_path / "table.v2.tsv").manifest.gauge == "zero-sum"

@@ -102,7 +102,7 @@ def test_branch_and_bound_on_many_sites_prunes():
     best = searching.beam(landscape, 5, 10, 30)
     tree = searching._Tree(landscape, 5, best, 200_000)
     assert tree.explore((), 0.0, tree.single)
-    assert 200_000 - tree.left < 50_000
+    assert 200_000 - tree.nodes_to_go < 50_000
     # Nothing within one exchange of a mutation is better than the best, which a beam of 3,000 finds too.
     top = best.sets()[0]
     assert top == searching.beam(landscape, 5, 10, 3000).sets()[0]

@@ -325,9 +325,9 @@ def test_genoattn_has_it_all_at_the_top():
 
 def test_nothing_there(tmp_path):
     with pytest.raises(
-        InputError, match=r"gone\.tsv: no such file; give the output folder of genoattn fit, or"
+        InputError, match=r"missing\.tsv: no such file; give the output folder of genoattn fit, or"
     ):
-        load_interactions(tmp_path / "gone.tsv")
+        load_interactions(tmp_path / "missing.tsv")
     with pytest.raises(InputError, match=r"interactions\.parquet: no such file; give the output folder"):
         load_interactions(tmp_path)
 
@@ -338,7 +338,7 @@ def test_tsv_without_its_manifest(small, tmp_path):
         small[2] / "manifest.json", tmp_path / "manifest.json"
     )  # that of interactions.tsv, not of mine
     message = (
-        r"mine\.tsv: not an interaction table of genoattn \(ValueError: no mine\.manifest\.json beside it\)"
+        r"mine\.tsv: not an interaction table of genoattn \(ValueError: no mine\.manifest\.json next to it\)"
     )
     with pytest.raises(InputError, match=rf"{message}; write it again with genoattn fit or export"):
         load_interactions(tmp_path / "mine.tsv")
@@ -355,8 +355,8 @@ def test_foreign_tables(small, tmp_path):
         InputError, match=r"text\.parquet: not an interaction table of genoattn \(ArrowInvalid: "
     ):
         load_interactions(tmp_path / "text.parquet")
-    whole = (small[2] / "interactions.parquet").read_bytes()
-    (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    content = (small[2] / "interactions.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
     with pytest.raises(
         InputError, match=r"cut\.parquet: not an interaction table of genoattn \(ArrowInvalid: "
     ):

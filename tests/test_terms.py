@@ -89,11 +89,11 @@ def test_limit_keeps_the_largest_and_counts_the_rest():
 
 def test_limit_holds_across_blocks(monkeypatch):
     factors = sparse_factors("dosage", {2: 3}, density=0.7)
-    whole = collect_terms(Expansion(factors, "frequency"), 5)
+    at_once = collect_terms(Expansion(factors, "frequency"), 5)
     monkeypatch.setattr(terms_module, "_BLOCK", 4)
     blocked = collect_terms(Expansion(factors, "frequency"), 5)
-    assert as_sets(blocked[0]) == as_sets(whole[0])
-    assert blocked[1] == whole[1]
+    assert as_sets(blocked[0]) == as_sets(at_once[0])
+    assert blocked[1] == at_once[1]
 
 
 @pytest.mark.parametrize("encoding", ["dosage", "sequence"])

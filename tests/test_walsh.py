@@ -32,12 +32,12 @@ def from_walsh(walsh, centre, term):
     and at a state x - m is 1 - m or -m.
     """
     sites = {s for s, _ in term}
-    whole = sum(
+    total = sum(
         value * prod(1 - 2 * centre[s] for s in others if s not in sites)
         for others, value in walsh.items()
         if sites <= set(others)
     )
-    return (-2) ** len(term) * whole * prod(a - centre[s] for s, a in term)
+    return (-2) ** len(term) * total * prod(a - centre[s] for s, a in term)
 
 
 def mass_on_state_1(vocabulary, gauge):

@@ -1,4 +1,4 @@
-"""Files and folders are written whole or not at all, and nothing else is touched."""
+"""Files and folders are written completely or not at all, and nothing else is touched."""
 
 import errno
 import os
@@ -11,17 +11,17 @@ from folders import full_disk, names
 
 from genoattn import writing
 from genoattn.errors import InputError, OutputError
-from genoattn.writing import check_output, whole_directory, whole_file, write_output
+from genoattn.writing import atomic_directory, atomic_file, check_output, write_output
 
 
 def write_half_a_folder(path, error):
-    with whole_directory(path, force=True) as work:
+    with atomic_directory(path, force=True) as work:
         (work / "half").write_text("new")
         raise error
 
 
 def write_half_a_file(path, error):
-    with whole_file(path) as work:
+    with atomic_file(path) as work:
         work.write_text("half")
         raise error
 
@@ -33,9 +33,9 @@ def umask():
     os.umask(before)
 
 
-def test_whole_directory_appears_when_the_block_ends(tmp_path, umask):
+def test_directory_appears_when_the_block_ends(tmp_path, umask):
     out = tmp_path / "out"
-    with whole_directory(out) as work:
+    with atomic_directory(out) as work:
         (work / "a").write_text("a")
         assert not out.exists()
         assert work.parent == tmp_path  # the same file system, so that moving it is atomic
@@ -44,9 +44,9 @@ def test_whole_directory_appears_when_the_block_ends(tmp_path, umask):
     assert stat.S_IMODE(out.stat().st_mode) == 0o777 & ~umask
 
 
-def test_whole_file_appears_when_the_block_ends(tmp_path, umask):
+def test_file_appears_when_the_block_ends(tmp_path, umask):
     out = tmp_path / "out.tsv"
-    with whole_file(out) as work:
+    with atomic_file(out) as work:
         work.write_text("a")
         assert not out.exists()
     assert names(tmp_path) == ["out.tsv"]
@@ -83,8 +83,8 @@ def test_force_replaces_a_folder_with_all_that_was_in_it(tmp_path):
     (out / "stale").write_text("old")
     (out / "manifest.json").write_text("old")
     with pytest.raises(InputError, match=r"out: already exists; give another output, or --force to replace"):
-        whole_directory(out).__enter__()
-    with whole_directory(out, force=True) as work:
+        atomic_directory(out).__enter__()
+    with atomic_directory(out, force=True) as work:
         (work / "new").write_text("new")
         assert names(out) == ["manifest.json", "stale"]
     assert names(out) == ["new"]
@@ -105,7 +105,7 @@ def test_force_leaves_alone_what_genoattn_did_not_write(tmp_path):
 
 
 def save_nothing(out):
-    with whole_directory(out, force=True):
+    with atomic_directory(out, force=True):
         pass
 
 
@@ -121,7 +121,7 @@ def test_old_folder_comes_back_where_the_new_one_cannot_move_in(tmp_path, monkey
         replace(source, target)
 
     monkeypatch.setattr(writing.os, "replace", refuse_new)
-    with pytest.raises(OutputError, match="No space left"), whole_directory(out, force=True):
+    with pytest.raises(OutputError, match="No space left"), atomic_directory(out, force=True):
         pass
     assert names(tmp_path) == ["out"]
     assert (out / "manifest.json").read_text() == "old"
@@ -137,23 +137,23 @@ def test_old_folder_comes_back_where_the_new_one_cannot_move_in(tmp_path, monkey
         (errno.EROFS, "choose a folder you may write to"),
     ],
 )
-@pytest.mark.parametrize("whole", [whole_directory, whole_file])
-def test_errors_of_writing_say_what_to_do(tmp_path, whole, number, cure):
+@pytest.mark.parametrize("atomic", [atomic_directory, atomic_file])
+def test_errors_of_writing_say_what_to_do(tmp_path, atomic, number, cure):
     message = f"out: {os.strerror(number)} while writing; {cure}; nothing was written"
-    with pytest.raises(OutputError, match=message), whole(tmp_path / "out"):
+    with pytest.raises(OutputError, match=message), atomic(tmp_path / "out"):
         raise OSError(number, "raw")
     assert names(tmp_path) == []
 
 
 def test_other_errors_are_not_dressed_up(tmp_path):
-    with pytest.raises(FileNotFoundError), whole_directory(tmp_path / "out") as work:
+    with pytest.raises(FileNotFoundError), atomic_directory(tmp_path / "out") as work:
         (work / "no" / "such").write_text("")
     assert names(tmp_path) == []
 
 
 def test_outputs_that_cannot_be(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r"gone: no such folder to write out\.tsv in; make it first"):
-        check_output(tmp_path / "gone" / "out.tsv", force=True)
+    with pytest.raises(InputError, match=r"missing: no such folder to write out\.tsv in; make it first"):
+        check_output(tmp_path / "missing" / "out.tsv", force=True)
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="folder: is a folder, which a file cannot replace; name a file"):
         write_output(b"x", tmp_path / "folder", force=True)
@@ -211,7 +211,7 @@ def test_links_and_streams_stay_what_they_are(tmp_path):
 def test_htslib_errors_without_a_number_are_errors_of_writing(tmp_path):
     with (
         pytest.raises(OutputError, match=r"out: could not be written \(index failed\); check the space left"),
-        whole_directory(tmp_path / "out"),
+        atomic_directory(tmp_path / "out"),
     ):
         raise OSError("index failed")
     assert names(tmp_path) == []

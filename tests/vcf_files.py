@@ -33,7 +33,7 @@ def record(
 
 
 def vcf_text(samples: Sequence[str], records: Sequence[str]) -> str:
-    """A whole VCF."""
+    """A complete VCF."""
     return HEADER + "\t".join([*_COLUMNS, *samples]) + "\n" + "".join(f"{line}\n" for line in records)
 
 

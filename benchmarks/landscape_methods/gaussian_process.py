@@ -75,7 +75,7 @@ def gaussian_process(
 
 
 def _components(kernels: np.ndarray, z: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, float]:
-    """Variances of the orders, and of the noise beside the known, by maximum likelihood."""
+    """Variances of the orders, and of the noise other than the known, by maximum likelihood."""
     n = len(z)
 
     def loss(log_variance: np.ndarray) -> tuple[float, np.ndarray]:

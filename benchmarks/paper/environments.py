@@ -37,7 +37,7 @@ class World:
         return len(self.f)
 
     def target(self, tokens: Tensor) -> Tensor:
-        """What each entity receives, (sample, entity, channel), straight from the definition."""
+        """Outputs of each entity, (sample, entity, channel), straight from the definition."""
         pair = self.f[tokens.unsqueeze(2), tokens.unsqueeze(1)]  # (sample, entity, entity)
         if self.distinct:
             pair = pair * (1 - torch.eye(tokens.shape[1], dtype=pair.dtype))
@@ -69,7 +69,7 @@ def colliding_agents(n_positions: int, radius: int) -> World:
     """
     position = torch.arange(n_positions)
     apart = (position[:, None] - position[None, :]).abs()
-    near = torch.minimum(apart, n_positions - apart) <= radius
+    within = torch.minimum(apart, n_positions - apart) <= radius
     crowded = torch.where(position < n_positions // 2, 4.0, 1.0)
 
     def draw(n_samples: int, n_entities: int, shifted: bool, generator: torch.Generator) -> Tensor:
@@ -78,7 +78,7 @@ def colliding_agents(n_positions: int, radius: int) -> World:
         return flat.reshape(n_samples, n_entities)
 
     w = -torch.ones(n_positions, 1, dtype=DTYPE)
-    return World("colliding agents", near.to(DTYPE), w, draw, distinct=False)
+    return World("colliding agents", within.to(DTYPE), w, draw, distinct=False)
 
 
 def interacting_alleles(n_sites: int, generator: torch.Generator) -> World:
@@ -133,7 +133,7 @@ class CoupledWorld:
         return flat.reshape(n_samples, n_entities)
 
     def target(self, tokens: Tensor) -> Tensor:
-        """What each entity receives, (sample, entity, channel), straight from the definition."""
+        """Outputs of each entity, (sample, entity, channel), straight from the definition."""
         feature = (tokens // self.sizes[1], tokens % self.sizes[1])
         pair, value = torch.ones((), dtype=DTYPE), torch.ones((), dtype=DTYPE)
         for index, f, w in zip(feature, self.f, self.w, strict=True):

@@ -59,7 +59,7 @@ def plot_tables(run: Trained) -> Figure:
 
 
 def plot_comparisons(results: list[Comparison]) -> Figure:
-    """Test error of each model beside the variance of the target."""
+    """Test error of each model, and the variance of the target."""
     figure, axes = plt.subplots(1, len(results), figsize=(9, 3.6), layout="constrained")
     for axis, result in zip(axes, results, strict=True):
         for name, losses in result.losses.items():

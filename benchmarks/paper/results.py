@@ -7,7 +7,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Line:
-    """A measured number beside the paper's.
+    """A measured number and the paper's.
 
     Attributes
     ----------

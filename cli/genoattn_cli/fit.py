@@ -175,8 +175,8 @@ def command(
     Writes interactions.tsv and .parquet, variance_components.tsv, metrics.json, manifest.json and
     model.ckpt to DIR, and prints a summary. p-values are those of one unpenalised regression a term;
     q-values count all terms of the order that could have been reported. They do not correct for several
-    traits or for relatedness that the covariates leave. For a cohort of genotypes q-values of pairs are those
-    of signals, in signals.tsv: clusters of linked pairs that hold up beside population structure and the
+    traits or for relatedness beyond the covariates. For a cohort of genotypes q-values of pairs are those
+    of signals, in signals.tsv: clusters of linked pairs that hold up when adjusted for structure and the
     additive genome; ranking.tsv has all pairs worth a look, stability.tsv what --ensemble finds.
     """
     given = locals()

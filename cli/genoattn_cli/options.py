@@ -41,7 +41,7 @@ class TraitType(StrEnum):
 
 
 class EncodingName(StrEnum):
-    """What is a column of the model."""
+    """Columns of the model."""
 
     auto = "auto"
     dosage = "dosage"
@@ -58,7 +58,7 @@ class AlphabetName(StrEnum):
 
 
 class HaploidName(StrEnum):
-    """What a haploid call among diploid ones counts."""
+    """Copies that a haploid call among diploid ones counts."""
 
     double = "double"
     as_is = "as-is"

@@ -91,7 +91,7 @@ def command(
     in the columns of an interaction table.
     """
     options.start_logging(verbose, quiet)
-    from genoattn.writing import check_output, whole_directory
+    from genoattn.writing import atomic_directory, check_output
 
     check_output(output, force, folder=True)
     from genoattn.simulate import simulate_cohort, write_simulation
@@ -111,7 +111,7 @@ def command(
         missing=missing,
         seed=seed,
     )
-    with whole_directory(output, force) as work:
+    with atomic_directory(output, force) as work:
         write_simulation(simulation, work)
     typer.echo(f"written to {output}")
 

@@ -11,7 +11,7 @@ KERNELS = ("linear", "softmax")
 def check_size(name: str, value: int, least: int = 1) -> int:
     """An integer, not below the least."""
     if isinstance(value, bool) or not isinstance(value, int) or not value >= least:
-        raise ValueError(f"{name}: got {value!r}, needs a whole number of at least {least}")
+        raise ValueError(f"{name}: got {value!r}, needs an integer of at least {least}")
     return value
 
 

@@ -79,10 +79,10 @@ def _contract_distinct(query: Tensor, keys: Sequence[Tensor], values: Sequence[T
     sums = distinct_sums(lambda block: k_products[block].mT @ v_products[block], n)
     out = query @ sums[tuple(range(n))]  # the empty A, (.., entity, channel)
     for subset in subsets(n)[1:]:
-        left = tuple(m for m in range(n) if m not in subset)
+        others = tuple(m for m in range(n) if m not in subset)
         weight = (-1) ** len(subset) * factorial(len(subset))
         scores = query * k_products[subset]  # (.., entity, rank)
-        read = scores @ sums[left] if left else scores.sum(dim=-1, keepdim=True)
+        read = scores @ sums[others] if others else scores.sum(dim=-1, keepdim=True)
         out = torch.addcmul(out, v_products[subset], read, value=weight)
     return out
 

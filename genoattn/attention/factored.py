@@ -55,9 +55,7 @@ class FactoredTable:
             return
         site = np.asarray(self.site)
         if site.shape != shape[:1] or not np.issubdtype(site.dtype, np.integer):
-            raise ValueError(
-                f"site: got shape {site.shape}, needs a whole number for each of {shape[0]} tokens"
-            )
+            raise ValueError(f"site: got shape {site.shape}, needs an integer for each of {shape[0]} tokens")
         if not np.array_equal(np.unique(site), np.arange(site.max() + 1)):
             raise ValueError(
                 "site: got numbers with gaps, needs every site from 0 to n_sites - 1 to have a token"

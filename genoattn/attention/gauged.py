@@ -14,7 +14,7 @@ arguments.
 
 A gauge is a distribution over the tokens of each site: a point mass on the reference token (`reference`), the
 uniform one (`zero-sum`), or the token frequencies (`frequency`). The last is the functional analysis of
-variance (Hoeffding 1948); the family is that of Posfai, McCandlish & Kinney (2025).
+variance (Hoeffding 1948); these gauges are those of Posfai, McCandlish & Kinney (2025).
 """
 
 from collections.abc import Iterator, Sequence
@@ -90,11 +90,11 @@ class GaugedTable:
         """All coefficients of one order, from 1 to the table's, as a sum of products."""
         if not 1 <= order <= self.order:
             raise ValueError(f"order: got {order}, needs 1 to {self.order}, the order of the table")
-        taken = {block: self._taken_out(block) for block in subsets(self.order)[1:]}
+        term_parts = {block: self._term_part(block) for block in subsets(self.order)[1:]}
         columns: list[list[np.ndarray]] = [[] for _ in range(order)]
-        for blocks, left in _disjoint_blocks(self.order, order):
-            parts = [taken[block] for block in blocks]
-            parts[0] = parts[0] * self._pooled_means[left]
+        for blocks, unused in _disjoint_blocks(self.order, order):
+            parts = [term_parts[block] for block in blocks]
+            parts[0] = parts[0] * self._pooled_means[unused]
             # A product with a factor that is zero at every token adds nothing; centred factors have many.
             alive = np.all([np.abs(part).any(axis=(0, 2)) for part in parts], axis=0)
             for m, part in enumerate(parts):
@@ -102,7 +102,7 @@ class GaugedTable:
         factors = tuple(np.concatenate(c, axis=1) for c in columns)
         return SymmetricTerms(factors, self.site, self.weights)
 
-    def _taken_out(self, block: Block) -> np.ndarray:
+    def _term_part(self, block: Block) -> np.ndarray:
         """g: the part of a term's token for a set of arguments, (token, rank, channel)."""
         total = np.zeros_like(self.factors[0])
         for m in block:
@@ -160,10 +160,10 @@ class GaugedTable:
 
 
 def _disjoint_blocks(n: int, k: int) -> Iterator[tuple[Partition, Block]]:
-    """Every k disjoint non-empty sets of the n arguments, with the arguments left over.
+    """Every k disjoint non-empty sets of the n arguments, with the unused arguments.
 
     They are the partitions of n + 1 elements into k + 1 blocks, the block of the extra element holding the
-    arguments left over.
+    unused arguments.
     """
     for partition in set_partitions(n + 1):
         if len(partition) == k + 1:

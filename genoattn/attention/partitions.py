@@ -28,7 +28,7 @@ def set_partitions(n: int) -> tuple[Partition, ...]:
     empty one.
     """
     if not n >= 0:
-        raise ValueError(f"n: got {n}, needs a whole number of elements, 0 or more")
+        raise ValueError(f"n: got {n}, needs an integer number of elements, 0 or more")
     return tuple(_partitions_of(tuple(range(n))))
 
 

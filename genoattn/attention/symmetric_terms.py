@@ -75,9 +75,9 @@ class SymmetricTerms:
         step = max(1, VARIANCE_BUFFER // (n_tokens * rank * (self.order + 1)))
         total = 0.0
         for start in range(0, rank, step):
-            left = [weights * factor[:, start : start + step, None] for factor in factors]
+            weighted = [weights * factor[:, start : start + step, None] for factor in factors]
             for arranged in permutations(range(self.order)):
-                total += _paired_variance(left, [factors[m] for m in arranged], starts)
+                total += _paired_variance(weighted, [factors[m] for m in arranged], starts)
         return total
 
 

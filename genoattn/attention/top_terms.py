@@ -4,7 +4,7 @@ A term's coefficient is sum_r prod_m P_m[t_m, r]. Tokens are sorted by the size 
 last two tokens of a term are fixed, so that the rest is a product of two matrices; it is made in blocks in
 float32, and only entries within the rounding error of the k-th best so far, or above it, are computed again
 in float64. By Cauchy-Schwarz a block whose largest rows cannot reach the k-th best is not made at all.
-Neither the rounding margin nor the bound loses a term, so the result is that of a full enumeration.
+Neither the rounding margin nor the bound misses a term, so the result is that of a full enumeration.
 
 Memory: the factors in float64 and float32, one block of `BLOCK` x `BLOCK` float32 (16 MiB) and its mask, and
 candidates, at most one block of them. Time: at worst tokens^k / k! multiply-adds a rank. Measured on two
@@ -69,7 +69,7 @@ def top_products(
     scale
         Shape (token,): rank by (coefficient * product of the scales)^2 instead.
     block
-        Side of a block of the last two tokens.
+        Rows and columns of a block of the last two tokens.
     """
     if not k >= 1:
         raise ValueError(f"k: got {k}, needs at least 1")
@@ -161,19 +161,19 @@ class _Search:
 
     def _screen(self, prefix: tuple[int, ...], start: int, rows: np.ndarray) -> None:
         """All terms of a prefix: rows (from the token at `start`) times later columns, in blocks."""
-        n_tokens, side = len(self.sorted), self.block
+        n_tokens, width = len(self.sorted), self.block
         row_size = np.linalg.norm(rows, axis=1)
         low = None
-        for a in range(start, n_tokens - 1, side):
-            a_size = row_size[a - start : a - start + side]
+        for a in range(start, n_tokens - 1, width):
+            a_size = row_size[a - start : a - start + width]
             if not a_size.max() * self.column_max[a] >= self.threshold:
                 continue
             # Rows that cannot reach the threshold with any column are left out of the product.
             use = np.flatnonzero(a_size * self.column_max[a] >= self.threshold) + (a - start)
             if low is None:
                 low = rows.astype(np.float32)
-            for b in range(a, n_tokens, side):
-                bound = a_size.max() * self.column_size[b : b + side].max()
+            for b in range(a, n_tokens, width):
+                bound = a_size.max() * self.column_size[b : b + width].max()
                 if bound >= self.threshold:
                     self._screen_block(prefix, low[use], use + start, b, bound)
 

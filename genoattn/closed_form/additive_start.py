@@ -114,7 +114,7 @@ def joint_start(
     values = columns @ along.T  # (sample, 2 * rank)
     products = values[:, 0::2] * values[:, 1::2]
     fixed = np.column_stack([np.ones(len(phenotype)), covariates, values, products])
-    left = phenotype - columns @ (columns.T @ RidgeRegression(spectrum, fixed).fit(phenotype)[1])
-    strength = slope * np.linalg.lstsq(fixed, left, rcond=1e-8)[0][-len(shapes) :]
+    unpenalised = phenotype - columns @ (columns.T @ RidgeRegression(spectrum, fixed).fit(phenotype)[1])
+    strength = slope * np.linalg.lstsq(fixed, unpenalised, rcond=1e-8)[0][-len(shapes) :]
     start, residual = additive_start(columns, spectrum, phenotype - products @ strength, covariates, along)
     return start, residual, strength

@@ -173,8 +173,8 @@ def _fit_moments(
         old = np.r_[variances, noise]
         spread = np.array([theta[i] @ theta[i] for i in at])
         variances = np.maximum(spread / used, _SMALLEST * total)
-        left = max(moments.n_samples - n_fixed - float(used.sum()), 1.0)
-        noise = max(float(rss) / left, _SMALLEST * total)
+        df = max(moments.n_samples - n_fixed - float(used.sum()), 1.0)
+        noise = max(float(rss) / df, _SMALLEST * total)
         change = np.abs(np.log(np.r_[variances, noise] / old))
         if (change < _SETTLED).all():
             break

@@ -71,9 +71,9 @@ def _best_terms(columns: np.ndarray, residual: np.ndarray, site: np.ndarray, ord
     kept, score = np.zeros((0, order), dtype=np.int64), np.zeros(0)
     for head in combinations(range(n_columns - 2), order - 2):
         later = slice(head[-1] + 1, n_columns)
-        left = columns[:, list(head)].prod(axis=1)
-        value = (columns[:, later] * (left * y)[:, None]).T @ columns[:, later]
-        spread = (squares[:, later] * (left**2)[:, None]).T @ squares[:, later]
+        of_head = columns[:, list(head)].prod(axis=1)
+        value = (columns[:, later] * (of_head * y)[:, None]).T @ columns[:, later]
+        spread = (squares[:, later] * (of_head**2)[:, None]).T @ squares[:, later]
         z = value / np.sqrt(np.maximum(spread, 1e-300))
         tail = np.stack(np.nonzero(np.triu(np.abs(z) > _THRESHOLD, 1)), axis=1)
         terms = np.column_stack([np.tile(head, (len(tail), 1)), tail + later.start])

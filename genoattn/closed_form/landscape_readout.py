@@ -131,7 +131,7 @@ def fit_linked_products(
         linear, weight = latent + (phenotype - eta) / slope, base * slope**2
         aim = fit_products(products, entity, linear, covariates, None, penalty, weight, fit)
         towards = predict_products(products, entity, covariates, aim)
-        share = _step_length(link, latent, towards, phenotype, base)
+        share = _step_share(link, latent, towards, phenotype, base)
         if share == 0:
             break
         step = share * (towards - latent)
@@ -145,8 +145,8 @@ def fit_linked_products(
         _fit_curve(link, latent, phenotype, base, fit.noise)
         # Residuals of the fitted samples are too small; those of the linear step say by how much.
         if variance is not None:
-            taken_up = aim.noise / max(float(weight @ (linear - towards) ** 2 / weight.sum()), 1e-300)
-            squares = taken_up * (phenotype - _curve(link, latent)[0]) ** 2
+            inflation = aim.noise / max(float(weight @ (linear - towards) ** 2 / weight.sum()), 1e-300)
+            squares = inflation * (phenotype - _curve(link, latent)[0]) ** 2
             variance_scale, noise = fitted_noise(squares, variance)
             fit = replace(fit, noise=noise, variance_scale=variance_scale)
             base = _weights(fit, variance, len(phenotype))
@@ -189,7 +189,7 @@ def _fit_curve(
     optimiser.step(closure)  # type: ignore[arg-type]
 
 
-def _step_length(
+def _step_share(
     link: MonotoneLink, latent: np.ndarray, towards: np.ndarray, phenotype: np.ndarray, weight: np.ndarray
 ) -> float:
     """The largest of 1, 1/2, .. 1/16 that lowers the squared error; 0 if none does."""

@@ -121,18 +121,18 @@ class _Strengths:
         self._columns, self._pair, self._t = columns, seeds.pair, seeds.strength.copy()
         self._at_first = self._rest = rest
         self._score = np.full(len(self._t), np.nan)  # before any factor
-        self._scale = 1.0  # noise at first over the noise left
-        self._left = self._t.copy()
+        self._scale = 1.0  # noise at first over the present noise
+        self._adjusted = self._t.copy()
         self._known = np.ones(len(self._t), dtype=bool)
 
     def largest(self) -> tuple[int, float]:
         """The strongest seed, and its strength."""
         while True:
-            best = int(np.argmax(self._left))
+            best = int(np.argmax(self._adjusted))
             if self._known[best]:
-                return best, float(self._left[best])
+                return best, float(self._adjusted[best])
             # No update can raise a strength, so that only those above the largest known one are needed.
-            self.at(np.argsort(-np.where(self._known, -1.0, self._left), kind="stable")[:_LOOKED_AT])
+            self.at(np.argsort(-np.where(self._known, -1.0, self._adjusted), kind="stable")[:_LOOKED_AT])
 
     def at(self, index: np.ndarray) -> np.ndarray:
         """The strengths of some seeds."""
@@ -141,19 +141,19 @@ class _Strengths:
         self._score[first] = _pair_scores(self._columns, self._pair[first], self._at_first)
         now = _pair_scores(self._columns, self._pair[new], self._rest)
         explained = self._scale * np.abs(self._score[new]) - np.sign(self._score[new]) * now
-        self._left[new] = np.clip(self._scale * self._t[new] - np.clip(explained, 0.0, None), 0.0, None)
+        self._adjusted[new] = np.clip(self._scale * self._t[new] - np.clip(explained, 0.0, None), 0.0, None)
         self._known[new] = True
-        return self._left[index]
+        return self._adjusted[index]
 
     def take(self, index: int) -> None:
         """Make a seed's strength 0."""
-        self._t[index] = self._left[index] = 0.0
+        self._t[index] = self._adjusted[index] = 0.0
 
     def explain(self, rest: np.ndarray) -> None:
         """Continue with the residual after another factor."""
         self._rest = rest
         self._scale = float(np.std(self._at_first) / max(float(np.std(rest)), 1e-300))
-        self._left = self._scale * self._t
+        self._adjusted = self._scale * self._t
         self._known[:] = self._t == 0
 
 

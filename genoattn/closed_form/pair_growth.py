@@ -50,21 +50,21 @@ def net_gain(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray) -> float:
 
 def gain_one_by_one(pairs: PairColumns, rest: np.ndarray, factor: np.ndarray, needed: float) -> float:
     """Gain of the pairs of a factor's support as isolated pairs, each at its own price, ``needed``."""
-    left, right = np.flatnonzero(factor[0]), np.flatnonzero(factor[1])
+    first, second = np.flatnonzero(factor[0]), np.flatnonzero(factor[1])
     chosen = np.array(
-        [(i, j) for i in left for j in right if pairs.visible[pairs.segment[i], pairs.segment[j]]]
+        [(i, j) for i in first for j in second if pairs.visible[pairs.segment[i], pairs.segment[j]]]
     )
     products = pairs.columns[:, chosen[:, 0]] * pairs.columns[:, chosen[:, 1]]
     products -= products.mean(axis=0)
     products /= np.maximum(np.linalg.norm(products, axis=0), 1e-300)
-    total, left_over, variance = 0.0, rest, float(rest.var())
+    total, residual, variance = 0.0, rest, float(rest.var())
     for _ in range(products.shape[1]):
-        z2 = (products.T @ left_over) ** 2 / max(variance, 1e-300)
+        z2 = (products.T @ residual) ** 2 / max(variance, 1e-300)
         best = int(np.argmax(z2))
         if z2[best] < needed:
             break
         total += float(z2[best]) - needed
-        left_over = left_over - products[:, best] * (products[:, best] @ left_over)
+        residual = residual - products[:, best] * (products[:, best] @ residual)
     return total
 
 
@@ -89,10 +89,10 @@ def _select(pairs: PairColumns, rest: np.ndarray, other: np.ndarray, threshold: 
     carriers = pairs.carriers(other)
     allowed = ~pairs.linked_to(other)
     weights = np.zeros(pairs.n_columns)
-    pool, chosen, solution, left = np.zeros(0, int), np.zeros(0, int), np.zeros(0), rest
+    pool, chosen, solution, residual = np.zeros(0, int), np.zeros(0, int), np.zeros(0), rest
     for _ in range(_PASSES):
-        inner, norm2 = pairs.scores(carriers, left)
-        z2 = inner**2 / np.maximum(norm2, 1e-9) / max(float(left.var()), 1e-300)
+        inner, norm2 = pairs.scores(carriers, residual)
+        z2 = inner**2 / np.maximum(norm2, 1e-9) / max(float(residual.var()), 1e-300)
         z2 = np.where(allowed & (norm2 > 1e-9), z2, 0.0)
         z2[pool] = 0.0  # they had their chance within the pool
         new = np.argsort(-z2, kind="stable")[:_POOL]
@@ -102,7 +102,7 @@ def _select(pairs: PairColumns, rest: np.ndarray, other: np.ndarray, threshold: 
         pool = np.concatenate([pool, new])
         features = pairs.features(carriers, pool)
         picked, solution = _forward(features, rest, threshold)
-        left = rest - features[:, picked] @ solution
+        residual = rest - features[:, picked] @ solution
         chosen = pool[picked]
     weights[chosen] = solution
     return weights
@@ -114,16 +114,16 @@ def _forward(features: np.ndarray, target: np.ndarray, threshold: float) -> tupl
     norm2 = np.maximum(np.diag(gram), 1e-9)
     total = float(target @ target)
     chosen: list[int] = []
-    solution, left, variance = np.zeros(0), by_target, total / len(target)
+    solution, inner, variance = np.zeros(0), by_target, total / len(target)
     while len(chosen) < min(_ENTRIES, features.shape[1]):
-        z2 = left**2 / norm2 / max(variance, 1e-300)
+        z2 = inner**2 / norm2 / max(variance, 1e-300)
         z2[chosen] = 0.0
         best = int(np.argmax(z2))
         if z2[best] < threshold:
             break
         chosen.append(best)
         solution = np.linalg.lstsq(gram[np.ix_(chosen, chosen)], by_target[chosen], rcond=1e-8)[0]
-        left = by_target - gram[:, chosen] @ solution
+        inner = by_target - gram[:, chosen] @ solution
         variance = max(total - float(by_target[chosen] @ solution), 1e-9) / len(target)
     return chosen, solution
 

@@ -85,10 +85,10 @@ class RidgeRegression:
             gcv = [self._squared_error(y, y_in, p) / self._freedom(p) ** 2 for p in penalties]
             penalty = float(penalties[int(np.argmin(gcv))])
         _, fixed_effect = self._fixed_effect(y_in, penalty)
-        left = y - self._q @ fixed_effect
-        left_in = y_in - self._q_in @ fixed_effect
+        adjusted = y - self._q @ fixed_effect
+        adjusted_in = y_in - self._q_in @ fixed_effect
         values = self._spectrum.values
-        residual = left - self._spectrum.vectors @ (left_in * (values / (values + penalty)))
+        residual = adjusted - self._spectrum.vectors @ (adjusted_in * (values / (values + penalty)))
         return penalty, residual / penalty, residual
 
     def likeliest_penalty(self, phenotype: np.ndarray) -> tuple[float, float]:
@@ -110,11 +110,12 @@ class RidgeRegression:
                 least, best = deviance, float(p)
         return best, least
 
-    def taken_out(self, block: np.ndarray, penalty: float) -> np.ndarray:
-        """T of a block (n_samples, n_columns) such that ``B'C - T_B' T_C`` is ``penalty * B' P C``.
+    def project(self, block: np.ndarray, penalty: float) -> np.ndarray:
+        """Projection T of a block (n_samples, n_columns) on all effects.
 
-        P is V^-1 less its part along the fixed effects: generalised least squares adjusted for them are least
-        squares in this metric. T has the shape (n_kept + n_fixed, n_columns).
+        ``B'C - T_B' T_C`` is ``penalty * B' P C``, where P is V^-1 less its part along the fixed effects:
+        generalised least squares adjusted for them are least squares in this metric. T has the shape
+        (n_kept + n_fixed, n_columns).
         """
         shrink = self._spectrum.values / (self._spectrum.values + penalty)
         inside = self._spectrum.vectors.T @ block
@@ -152,7 +153,7 @@ class RidgeRegression:
     def _squared_error(self, y: np.ndarray, y_in: np.ndarray, penalty: float) -> float:
         """Sum of squared residuals."""
         _, fixed_effect = self._fixed_effect(y_in, penalty)
-        left_in = y_in - self._q_in @ fixed_effect
-        outside = y @ y + fixed_effect @ fixed_effect - left_in @ left_in
+        adjusted_in = y_in - self._q_in @ fixed_effect
+        outside = y @ y + fixed_effect @ fixed_effect - adjusted_in @ adjusted_in
         values = self._spectrum.values
-        return float(max(outside, 0.0) + ((penalty / (values + penalty) * left_in) ** 2).sum())
+        return float(max(outside, 0.0) + ((penalty / (values + penalty) * adjusted_in) ** 2).sum())

@@ -131,8 +131,8 @@ def genome_wide_modifier(
     _log.info("a pair changes the effects of all sites: prior variance %g of theirs", ratio)
     _, dual, residual = ridge.fit(phenotype, penalty)
     additive, changed = columns.T @ dual, ratio * (columns.T @ (z * dual))
-    left = phenotype - columns @ additive - z * (columns @ changed)
-    of_fixed = np.linalg.lstsq(fixed, left, rcond=1e-8)[0]
+    unpenalised = phenotype - columns @ additive - z * (columns @ changed)
+    of_fixed = np.linalg.lstsq(fixed, unpenalised, rcond=1e-8)[0]
     noise = sqrt(float(residual @ residual) / ridge.degrees(penalty))
     n_plain = plain.shape[1]
     additive = additive + of_fixed[n_plain : n_plain + len(along)] @ along
@@ -140,7 +140,7 @@ def genome_wide_modifier(
     factors = {2: np.stack([beta[0] * first + beta[1] * second, changed])[None]}
     if order > 2:
         factors[3] = np.stack([beta[2] * first, second, changed])[None]
-    return GenomeWideModifier(start, left - fixed @ of_fixed, of_fixed[-len(shapes) :], factors)
+    return GenomeWideModifier(start, unpenalised - fixed @ of_fixed, of_fixed[-len(shapes) :], factors)
 
 
 def _likeliest(

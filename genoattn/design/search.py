@@ -181,8 +181,8 @@ def branch_and_bound(landscape: Landscape, most: int, best: Best, most_nodes: in
     """Improve ``best`` until no combination of a model of pairs can be better.
 
     With single effects c_a and pair coefficients c_ab from the base, a combination P extended by R gains
-    ``sum_R g_a + sum over pairs of R c_ab``, g_a = c_a + sum_P c_ab. With r mutations left no R can gain more
-    than the r largest of ``h_a = g_a + (sum of the r - 1 largest positive c_ab over other sites) / 2``.
+    ``sum_R g_a + sum over pairs of R c_ab``, g_a = c_a + sum_P c_ab. With r mutations to come no R can gain
+    more than the r largest of ``h_a = g_a + (sum of the r - 1 largest positive c_ab over other sites) / 2``.
     False where ``most_nodes`` were not enough to come to an end.
     """
     tree = _Tree(landscape, most, best, most_nodes)
@@ -193,7 +193,7 @@ class _Tree:
     """Depth-first search over ascending positions in ``order``, the most promising tokens first."""
 
     def __init__(self, landscape: Landscape, most: int, best: Best, most_nodes: int) -> None:
-        self.most, self.best, self.left = most, best, most_nodes
+        self.most, self.best, self.nodes_to_go = most, best, most_nodes
         tokens, sign = landscape.tokens, landscape.sign
         n = len(tokens)
         single = sign * landscape.expansion.coefficients(tokens[:, None])
@@ -216,8 +216,8 @@ class _Tree:
 
         ``value`` is that of the combination, less the base; ``gain`` (n_tokens,) what each token adds to it.
         """
-        self.left -= 1
-        if self.left < 0:
+        self.nodes_to_go -= 1
+        if self.nodes_to_go < 0:
             return False
         later = np.arange(chosen[-1] + 1 if chosen else 0, len(self.order))
         later = later[~np.isin(self.site[later], self.site[list(chosen)])]

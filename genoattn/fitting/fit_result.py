@@ -100,7 +100,7 @@ class FitResult:
         if "variance_scale" not in learned:
             return []
         scale, rest = learned["variance_scale"], learned["unexplained_sd"] ** 2
-        return [f"variance of a residual: {scale:.2g} times that of its measurement, and {rest:.2g} beside"]
+        return [f"variance of a residual: {scale:.2g} times that of its measurement, plus {rest:.2g}"]
 
     def __repr__(self) -> str:
         return self.summary()

@@ -156,8 +156,8 @@ def _pair_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.n
         return model, {2: np.zeros((0, 2, len(site)))}, False
     start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)
     plain = np.column_stack([np.ones(len(y)), covariates])
-    left = y - plain @ np.linalg.lstsq(plain, y, rcond=None)[0]
-    sharp = fine_mapped(columns, left, shapes, strength)
+    residual_y = y - plain @ np.linalg.lstsq(plain, y, rcond=None)[0]
+    sharp = fine_mapped(columns, residual_y, shapes, strength)
     if not np.array_equal(sharp, shapes):
         shapes = sharp
         start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)

@@ -23,7 +23,7 @@ from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.interactions.table import InteractionTable
 from genoattn.model.readout import Readout
 from genoattn.tokens.token_features import token_features
-from genoattn.writing import whole_directory, whole_file, write_output
+from genoattn.writing import atomic_directory, atomic_file, write_output
 
 _MODEL, _MANIFEST = "model.ckpt", "manifest.json"
 # What json, torch.load and the constructors raise on files that are damaged or of another version.
@@ -61,7 +61,7 @@ def save_fit(
     files |= _link_files(model)
     for name, frame in (extra or {}).items():
         files[name] = frame.to_csv(sep="\t", index=False, float_format="%.6g").encode()
-    with whole_directory(directory, force) as work:
+    with atomic_directory(directory, force) as work:
         for name, content in files.items():
             (work / name).write_bytes(content)
 
@@ -111,7 +111,7 @@ def save_table(table: InteractionTable, path: str | Path | None, force: bool = T
         write_output(table.to_parquet(), path, force)
         return
     # Both are complete before either takes its place: a table with another's manifest would be misread.
-    with whole_file(path, force) as rows, whole_file(path.with_suffix(".manifest.json")) as manifest:
+    with atomic_file(path, force) as rows, atomic_file(path.with_suffix(".manifest.json")) as manifest:
         rows.write_bytes(table.to_tsv())
         manifest.write_bytes(table.manifest.to_json().encode())
 

@@ -1,4 +1,4 @@
-"""Before pairs are tested: which are far enough apart, and what the phenotype is adjusted for."""
+"""Preparation of tests of pairs: which are far enough apart, and adjustment of the phenotype."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from genoattn.tokens import build_vocabulary
 
 _PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
 _WINDOW = 50
-NEAR = 1_000_000  # base pairs within which two sites of a chromosome are not tested
+MIN_DISTANCE = 1_000_000  # base pairs within which two sites of a chromosome are not tested
 LINKED_R2 = 0.1  # and the r2
 
 
@@ -38,7 +38,7 @@ class SiteMap:
 
     def are_far(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Whether pairs of columns lie on different chromosomes or 1 Mb apart: shape of the indices, bool."""
-        apart = np.abs(self.position[first] - self.position[second]) >= NEAR
+        apart = np.abs(self.position[first] - self.position[second]) >= MIN_DISTANCE
         return (self.chromosome[first] != self.chromosome[second]) | apart
 
     def n_far(self) -> int:
@@ -47,7 +47,7 @@ class SiteMap:
         within_margin = 0
         for c in range(self.n_chromosomes):
             position = np.sort(self.position[self.chromosome == c])
-            within = np.searchsorted(position, position + NEAR, side="left") - np.arange(len(position)) - 1
+            within = np.searchsorted(position, position + MIN_DISTANCE) - np.arange(len(position)) - 1
             within_margin += int(within.sum())
         return n * (n - 1) // 2 - within_margin
 
@@ -119,9 +119,9 @@ def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_componen
         return np.zeros((len(columns), 0))
     # A fixed starting vector: ARPACK's own is random, and with it the signs and last digits.
     start = np.ones(min(pruned.shape))
-    left = svds(pruned, k=k, v0=start, return_singular_vectors="u")[0]
-    left = left - left.mean(axis=0)
-    return left / np.maximum(left.std(axis=0), 1e-300)
+    components = svds(pruned, k=k, v0=start, return_singular_vectors="u")[0]
+    components = components - components.mean(axis=0)
+    return components / np.maximum(components.std(axis=0), 1e-300)
 
 
 def unlinked_columns(columns: np.ndarray, chromosome: np.ndarray) -> np.ndarray:

@@ -224,7 +224,7 @@ def signal_frame(
     """
     rows = []
     for s in signals:
-        left = survival(background, s.lead, where) if s.q_value <= alpha else np.nan
+        survived = survival(background, s.lead, where) if s.q_value <= alpha else np.nan
         row: dict[str, object] = {}
         for k, column in enumerate(s.lead, 1):
             at = site[column]
@@ -237,8 +237,8 @@ def signal_frame(
         row |= {"statistic": s.test.statistic, "df": s.test.df, "p_value": s.p_value}
         row |= {"weight": s.weight, "q_value": s.q_value}
         row |= {"n_pairs": len(s.members), "n_credible": len(s.credible), "credible": "; ".join(named)}
-        phantom = s.q_value <= alpha and is_phantom(left, s.lead, where)
-        rows.append(row | {"survival": left, "flag": "phantom" if phantom else ""})
+        phantom = s.q_value <= alpha and is_phantom(survived, s.lead, where)
+        rows.append(row | {"survival": survived, "flag": "phantom" if phantom else ""})
     names = [f"{n}_{k}" for k in (1, 2) for n in ("site", "chrom", "pos")]
     names += ["tested_1", "tested_2", "statistic", "df", "p_value", "weight", "q_value"]
     names += ["n_pairs", "n_credible", "credible", "survival", "flag"]

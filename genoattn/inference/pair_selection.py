@@ -129,9 +129,9 @@ def _ridge_residuals(problem: PairProblem, training: np.ndarray) -> tuple[np.nda
         gram = a.T @ a
         gram[np.diag_indices_from(gram)] += penalty
         effect = linalg.solve(gram, a.T @ b, assume_a="pos", overwrite_a=True)
-    left = y - x @ effect
-    left = left - fixed @ np.linalg.lstsq(fixed[training], left[training], rcond=None)[0]
-    return left[training], left[~training]
+    residual = y - x @ effect
+    residual = residual - fixed @ np.linalg.lstsq(fixed[training], residual[training], rcond=None)[0]
+    return residual[training], residual[~training]
 
 
 def without_linked(seeds: Seeds, pairs: PairColumns) -> Seeds:

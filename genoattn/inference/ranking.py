@@ -69,8 +69,8 @@ def rank_pairs(
     design = np.stack(products, axis=1) if products else np.zeros((pairs.n_samples, 0))
     weights = np.linalg.lstsq(design, residual, rcond=None)[0]
     rest = residual - design @ weights
-    left = np.minimum(strength, np.abs(pair_t(pairs.columns, candidate, rest)))
-    odds.replace(candidate[:, 0], candidate[:, 1], left**2 / 2 - log(n_tests), capped=False)
+    adjusted = np.minimum(strength, np.abs(pair_t(pairs.columns, candidate, rest)))
+    odds.replace(candidate[:, 0], candidate[:, 1], adjusted**2 / 2 - log(n_tests), capped=False)
     known = {(int(i), int(j)): float(t) for (i, j), t in zip(candidate, strength, strict=True)}
     for factor, product, weight in zip(factors, products, weights, strict=True):
         target = rest + weight * product
@@ -139,15 +139,15 @@ def _entry_log_probability(
     k = len(own)
     prior = log(k / max(pairs.n_columns - k, 1)) - _OCCAM
     full = pairs.features(carriers, own)
-    left = target - full @ np.linalg.lstsq(full, target, rcond=None)[0]
-    variance = max(float(left.var()), 1e-300)
+    residual = target - full @ np.linalg.lstsq(full, target, rcond=None)[0]
+    variance = max(float(residual.var()), 1e-300)
 
     def evidence(y: np.ndarray) -> np.ndarray:
         inner, norm2 = pairs.scores(carriers, y)
         return np.where(norm2 > 0, inner**2 / np.maximum(norm2, 1e-9) / variance / 2, _NOT)
 
     # Columns that were not chosen, against the residual of the factor's own entries.
-    out: np.ndarray = log_expit(evidence(left) + prior)
+    out: np.ndarray = log_expit(evidence(residual) + prior)
     for entry, column in enumerate(own.tolist()):
         others = np.delete(full, entry, axis=1)
         basis = np.linalg.qr(others)[0]

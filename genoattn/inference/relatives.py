@@ -56,9 +56,9 @@ def find_relatives(calls: np.ndarray) -> np.ndarray | None:
     label = connected_components(graph, directed=False)[1].astype(np.int64)
     size = np.bincount(label)
     if size.max() > _LARGEST * n:
-        _log.info("relatives: one family has %d of %d samples; splits are of samples", size.max(), n)
+        _log.info("relatives: one group has %d of %d samples; splits are of samples", size.max(), n)
         return None
-    _log.info("relatives: %d samples in %d families stay together", size[size > 1].sum(), (size > 1).sum())
+    _log.info("relatives: %d samples in %d groups stay together", size[size > 1].sum(), (size > 1).sum())
     return label
 
 
@@ -78,9 +78,9 @@ def assign_relatives(groups: np.ndarray, quota: np.ndarray, rng: np.random.Gener
     Groups (n_samples,) are numbered from 0; ``quota`` (n_parts,) is how many samples each part is to have.
     """
     size = np.bincount(groups)
-    left, part = quota.astype(float), np.zeros(len(size), dtype=np.int64)
+    needed, part = quota.astype(float), np.zeros(len(size), dtype=np.int64)
     for group in rng.permutation(len(size)):
-        chosen = int(np.argmax(left / np.maximum(quota, 1e-300)))
+        chosen = int(np.argmax(needed / np.maximum(quota, 1e-300)))
         part[group] = chosen
-        left[chosen] -= size[group]
+        needed[chosen] -= size[group]
     return part[groups]

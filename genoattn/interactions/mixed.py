@@ -87,10 +87,10 @@ class MixedModel:
             beta, inverse, residual = fitted
             weights = self._weights(np.sort(terms[chosen], axis=1), sites, centre)
             width = weights.shape[1]
-            left = base[chosen]
+            shared = base[chosen]
             for iso in own:
-                left = left - Expansion(iso.alone, gauge).coefficients(terms[chosen])
-            effect[chosen] = left + weights @ beta[-width:]
+                shared = shared - Expansion(iso.alone, gauge).coefficients(terms[chosen])
+            effect[chosen] = shared + weights @ beta[-width:]
             noise[chosen] = residual if self._noise is None else self._noise
             own_inverse = inverse[-width:, -width:]
             if len(sites) == 1:
@@ -125,7 +125,7 @@ class MixedModel:
             for start in range(0, len(alike), each):
                 batch = alike[start : start + each]
                 contrasts = [self._contrasts(sites) for sites, _ in batch]
-                parts = adjustment.ridge.taken_out(np.concatenate(contrasts, axis=1), self.penalty)
+                parts = adjustment.ridge.project(np.concatenate(contrasts, axis=1), self.penalty)
                 own = np.split(parts, np.cumsum([values.shape[1] for values in contrasts])[:-1], axis=1)
                 for (sites, chosen), values, part in zip(batch, contrasts, own, strict=True):
                     yield sites, chosen, _Block(values, part, adjustment)
@@ -144,8 +144,8 @@ class MixedModel:
                 if how
             ]
             ridge = self._regression(slots)
-            taken = ridge.taken_out(self._response[:, None], self.penalty)[:, 0]
-            self._adjustments[kept] = _Adjustment(ridge, taken, len(self._root) - ridge.n_fixed)
+            projection = ridge.project(self._response[:, None], self.penalty)[:, 0]
+            self._adjustments[kept] = _Adjustment(ridge, projection, len(self._root) - ridge.n_fixed)
         return self._adjustments[kept]
 
     def _regression(self, slots: list[np.ndarray]) -> RidgeRegression:
@@ -190,12 +190,12 @@ class MixedModel:
         self, block: _Block, added: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Coefficients of a block, the inverse of its information at unit noise, and the noise."""
-        y, taken = self._response, block.adjustment.taken
+        y, projection = self._response, block.adjustment.projection
         if added:
             y = y + self._root * sum(added)
-            taken = block.adjustment.ridge.taken_out(y[:, None], self.penalty)[:, 0]
+            projection = block.adjustment.ridge.project(y[:, None], self.penalty)[:, 0]
         information = block.values.T @ block.values - block.parts.T @ block.parts
-        inner = block.values.T @ y - block.parts.T @ taken
+        inner = block.values.T @ y - block.parts.T @ projection
         size = np.sqrt(np.maximum(information.diagonal(), 0.0))
         if not len(size) or not (size > 1e-6 * np.linalg.norm(block.values, axis=0)).all():
             return None
@@ -204,7 +204,7 @@ class MixedModel:
             return None
         inverse = np.linalg.inv(correlation) / size / size[:, None]
         beta = inverse @ inner
-        residual = float(y @ y - taken @ taken - beta @ inner)
+        residual = float(y @ y - projection @ projection - beta @ inner)
         return beta, inverse, max(residual, 0.0) / max(block.adjustment.df - len(beta), 1)
 
 
@@ -213,7 +213,7 @@ class _Adjustment:
     """Fixed effects that terms are adjusted for, and the projection of the response on all effects."""
 
     ridge: RidgeRegression
-    taken: np.ndarray
+    projection: np.ndarray
     df: int
 
 

@@ -128,11 +128,11 @@ class InteractionTable:
         """
         m, v = self.manifest, self.manifest.vocabulary
         if not m.complete:
-            left = ", ".join(f"{n:,} of order {k}" for k, n in m.left_out.items() if n)
+            counts = ", ".join(f"{n:,} of order {k}" for k, n in m.left_out.items() if n)
             _log.warning(
                 "the table leaves out %s terms: its predictions are not the model's; predict with the model, "
                 "or fit with a larger max_terms",
-                left,
+                counts,
             )
         calls = align_calls(cohort, m.sites)[:, v.site]
         value = calls.astype(np.float64) if v.is_dosage else (calls == v.state).astype(np.float64)
@@ -237,7 +237,7 @@ def _load_tsv(path: Path) -> InteractionTable:
     if not described.exists():
         described = path.parent / "manifest.json"
         if path.name != "interactions.tsv" or not described.exists():
-            raise ValueError(f"no {path.stem}.manifest.json beside it")
+            raise ValueError(f"no {path.stem}.manifest.json next to it")
     manifest = manifest_from_json(described.read_text(encoding="utf-8"))
     text = {"flag", *(f"{name}_{k}" for name in _TEXT for k in range(1, manifest.order + 1))}
     # Empty cells are missing in numeric columns only: a residue or an ID may well be called NA.

@@ -35,7 +35,7 @@ def plan_covariates(table: SampleTable, rows: np.ndarray) -> CovariateColumns:
     """Decide on all rows which columns are numeric; levels of the others are those of ``rows``, sorted."""
     if not table.columns:
         raise InputError(
-            f"{table.path}: no covariates beside the ID column; add columns or leave the table out"
+            f"{table.path}: no covariates, only the ID column; add columns or leave the table out"
         )
     numeric, names = [], []
     levels: dict[str, tuple[str, ...]] = {}
@@ -131,9 +131,9 @@ def check_covariates(table: SampleTable, covariates: Covariates) -> None:
     standardised = values - values.mean(axis=0)
     standardised /= np.linalg.norm(standardised, axis=0)
     # A zero on the diagonal of R: the column lies in the span of those before it.
-    left = np.abs(np.diag(np.linalg.qr(standardised, mode="r")))
-    if (left < _RANK_TOLERANCE).any():
-        name = covariates.names[int(np.argmax(left < _RANK_TOLERANCE))]
+    residual_norm = np.abs(np.diag(np.linalg.qr(standardised, mode="r")))
+    if (residual_norm < _RANK_TOLERANCE).any():
+        name = covariates.names[int(np.argmax(residual_norm < _RANK_TOLERANCE))]
         raise InputError(
             f"{table.path}: covariate '{name}' is a linear combination of the other covariates "
             "and the intercept; remove it"

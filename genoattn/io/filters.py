@@ -58,7 +58,7 @@ def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: floa
     if not keep.any():
         raise InputError(
             f"{path}: no site is left of {read} in {cohort.n_samples} samples: {reasons}; "
-            "loosen the filter that took most, or check the samples"
+            "loosen the filter that dropped most, or check the samples"
         )
     line = f"read {read}, kept {int(keep.sum())} ({reasons})"
     kept = cohort if keep.all() else cohort.select_sites(keep)

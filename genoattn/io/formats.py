@@ -85,7 +85,7 @@ def _read_alignment(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
 
 
 def alignment_format(path: Path) -> AlignmentFormat:
-    """What a file of aligned sequences is.
+    """Format of a file of aligned sequences.
 
     Its first line tells Stockholm and Clustal; of other files those called ``.a2m`` or ``.a3m`` are A2M, the
     rest FASTA.

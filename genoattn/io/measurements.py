@@ -34,7 +34,7 @@ class MeasurementColumns:
         for given, what in ((self.trait, "trait"), (self.variance or self.se, "variance or standard error")):
             if given is not None:
                 raise InputError(
-                    f"{what} '{given}' beside replicates, which give mean and variance; give one or the other"
+                    f"{what} '{given}' with replicates, which give mean and variance; give one or the other"
                 )
         if len(set(self.replicates)) < max(len(self.replicates), 2):
             raise InputError(

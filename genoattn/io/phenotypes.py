@@ -18,7 +18,7 @@ def choose_trait(table: SampleTable, trait: str | None) -> str:
     """The named trait, or the only column there is."""
     names = list(table.columns)
     if not names:
-        raise InputError(f"{table.path}: no trait beside the ID column; add a column of phenotypes")
+        raise InputError(f"{table.path}: no trait, only the ID column; add a column of phenotypes")
     if trait is None:
         if len(names) > 1:
             raise InputError(
@@ -111,7 +111,7 @@ def _check_values(where: str, samples: np.ndarray, values: np.ndarray, trait_typ
     if trait_type != "quantitative" and -9 in found and len(found) > 1 and found <= {-9.0, 0.0, 1.0, 2.0}:
         n = int((values == -9).sum())
         raise InputError(
-            f"{where} is -9 in {n} samples beside 0, 1 or 2; -9 is not read as missing, write NA instead"
+            f"{where} is -9 in {n} samples, else 0, 1 or 2; -9 is not read as missing, write NA instead"
         )
     if trait_type != "binary" and len(found) == 1:
         raise InputError(

@@ -69,7 +69,7 @@ def _calls(path: Path, n_samples: int, variants: np.ndarray) -> np.ndarray:
 
 
 def _about_x(path: Path, variants: list[Allele], haploid: str) -> list[str]:
-    """What to know of the sites of chrX."""
+    """Lines for the log on the sites of chrX."""
     n = sum(a.chrom in _X for a in variants)
     if n and haploid == "as-is":
         raise InputError(

@@ -47,7 +47,7 @@ def _check_header(path: Path, header: list[str]) -> None:
             f"{path}: no column site in the header ({list_names(header)}); name the ID column site"
         )
     if len(header) < 2:
-        raise InputError(f"{path}: no feature beside the column site; add one, for example gene")
+        raise InputError(f"{path}: no feature, only the column site; add one, for example gene")
     for name in _RESERVED[1:]:
         if name in header:
             raise InputError(

@@ -135,7 +135,7 @@ def chosen_likelihood(kind: LikelihoodKind, phenotype: np.ndarray, binary: bool)
         wrong = np.flatnonzero((phenotype < 0) | (phenotype != np.round(phenotype)))
         if len(wrong):
             raise InputError(
-                f"likelihood {kind} needs counts, whole numbers from 0 up, but {len(wrong)} values are none, "
+                f"likelihood {kind} needs counts, integers from 0 up, but {len(wrong)} values are none, "
                 f"the first {phenotype[wrong[0]]:g}; use gaussian or student, or read with average=False if "
                 "that is the mean of a repeated sequence"
             )

@@ -178,8 +178,8 @@ def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.
     if fixed.shape[1] > fixed.shape[0]:
         raise InputError(f"{fixed.shape[1] - 1} covariates for {len(weight)} samples; use fewer")
     q, r = np.linalg.qr(fixed)
-    left = np.abs(np.diag(r)) / np.maximum(np.linalg.norm(fixed, axis=0), 1e-300)
-    collinear = np.flatnonzero(left < 1e-7)
+    residual_share = np.abs(np.diag(r)) / np.maximum(np.linalg.norm(fixed, axis=0), 1e-300)
+    collinear = np.flatnonzero(residual_share < 1e-7)
     if len(collinear):
         name = names[collinear[0] - 1] if len(names) else collinear[0]
         raise InputError(
@@ -201,20 +201,20 @@ def _summarise(design: Design) -> ColumnSummary:
         sums[block, 2] = np.square(value, out=value) @ design.weight
         column, sample = np.nonzero(codes == MISSING)
         sums[block, 0] = np.bincount(column, minlength=len(codes))
-        lost = np.zeros((len(codes), len(vectors)))
-        np.add.at(lost, column, of[sample, 1:])
-        sums[block, 3 + len(vectors) :] = lost
+        missed = np.zeros((len(codes), len(vectors)))
+        np.add.at(missed, column, of[sample, 1:])
+        sums[block, 3 + len(vectors) :] = missed
     missing, total, square = sums[:, 0].astype(np.int64), sums[:, 1], sums[:, 2]
-    dots, lost = np.split(sums[:, 3:], 2, axis=1)
-    of_called = vectors.sum(axis=1) - lost
+    dots, missed = np.split(sums[:, 3:], 2, axis=1)
+    of_called = vectors.sum(axis=1) - missed
     called = of_called[:, -1]
     mean = total / np.where(called > 0, called, 1.0)
     centred = dots - mean[:, None] * of_called
     norm2 = np.maximum(square - mean * total, 0.0)
     on_fixed, with_trait = centred[:, : design.n_fixed], centred[:, design.n_fixed]
-    left2 = norm2 - (on_fixed**2).sum(axis=1)
-    varies = (norm2 > 1e-12 * design.total) & (left2 > _FLAT * norm2)
+    residual2 = norm2 - (on_fixed**2).sum(axis=1)
+    varies = (norm2 > 1e-12 * design.total) & (residual2 > _FLAT * norm2)
     norm = np.sqrt(np.where(varies, norm2, 1.0))
-    residual_norm = np.sqrt(np.where(varies, left2, 1.0))
+    residual_norm = np.sqrt(np.where(varies, residual2, 1.0))
     with_trait = np.where(varies, with_trait / residual_norm / max(design.trait_norm, 1e-300), 0.0)
     return ColumnSummary(mean, norm, residual_norm, with_trait, missing, on_fixed, varies)

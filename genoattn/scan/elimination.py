@@ -20,7 +20,7 @@ SINGULAR = 1e-9
 
 
 class PairMoments(NamedTuple):
-    """Sums over the samples of a pair, of columns a and b less numbers near their means, and of P = ab.
+    """Sums over the samples of a pair, of columns a and b less numbers close to their means, and of P = ab.
 
     Each is a number, or an array of shape (n_rows, n_cols).
     """
@@ -47,7 +47,7 @@ class Partial(NamedTuple):
     aa: Any  # aa, bb and whole: squared norms of a, b and P about their means
     bb: Any
     whole: Any
-    share: Any  # of G's determinant that the correlation of a and b leaves: 1 - r^2
+    share: Any  # G's determinant over the product of its diagonal: 1 - r^2 of a and b
     on_a: Any  # on_a and on_b: coefficients of P on a and b
     on_b: Any
     left: Any  # left, cross and rest: as in the module's formulas

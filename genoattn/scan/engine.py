@@ -30,7 +30,7 @@ _SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
 
 @dataclass(frozen=True, eq=False)
 class TileResult:
-    """What a tile gives: its pairs that pass, and how many there were."""
+    """Result of a tile: its pairs that pass, and how many there were."""
 
     pairs: np.ndarray  # (n_found, 2), indices of columns
     tests: PairTests
@@ -55,7 +55,7 @@ class Settings:
 def choose_screen(
     design: Design, trait: np.ndarray, max_r2: float | None, settings: Settings
 ) -> tuple[Screen | None, str, str]:
-    """Which screen a scan runs, its name, and why: the one place that decides.
+    """Screen of a scan, its name, and the reason: the one place that decides.
 
     Returns
     -------
@@ -117,7 +117,7 @@ class Engine:
         return regress_pairs(self.design, self.trait, pairs)
 
     def _band(self, number: int) -> tuple[int, int]:
-        """Which rows and which columns of tiles come together, so that their blocks are made once for all."""
+        """Band of a tile: tiles of one band run together, so that their blocks are made once for all."""
         size = self.settings.width * max(1, (self.settings.cached_blocks - self.settings.threads) // 2)
         i, j = self.tiles[number]
         return i.start // size, j.start // size

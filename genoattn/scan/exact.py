@@ -68,12 +68,12 @@ def regress_terms(design: Design, trait: np.ndarray, terms: np.ndarray) -> PairT
     n_predictors = design.n_fixed + 2 ** terms.shape[1] - 1
     memory = np.empty((n_predictors + 2, design.n_samples)), np.zeros((n_predictors, n_predictors))
     regress_products(design.codes, design.columns.mean, vectors, places, design.impute, *memory, out)
-    left, cross, rss, n, rank, r2, total = out.T
+    square, cross, rss, n, rank, r2, total = out.T
     df = n - n_predictors
     testable &= (rank == n_predictors) & (df > 0) & (total > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        beta = np.where(testable, cross / left, np.nan)
-        se = np.where(testable, np.sqrt(np.maximum(rss, 0) / df / left), np.nan)
+        beta = np.where(testable, cross / square, np.nan)
+        se = np.where(testable, np.sqrt(np.maximum(rss, 0) / df / square), np.nan)
         statistic, explained = beta / se, beta * cross / total
     p_value = t_p_value(statistic, np.maximum(df, 1))
     return PairTests(beta, se, statistic, p_value, n.astype(np.int64), r2, explained)
@@ -168,7 +168,7 @@ def regress_products(codes, mean, vectors, terms, impute, rows, gram, out):  # t
         mean_of_trait = _sum(trait, kept) / max(kept, 1)
         total = _dot(trait, trait) - kept * mean_of_trait**2
         lower, rank = eliminate_in_order(gram, rhs, least, 0, n - 1)
-        left, cross = gram[n - 1, n - 1], rhs[n - 1]
+        of_product, cross = gram[n - 1, n - 1], rhs[n - 1]
         gain, last = eliminate_in_order(gram, rhs, least, n - 1, n)
-        out[p, 0], out[p, 1], out[p, 2] = left, cross, square - lower - gain
+        out[p, 0], out[p, 1], out[p, 2] = of_product, cross, square - lower - gain
         out[p, 3], out[p, 4], out[p, 5], out[p, 6] = kept, rank + last, largest, total

@@ -30,8 +30,8 @@ class TableSums(NamedTuple):
 
 
 class TableTests(NamedTuple):
-    """Of a tile, (n_rows, n_cols) each: what the products add to the squares explained, over what is left
-    without them; their degrees of freedom; and those of both sites."""
+    """Tests of a tile, (n_rows, n_cols) each: squares explained by the products, as a share of the residual
+    squares without them; their degrees of freedom; and those of both sites."""
 
     share: np.ndarray
     df: np.ndarray

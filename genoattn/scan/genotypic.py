@@ -50,7 +50,7 @@ class GenotypeBlock:
 
 
 class GenotypicScreen:
-    """Which pairs may pass the genotypic test.
+    """Screen of pairs that may pass the genotypic test.
 
     Sums over the joint genotypes are four matrix products for the counts, the trait and every covariate, in
     float64, so that a quantitative trait is tested exactly. A binary one is screened by its score, with the
@@ -122,11 +122,11 @@ def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> Pai
         additive = logistic_pairs(design, trait, pairs)
     else:
         basis = np.ascontiguousarray(design.basis.T)
-        gain, rss, df, left, n, total = regress_tables(design.codes, design.trait, basis, pairs).T
-        df = np.where((left > 0) & (rss > 0), df, 0)
+        gain, rss, df, df_residual, n, total = regress_tables(design.codes, design.trait, basis, pairs).T
+        df = np.where((df_residual > 0) & (rss > 0), df, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            statistic, explained = gain / df / (rss / left), gain / total
-            p_value = fdtrc(np.maximum(df, 1), np.maximum(left, 1), np.maximum(statistic, 0))
+            statistic, explained = gain / df / (rss / df_residual), gain / total
+            p_value = fdtrc(np.maximum(df, 1), np.maximum(df_residual, 1), np.maximum(statistic, 0))
         additive = regress_pairs(design, trait, pairs)
     statistic, p_value, explained = (np.where(df > 0, x, np.nan) for x in (statistic, p_value, explained))
     n, df = n.astype(np.int64), df.astype(np.int64)
@@ -145,9 +145,9 @@ def _critical(design: Design, threshold: float) -> np.ndarray:
             if design.binary:
                 out[main, df] = chdtri(df, min(_SCORE_FACTOR * threshold, 1.0))
                 continue
-            left = design.n_samples - design.n_fixed - main - df
-            if left > 0:
-                ratio = fdtri(df, left, 1 - threshold) * df / left
+            df_residual = design.n_samples - design.n_fixed - main - df
+            if df_residual > 0:
+                ratio = fdtri(df, df_residual, 1 - threshold) * df / df_residual
                 out[main, df] = ratio / (1 + ratio)
     return out * (1 - 1e-6)
 

@@ -80,13 +80,13 @@ def scan_pairs(
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What traits of the same samples share."""
+    """Columns and pairs that traits of the same samples share."""
 
     vocabulary: Vocabulary  # the columns
     # (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing; read-only
     codes: np.ndarray
     scope: Scope  # which pairs of them to test
-    seconds: float  # that preparing took
+    seconds: float  # spent on preparing
 
 
 def prepare(cohort: Cohort, config: ScanConfig) -> Prepared:
@@ -216,7 +216,7 @@ def _result(
     n_flat: int,
     counts: dict[str, Any],
 ) -> ScanResult:
-    """What was found, with ``n_flat`` pairs of columns that do not vary among the untestable."""
+    """Pairs found, with ``n_flat`` pairs of columns that do not vary among the untestable."""
     n_tests = tally.n_pairs - tally.n_linked - tally.n_untestable
     pairs, tests = tally.found()
     rows, order = pair_rows(cohort, vocabulary, design, pairs, tests, n_tests, config.test == "genotypic")

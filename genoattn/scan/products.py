@@ -63,7 +63,7 @@ class Weights(NamedTuple):
         return partial
 
     def testable(self, partial: Partial) -> Any:
-        """Which products are no combinations of lower terms."""
+        """Mask of the products that are no combinations of lower terms."""
         return (partial.share > SINGULAR) & (partial.left > SINGULAR * self.whole) & (self.whole > 0)
 
 
@@ -105,7 +105,7 @@ def as_columns(
 
 
 class ProductScreen:
-    """Which pairs of columns may pass the test of their product, by matrix products.
+    """Screen of pairs of columns by matrix products: keeps all that may pass the test of their product.
 
     ``t2``, ``max_r2`` and ``margin`` are as in :class:`genoattn.scan.screen.PlaneScreen`; ``device`` is one
     of torch, None for numpy.
@@ -177,7 +177,7 @@ class ProductScreen:
         return weights.r2, sure & (partial.cross**2 * (df + self._t2) < limit)
 
     def _score_fails(self, left: ProductBlock, right: ProductBlock, partial: Partial) -> Any:
-        """Which scores lie below the critical value by more than the columns' margins."""
+        """Mask of the scores below the critical value by more than the columns' margins."""
         critical = 1 - left.margin[:, None] - right.margin
         critical = self._t2 * ((critical + abs(critical)) / 2) ** 2
         return partial.cross**2 < critical * partial.left * (1 - 1e-9)

@@ -1,4 +1,4 @@
-"""What a scan found: the interaction table, its summary, and the output folder."""
+"""Result of a scan: the interaction table, its summary, and the output folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from genoattn.scan.exact import PairTests
 from genoattn.scan.settings import ScanConfig
 from genoattn.scan.tails import normal_p_value
 from genoattn.tokens import Vocabulary
-from genoattn.writing import whole_directory
+from genoattn.writing import atomic_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class ScanResult:
         return 0.05 / max(self.counts["n_tests"], 1)
 
     def summary(self, n: int = 10) -> str:
-        """A readable account: tests made, what passes, and the first rows."""
+        """A readable summary: tests made, what passes, and the first rows."""
         c, order = self.counts, self.manifest.order
         what = {2: "pairs", 3: "triples"}[order]
         p_value = self.rows["p_value"]
@@ -164,7 +164,7 @@ class ScanResult:
         if plink:
             name = f"interactions.epi.{'cc' if self.manifest.binary else 'qt'}"
             files[name] = self._plink_columns().to_tsv("%.6g")
-        with whole_directory(directory, force) as work:
+        with atomic_directory(directory, force) as work:
             for name, content in files.items():
                 (work / name).write_bytes(content)
 

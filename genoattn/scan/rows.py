@@ -27,8 +27,8 @@ def pair_rows(
 ) -> tuple[TermColumns, np.ndarray]:
     """Rows of the interaction table, sorted by p-value then |coefficient|, and which test each row is.
 
-    ``tests`` are those of ``terms`` (n_terms, order), indices of columns, and ``n_tests`` the family of the
-    q-values; ``several`` says whether a test is of several products together, which have no one effect.
+    ``tests`` are those of ``terms`` (n_terms, order), indices of columns, and ``n_tests`` how many tests the
+    q-values are over; ``several`` says whether a test is of several products together, without one effect.
     """
     order = terms.shape[1]
     columns: dict[str, Any] = {"order": np.full(len(terms), order, dtype=np.int64)}
@@ -68,7 +68,7 @@ def _effect(tests: PairTests) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _site_columns(sites: Sites, vocabulary: Vocabulary, chosen: np.ndarray, k: int) -> dict[str, np.ndarray]:
-    """What the table says of the ``k``-th site of each term."""
+    """Columns of the table for the ``k``-th site of each term."""
     site, state = vocabulary.site[chosen], vocabulary.state[chosen]
     if vocabulary.is_dosage:
         label = sites.alt[site]

@@ -1,4 +1,4 @@
-"""Which pairs a scan tests: all, a set with a set, a set with all; not too near, not too alike."""
+"""Pairs that a scan tests: all, a set with a set, a set with all; not too close, not too alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Scope:
     site: np.ndarray
     chromosome: np.ndarray  # (n_columns,), integers
     position: np.ndarray  # (n_columns,), bases
-    min_distance: int = 0  # sites of one chromosome nearer than this, in bases, are not paired
+    min_distance: int = 0  # sites of one chromosome closer than this, in bases, are not paired
     max_r2: float | None = None  # pairs whose squared correlation is larger are not tested; None for no limit
 
     @cached_property
@@ -46,7 +46,7 @@ class Scope:
         return self.symmetric and one_each and self.min_distance <= 0
 
     def allowed(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Which pairs of columns a x b belong to the scope, by place: (n_a, n_b), bool."""
+        """Mask of the pairs of columns a x b in the scope, by place: (n_a, n_b), bool."""
         if self._plain and a[-1] < b[0]:
             return np.ones((len(a), len(b)), dtype=bool)
         keep = self.site[a][:, None] != self.site[b][None, :]
@@ -54,8 +54,8 @@ class Scope:
         either = self._in_cols[a][:, None] & self._in_rows[b][None, :]
         keep &= ~(either & (a[:, None] > b[None, :]))
         if self.min_distance > 0:
-            near = np.abs(self.position[a][:, None] - self.position[b][None, :]) < self.min_distance
-            keep &= ~(near & (self.chromosome[a][:, None] == self.chromosome[b][None, :]))
+            close = np.abs(self.position[a][:, None] - self.position[b][None, :]) < self.min_distance
+            keep &= ~(close & (self.chromosome[a][:, None] == self.chromosome[b][None, :]))
         return keep
 
     def tiles(self, width: int) -> Iterator[tuple[slice, slice]]:

@@ -21,7 +21,7 @@ class ScanConfig:
         Pairs of a site of the first set with one of the second, each a list of IDs, regions
         (``chr:from-to``) or files of them (BED or one ID a line); None for all sites.
     min_distance
-        Sites of one chromosome nearer than this, in bases, are not paired.
+        Sites of one chromosome closer than this, in bases, are not paired.
     max_r2
         Pairs with a larger squared correlation are not tested.
     test

@@ -21,7 +21,7 @@ from genoattn.io.tables import check_ids, list_names, numeric_column, read_table
 from genoattn.scan.pair_scan import prepare, scan_columns
 from genoattn.scan.result import ScanResult
 from genoattn.scan.settings import check_config, read_config
-from genoattn.writing import whole_directory
+from genoattn.writing import atomic_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,7 @@ def save_traits(
     check_folders(list(results))
     first = next(iter(results.values())).manifest
     record = {"traits": list(results), "versions": first.versions, "inputs": first.inputs}
-    with whole_directory(directory, force) as work:
+    with atomic_directory(directory, force) as work:
         for name, result in results.items():
             result.save(work / name, plink=plink)
         (work / "traits.tsv").write_bytes(trait_columns(results).to_tsv())
@@ -142,7 +142,7 @@ def check_folders(names: Sequence[str]) -> None:
 
 
 def _same_samples(where: Path, values: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Which samples have a value, and the traits of which just these have one: they share their columns."""
+    """Groups of traits with values of the same samples, which share their columns: the samples, the traits."""
     groups: dict[bytes, list[str]] = {}
     for name, value in values.items():
         if np.isnan(value).all():
@@ -157,11 +157,11 @@ def _same_samples(where: Path, values: dict[str, np.ndarray]) -> Iterator[tuple[
 def _values(
     cohort: Cohort, traits: pd.DataFrame | str | PathLike[str], names: Sequence[str] | None
 ) -> tuple[Path, dict[str, np.ndarray]]:
-    """What to call the table, and by trait a value for each sample of the cohort, NaN where there is none."""
+    """Name of the table in messages; by trait a value for each sample of the cohort, NaN where none."""
     table = read_table(Path(traits)) if isinstance(traits, str | PathLike) else _table(traits)
     chosen = list(table.columns) if names is None else list(dict.fromkeys(names))
     if not chosen:
-        raise InputError(f"{table.path}: no trait beside the sample IDs; add a column of phenotypes")
+        raise InputError(f"{table.path}: no trait, only sample IDs; add a column of phenotypes")
     for name in chosen:
         if name not in table.columns:
             raise InputError(f"{table.path}: no trait '{name}'; there are: {list_names(table.columns)}")

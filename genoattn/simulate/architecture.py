@@ -94,13 +94,13 @@ def largest_r2(dosage: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def _isolated(by_chrom: dict[str, list[int]], order: int, n_terms: int) -> list[tuple[int, ...]] | None:
     """Terms of sites of their own; taking from the fullest chromosomes first succeeds if anything does."""
-    left = {chrom: list(sites) for chrom, sites in by_chrom.items()}
+    unused = {chrom: list(sites) for chrom, sites in by_chrom.items()}
     terms = []
     for _ in range(n_terms):
-        fullest = sorted(left, key=lambda chrom: -len(left[chrom]))[:order]
-        if len(fullest) < order or not all(left[chrom] for chrom in fullest):
+        fullest = sorted(unused, key=lambda chrom: -len(unused[chrom]))[:order]
+        if len(fullest) < order or not all(unused[chrom] for chrom in fullest):
             return None
-        terms.append(tuple(left[chrom].pop() for chrom in fullest))
+        terms.append(tuple(unused[chrom].pop() for chrom in fullest))
     return terms
 
 

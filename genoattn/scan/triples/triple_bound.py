@@ -6,11 +6,11 @@ eight follow from eight counts, of samples with codes 1 or 2 at each. They are i
 the fixed effects q_k, orthonormal, the inner products of residuals are ``<x, y> - sum_k <x, q_k> <y,
 q_k>``.
 
-For a row (a, b) the terms 1, a, b, ab are eliminated once. For each c the residuals of c, ac, bc, abc are
-eliminated in that order, which leaves ``left`` of <abc, abc>, ``cross`` of <abc, y> and ``rest`` of <y, y>:
-the regression's ``t^2 / (df + t^2) = cross^2 / (left rest)``. Only <abc, y> is rounded, an entry of a
-float32 product that is off by at most ``error``. With it the ratio is rounded up; where it reaches the
-threshold the triple is a candidate.
+For a row (a, b) the terms 1, a, b, ab are eliminated once; for each c then c, ac, bc, abc in that order. With
+``left`` and ``rest`` the squared norms of the residuals of abc and of y after regression on the lower terms,
+and ``cross`` their inner product, ``t^2 / (df + t^2) = cross^2 / (left rest)`` in the regression. Only
+<abc, y> is rounded, an entry of a float32 product that is off by at most ``error``. With it the ratio is
+rounded up; where it reaches the threshold the triple is a candidate.
 """
 
 from typing import NamedTuple
@@ -70,12 +70,12 @@ def count_moments(columns, chosen, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _begin_row(columns, table, a, in_table, b, n_samples, gram, trait, on_fixed, shares):  # type: ignore[no-untyped-def]
+def _begin_row(columns, table, a, in_table, b, n_samples, gram, on_trait, on_fixed, shares):  # type: ignore[no-untyped-def]
     """Cholesky factor of 1, a, b, ab: ``gram`` (4, 4), with reciprocals on its diagonal; what goes with it.
 
-    ``trait`` (4,) are the trait's products with the orthonormal terms, ``on_fixed`` (4 or more, n_fixed - 1)
-    those of the terms with fixed effects, ``shares`` (4,) the squares of the terms after elimination, as
-    shares of those before.
+    ``on_trait`` (4,) are the trait's products with the orthonormal terms, ``on_fixed`` (4 or more,
+    n_fixed - 1) those of the terms with fixed effects, ``shares`` (4,) the squares of the terms after
+    elimination, as shares of those before.
     """
     m = table.moments[in_table, :, b]
     gram[0, 0], gram[1, 0], gram[2, 0], gram[3, 0] = n_samples, columns.total[a], columns.total[b], m[0]
@@ -84,8 +84,8 @@ def _begin_row(columns, table, a, in_table, b, n_samples, gram, trait, on_fixed,
     on_fixed[0] = 0.0
     on_fixed[1], on_fixed[2] = columns.on_fixed[:, a], columns.on_fixed[:, b]
     on_fixed[3] = table.on_fixed[in_table, :, b]
-    trait[0], trait[1], trait[2] = 0.0, columns.with_trait[a], columns.with_trait[b]
-    trait[3] = table.with_trait[in_table, b]
+    on_trait[0], on_trait[1], on_trait[2] = 0.0, columns.with_trait[a], columns.with_trait[b]
+    on_trait[3] = table.with_trait[in_table, b]
     for i in range(4):
         square = gram[i, i]
         for j in range(i + 1):
@@ -96,10 +96,10 @@ def _begin_row(columns, table, a, in_table, b, n_samples, gram, trait, on_fixed,
                 value -= gram[i, k] * gram[j, k]
             if j < i:
                 gram[i, j] = value * gram[j, j]
-                trait[i] -= gram[i, j] * trait[j]
+                on_trait[i] -= gram[i, j] * on_trait[j]
         shares[i] = value / square if square > 0 else 0.0
         gram[i, i] = 1.0 / np.sqrt(value) if value > 0 else 0.0
-        trait[i] *= gram[i, i]
+        on_trait[i] *= gram[i, i]
 
 
 @njit(inline="always")
@@ -124,13 +124,13 @@ def _verdict(t, g, y, f, of_row, error, limit):  # type: ignore[no-untyped-def]
     row by row of the lower triangle, ``y`` (4,) those with the trait; ``f`` is the factor of 1, a, b, ab,
     ``of_row`` the trait's products with these, its residual square, and their smallest share.
     """
-    trait, rest, least = of_row
+    on_trait, rest, least = of_row
     x0, x1, x2, x3 = _forward(t[0], f), _forward(t[1], f), _forward(t[2], f), _forward(t[3], f)
     r00, r10, r11 = _less(g[0], x0, x0), _less(g[1], x1, x0), _less(g[2], x1, x1)
     r20, r21, r22 = _less(g[3], x2, x0), _less(g[4], x2, x1), _less(g[5], x2, x2)
     r30, r31, r32, r33 = _less(g[6], x3, x0), _less(g[7], x3, x1), _less(g[8], x3, x2), _less(g[9], x3, x3)
-    v0, v1 = _less(y[0], x0, trait), _less(y[1], x1, trait)
-    v2, v3 = _less(y[2], x2, trait), _less(y[3], x3, trait)
+    v0, v1 = _less(y[0], x0, on_trait), _less(y[1], x1, on_trait)
+    v2, v3 = _less(y[2], x2, on_trait), _less(y[3], x3, on_trait)
     s0, d = r00 / g[0], 1.0 / r00
     l1, l2, l3 = r10 * d, r20 * d, r30 * d
     r11, r21, r31, r22 = r11 - l1 * r10, r21 - l2 * r10, r31 - l3 * r10, r22 - l2 * r20
@@ -186,19 +186,19 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
     be missed; ``found`` (n_rows, n_products) bool, written, marks the candidates.
     """
     sets, counts = np.empty((4, columns.planes.shape[2]), np.uint64), np.zeros((8, scores.shape[1]))
-    gram, trait, shares, q = np.zeros((4, 4)), np.zeros(4), np.zeros(4), np.zeros((8, len(fixed)))
+    gram, on_trait, shares, q = np.zeros((4, 4)), np.zeros(4), np.zeros(4), np.zeros((8, len(fixed)))
     n_triples, n_untestable = 0, 0
     for r in range(len(rows.a)):
         a, b, in_a, in_b = rows.a[r], rows.b[r], rows.in_table_a[r], rows.in_table_b[r]
         n_here = rows.keep[r].sum()
         n_triples += n_here
-        _begin_row(columns, table_a, a, in_a, b, n_samples, gram, trait, q, shares)
+        _begin_row(columns, table_a, a, in_a, b, n_samples, gram, on_trait, q, shares)
         if not shares.min() > _DEPENDENT:
             n_untestable += n_here
             continue
         h = gram
         f = (h[0, 0], h[1, 0], h[1, 1], h[2, 0], h[2, 1], h[2, 2], h[3, 0], h[3, 1], h[3, 2], h[3, 3])
-        of_row = (trait[0], trait[1], trait[2], trait[3]), 1.0 - (trait**2).sum(), shares.min()
+        of_row = (on_trait[0], on_trait[1], on_trait[2], on_trait[3]), 1.0 - (on_trait**2).sum(), shares.min()
         for k in range(4):
             sets[k] = columns.planes[a, k // 2] & columns.planes[b, k % 2]
         first = np.argmax(rows.keep[r])

@@ -1,4 +1,4 @@
-"""Which triples are scanned: all of them, or those that hold a candidate site or a candidate pair."""
+"""Triples that are scanned: all of them, or those that hold a candidate site or a candidate pair."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class TripleScope:
         return self.n_first if tile.pairs[1] else tile.middle[0] + 1
 
     def thirds(self, tile: Tile, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        """Which places from :meth:`start` on make triples with each row: (n_rows, n - start), bool."""
+        """Mask of the places from :meth:`start` on that make triples with each row: (n_rows, n - start), bool."""
         place = np.arange(self.start(tile), len(self))
         keep = place > (np.full_like(j, self.n_first - 1) if tile.pairs[1] else j)[:, None]
         if not self._one_each:
@@ -107,7 +107,7 @@ class TripleScope:
 
     @cached_property
     def _partners(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Of each place in a candidate pair: the numbers of its pairs, and the places it is paired with."""
+        """For each place in a candidate pair the numbers of its pairs, and the places it is paired with."""
         number = np.tile(np.arange(len(self.pairs)), 2)
         mine = np.concatenate([self.pairs[:, 0], self.pairs[:, 1]])
         other = np.concatenate([self.pairs[:, 1], self.pairs[:, 0]])
@@ -117,7 +117,7 @@ class TripleScope:
         return {p: (n, o) for p, n, o in zip(places.tolist(), numbers, others, strict=True)}
 
     def _number(self, i: int, j: int) -> int:
-        """Which candidate pair two places are."""
+        """Number of the candidate pair of two places."""
         numbers, others = self._partners[i]
         return int(numbers[np.flatnonzero(others == j)[0]])
 

@@ -2,7 +2,7 @@
 
 :class:`CountScreen` bounds the regression's t itself and misses nothing; it needs columns of codes 0, 1, 2
 without missing calls. :class:`ScoreScreen` compares ``<abc, y> / |abc|`` of centred columns, missing calls at
-their means: that is near the t where sites are unlinked, and a triple among linked sites may be missed.
+their means: that is close to the t where sites are unlinked, and a triple among linked sites may be missed.
 """
 
 import threading
