@@ -44,9 +44,9 @@ class PairMoments(NamedTuple):
 class Partial(NamedTuple):
     """Elimination of the intercept and of both columns."""
 
-    aa: Any  # aa, bb and whole: squared norms of a, b and P about their means
+    aa: Any  # aa, bb and unadjusted: squared norms of a, b and P about their means
     bb: Any
-    whole: Any
+    unadjusted: Any
     share: Any  # G's determinant over the product of its diagonal: 1 - r^2 of a and b
     on_a: Any  # on_a and on_b: coefficients of P on a and b
     on_b: Any

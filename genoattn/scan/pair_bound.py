@@ -174,8 +174,8 @@ def _screen_row(  # type: ignore[no-untyped-def]
         e = eliminate(m)
         if c[0] + c[1] + c[2] + c[3] == 0 and (missing is None or not limits.impute):  # ab is 0 throughout
             n_untestable += 1
-        elif not e.share > _SURE or not e.left > 1e-6 * e.whole:
-            found[j] = not (e.share > _SURE and e.left < 0.01 * SINGULAR * e.whole)
+        elif not e.share > _SURE or not e.left > 1e-6 * e.unadjusted:
+            found[j] = not (e.share > _SURE and e.left < 0.01 * SINGULAR * e.unadjusted)
             n_untestable += 0 if found[j] else 1
         elif sets is None:
             found[j] = _passes(e, n, limits.rounding * a[WEIGHTED] * b[NORM], a[MARGIN] + b[MARGIN], limits)

@@ -52,7 +52,7 @@ class Weights(NamedTuple):
     pa: Any  # those of the product's residual with the row's
     pb: Any  # with the column's
     pp: Any  # and with itself
-    whole: Any  # squared norm of the product about its mean
+    unadjusted: Any  # squared norm of the product about its mean
     r2: Any  # squared correlation of the columns
 
     def regress(self, ya: Any, yb: Any, yp: Any, yy: Any) -> Partial:
@@ -64,7 +64,9 @@ class Weights(NamedTuple):
 
     def testable(self, partial: Partial) -> Any:
         """Mask of the products that are no combinations of lower terms."""
-        return (partial.share > SINGULAR) & (partial.left > SINGULAR * self.whole) & (self.whole > 0)
+        return (
+            (partial.share > SINGULAR) & (partial.left > SINGULAR * self.unadjusted) & (self.unadjusted > 0)
+        )
 
 
 def pair_weights(left: ProductBlock, right: ProductBlock, basis: Any, weight: Any) -> Weights:
@@ -77,14 +79,14 @@ def pair_weights(left: ProductBlock, right: ProductBlock, basis: Any, weight: An
     a2, b2 = left.values * a, right.values**2
     ab, pa, pb, pp = a @ b.T, a2 @ b.T, a @ b2.T, a2 @ b2.T
     r2 = ab**2 / (left.square[:, None] * right.square)
-    whole = pp - ab**2 / total
-    residual, pp = ab, whole
+    unadjusted = pp - ab**2 / total
+    residual, pp = ab, unadjusted
     for k in range(1, len(basis)):
         on_a, on_b = left.on_fixed[k - 1][:, None], right.on_fixed[k - 1]
         product = (a * basis[k]) @ b.T
         residual = residual - on_a * on_b
         pa, pb, pp = pa - on_a * product, pb - on_b * product, pp - product**2
-    return Weights(left.residual_square[:, None], right.residual_square, residual, pa, pb, pp, whole, r2)
+    return Weights(left.residual_square[:, None], right.residual_square, residual, pa, pb, pp, unadjusted, r2)
 
 
 def as_columns(
@@ -169,7 +171,7 @@ class ProductScreen:
         ya, yb = left.values @ self._trait, right.values @ self._trait
         yp = (left.values * self._trait) @ right.values.T
         partial = weights.regress(ya[:, None], yb, yp, self._square)
-        sure = (partial.share > _SURE) & (partial.left > _SURE * weights.whole)
+        sure = (partial.share > _SURE) & (partial.left > _SURE * weights.unadjusted)
         if self.design.binary:
             return weights.r2, sure & self._score_fails(left, right, partial)
         df = self.design.n_samples - self.design.n_fixed - 3
@@ -197,7 +199,7 @@ class ProductScreen:
             (c_a * y) @ c_b.T, (a * y) @ c_b.T, (c_a * y) @ b.T, (a * y) @ b.T, (c_a * y**2) @ c_b.T,
         )  # fmt: skip
         e, r2 = eliminate(m), m.p**2 / (left.square[:, None] * right.square)
-        sure = (e.share > _SURE) & (e.left > _SURE * e.whole)
+        sure = (e.share > _SURE) & (e.left > _SURE * e.unadjusted)
         if self.design.binary:
             return r2, sure & self._score_fails(left, right, e)
         df = m.n - self.design.n_fixed - 3

@@ -136,7 +136,7 @@ def score_matrix(
 
 
 def agreed(t: np.ndarray, threshold: float) -> np.ndarray:
-    """The t nearest to zero among those of the traits, the first axis; 0 where signs differ or it is small."""
+    """The t nearest to 0 among those of the traits, the first axis; 0 where signs differ or it is small."""
     same = (t > 0).all(axis=0) | (t < 0).all(axis=0)  # NaN is neither
     size = np.abs(t).min(axis=0)
     return np.where(same & (size >= threshold), np.copysign(size, t[0]), 0.0)

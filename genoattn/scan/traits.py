@@ -69,6 +69,18 @@ def scan_traits(
     ------
     InputError
         Where the table has no such trait or no sample of the cohort, or a trait cannot be scanned.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=300, n_sites=20, seed=1).cohort
+    >>> height = pd.Series(cohort.phenotype.values, index=cohort.samples)
+    >>> traits = pd.DataFrame({"height": height, "lower_half": height[:150]})
+    >>> found = genoattn.scan_traits(cohort, traits, threshold=0.01)
+    >>> {name: result.counts["n_samples"] for name, result in found.items()}
+    {'height': 300, 'lower_half': 150}
     """
     config = read_config(threshold, options)
     check_config(config)
@@ -142,7 +154,7 @@ def check_folders(names: Sequence[str]) -> None:
 
 
 def _same_samples(where: Path, values: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Groups of traits with values of the same samples, which share their columns: the samples, the traits."""
+    """Groups of traits with values of the same samples, which share columns: the samples, the traits."""
     groups: dict[bytes, list[str]] = {}
     for name, value in values.items():
         if np.isnan(value).all():

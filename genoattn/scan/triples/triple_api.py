@@ -82,6 +82,15 @@ def scan_triples(
     ------
     InputError
         Where the trait is binary, there are too many sites, or a setting does not apply to triples.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=300, n_sites=10, linkage="none", seed=1).cohort
+    >>> result = genoattn.scan_triples(cohort, threshold=0.05)
+    >>> bool((result.frame["p_value"] <= 0.05).all())
+    True
     """
     config = read_config(threshold, options)
     check_config(config)

@@ -76,7 +76,7 @@ class TripleScope:
         return self.n_first if tile.pairs[1] else tile.middle[0] + 1
 
     def thirds(self, tile: Tile, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        """Mask of the places from :meth:`start` on that make triples with each row: (n_rows, n - start), bool."""
+        """Mask of the places from :meth:`start` on that make triples with a row: (n_rows, n - start)."""
         place = np.arange(self.start(tile), len(self))
         keep = place > (np.full_like(j, self.n_first - 1) if tile.pairs[1] else j)[:, None]
         if not self._one_each:
