@@ -271,7 +271,7 @@ def test_order_of_samples_and_alleles(seed):
     chosen = rng.random(12) < 0.5
     swapped[:, chosen] = 2 - swapped[:, chosen]
     other = make_cohort(swapped, [3] * 12, "genotype", trait, False, covariates)
-    numbers = plain.frame[SITES].map(lambda name: chosen[int(name[1:])]).sum(axis=1)
+    numbers = plain.frame[SITES].map(lambda name: chosen[int(name[1:])]).sum(axis=1).astype(int)
     for changed, sign in ((shuffled, 1), (other, (-1) ** numbers.to_numpy())):
         frame = genoattn.scan_triples(changed, threshold=0.05).frame.set_index(SITES)
         assert len(frame) == len(plain.frame)
