@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from genoattn.cohort import Cohort
 from genoattn.fitting.fit import fit
 from genoattn.fitting.fit_result import FitResult
-from genoattn.fitting.split import split_samples
+from genoattn.model.split import split_samples
 from genoattn.interactions.extract import q_values
 from genoattn.tokens.gauge_centre import GAUGES
 

@@ -15,7 +15,7 @@ import genoattn
 from genoattn.cohort import Cohort, Covariates, Phenotype
 from genoattn.errors import InputError
 from genoattn.fitting.metrics import r2
-from genoattn.fitting.split import split_samples
+from genoattn.model.split import split_samples
 
 
 def rows(result):

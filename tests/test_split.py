@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genoattn.errors import InputError
-from genoattn.fitting.split import split_samples
+from genoattn.model.split import split_samples
 
 
 def parts(split):

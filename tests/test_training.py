@@ -12,7 +12,7 @@ from torch import nn
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.fitting.metrics import auc, evaluate, r2
-from genoattn.fitting.split import split_samples
+from genoattn.model.split import split_samples
 from genoattn.fitting.train_model import train_readout
 from genoattn.model.data import Batches
 from genoattn.model.module import PhenotypeModule

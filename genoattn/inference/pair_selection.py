@@ -10,7 +10,7 @@ from scipy import linalg
 
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.closed_form.pair_factors import Seeds, find_seeds, pair_factors
-from genoattn.inference.relatives import relative_folds
+from genoattn.model.relatives import relative_folds
 from genoattn.scan.scores import score_matrix
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ import numpy as np
 
 from genoattn.cohort import Sites
 from genoattn.errors import InputError
-from genoattn.tokens import Encoding, Vocabulary
+from genoattn.tokens import Vocabulary
+from genoattn.tokens.site_records import column_values, from_site_records, site_records
 
 SCHEMA_VERSION = 2
 SITE_COLUMNS = ("site", "chrom", "pos", "ref", "state")
@@ -125,28 +126,10 @@ class Manifest:
         return f'{head},\n "sites": [\n  {lines}\n ]\n}}'
 
     def _site_records(self) -> list[dict[str, Any]]:
-        """Record of each site."""
-        v, s = self.vocabulary, self.sites
-        start = np.searchsorted(v.site, np.arange(len(s) + 1)).tolist()
-        # Plain lists: an array costs a microsecond an element to index, and tables have thousands of sites.
-        pos, reference = s.pos.tolist(), v.reference.tolist()
-        centre, mean, variance = self.centre.tolist(), v.mean.tolist(), v.variance.tolist()
-        return [
-            {
-                "site": s.ids[k],
-                "chrom": s.chrom[k],
-                "pos": pos[k],
-                "ref": s.ref[k],
-                "alt": s.alt[k],
-                "states": s.states[k],
-                "features": {name: labels[k] for name, labels in s.features.items()},
-                "reference_state": reference[k],
-                "centre": centre[start[k] : start[k + 1]],
-                "mean": mean[start[k] : start[k + 1]],
-                "variance": variance[start[k] : start[k + 1]],
-            }
-            for k in range(len(s))
-        ]
+        """Record of each site, with its centre in the gauge."""
+        start = np.searchsorted(self.vocabulary.site, np.arange(len(self.sites) + 1)).tolist()
+        centre, records = self.centre.tolist(), site_records(self.sites, self.vocabulary)
+        return [r | {"centre": centre[start[k] : start[k + 1]]} for k, r in enumerate(records)]
 
     def describe(self) -> str:
         """One line for a person."""
@@ -172,43 +155,18 @@ def manifest_from_json(text: str) -> Manifest:
     if version == 1:
         record |= {"estimand": SCHEMA_1, "tests": {"schema_version": 1}}
     rows = record["sites"]
-    names = ("site", "chrom", "pos", "ref", "alt")
-    ids, chrom, pos, ref, alt = (np.array([r[name] for r in rows], dtype=object) for name in names)
-    features = {
-        name: np.array([r["features"][name] for r in rows], dtype=object)
-        for name in (rows[0]["features"] if rows else ())
-    }
-    sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in rows), features)
+    sites, vocabulary = from_site_records(record["encoding"], rows)
     return Manifest(
         **{k: record[k] for k in (*_PHENOTYPE, "estimand", "tests", *_PROVENANCE)},
         sites=sites,
-        vocabulary=_vocabulary(record["encoding"], rows, sites),
-        centre=_joined(rows, "centre"),
+        vocabulary=vocabulary,
+        centre=column_values(rows, "centre"),
         covariate_names=tuple(c["name"] for c in record["covariates"]),
         covariate_levels={k: tuple(levels) for k, levels in record["covariate_levels"].items()},
         covariate_coefficients=np.array([c["coefficient"] for c in record["covariates"]], dtype=np.float64),
         n_tests={int(k): n for k, n in record["n_tests"].items()},
         left_out={int(k): n for k, n in record["left_out"].items()},
     )
-
-
-def _vocabulary(encoding: Encoding, rows: list[dict[str, Any]], sites: Sites) -> Vocabulary:
-    number = np.array([len(r["mean"]) for r in rows])
-    state = [np.full(1, -1) if encoding == "dosage" else np.arange(n) for n in number]
-    return Vocabulary(
-        encoding,
-        np.repeat(np.arange(len(rows)), number),
-        np.concatenate(state),
-        sites.n_states,
-        _joined(rows, "mean"),
-        _joined(rows, "variance"),
-        np.array([r["reference_state"] for r in rows], dtype=np.int64),
-    )
-
-
-def _joined(rows: list[dict[str, Any]], name: str) -> np.ndarray:
-    """Values of the columns of every site, (n_columns,)."""
-    return np.concatenate([np.asarray(r[name], dtype=np.float64) for r in rows])
 
 
 def estimand(encoding: str, gauge: str, units: str, method: str) -> str:

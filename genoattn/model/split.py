@@ -3,7 +3,7 @@
 import numpy as np
 
 from genoattn.errors import InputError
-from genoattn.inference.relatives import assign_relatives
+from genoattn.model.relatives import assign_relatives
 from genoattn.model.train_config import Split
 
 _MINIMUM = 20
@@ -20,7 +20,7 @@ def split_samples(
     """Random split; cases and controls in the same proportion everywhere, or relatives together.
 
     ``validation`` and ``test`` are shares of the samples; ``relatives`` (n_samples,) are those of
-    :func:`genoattn.inference.relatives.find_relatives`.
+    :func:`genoattn.model.relatives.find_relatives`.
     """
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise InputError(
