@@ -10,8 +10,8 @@ from statsmodels.stats.multitest import multipletests
 from genoattn.cohort import Cohort
 from genoattn.fitting.fit import fit
 from genoattn.fitting.fit_result import FitResult
-from genoattn.model.split import split_samples
 from genoattn.interactions.extract import q_values
+from genoattn.model.split import split_samples
 from genoattn.tokens.gauge_centre import GAUGES
 
 N_STATES = {"dosage": (3, 3, 2, 3), "genotype": (3, 2, 3, 3), "sequence": (2, 3, 4, 2)}

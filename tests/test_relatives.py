@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from inference_cohorts import linked_dosages, unlinked_dosages
 
-from genoattn.model.split import split_samples
 from genoattn.model.relatives import find_relatives, relative_folds
+from genoattn.model.split import split_samples
 
 
 def cohort_with_siblings(seed, n_sibships, n_strangers, n_sites=2000, children=3):

@@ -12,13 +12,13 @@ from torch import nn
 from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.fitting.metrics import auc, evaluate, r2
-from genoattn.model.split import split_samples
 from genoattn.fitting.train_model import train_readout
 from genoattn.model.data import Batches
 from genoattn.model.module import PhenotypeModule
 from genoattn.model.optimiser import Penalties, ProximalAdam
 from genoattn.model.phenotype_likelihood import Likelihood
 from genoattn.model.readout import Readout
+from genoattn.model.split import split_samples
 from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import build_vocabulary
 

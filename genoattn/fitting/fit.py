@@ -15,10 +15,8 @@ from genoattn.fitting.fit_settings import FitConfig, check_settings, settings_re
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics, evaluate
 from genoattn.fitting.order_ladder import climb
-from genoattn.model.split import split_samples
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.inference.discovery import Discovery, can_discover, discover
-from genoattn.model.relatives import find_relatives
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors, variance_table
 from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
@@ -29,6 +27,8 @@ from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
+from genoattn.model.relatives import find_relatives
+from genoattn.model.split import split_samples
 from genoattn.model.train_config import Split, TrainingData, TrainingSummary
 from genoattn.model.working_response import ResponseModel
 from genoattn.provenance import input_records, package_versions

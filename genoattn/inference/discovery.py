@@ -15,11 +15,11 @@ from genoattn.inference.background import LINKED_R2, Background, SiteMap, cohort
 from genoattn.inference.pair_selection import PairProblem
 from genoattn.inference.phantom import is_phantom, survival
 from genoattn.inference.ranking import rank_pairs
-from genoattn.model.relatives import find_relatives
 from genoattn.inference.signals import Candidates, Signal, find_signals
 from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.weights import HypothesisWeights, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
+from genoattn.model.relatives import find_relatives
 from genoattn.scan.scores import score_matrix
 
 _LEAST = 2.0  # |t| of a candidate

@@ -7,8 +7,8 @@ from genoattn.closed_form.additive_start import fit_scale
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.cohort import Sites
 from genoattn.inference.pair_selection import PairProblem, found_factors
-from genoattn.model.relatives import relative_folds
 from genoattn.inference.robust import robust_test
+from genoattn.model.relatives import relative_folds
 
 
 def half_sample_stability(
