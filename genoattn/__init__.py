@@ -18,6 +18,8 @@ _HOME = {
     "discover": "genoattn.inference.discovery",
     "phantom_check": "genoattn.inference.phantom",
     "suggest": "genoattn.design.suggest",
+    "CohortData": "genoattn.model.data",
+    "EpistasisModule": "genoattn.fitting.epistasis_module",
     "FitConfig": "genoattn.fitting.fit_settings",
     "FitResult": "genoattn.fitting.fit_result",
     "InteractionTable": "genoattn.interactions.table",

@@ -13,10 +13,9 @@ from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.fitting.metrics import auc, evaluate, r2
 from genoattn.fitting.train_model import train_readout
-from genoattn.model.data import Batches
+from genoattn.model.data import BatchIndices
 from genoattn.model.module import PhenotypeModule
-from genoattn.model.optimiser import Penalties, ProximalAdam
-from genoattn.model.phenotype_likelihood import Likelihood
+from genoattn.model.optimiser import ProximalAdam
 from genoattn.model.readout import Readout
 from genoattn.model.split import split_samples
 from genoattn.model.train_config import Split, TrainConfig, TrainingData
@@ -103,22 +102,29 @@ def test_loss_by_hand():
     with torch.no_grad():
         readout.bias.fill_(1.0)
         readout.additive.fill_(2.0)  # mean 1, sd 1: phi = 1 - 2 and 1 + 2
-    batch = (torch.tensor(calls), torch.zeros(2, 0), torch.tensor([0.0, 1.0]))
-    gaussian = PhenotypeModule(readout, Likelihood("gaussian"), Penalties(), 0.1).loss(batch)
+    batch = {
+        "calls": torch.tensor(calls),
+        "covariates": torch.zeros(2, 0),
+        "phenotype": torch.tensor([0.0, 1]),
+    }
+    gaussian = PhenotypeModule.around(readout, v, "gaussian").loss(batch)
     assert gaussian.item() == pytest.approx(0.5 * ((-1) ** 2 + 2**2) / 2)
-    binary = PhenotypeModule(readout, Likelihood("bernoulli"), Penalties(), 0.1).loss(batch)
+    binary = PhenotypeModule.around(readout, v, "bernoulli").loss(batch)
     assert binary.item() == pytest.approx((np.log1p(np.exp(-1)) + np.log1p(np.exp(-3))) / 2)
 
 
 def test_batches_hold_every_sample_once():
-    tensors = (torch.arange(10), torch.arange(10) * 2)
-    batches = list(Batches(tensors, 4, torch.Generator().manual_seed(0)))
-    assert [len(b[0]) for b in batches] == [4, 4, 2]
-    assert sorted(torch.cat([b[0] for b in batches]).tolist()) == list(range(10))
-    assert all((b[1] == 2 * b[0]).all() for b in batches)
-    assert torch.cat([b[0] for b in batches]).tolist() != list(range(10))
-    assert len(Batches(tensors, 4)) == 3
-    assert len(list(Batches(tensors, 10))) == 1
+    indices = BatchIndices(10, 4, seed=0)
+    batches = list(indices)
+    assert [len(b) for b in batches] == [4, 3, 3]
+    assert len(indices) == 3
+    assert sorted(torch.cat(batches).tolist()) == list(range(10))
+    assert torch.cat(batches).tolist() != list(range(10))
+    assert [b.tolist() for b in indices] == [b.tolist() for b in batches]
+    indices.set_epoch(1)
+    assert [b.tolist() for b in indices] != [b.tolist() for b in batches]
+    assert list(BatchIndices(10, 10)) == [slice(None)]
+    assert [b.tolist() for b in BatchIndices(5, 100, None, 2, 1)] == [[1, 3]]
 
 
 def test_split_holds_every_sample_once():

@@ -20,12 +20,11 @@ from genoattn.inference.discovery import Discovery, can_discover, discover
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors, variance_table
 from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
-from genoattn.interactions.schema import Manifest
+from genoattn.interactions.schema import Manifest, phenotype_units
 from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.testing import FittedTerms, estimate_terms
-from genoattn.model.link import LinkKind
-from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
+from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.relatives import find_relatives
 from genoattn.model.split import split_samples
@@ -252,7 +251,8 @@ def _manifest(
     """Description of the table and the model."""
     phenotype, covariates = cohort.phenotype, cohort.covariates
     assert phenotype is not None
-    units = _units(phenotype, trained.summary.likelihood, config.training.link)
+    likelihood, link = trained.summary.likelihood, config.training.link
+    units = phenotype_units(phenotype.name, phenotype.transform, likelihood, link)
     return Manifest(
         trait=phenotype.name,
         units=units,
@@ -300,18 +300,6 @@ def _checked_phenotype(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
             f"covariates: {n} columns for {cohort.n_samples} samples leave nothing to fit{hint}; remove some"
         )
     return phenotype, cohort.covariates.values
-
-
-def _units(phenotype: Phenotype, likelihood: LikelihoodKind, link: LinkKind) -> str:
-    suffix = {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[phenotype.transform]
-    units = f"units of {phenotype.name}{suffix}"
-    if likelihood == "bernoulli":
-        units = "log-odds"
-    elif likelihood in COUNTS:
-        units = f"natural log of the mean of {phenotype.name}"
-    return (
-        units if link == "none" else f"latent units before the link, with the mean and sd of {units} after it"
-    )
 
 
 def _metrics(trained: Trained, data: TrainingData) -> Metrics:

@@ -20,9 +20,9 @@ from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.ridge import Spectrum
 from genoattn.closed_form.strong_pairs import fine_mapped, genome_wide_modifier
 from genoattn.inference.pair_selection import PairProblem, believed_factors
-from genoattn.model.factors import FeatureFactors, PairFactors, TokenFactors
+from genoattn.model.factors import PairFactors
 from genoattn.model.optimiser import Penalties
-from genoattn.model.readout import Readout
+from genoattn.model.readout import Readout, set_random_factors
 from genoattn.model.train import InitialReadout
 from genoattn.model.train_config import TrainConfig, TrainingData
 from genoattn.tokens import Vocabulary
@@ -183,7 +183,7 @@ def _dense_readout(model: _AdditiveModel) -> InitialReadout:
         rank *= 2
     ranks = dict.fromkeys(range(2, config.order + 1), rank)
     readout = model.readout(ranks, tied=True)
-    _set_random(readout, vocabulary, config.seed)
+    set_random_factors(readout, vocabulary.n_sites, config.seed)
     batch = min(max(model.n_samples // 32, 64), 1024)
     penalties = Penalties(factor_l2=config.penalty / model.n_samples)
     return InitialReadout(readout, penalties, "random", 0.02, batch, annealed=True)
@@ -195,7 +195,7 @@ def _feature_readout(model: _AdditiveModel, features: TokenFeatures | None) -> I
     rank = min(model.config.most_factors, max(1, model.n_samples // (4 * sum(features.sizes))))
     ranks = dict.fromkeys(range(2, model.config.order + 1), rank)
     readout = model.readout(ranks, tied=True, features=features)
-    _set_random(readout, model.vocabulary, model.config.seed)
+    set_random_factors(readout, model.vocabulary.n_sites, model.config.seed)
     penalties = Penalties(additive=model.start.ridge * model.slope, factor_l2=1e-5)
     return InitialReadout(readout, penalties, "random", 0.01, 512)
 
@@ -219,16 +219,3 @@ def _full_readout(model: _AdditiveModel) -> InitialReadout:
     ridge = vocabulary.n_free_pairs / model.n_samples * spread**2
     penalties = Penalties(additive=additive, factor_l2=model.config.penalty * ridge * model.slope)
     return InitialReadout(readout, penalties, "zero", 0.01, 2048)
-
-
-def _set_random(readout: Readout, vocabulary: Vocabulary, seed: int) -> None:
-    """Small random factors: the entity values of a sample sum to about unit variance."""
-    generator = torch.Generator().manual_seed(seed)
-    for order in readout.orders:
-        module = readout.factor_module(order)
-        assert isinstance(module, TokenFactors | FeatureFactors)
-        module.set_random(1 / sqrt(vocabulary.n_sites), generator)
-        with torch.no_grad():
-            weight = readout.weights[str(order)]
-            weight.fill_(0.1)
-            weight[1::2] = -0.1

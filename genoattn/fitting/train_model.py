@@ -12,7 +12,8 @@ from genoattn.fitting.start_values import initial_readout
 from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import predict_orders
 from genoattn.model.readout import Readout, rescale_latent
-from genoattn.model.train import on_linear_scale, standardise, train, training_settings
+from genoattn.model.standardise import Standardisation
+from genoattn.model.train import on_linear_scale, train, training_settings
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
@@ -52,17 +53,18 @@ def train_readout(
         return Trained(readout, summary, choice, vocabulary, split, config, posterior)
     n_values = min(len(training), 2048) * vocabulary.n_columns
     with training_settings(config, n_values):
-        values = standardise(data, training, kind)
+        standardisation = Standardisation.of(data, training, kind)
+        covariates, phenotype = standardisation.arrays(data, training)
         samples = TrainingData(
             data.calls[training],
-            values.covariates[training],
-            on_linear_scale(values.phenotype[training], kind),
+            covariates,
+            on_linear_scale(phenotype, kind),
             data.binary,
             chromosome=data.chromosome,
             relatives=None if data.relatives is None else data.relatives[training],
         )
         start = initial_readout(vocabulary, samples, config, choice.estimator, features)
-        readout, summary = train(start, data.calls, values, split, config, kind, progress)
+        readout, summary = train(start, vocabulary, data, standardisation, split, config, kind, progress)
     if readout.link is not None:
         latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
         rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))

@@ -24,6 +24,12 @@ class Descriptions:
     r2_ld: np.ndarray  # largest squared correlation between two of its columns; NaN below order 2
     carriers: np.ndarray  # samples with the joint state (of dosages, the minor allele at every site)
 
+    @staticmethod
+    def none(n_terms: int) -> Descriptions:
+        """Of terms without samples at hand: none counted, nothing flagged."""
+        nothing, zero = np.full(n_terms, np.nan), np.zeros(n_terms, dtype=np.int64)
+        return Descriptions(zero, nothing, nothing, zero + RARE_SAMPLES)
+
     def select(self, index: np.ndarray) -> Descriptions:
         """The rows of the terms at ``index`` (integers or a boolean mask)."""
         return Descriptions(*(getattr(self, f.name)[index] for f in fields(Descriptions)))

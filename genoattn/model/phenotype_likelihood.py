@@ -46,6 +46,11 @@ class Likelihood(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-1.0))
         self.log_variance_scale = nn.Parameter(torch.tensor(0.0))
         self.shape = nn.Parameter(torch.tensor(3.0))
+        # Parameters that a kind does not have are not trained: processes would wait for their gradients.
+        learned = kind in ("student", "negative-binomial") or known_variance
+        self.log_scale.requires_grad_(learned)
+        self.log_variance_scale.requires_grad_(known_variance)
+        self.shape.requires_grad_(kind == "student")
 
     def forward(self, eta: Tensor, observed: Tensor, variance: Tensor | None = None) -> Tensor:
         """Mean negative log-likelihood, up to a constant that depends on the data alone."""

@@ -13,6 +13,7 @@ with a factor matrix.
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
+from math import sqrt
 
 import numpy as np
 import torch
@@ -103,6 +104,9 @@ class Readout(nn.Module):
                 self.factors[str(order)] = TokenFactors(ranks[order], slots, n_columns)
             # The scale of a free rank is in its factors; a tied one needs a sign of its own.
             self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
+            if not ranks[order]:
+                for p in (self.weights[str(order)], *self.factors[str(order)].parameters()):
+                    p.requires_grad_(False)
         self.link_kind = link
         self.link = make_link(link)
         self.to(dtype)
@@ -193,6 +197,21 @@ class Readout(nn.Module):
         same_site = self.site[:, None] == self.site[None, :]
         pair = pair.masked_fill(same_site, 0.0) * self.weights["2"][:, None]
         return ((design @ pair) * design).sum(dim=1)
+
+
+def set_random_factors(readout: Readout, n_sites: int, seed: int) -> None:
+    """Small random factors: the entity values of a sample sum to about unit variance."""
+    generator = torch.Generator().manual_seed(seed)
+    for order in readout.orders:
+        module = readout.factor_module(order)
+        assert isinstance(module, TokenFactors | FeatureFactors)
+        module.set_random(1 / sqrt(n_sites), generator)
+        if not readout.tied:  # the scale of a free rank is in its factors
+            continue
+        with torch.no_grad():
+            weight = readout.weights[str(order)]
+            weight.fill_(0.1)
+            weight[1::2] = -0.1
 
 
 def rescale_latent(readout: Readout, shift: float, scale: float) -> None:

@@ -4,19 +4,22 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 
 from genoattn.errors import InputError
+from genoattn.model.callbacks import BestWeights, EpochProgress
 from genoattn.model.data import CohortData
-from genoattn.model.module import BestWeights, EpochProgress, PhenotypeModule
+from genoattn.model.module import PhenotypeModule
 from genoattn.model.optimiser import Penalties
-from genoattn.model.phenotype_likelihood import COUNTS, Likelihood, LikelihoodKind
-from genoattn.model.readout import Readout, rescale_latent
+from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind
+from genoattn.model.readout import Readout
+from genoattn.model.standardise import Standardisation, location
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
+from genoattn.tokens import Vocabulary
 
 _ONE_THREAD = 2**20
 _STEPS = 2500
@@ -40,33 +43,6 @@ class InitialReadout:
     solved: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Standardised:
-    """Arrays of a cohort on the scale of the training, and the way back."""
-
-    # (n_samples, n_covariates), mean 0 and standard deviation 1 over the training samples
-    covariates: np.ndarray
-    phenotype: np.ndarray  # (n_samples,), ``(y - shift) / scale``; binary traits and counts keep their values
-    # (n_samples,), known variances of ``phenotype``; None where the likelihood has none
-    variance: np.ndarray | None
-    # (n_covariates,), what was subtracted, and divided by
-    covariate_mean: np.ndarray
-    covariate_scale: np.ndarray
-    # of the phenotype
-    shift: float
-    scale: float
-
-
-def standardise(data: TrainingData, training: np.ndarray, kind: LikelihoodKind) -> Standardised:
-    """Phenotype and covariates standardised by the moments of the training samples."""
-    mean, deviation = data.covariates[training].mean(axis=0), data.covariates[training].std(axis=0)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    shift, scale = _location(data.phenotype[training]) if kind in ("gaussian", "student") else (0.0, 1.0)
-    variance = None if data.variance is None or kind != "gaussian" else data.variance / scale**2
-    covariates = (data.covariates - mean) / deviation
-    return Standardised(covariates, (data.phenotype - shift) / scale, variance, mean, deviation, shift, scale)
-
-
 def on_linear_scale(phenotype: np.ndarray, kind: LikelihoodKind) -> np.ndarray:
     """Phenotype on the scale of the linear predictor, as least squares needs it: log(y + 1/2) of counts."""
     return np.log(phenotype + 0.5) if kind in COUNTS else phenotype
@@ -74,8 +50,9 @@ def on_linear_scale(phenotype: np.ndarray, kind: LikelihoodKind) -> np.ndarray:
 
 def train(
     start: InitialReadout,
-    calls: np.ndarray,
-    values: Standardised,
+    vocabulary: Vocabulary,
+    data: TrainingData,
+    standardisation: Standardisation,
     split: Split,
     config: TrainConfig,
     kind: LikelihoodKind,
@@ -85,20 +62,27 @@ def train(
 
     With validation samples, training stops when their loss stops improving, and the best weights are put
     back, those of a ``score`` start included; without any it goes on for ``config.max_epochs``, 0 to leave
-    that start as it is. Calls are (n_samples, n_sites), int8, -1 where missing.
+    that start as it is.
     """
     readout, training = start.readout, split.training
     if readout.link is not None and kind in COUNTS:
-        readout.link.rescale(*_location(on_linear_scale(values.phenotype[training], kind)))
-    likelihood = Likelihood(kind, values.variance is not None)
+        readout.link.rescale(*location(on_linear_scale(data.phenotype[training], kind)))
+    known = kind == "gaussian" and data.variance is not None
     # At an optimum steps would only follow the rounding errors of a gradient that is zero.
-    solved = kind == "gaussian" and values.variance is None and start.solved
+    solved = kind == "gaussian" and not known and start.solved
     stays = solved or config.max_epochs == 0
-    lr = 0.0 if stays else config.lr or start.lr
-    module = PhenotypeModule(readout, likelihood, start.penalties, lr, start.annealed)
+    module = PhenotypeModule.around(
+        readout,
+        vocabulary,
+        kind,
+        known_variance=known,
+        penalties=asdict(start.penalties),
+        lr=0.0 if stays else config.lr or start.lr,
+        schedule="annealed" if start.annealed else None,
+        standardisation=standardisation.record(),
+    )
     batch = min(config.batch_size or start.batch_size, len(training))
-    arrays = calls, values.covariates, values.phenotype, values.variance
-    source = CohortData(arrays, split, batch, config.seed)
+    source = CohortData(data, split, batch_size=batch, seed=config.seed)
     # Annealed training ends at its best, so that stopping early would only cut the descent short.
     patience = config.max_epochs if start.annealed else config.patience
     best = BestWeights(patience, start=start.kind == "score" and not stays)
@@ -108,26 +92,11 @@ def train(
     _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
     if len(split.validation) and not np.isfinite(best.best):
         raise InputError("training diverged: the validation loss was never finite; lower the learning rate")
-    _to_phenotype_units(readout, values)
-    likelihood.rescale(values.scale)
-    readout = readout.cpu().eval()
+    readout = module.in_phenotype_units().cpu().eval()
+    module.likelihood.rescale(standardisation.scale)
     return readout, TrainingSummary(
-        start.kind, readout.ranks, best.best_epoch + 1, best.best, kind, likelihood.record()
+        start.kind, readout.ranks, best.best_epoch + 1, best.best, kind, module.likelihood.record()
     )
-
-
-def _location(values: np.ndarray) -> tuple[float, float]:
-    return float(values.mean()), float(values.std()) or 1.0
-
-
-def _to_phenotype_units(readout: Readout, values: Standardised) -> None:
-    """Fold the standardisation of phenotype and covariates into the parameters."""
-    rescale_latent(readout, values.shift, values.scale)
-    if readout.link is not None:
-        readout.link.rescale(values.shift, values.scale)
-    with torch.no_grad():
-        readout.covariate.div_(torch.as_tensor(values.covariate_scale).to(readout.covariate))
-        readout.bias.sub_(readout.covariate @ torch.as_tensor(values.covariate_mean).to(readout.covariate))
 
 
 def _run(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData) -> None:

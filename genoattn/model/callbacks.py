@@ -1,0 +1,78 @@
+"""Callbacks of a training: early stopping that puts the best weights back, and progress."""
+
+import copy
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
+
+from genoattn.model.module import PhenotypeModule
+
+
+class BestWeights(pl.Callback):
+    """Early stopping on the validation loss; the best weights are put back, and nothing touches the disk.
+
+    Training stops after ``patience`` epochs without improvement. With ``start`` the weights that training
+    began with are among those to choose from: a start in closed form that steps make worse is then kept, and
+    ``best_epoch`` is -1.
+    """
+
+    def __init__(self, patience: int, min_delta: float = 1e-5, start: bool = False) -> None:
+        self.patience, self.min_delta, self.start = patience, min_delta, start
+        self.best, self.best_epoch, self.waited = float("inf"), -1, 0
+        self._weights: dict[str, Tensor] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.start:
+            return
+        source: Any = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, PhenotypeModule)
+        self.best = pl_module.mean_loss(source.val_dataloader())
+        self._weights = copy.deepcopy(pl_module.state_dict())
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        value = float(trainer.callback_metrics["val_loss"])
+        if value < self.best:
+            self.waited = 0 if value < self.best - self.min_delta else self.waited + 1
+            self.best, self.best_epoch = value, trainer.current_epoch
+            self._weights = copy.deepcopy(pl_module.state_dict())
+        else:
+            self.waited += 1
+        if self.waited > self.patience:
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._weights:
+            pl_module.load_state_dict(self._weights)
+
+
+class EpochProgress(pl.Callback):
+    """One line on stderr: what is trained, epochs done out of the most possible, and the validation loss."""
+
+    def __init__(self, what: str) -> None:
+        self._progress = Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._task = self._progress.add_task("", total=trainer.max_epochs, loss="")
+        self._progress.start()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        loss = trainer.callback_metrics.get("val_loss")
+        text = "" if loss is None else f", validation loss {float(loss):.4g}"
+        self._progress.update(self._task, advance=1, loss=text)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Where training stopped early, what was done is all there was to do.
+        self._progress.update(self._task, total=trainer.current_epoch)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._progress.stop()
