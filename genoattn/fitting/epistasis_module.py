@@ -7,8 +7,8 @@ from genoattn.errors import InputError
 from genoattn.interactions.descriptions import Descriptions, describe_terms
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import Expansion
-from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
-from genoattn.interactions.schema import Manifest, phenotype_units
+from genoattn.interactions.extract import describe_tests, phenotype_units, readout_factors, table_rows
+from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.interactions.terms import collect_terms
 from genoattn.model.module import PhenotypeModule

@@ -19,8 +19,8 @@ from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.inference.discovery import Discovery, can_discover, discover
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors, variance_table
-from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
-from genoattn.interactions.schema import Manifest, phenotype_units
+from genoattn.interactions.extract import describe_tests, phenotype_units, readout_factors, table_rows
+from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.testing import FittedTerms, estimate_terms

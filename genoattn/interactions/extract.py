@@ -14,6 +14,8 @@ from genoattn.interactions.expansion import Expansion, Factors
 from genoattn.interactions.proxies import LINKED_R2
 from genoattn.interactions.schema import SITE_COLUMNS, estimand, table_columns
 from genoattn.interactions.terms import count_terms, is_listed
+from genoattn.model.link import LinkKind
+from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
 
@@ -56,6 +58,19 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     repeated = repeats(frame, two_state_sites(expansion.vocabulary, sites))
     frame["flag"] = with_flag(frame["flag"], "repeat", repeated)
     return frame
+
+
+def phenotype_units(trait: str, transform: str, likelihood: LikelihoodKind, link: LinkKind) -> str:
+    """Units of a coefficient in words."""
+    suffix = {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[transform]
+    units = f"units of {trait}{suffix}"
+    if likelihood == "bernoulli":
+        units = "log-odds"
+    elif likelihood in COUNTS:
+        units = f"natural log of the mean of {trait}"
+    return (
+        units if link == "none" else f"latent units before the link, with the mean and sd of {units} after it"
+    )
 
 
 def describe_tests(tested: TestedTerms, expansion: Expansion, units: str) -> dict[str, Any]:

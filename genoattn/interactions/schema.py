@@ -9,8 +9,6 @@ import numpy as np
 
 from genoattn.cohort import Sites
 from genoattn.errors import InputError
-from genoattn.model.link import LinkKind
-from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.site_records import column_values, from_site_records, site_records
 
@@ -60,19 +58,6 @@ SCHEMA_1 = (
     "written by schema 1: effect (statistic * se) is the estimate of a regression of the one indicator or "
     "product with its lower-order terms, averaged over all other sites: not an estimate of coefficient"
 )
-
-
-def phenotype_units(trait: str, transform: str, likelihood: LikelihoodKind, link: LinkKind) -> str:
-    """Units of a coefficient in words."""
-    suffix = {"none": "", "log": ", natural log", "rank": ", rank-normalised"}[transform]
-    units = f"units of {trait}{suffix}"
-    if likelihood == "bernoulli":
-        units = "log-odds"
-    elif likelihood in COUNTS:
-        units = f"natural log of the mean of {trait}"
-    return (
-        units if link == "none" else f"latent units before the link, with the mean and sd of {units} after it"
-    )
 
 
 def table_columns(max_order: int) -> list[str]:

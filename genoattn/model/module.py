@@ -196,8 +196,6 @@ class PhenotypeModule(pl.LightningModule):
             readout.ranks,
             len(readout.covariate),
             tied=readout.tied,
-            levels=None if readout.features is None else dict(readout.features.levels),
-            full=readout.full,
             link=readout.link_kind,
             likelihood=kind,
             **options,
