@@ -34,6 +34,17 @@ class FactoredTable:
         entities.
     distinct
         Whether the module sums over distinct entities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoattn.attention import FactoredTable
+    >>> copies = np.array([0.0, 1.0, 0.0, 1.0])[:, None, None]  # 2 sites x 2 states: (token, rank, channel)
+    >>> table = FactoredTable((copies, copies), site=np.array([0, 0, 1, 1]))
+    >>> table.dense()[1, 3]
+    array([1.])
+    >>> table.gauge("reference", reference=[0, 2]).coefficient(1, 3)  # as either token acts on the other
+    array([2.])
     """
 
     factors: tuple[np.ndarray, ...]

@@ -59,6 +59,15 @@ class HyperFeatureAttention(nn.Module):
         start: no interaction, but a gradient; the others are the identity plus noise.
     value
         W of each feature, shape (head, d_feature, d_out).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from genoattn.attention import HyperFeatureAttention
+    >>> module = HyperFeatureAttention([3, 5], d_out=1)  # of each entity, say, its state and its gene
+    >>> state, gene = torch.randn(2, 10, 3), torch.randn(2, 10, 5)
+    >>> module([state, gene]).shape
+    torch.Size([2, 10, 1])
     """
 
     def __init__(

@@ -52,6 +52,17 @@ class GaugedTable:
         Shape (token,), from 0 without gaps.
     weights
         Shape (token,), the gauge's distribution over the tokens of each site.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoattn.attention import FactoredTable
+    >>> copies = np.array([0.0, 1.0, 0.0, 1.0])[:, None, None]  # 2 sites x 2 states: (token, rank, channel)
+    >>> table = FactoredTable((copies, copies), site=np.array([0, 0, 1, 1])).gauge("zero-sum")
+    >>> table.intercept, table.coefficient(1), table.coefficient(1, 3)
+    (array([0.5]), array([0.5]), array([0.5]))
+    >>> table.variance_components().ravel()  # orders 1 and 2
+    array([0.5 , 0.25])
     """
 
     gauge: str

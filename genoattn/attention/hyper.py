@@ -119,6 +119,15 @@ class LinearSelfAttention(EntityAttention):
         C, shape (head, d_in, d_in). Zero at the start, as in the paper's convergence theorem (4.4).
     value
         W, shape (head, d_in, d_out). Uniform on +-1/sqrt(d_in) at the start.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from genoattn.attention import LinearSelfAttention
+    >>> f = torch.tensor([[0.0, 2.0], [1.0, 0.0]])  # token 1 acts on token 0 by 2, token 0 on token 1 by 1
+    >>> module = LinearSelfAttention.from_interactions(f, w=torch.tensor([[1.0], [10.0]]))
+    >>> module(torch.eye(2)[None]).squeeze().tolist()  # a sample with one entity of each token
+    [20.0, 1.0]
     """
 
     def __init__(
@@ -231,6 +240,19 @@ class HyperAttention(EntityAttention):
         Shape (argument, head, d_in, rank), order - 1 arguments.
     values
         Shape (argument, head, d_in, d_out).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from genoattn.attention import HyperAttention
+    >>> module = HyperAttention(d_in=4, d_out=1, order=3, rank=8)
+    >>> x = torch.randn(2, 10, 4)  # (batch, entity, d_in)
+    >>> module(x).shape
+    torch.Size([2, 10, 1])
+    >>> bool((module(x) == 0).all())  # no interaction before training
+    True
+    >>> module.interaction_table(torch.eye(4)).order
+    3
     """
 
     def __init__(

@@ -42,7 +42,16 @@ def newton_series(sums: Tensor) -> Tensor:
 
 
 def newton(sums: Tensor) -> Tensor:
-    """e_order from the power sums p_1 .. p_order: (order, batch, rank) -> (batch, rank)."""
+    """e_order from the power sums p_1 .. p_order: (order, batch, rank) -> (batch, rank).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from genoattn.attention import newton
+    >>> u = torch.tensor([1.0, 2.0, 3.0])
+    >>> newton(torch.stack([u.sum(), (u**2).sum()]).reshape(2, 1, 1))  # 1 x 2 + 1 x 3 + 2 x 3
+    tensor([[11.]])
+    """
     return newton_series(sums)[-1]
 
 
@@ -93,6 +102,13 @@ def elementary_symmetric(
     method
         `newton`, `tree`, or `auto`: Newton's identities, but the product tree for the samples where the terms
         of Newton's sum exceed its result by more than `CANCELLATION_LIMIT`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from genoattn.attention import elementary_symmetric
+    >>> elementary_symmetric(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1), order=2)
+    tensor([[11.]])
     """
     if values.dim() != 3:
         raise ValueError(f"values: got {values.dim()} dimensions, needs 3: (batch, entity, rank)")

@@ -37,6 +37,15 @@ class TopTerms:
         Shape (term,), what they were ranked by: |coefficient|, or variance where a scale was given.
     n_screened, n_possible
         How many sets of tokens were looked at, and how many there are; the bound spared the rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoattn.attention import top_products
+    >>> factor = np.array([[1.0], [3.0], [-2.0]])
+    >>> terms = top_products([factor, factor], site=np.arange(3), k=1)
+    >>> terms.score, terms.n_possible
+    (array([6.]), 3)
     """
 
     tokens: np.ndarray
@@ -70,6 +79,15 @@ def top_products(
         Shape (token,): rank by (coefficient * product of the scales)^2 instead.
     block
         Rows and columns of a block of the last two tokens.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoattn.attention import top_products
+    >>> factor = np.array([[1.0], [3.0], [-2.0]])  # one token a site, rank 1
+    >>> terms = top_products([factor, factor], site=np.arange(3), k=2)
+    >>> terms.tokens.tolist(), terms.coefficient.tolist()
+    ([[1, 2], [0, 1]], [-6.0, 3.0])
     """
     if not k >= 1:
         raise ValueError(f"k: got {k}, needs at least 1")

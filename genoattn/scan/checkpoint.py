@@ -135,6 +135,7 @@ class Checkpoint:
         for array in (design.codes, trait, design.basis, scope.rows, scope.cols):
             yield repr((array.shape, array.dtype)).encode()
             yield np.ascontiguousarray(array).tobytes()
+        # The width numbers the tiles; threads, device and cached blocks change no result.
         yield repr((settings.threshold, settings.width, settings.genotypic)).encode()
         yield repr((scope.min_distance, scope.max_r2)).encode()
         yield repr(design.binary).encode()
@@ -147,6 +148,7 @@ class Checkpoint:
 
     def _save(self, tally: Tally) -> None:
         assert self.path is not None
+        # Written aside and moved: an interrupt here does not harm the last good file.
         work = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with work.open("wb") as handle:
             np.savez(handle, identity=self.identity, **tally.record())  # type: ignore[arg-type]

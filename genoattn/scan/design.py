@@ -119,6 +119,7 @@ def make_design(
     """
     basis = fixed_basis(covariates, np.ones(len(trait)), names)
     residual = trait - basis.T @ (basis @ trait)
+    # Squares: below 1e-10 of the trait's norm a residual is the rounding error of its projection.
     if not residual @ residual > 1e-20 * max(float(trait @ trait), 1e-300):
         raise InputError(
             "the trait is constant, or a combination of the covariates; there is nothing to test"
@@ -173,6 +174,7 @@ def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.
     """
     root = np.sqrt(weight)
     spread = covariates.std(axis=0)
+    # Standardised, so that units have no part in what counts as collinear.
     scaled = (covariates - covariates.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     fixed = np.column_stack([np.ones(len(weight)), scaled]) * root[:, None]
     if fixed.shape[1] > fixed.shape[0]:
@@ -185,6 +187,7 @@ def fixed_basis(covariates: np.ndarray, weight: np.ndarray, names: tuple) -> np.
         raise InputError(
             f"covariate {name} is constant or a combination of the covariates before it; leave it out"
         )
+    # QR may return the intercept negative.
     return np.ascontiguousarray((q / root[:, None]).T) * np.sign(r[0, 0])
 
 
@@ -195,6 +198,7 @@ def _summarise(design: Design) -> ColumnSummary:
     for start in range(0, design.n_columns, _BLOCK):
         block = slice(start, start + _BLOCK)
         codes = design.codes[block]
+        # A missing call adds 0 to sums of codes; from other sums the samples without a call are subtracted.
         value = np.maximum(codes, 0).astype(np.float64)
         products = value @ of
         sums[block, 1], sums[block, 3 : 3 + len(vectors)] = products[:, 0], products[:, 1:]

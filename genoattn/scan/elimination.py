@@ -108,6 +108,7 @@ def eliminate_in_order(gram, rhs, least, first, last):  # type: ignore[no-untype
         gain += rhs[k] * rhs[k] / gram[k, k]
         for i in range(k + 1, n):
             weight = gram[i, k] / gram[k, k]
+            # Indicators of different codes are orthogonal, so that many weights of a table are 0.
             if weight != 0.0:
                 rhs[i] -= weight * rhs[k]
                 for j in range(k + 1, i + 1):
@@ -122,5 +123,6 @@ def summing_error(n: int, chunk: int, unit: float = 2.0**-24) -> float:
     Each product and each of the additions of a chunk rounds once, whatever their order (Higham 2002, Accuracy
     and Stability of Numerical Algorithms, section 3.1); operands were rounded before.
     """
+    # 4 for the roundings of y, a, b and of the operand y a.
     terms = min(n, chunk) + -(-n // chunk) + 4
     return 1.01 * terms * unit / (1 - terms * unit)

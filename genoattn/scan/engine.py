@@ -125,6 +125,7 @@ class Engine:
     def run(self, todo: list[int]) -> Iterator[tuple[int, TileResult]]:
         """Results of tiles as they finish, in any order."""
         todo = sorted(todo, key=self._band)
+        # Tiles have the threads: those of matrix products would compete with them.
         with threadpool_limits(1), ThreadPoolExecutor(self.settings.threads) as pool:
             waiting: dict[Future, int] = {}
             queue = iter(todo)
@@ -153,6 +154,7 @@ class Engine:
         n_linked, n_untestable, tables = 0, 0, None
         if self.screen is None:
             if self.scope.max_r2 is not None:
+                # The slack keeps pairs at the limit, whichever routine rounds their r2.
                 keep &= self.design.r2(rows, cols) <= self.scope.max_r2 * (1 + 1e-12)
                 n_linked = n_pairs - int(keep.sum())
             a, b = np.nonzero(keep)
@@ -165,6 +167,7 @@ class Engine:
         tests = self.tests(pairs, tables)
         n_untestable += int((~tests.testable).sum())
         found = np.flatnonzero(tests.p_value <= self.settings.threshold)
+        # Between two sets the first column of a pair may come after the second.
         return TileResult(np.sort(pairs[found], axis=1), tests.select(found), n_pairs, n_linked, n_untestable)
 
 

@@ -61,6 +61,7 @@ def regress_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> PairT
 def regress_terms(design: Design, trait: np.ndarray, terms: np.ndarray) -> PairTests:
     """As :func:`regress_pairs`, for terms (n_terms, order), adjusted for all products of fewer columns."""
     out = np.empty((len(terms), 7))
+    # The residual is regressed, whose smaller sums keep more digits; the trait has the total of R2.
     vectors = np.ascontiguousarray(np.vstack([design.basis, design.trait, trait - trait.mean()]))
     # A column that the fixed effects explain makes none of its products testable.
     testable = design.columns.varies[terms].all(axis=1)
@@ -117,6 +118,7 @@ def _gather(codes, mean, vectors, term, impute, lower):  # type: ignore[no-untyp
                 c = codes[term[k], s]
                 lower[n_fixed + (1 << k) - 1, kept] = c - mean[term[k]] if c >= 0 else 0.0
             kept += 1
+    # The full product keeps its coefficient whatever is subtracted from a column; centred, sums cancel less.
     for k in range(order):
         column = lower[n_fixed + (1 << k) - 1]
         shift = _sum(column, kept) / max(kept, 1)
@@ -167,6 +169,7 @@ def regress_products(codes, mean, vectors, terms, impute, rows, gram, out):  # t
         trait = rows[n + 1, :kept]
         mean_of_trait = _sum(trait, kept) / max(kept, 1)
         total = _dot(trait, trait) - kept * mean_of_trait**2
+        # The full product is eliminated last, so that what stands there is its residual's squared norm.
         lower, rank = eliminate_in_order(gram, rhs, least, 0, n - 1)
         of_product, cross = gram[n - 1, n - 1], rhs[n - 1]
         gain, last = eliminate_in_order(gram, rhs, least, n - 1, n)

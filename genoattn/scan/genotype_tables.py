@@ -98,6 +98,7 @@ def regress_tables(codes, trait, basis, pairs):  # type: ignore[no-untyped-def]
     gram, rhs, least = np.empty((n, n)), np.empty(n), np.empty(n)
     for p in range(len(pairs)):
         gram[:], rhs[:], cell[:] = 0.0, 0.0, 0.0
+        # Orthonormal over all samples: only those without a call change the Gram matrix of fixed effects.
         for k in range(n_fixed):
             gram[k, k] = 1.0
         a, b = codes[pairs[p, 0]], codes[pairs[p, 1]]
@@ -189,6 +190,7 @@ def likelihood_ratios(
         zeros = np.zeros((1, len(n)))
         fits = [LogisticProblems(x.T[None, :k], n[None], cases[None], zeros) for k in (n_lower, None)]
         without, top = (float(greatest_likelihood(fit)[0]) for fit in fits)
+        # Each fit ends within a tolerance, so that the difference of two equal ones may be negative.
         ratio[p] = max(2 * (top - without), 0.0)
     return ratio, df, null, n_samples
 

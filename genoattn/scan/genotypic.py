@@ -148,7 +148,9 @@ def _critical(design: Design, threshold: float) -> np.ndarray:
             df_residual = design.n_samples - design.n_fixed - main - df
             if df_residual > 0:
                 ratio = fdtri(df, df_residual, 1 - threshold) * df / df_residual
+                # From gain over residual squares with the products to gain over those without.
                 out[main, df] = ratio / (1 + ratio)
+    # The tables and the exact test round differently: a pair at the threshold is left to the latter.
     return out * (1 - 1e-6)
 
 

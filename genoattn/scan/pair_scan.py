@@ -150,6 +150,7 @@ def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bo
     with pair_progress(progress, scope.n_pairs()) as advance:
         rng = np.random.default_rng(config.seed)
         maxima = permuted_maxima(design, scope, config.permutations, rng, config.n_threads, advance)
+    # One of the maxima, not a number between two: at most 5 % of them lie above it.
     limit = float(np.quantile(maxima, 0.95, method="higher"))
     df = design.n_samples - design.n_fixed - 3
     p_value = float(normal_p_value(np.array(limit)) if design.binary else t_p_value(np.array(limit), df))
@@ -195,6 +196,8 @@ def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
 def _settings(design: Design, scope: Scope, config: ScanConfig) -> Settings:
     """Tiles that fit in the memory, with the calls as the cohort and the scan hold them."""
     threads, device = config.n_threads, config.screen_device
+    # The calls are held twice, as the cohort's and as columns; 0.3 GB are for the rest of the process. Half
+    # of what remains is for the two blocks of each tile at work, half for blocks that are kept.
     room = max(config.memory - 2.4 * design.codes.nbytes - 3e8, 5e7)
     bytes_each = design.n_samples * (_BYTES if device == "cpu" else 40)
     width = int(room / 2 / ((threads + 1) * 2 * bytes_each))

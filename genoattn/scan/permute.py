@@ -72,6 +72,7 @@ def permuted_maxima(
             advance(n_pairs)
     if design.binary:
         return np.sqrt(best)
+    # t grows with the share of squares, so that the largest share gives the largest t.
     df = design.n_samples - design.n_fixed - 3
     return np.sqrt(max(df, 0) * best / np.maximum(1 - best, 1e-12))
 
@@ -131,6 +132,7 @@ def _tile_maxima(
     of = [np.where(keep, x, 0).astype(np.float32) for x in (partial.on_a, partial.on_b, weights.ab)]
     if design.binary:  # the variance is known: main effects take nothing of it
         inverse[:] = 0
+    # The elimination, where squares cancel, was in float64; of each trait only products are needed: float32.
     aa, bb = (np.nan_to_num(x).astype(np.float32) for x in (left.residual_square, right.residual_square))
     a, b = left.values.astype(np.float32), right.values.astype(np.float32)
     with_a, with_b, operand = traits @ a.T, traits @ b.T, np.empty_like(a)

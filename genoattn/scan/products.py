@@ -75,6 +75,7 @@ def pair_weights(left: ProductBlock, right: ProductBlock, basis: Any, weight: An
     ``basis`` (n_fixed, n_samples) is orthonormal in the inner product with ``weight`` (n_samples,), the
     intercept first.
     """
+    # All products of a block are matrix products: memory of (n_rows, n_cols), none of pairs x samples.
     a, b, total = left.values * weight, right.values, weight.sum()
     a2, b2 = left.values * a, right.values**2
     ab, pa, pb, pp = a @ b.T, a2 @ b.T, a @ b2.T, a2 @ b2.T
@@ -211,6 +212,7 @@ class ProductScreen:
             on_product = on_product + ((a * self._basis[k]) @ b.T) ** 2
         n_missing, lost = self.design.n_samples - m.n, left.lost[:, None] + right.lost
         n_both = self.design.n_samples - c_a.sum(axis=1)[:, None] - c_b.sum(axis=1) + m.n
+        # abs, here and below: rounding may make a square negative, whose root would be NaN.
         gaps = abs(lost * n_missing) ** 0.5
         nu_a = (left.on_fixed**2).sum(axis=0)[:, None] ** 0.5 + abs(
             right.lost * (left.square[:, None] - m.aa)

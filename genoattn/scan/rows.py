@@ -12,6 +12,7 @@ from genoattn.scan.design import Design
 from genoattn.scan.exact import PairTests
 from genoattn.tokens import Vocabulary
 
+# Flags of a row: r2 of its sites from which it is linked, carriers of its joint state below which it is rare.
 _LINKED_R2 = 0.1
 _RARE_SAMPLES = 10
 

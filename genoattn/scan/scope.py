@@ -47,6 +47,7 @@ class Scope:
 
     def allowed(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Mask of the pairs of columns a x b in the scope, by place: (n_a, n_b), bool."""
+        # Blocks above the diagonal, nearly all of a scan, need no masks.
         if self._plain and a[-1] < b[0]:
             return np.ones((len(a), len(b)), dtype=bool)
         keep = self.site[a][:, None] != self.site[b][None, :]
@@ -73,6 +74,7 @@ class Scope:
         """Number of pairs in the scope, by place."""
         if self.symmetric and self.min_distance <= 0:
             _, together = np.unique(self.site[self.rows], return_counts=True)
+            # Ordered pairs less those of one site, halved.
             return (len(self.rows) ** 2 - int((together**2).sum())) // 2
         return sum(int(self.allowed(self.rows[i], self.cols[j]).sum()) for i, j in self.tiles(width))
 

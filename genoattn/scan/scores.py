@@ -44,6 +44,17 @@ def pair_tiles(
     ------
     Row block, column block, and t of shape (n_traits, block, block); NaN where the product cannot be
     tested. Blocks on and above the diagonal only; within a diagonal block t is symmetric.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoattn.scan.scores import pair_tiles
+    >>> rng = np.random.default_rng(1)
+    >>> columns = rng.integers(0, 3, (200, 6)).astype(float)
+    >>> y = columns[:, 1] * columns[:, 4] + rng.normal(size=200)
+    >>> [(rows, cols, t)] = pair_tiles(columns, y[:, None], np.zeros((200, 0)))
+    >>> int(np.nanargmax(np.abs(t[0, 1])))
+    4
     """
     from threadpoolctl import ThreadpoolController
 

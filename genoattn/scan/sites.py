@@ -93,6 +93,7 @@ def _bed(sites: Sites, path: Path) -> np.ndarray:
         fields = line.split()
         if len(fields) < 3 or not (fields[1].isdecimal() and fields[2].isdecimal()):
             raise InputError(f"{path}, line {number}: not chrom, start and end; correct the BED file")
+        # BED counts from 0, with the end outside; positions count from 1.
         start, end = int(fields[1]), int(fields[2])
         chosen |= (sites.chrom == fields[0]) & (sites.pos > start) & (sites.pos <= end)
     if not chosen.any():

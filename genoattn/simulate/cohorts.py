@@ -45,6 +45,15 @@ class Simulation:
         Shape (n_samples,), what the truth adds up to for each sample; phenotype or liability less noise.
     contig_lengths
         Base pairs of chromosomes ``1``, ``2``, ...
+
+    Examples
+    --------
+    >>> from genoattn.simulate import simulate_cohort
+    >>> simulation = simulate_cohort(n_samples=200, n_sites=20, n_terms=2, linkage="none", seed=1)
+    >>> len(simulation.truth[simulation.truth["order"] == 2])
+    2
+    >>> simulation.genetic_value.shape
+    (200,)
     """
 
     cohort: Cohort
@@ -140,6 +149,14 @@ def write_simulation(simulation: Simulation, directory: str | Path) -> None:
         the phenotype survive being read back.
     directory
         Made if absent; files of these names are replaced.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort, write_simulation
+    >>> write_simulation(simulate_cohort(n_samples=50, n_sites=10, linkage="none", seed=1), "simulated")
+    >>> genoattn.read("simulated/cohort.vcf.gz", "simulated/pheno.tsv")
+    Cohort(50 samples x 10 sites, genotype, trait trait, 0 covariates)
     """
     import pandas as pd
     import pysam

@@ -60,6 +60,13 @@ class SimulationConfig:
     ------
     InputError
         Where the settings contradict each other.
+
+    Examples
+    --------
+    >>> from genoattn.simulate import SimulationConfig, simulate_cohort
+    >>> config = SimulationConfig(n_samples=100, n_sites=30, architecture="hub", n_terms=4, linkage="none")
+    >>> simulate_cohort(config).cohort
+    Cohort(100 samples x 30 sites, genotype, trait trait, 0 covariates)
     """
 
     n_samples: int = 1000

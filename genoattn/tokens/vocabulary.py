@@ -19,7 +19,18 @@ ENCODINGS: tuple[Encoding, ...] = ("dosage", "genotype", "sequence")
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The columns of an encoding, with what the training samples say of each."""
+    """The columns of an encoding, with what the training samples say of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoattn.simulate import simulate_cohort
+    >>> from genoattn.tokens import build_vocabulary
+    >>> cohort = simulate_cohort(n_samples=50, n_sites=10, linkage="none", seed=1).cohort
+    >>> columns = build_vocabulary(cohort, "dosage").columns(cohort.calls)
+    >>> columns.shape, bool(np.allclose(columns.mean(axis=0), 0))
+    ((50, 10), True)
+    """
 
     encoding: Encoding
     site: np.ndarray  # (n_columns,), index of the column's site, ascending
@@ -72,7 +83,15 @@ class Vocabulary:
 
 
 def default_encoding(cohort: Cohort) -> Encoding:
-    """``sequence`` for alignments, ``dosage`` for genotypes."""
+    """``sequence`` for alignments, ``dosage`` for genotypes.
+
+    Examples
+    --------
+    >>> from genoattn.simulate import simulate_cohort
+    >>> from genoattn.tokens import default_encoding
+    >>> default_encoding(simulate_cohort(n_samples=50, n_sites=10, linkage="none", seed=1).cohort)
+    'dosage'
+    """
     return "sequence" if cohort.kind == "sequence" else "dosage"
 
 
@@ -81,6 +100,14 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
 
     ``dosage`` and ``genotype`` need a genotype cohort, ``sequence`` an alignment. ``training`` are indices of
     the samples whose means and frequencies are the model's; all of them by default.
+
+    Examples
+    --------
+    >>> from genoattn.simulate import simulate_cohort
+    >>> from genoattn.tokens import build_vocabulary
+    >>> cohort = simulate_cohort(n_samples=50, n_sites=10, linkage="none", seed=1).cohort
+    >>> build_vocabulary(cohort, "dosage").n_columns, build_vocabulary(cohort, "genotype").n_columns
+    (10, 30)
     """
     if encoding not in ENCODINGS:
         raise InputError(f"encoding {encoding!r} is unknown; choose one of {', '.join(ENCODINGS)}")

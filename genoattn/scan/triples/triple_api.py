@@ -195,6 +195,7 @@ def _scope(
 
 def _check_memory(design: Design, scope: TripleScope, config: ScanConfig) -> None:
     """Refuse what does not fit: columns as float32 and bits, tables of the candidates, tiles."""
+    # 4 bytes a float32 and 3 bits a code, 5 at most; 8 more for the float64 that covariates need.
     columns = 2 * design.codes.nbytes + len(scope) * design.n_samples * (5 if design.n_fixed == 1 else 13)
     tables = 8 * (4 + design.n_fixed) * len(scope) * scope.n_first
     needed = columns + tables + config.n_threads * tile_bytes(design.n_samples, design.n_fixed)

@@ -146,6 +146,7 @@ def _verdict(t, g, y, f, of_row, error, limit):  # type: ignore[no-untyped-def]
     before = least
     for share in (s0, s1, s2, s3):
         if not share > _DEPENDENT:
+            # A small pivot after small ones may be rounding error: the exact test decides then.
             return 2 if before > _TRUSTED else 1
         before = min(before, share)
     top = abs(cross) + error
@@ -201,6 +202,7 @@ def screen_rows(columns, table_a, table_b, rows, start, scores, fixed, n_samples
         of_row = (on_trait[0], on_trait[1], on_trait[2], on_trait[3]), 1.0 - (on_trait**2).sum(), shares.min()
         for k in range(4):
             sets[k] = columns.planes[a, k // 2] & columns.planes[b, k % 2]
+        # Columns before the first third of this row need no counts.
         first = np.argmax(rows.keep[r])
         count_with_sets(sets, columns.planes[start + first : start + scores.shape[1]], counts)
         of_a, of_b = table_a.moments[in_a], table_b.moments[in_b]

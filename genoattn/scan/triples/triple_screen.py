@@ -59,6 +59,7 @@ class _Products:
 
     def __init__(self, scope: TripleScope, values: np.ndarray, n_fixed: int = 1) -> None:
         self.scope, self.values = scope, values
+        # Products with fixed effects are subtracted from exact counts, and no bound has their rounding.
         self._double = values.astype(np.float64) if n_fixed > 1 else values
         self._kept = threading.local()
 
@@ -83,6 +84,7 @@ class _Products:
             if len(left) > len(i):
                 kept = (i - tile.first[0]) * len(middle) + j - tile.middle[0]
                 left, norm = left[kept], norm[kept]
+        # In chunks: the bound on rounding grows with their size and number, not with the samples.
         np.matmul(left[:, :_CHUNK], x[start:, :_CHUNK].T, out=out)
         for begin in range(_CHUNK, x.shape[1], _CHUNK):
             part = slice(begin, begin + _CHUNK)
