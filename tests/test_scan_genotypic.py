@@ -245,3 +245,14 @@ def test_settings_that_do_not_go_with_it(options, message):
     cohort = make_cohort(calls, [3] * calls.shape[1], "genotype", trait, False, covariates)
     with pytest.raises(InputError, match=message):
         genoattn.scan_pairs(cohort, **options)
+
+
+def test_a_small_threshold_keeps_what_is_far_below_it():
+    rng = np.random.default_rng(8)
+    calls = rng.binomial(2, 0.4, (1500, 8)).astype(np.int8)
+    trait = calls[:, 2] * calls[:, 5] + 0.5 * rng.normal(size=1500)
+    cohort = make_cohort(calls, [3] * 8, "genotype", trait)
+    for threshold in (1e-12, 1e-17, 1e-60):
+        frame = genoattn.scan_pairs(cohort, threshold=threshold, test="genotypic", threads=1).frame
+        assert frame[["site_1", "site_2"]].to_numpy().tolist() == [["s2", "s5"]]
+        assert frame["p_value"][0] < threshold

@@ -132,8 +132,11 @@ def test_an_interrupted_scan_goes_on(cohort, tmp_path, monkeypatch):
     assert file.exists()
     again = []
     monkeypatch.setattr(engine.Engine, "tile", lambda self, k: again.append(k) or real(self, k))
-    with pytest.raises(genoattn.InputError, match="left by an interrupted scan of other data or settings"):
-        genoattn.scan_pairs(cohort, **{**settings, "threshold": 0.3})
+    for other in ({"threshold": 0.3}, {"missing": "mean"}):
+        with pytest.raises(
+            genoattn.InputError, match="left by an interrupted scan of other data or settings"
+        ):
+            genoattn.scan_pairs(cohort, **{**settings, **other})
     result = genoattn.scan_pairs(cohort, **settings)
     assert not file.exists()
     # What was finished but not yet counted may be done again.

@@ -138,7 +138,7 @@ class Checkpoint:
         # The width numbers the tiles; threads, device and cached blocks change no result.
         yield repr((settings.threshold, settings.width, settings.genotypic)).encode()
         yield repr((scope.min_distance, scope.max_r2)).encode()
-        yield repr(design.binary).encode()
+        yield repr((design.binary, design.impute)).encode()
 
     def save_now_and_then(self, tally: Tally) -> None:
         """Save if the last time was half a minute ago."""

@@ -135,7 +135,7 @@ def genotypic_pairs(design: Design, trait: np.ndarray, pairs: np.ndarray) -> Pai
 
 def _critical(design: Design, threshold: float) -> np.ndarray:
     """Smallest ``share`` that may pass, by the degrees of freedom of both sites and of the products."""
-    from scipy.special import chdtri, fdtri
+    from scipy.special import betaincinv, chdtri
 
     out = np.zeros((N_MAIN + 1, N_PRODUCTS + 1))
     if threshold >= 1:
@@ -147,9 +147,8 @@ def _critical(design: Design, threshold: float) -> np.ndarray:
                 continue
             df_residual = design.n_samples - design.n_fixed - main - df
             if df_residual > 0:
-                ratio = fdtri(df, df_residual, 1 - threshold) * df / df_residual
-                # From gain over residual squares with the products to gain over those without.
-                out[main, df] = ratio / (1 + ratio)
+                # The share that is not explained is Beta distributed; its lower tail keeps small thresholds.
+                out[main, df] = 1 - betaincinv(df_residual / 2, df / 2, threshold)
     # The tables and the exact test round differently: a pair at the threshold is left to the latter.
     return out * (1 - 1e-6)
 
