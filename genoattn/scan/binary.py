@@ -58,13 +58,15 @@ class LogisticTests:
         if n_fixed == 1:
             return _as_tests(out.T)
         if self.doubt is not None:
-            todo = self._near(out, self.doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1))
+            todo = self._within_margin(
+                out, self.doubt[pairs].sum(axis=1) + 0.2 * np.minimum(out[:, 1] ** 2, 1)
+            )
         beta[:, :, : len(self._start)] += self._start
         for part in _chunks(len(todo), self.design.n_samples * (n_fixed + 4)):
             out[todo[part]] = self.of_samples(pairs[todo[part]], beta[:, todo[part]])
         return _as_tests(out.T)
 
-    def _near(self, out: np.ndarray, margin: np.ndarray | float) -> np.ndarray:
+    def _within_margin(self, out: np.ndarray, margin: np.ndarray | float) -> np.ndarray:
         """Pairs whose test may pass, or of which there is none: NaN."""
         return np.flatnonzero(~(np.sqrt(out[:, 2]) < self.critical * (1 - margin)))
 
@@ -128,7 +130,7 @@ class LogisticTests:
                 ratio, se = likelihood_ratios(problems.part(chosen), at, separated[chosen], slack)
                 out[chosen, :3] = np.where(np.isnan(ratio), np.nan, np.stack([at[1, :, -1], se, ratio])).T
                 beta[:, chosen] = at
-                chosen = chosen[self._near(out[chosen], _ROUGH_MARGIN)]
+                chosen = chosen[self._within_margin(out[chosen], _ROUGH_MARGIN)]
         return out
 
     def _predictors(self, pairs: np.ndarray) -> np.ndarray:
