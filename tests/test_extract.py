@@ -44,11 +44,11 @@ def new_samples(cohort, encoding, seed=9):
 def test_table_is_the_network(encoding, binary, start):
     cohort = small_cohort(encoding, binary)
     result = fit(
-        cohort, order=4, encoding=encoding, start=start, precision=64, max_epochs=4, rank=3, test=0.3, seed=1
+        cohort, order=4, encoding=encoding, start=start, precision=64, max_epochs=4, rank=6, test=0.3, seed=1
     )
     other = new_samples(cohort, encoding)
     interactions = result.table.frame[result.table.frame["order"] >= 2]
-    assert interactions["coefficient"].abs().max() > 0.02  # or the law would hold of additive models only
+    assert interactions["coefficient"].abs().max() > 0.05  # or the law would hold of additive models only
     for gauge in GAUGES:
         table = result.export(gauge)
         assert table.manifest.gauge == gauge

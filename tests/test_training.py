@@ -15,9 +15,11 @@ from genoattn.fitting.metrics import auc, evaluate, r2
 from genoattn.fitting.train_model import train_readout
 from genoattn.model.data import BatchIndices
 from genoattn.model.module import PhenotypeModule
-from genoattn.model.optimiser import ProximalAdam
+from genoattn.model.optimiser import OptimizerSettings, Penalties, ProximalAdam
+from genoattn.model.phenotype_likelihood import Likelihood
 from genoattn.model.readout import Readout
 from genoattn.model.split import split_samples
+from genoattn.model.standardise import Standardisation
 from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import build_vocabulary
 
@@ -107,9 +109,10 @@ def test_loss_by_hand():
         "covariates": torch.zeros(2, 0),
         "phenotype": torch.tensor([0.0, 1]),
     }
-    gaussian = PhenotypeModule.around(readout, v, "gaussian").loss(batch)
+    rest = Penalties(), Standardisation.of_record(None, 0), OptimizerSettings()
+    gaussian = PhenotypeModule(readout, Likelihood("gaussian"), *rest).loss(batch)
     assert gaussian.item() == pytest.approx(0.5 * ((-1) ** 2 + 2**2) / 2)
-    binary = PhenotypeModule.around(readout, v, "bernoulli").loss(batch)
+    binary = PhenotypeModule(readout, Likelihood("bernoulli"), *rest).loss(batch)
     assert binary.item() == pytest.approx((np.log1p(np.exp(-1)) + np.log1p(np.exp(-3))) / 2)
 
 

@@ -54,7 +54,7 @@ class EntityAttention(nn.Module):
         x holds embeddings of entities (batch, entity, d_in), or of tokens (token, d_in). Each module has
         projections of its own.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # of every subclass
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attention of every entity to the tuples of the others: shape (batch, entity, d_out).

@@ -17,8 +17,9 @@ from genoattn.closed_form.posterior import Posterior
 from genoattn.closed_form.product_basis import ProductBasis
 from genoattn.model.link import MonotoneLink
 from genoattn.model.phenotype_likelihood import fitted_noise
-from genoattn.model.prediction import predict_orders, respond
+from genoattn.model.prediction import calibrate, predict_orders, respond
 from genoattn.model.readout import Readout, rescale_latent
+from genoattn.model.standardise import location
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 from genoattn.tokens import Vocabulary
 
@@ -38,7 +39,7 @@ def landscape_readout(
     training = split.training
     y = data.phenotype[training]
     # Standardised, so that thresholds of the search do not depend on the units of the phenotype.
-    shift, scale = float(y.mean()), float(y.std()) or 1.0
+    shift, scale = location(y)
     products = make_products(vocabulary, config.order)
     covariates = data.covariates[training]
     variance = None if data.variance is None else data.variance[training] / scale**2
@@ -53,12 +54,7 @@ def landscape_readout(
         readout.link.load_state_dict(link.state_dict())
         readout.link.rescale(shift, scale)
     rescale_latent(readout, shift, scale)
-    unit_of_latent = scale
-    if readout.link is not None:
-        latent = predict_orders(readout, data.calls[training], covariates).sum(axis=1)
-        again = readout.link.calibrate(torch.as_tensor(latent))
-        rescale_latent(readout, *again)
-        unit_of_latent = scale * again[1]
+    unit_of_latent = scale * calibrate(readout, data.calls[training], covariates)
     loss = float("inf")
     if len(split.validation):
         held = split.validation

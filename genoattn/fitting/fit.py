@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from genoattn.closed_form.pair_columns import chromosome_numbers
-from genoattn.cohort import Cohort, Phenotype
-from genoattn.errors import InputError
+from genoattn.cohort import Cohort
 from genoattn.fitting.choose import choose_estimator
 from genoattn.fitting.fit_result import FitResult
 from genoattn.fitting.fit_settings import FitConfig, check_settings, settings_record, with_options
@@ -24,9 +23,9 @@ from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.testing import FittedTerms, estimate_terms
+from genoattn.model.data import training_data
 from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
-from genoattn.model.relatives import find_relatives
 from genoattn.model.split import split_samples
 from genoattn.model.train_config import Split, TrainingData, TrainingSummary
 from genoattn.model.working_response import ResponseModel
@@ -80,16 +79,9 @@ def fit(
     """
     config = with_options(config or FitConfig(), options)
     check_settings(config)
-    phenotype, covariates = _checked_phenotype(cohort)
-    data = TrainingData(
-        cohort.calls,
-        covariates,
-        phenotype.values,
-        phenotype.binary,
-        phenotype.variance,
-        chromosome_numbers(cohort.sites),
-        find_relatives(cohort.calls) if cohort.kind == "genotype" else None,
-    )
+    if not isinstance(cohort, Cohort):
+        raise TypeError(f"fit() needs a Cohort, as genoattn.read returns, got {type(cohort).__name__}")
+    data = replace(training_data(cohort), chromosome=chromosome_numbers(cohort.sites))
     split = split_samples(
         data.phenotype, data.binary, config.validation, config.test, config.training.seed, data.relatives
     )
@@ -274,32 +266,6 @@ def _manifest(
         inputs=input_records(cohort.source),
         model={**settings_record(config), **trained.summary.record(), **trained.choice.record()},
     )
-
-
-def _checked_phenotype(cohort: Cohort) -> tuple[Phenotype, np.ndarray]:
-    """Phenotype and covariates (n_samples, n_covariates) of a cohort that can be fitted."""
-    if not isinstance(cohort, Cohort):
-        raise TypeError(f"fit() needs a Cohort, as genoattn.read returns, got {type(cohort).__name__}")
-    phenotype = cohort.phenotype
-    if phenotype is None:
-        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
-    with np.errstate(over="ignore"):
-        spread = float(phenotype.values.std())
-    if not 1e-100 < spread < 1e100:
-        raise InputError(
-            f"trait {phenotype.name}: its standard deviation is {spread:.3g}, too far from 1; "
-            "give it in other units"
-        )
-    if cohort.covariates is None:
-        return phenotype, np.zeros((cohort.n_samples, 0))
-    n, levels = len(cohort.covariates.names), cohort.covariates.levels
-    if n > cohort.n_samples // 4:
-        widest = max(levels, key=lambda column: len(levels[column]), default="")
-        hint = f"; {widest} alone has {len(levels[widest])} levels" if widest else ""
-        raise InputError(
-            f"covariates: {n} columns for {cohort.n_samples} samples leave nothing to fit{hint}; remove some"
-        )
-    return phenotype, cohort.covariates.values
 
 
 def _metrics(trained: Trained, data: TrainingData) -> Metrics:

@@ -3,15 +3,14 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from genoattn.closed_form.landscape_readout import landscape_readout
 from genoattn.closed_form.posterior import Posterior
 from genoattn.fitting.choose import EstimatorChoice, choose_estimator
 from genoattn.fitting.start_values import initial_readout
 from genoattn.model.phenotype_likelihood import chosen_likelihood
-from genoattn.model.prediction import predict_orders
-from genoattn.model.readout import Readout, rescale_latent
+from genoattn.model.prediction import calibrate
+from genoattn.model.readout import Readout
 from genoattn.model.standardise import Standardisation
 from genoattn.model.train import on_linear_scale, train, training_settings
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
@@ -64,10 +63,8 @@ def train_readout(
             relatives=None if data.relatives is None else data.relatives[training],
         )
         start = initial_readout(vocabulary, samples, config, choice.estimator, features)
-        readout, summary = train(start, vocabulary, data, standardisation, split, config, kind, progress)
-    if readout.link is not None:
-        latent = predict_orders(readout, data.calls[training], data.covariates[training]).sum(axis=1)
-        rescale_latent(readout, *readout.link.calibrate(torch.as_tensor(latent).to(readout.bias)))
+        readout, summary = train(start, data, standardisation, split, config, kind, progress)
+    calibrate(readout, data.calls[training], data.covariates[training])
     return Trained(readout, summary, choice, vocabulary, split, config)
 
 

@@ -121,7 +121,7 @@ class CohortData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.cohort = cohort if isinstance(cohort, Cohort) else None
-        self.arrays = _arrays_of(cohort) if isinstance(cohort, Cohort) else cohort
+        self.arrays = training_data(cohort) if isinstance(cohort, Cohort) else cohort
         a = self.arrays
         self.split = split or split_samples(a.phenotype, a.binary, validation, test, seed, a.relatives)
         self.batch_size = min(batch_size or 1024, len(self.split.training))
@@ -158,15 +158,33 @@ class CohortData(pl.LightningDataModule):
         return DataLoader(samples, batch_size=None, sampler=indices if len(chosen) else None, **workers)  # type: ignore[arg-type]
 
 
-def _arrays_of(cohort: Cohort) -> TrainingData:
-    if cohort.phenotype is None:
+def training_data(cohort: Cohort) -> TrainingData:
+    """Arrays of a cohort that a model can be trained on, with its relatives.
+
+    Raises
+    ------
+    InputError
+        Where the cohort has no phenotype, one of extreme units, or too many covariates.
+    """
+    phenotype = cohort.phenotype
+    if phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    with np.errstate(over="ignore"):
+        spread = float(phenotype.values.std())
+    if not 1e-100 < spread < 1e100:
+        raise InputError(
+            f"trait {phenotype.name}: its standard deviation is {spread:.3g}, too far from 1; "
+            "give it in other units"
+        )
     covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
-    return TrainingData(
-        cohort.calls,
-        covariates,
-        cohort.phenotype.values,
-        cohort.phenotype.binary,
-        cohort.phenotype.variance,
-        relatives=find_relatives(cohort.calls) if cohort.kind == "genotype" else None,
-    )
+    if covariates.shape[1] > cohort.n_samples // 4:
+        levels = {} if cohort.covariates is None else cohort.covariates.levels
+        widest = max(levels, key=lambda column: len(levels[column]), default="")
+        hint = f"; {widest} alone has {len(levels[widest])} levels" if widest else ""
+        raise InputError(
+            f"covariates: {covariates.shape[1]} columns for {cohort.n_samples} samples leave nothing to "
+            f"fit{hint}; remove some"
+        )
+    relatives = find_relatives(cohort.calls) if cohort.kind == "genotype" else None
+    values = phenotype.values, phenotype.binary, phenotype.variance
+    return TrainingData(cohort.calls, covariates, *values, relatives=relatives)

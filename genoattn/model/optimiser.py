@@ -1,12 +1,18 @@
-"""Proximal optimiser of sparse factors, its penalties and its learning rate."""
+"""Optimisers and learning rates: proximal Adam for sparse factors, its penalties, and those of torch."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from math import cos, pi
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from genoattn.errors import InputError
+from genoattn.model.phenotype_likelihood import Likelihood
+from genoattn.model.readout import Readout
+
+Made = str | Callable[..., Any] | None
 
 
 class ProximalAdam(torch.optim.Optimizer):
@@ -83,3 +89,87 @@ def penalty_weights(factor: Tensor, support: float) -> Tensor:
     norm = factor.norm(dim=2, keepdim=True)  # (rank, slot, 1)
     partners = norm.prod(dim=1, keepdim=True) / norm.clamp(min=1e-12)
     return partners * torch.where(factor != 0, support, 1.0).to(factor)
+
+
+def _sparse(readout: Readout, penalties: Penalties) -> list[nn.Parameter]:
+    if not penalties.factor > 0:
+        return []
+    modules = [readout.factor_module(order) for order in readout.orders]
+    return [p for module in modules for p in module.sparse_parameters() if p.requires_grad]
+
+
+def penalty(readout: Readout, penalties: Penalties) -> Tensor:
+    """Penalties as a part of the loss, for optimisers that know none."""
+    sparse = _sparse(readout, penalties)
+    others = [p for p in readout.factors.parameters() if not any(p is q for q in sparse)]
+    out = 0.5 * penalties.additive * (readout.additive**2).sum()
+    out = out + sum(penalties.factor * (penalty_weights(p.detach(), 1.0) * p.abs()).sum() for p in sparse)
+    return out + sum(0.5 * penalties.factor_l2 * (p**2).sum() for p in others)
+
+
+def parameter_groups(readout: Readout, likelihood: Likelihood, penalties: Penalties) -> list[dict[str, Any]]:
+    """Trained parameters by their penalty, for :class:`ProximalAdam`."""
+    r, sparse = readout, _sparse(readout, penalties)
+    others = [p for p in r.factors.parameters() if not any(p is q for q in sparse)]
+    feature_effects = [] if r.additive_features is None else list(r.additive_features.parameters())
+    shapes = [] if r.link is None else list(r.link.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [r.bias, r.covariate, *feature_effects, *shapes, *likelihood.parameters()]},
+        {"params": [r.additive], "l2": penalties.additive},
+        {
+            "params": sparse,
+            "l1": penalties.factor,
+            "l1_weights": [penalty_weights(p.detach(), penalties.support) for p in sparse],
+        },
+        {"params": others, "l2": penalties.factor_l2, "prior": True},
+        {"params": list(r.weights.values())},
+    ]
+    trained = [{**g, "params": [p for p in g["params"] if p.requires_grad]} for g in groups]
+    return [g for g in trained if g["params"]]
+
+
+@dataclass(frozen=True, eq=False)
+class OptimizerSettings:
+    """Optimiser and schedule, by name with options, or as functions.
+
+    ``proximal-adam`` and ``annealed`` are our own; other names are classes of ``torch.optim`` and
+    ``torch.optim.lr_scheduler``. A function makes the optimiser of the parameters, or the schedule of the
+    optimiser.
+    """
+
+    lr: float = 0.02
+    optimizer: Made = "proximal-adam"
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Made = None
+    schedule_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def make_optimizer(
+        self, readout: Readout, likelihood: Likelihood, penalties: Penalties
+    ) -> torch.optim.Optimizer:
+        """Of the trained parameters."""
+        if self.optimizer == "proximal-adam":
+            groups = parameter_groups(readout, likelihood, penalties)
+            return ProximalAdam(groups, lr=self.lr, **self.optimizer_options)
+        trained = [p for part in (readout, likelihood) for p in part.parameters() if p.requires_grad]
+        if callable(self.optimizer):
+            return self.optimizer(trained, **self.optimizer_options)  # type: ignore[no-any-return]
+        kind = _named(torch.optim, str(self.optimizer), "optimizer", "proximal-adam")
+        return kind(trained, **{"lr": self.lr, **self.optimizer_options})  # type: ignore[no-any-return]
+
+    def make_schedule(self, optimizer: torch.optim.Optimizer, n_steps: int) -> dict[str, Any]:
+        """For a Trainer: ``annealed`` is stepped every batch, up to ``n_steps``, all others every epoch."""
+        if self.schedule == "annealed":
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: annealing(step, n_steps))
+            return {"scheduler": schedule, "interval": "step"}
+        kind = self.schedule
+        if not callable(kind):
+            kind = _named(torch.optim.lr_scheduler, str(kind), "schedule", "annealed")
+        return {"scheduler": kind(optimizer, **self.schedule_options), "monitor": "val_loss"}
+
+
+def _named(module: Any, name: str, what: str, own: str) -> Any:
+    """A class of a torch module by its name."""
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        raise InputError(f"{what} {name!r} is unknown; choose {own}, or a class of {module.__name__}")
+    return found

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from genoattn.model.readout import Readout
+from genoattn.model.readout import Readout, rescale_latent
 
 
 def predict_orders(
@@ -21,6 +21,16 @@ def predict_orders(
             numbers = torch.tensor(covariates[chosen], dtype=dtype, device=device)
             parts.append(readout(torch.tensor(calls[chosen], device=device), numbers).double().cpu().numpy())
     return np.concatenate(parts)
+
+
+def calibrate(readout: Readout, calls: np.ndarray, covariates: np.ndarray) -> float:
+    """Give the latent phenotype the scale that its link has over samples; by how much it is stretched."""
+    if readout.link is None:
+        return 1.0
+    latent = torch.as_tensor(predict_orders(readout, calls, covariates).sum(axis=1))
+    shift, scale = readout.link.calibrate(latent.to(readout.bias))
+    rescale_latent(readout, shift, scale)
+    return scale
 
 
 def respond(readout: Readout, latent: np.ndarray) -> np.ndarray:

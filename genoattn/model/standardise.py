@@ -1,7 +1,7 @@
 """The scale of a training: phenotype and covariates standardised by moments of the training samples."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,14 +34,10 @@ class Standardisation:
 
     @staticmethod
     def of_record(record: Mapping[str, Any] | None, n_covariates: int) -> "Standardisation":
-        """From :meth:`record`; of None the one that changes nothing."""
+        """From its fields by name; of None the one that changes nothing."""
         if record is None:
             return Standardisation(0.0, 1.0, (0.0,) * n_covariates, (1.0,) * n_covariates)
         return Standardisation(**record)
-
-    def record(self) -> dict[str, Any]:
-        """Plain numbers by name."""
-        return asdict(self)
 
     def arrays(self, data: TrainingData, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Standardised covariates and phenotype of some samples."""

@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,12 +14,11 @@ from genoattn.errors import InputError
 from genoattn.model.callbacks import BestWeights, EpochProgress
 from genoattn.model.data import CohortData
 from genoattn.model.module import PhenotypeModule
-from genoattn.model.optimiser import Penalties
-from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind
+from genoattn.model.optimiser import OptimizerSettings, Penalties
+from genoattn.model.phenotype_likelihood import COUNTS, Likelihood, LikelihoodKind
 from genoattn.model.readout import Readout
 from genoattn.model.standardise import Standardisation, location
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
-from genoattn.tokens import Vocabulary
 
 _ONE_THREAD = 2**20
 _STEPS = 2500
@@ -50,7 +49,6 @@ def on_linear_scale(phenotype: np.ndarray, kind: LikelihoodKind) -> np.ndarray:
 
 def train(
     start: InitialReadout,
-    vocabulary: Vocabulary,
     data: TrainingData,
     standardisation: Standardisation,
     split: Split,
@@ -71,15 +69,13 @@ def train(
     # At an optimum steps would only follow the rounding errors of a gradient that is zero.
     solved = kind == "gaussian" and not known and start.solved
     stays = solved or config.max_epochs == 0
-    module = PhenotypeModule.around(
+    lr, schedule = 0.0 if stays else config.lr or start.lr, "annealed" if start.annealed else None
+    module = PhenotypeModule(
         readout,
-        vocabulary,
-        kind,
-        known_variance=known,
-        penalties=asdict(start.penalties),
-        lr=0.0 if stays else config.lr or start.lr,
-        schedule="annealed" if start.annealed else None,
-        standardisation=standardisation.record(),
+        Likelihood(kind, known),
+        start.penalties,
+        standardisation,
+        OptimizerSettings(lr, schedule=schedule),
     )
     batch = min(config.batch_size or start.batch_size, len(training))
     source = CohortData(data, split, batch_size=batch, seed=config.seed)

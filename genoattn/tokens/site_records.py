@@ -43,7 +43,7 @@ def from_site_records(encoding: Encoding, records: Sequence[dict[str, Any]]) -> 
         for name in (records[0]["features"] if records else ())
     }
     sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in records), features)
-    number = np.array([len(r["mean"]) for r in records], dtype=np.int64)
+    number = np.array([len(r["mean"]) for r in records])
     state = [np.full(1, -1) if encoding == "dosage" else np.arange(n) for n in number]
     vocabulary = Vocabulary(
         encoding,
