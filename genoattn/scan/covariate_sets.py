@@ -43,15 +43,15 @@ class CovariateSets:
         n_columns); see :mod:`genoattn.scan.pair_bound` and :class:`genoattn.scan.screen.Block`.
         """
         on_fixed = np.linalg.norm(values.astype(np.float64) @ self.basis.T, axis=1) * (1 + 1e-6)
-        lost, lost_sets = np.zeros(len(codes)), np.zeros(len(codes))
+        uncalled, uncalled_sets = np.zeros(len(codes)), np.zeros(len(codes))
         with_trait = np.zeros((len(self.basis), len(codes)))
         for k in np.flatnonzero((codes < 0).any(axis=1)):
             gaps = codes[k] < 0
-            lost[k], lost_sets[k] = _largest(self.basis[:, gaps]), _largest(self._fitted[:, gaps])
+            uncalled[k], uncalled_sets[k] = _largest(self.basis[:, gaps]), _largest(self._fitted[:, gaps])
             with_trait[:, k] = self.basis[:, gaps] @ self.trait[gaps]
         filled = np.maximum(codes, 0).astype(np.float32)
         of_sets = np.vstack([self.members.astype(np.float32) @ filled.T, filled.sum(axis=1)])
-        return np.column_stack([on_fixed, lost, lost_sets]), with_trait, of_sets.astype(np.float64)
+        return np.column_stack([on_fixed, uncalled, uncalled_sets]), with_trait, of_sets.astype(np.float64)
 
 
 def _largest(x: np.ndarray) -> float:

@@ -5,9 +5,10 @@ graphics processor.
 
 With a, b the two columns, P = ab their product and y the trait, all less their means over the samples of the
 pair, the residual of P after regression on a and b has squared norm
-``left = <P,P> - f <P,a> - g <P,b>`` with ``(f, g) = G^-1 (<P,a>, <P,b>)`` and G the Gram matrix of a and b.
+``residual = <P,P> - f <P,a> - g <P,b>`` with ``(f, g) = G^-1 (<P,a>, <P,b>)``, G the Gram matrix of a and b.
 Its inner product with y is ``cross = <P,y> - f <a,y> - g <b,y>``, and the residual of y after regression on
-a and b has squared norm ``rest``. Then beta = cross / left, and t^2 = df cross^2 / (left rest - cross^2).
+a and b has squared norm ``rest``. Then ``beta = cross / residual`` and
+``t^2 = df cross^2 / (residual rest - cross^2)``.
 """
 
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from numba.extending import register_jitable
 
 # Squared norm of a residual, relative to that of the predictor, below which this is a combination of others.
 SINGULAR = 1e-9
+ROUNDING = 1e-9  # of float64 sums, eliminations and thresholds, relative
 
 
 class PairMoments(NamedTuple):
@@ -50,7 +52,7 @@ class Partial(NamedTuple):
     share: Any  # G's determinant over the product of its diagonal: 1 - r^2 of a and b
     on_a: Any  # on_a and on_b: coefficients of P on a and b
     on_b: Any
-    left: Any  # left, cross and rest: as in the module's formulas
+    residual: Any  # residual, cross and rest: as in the module's formulas
     cross: Any
     rest: Any
     trait_a: Any  # trait_a and trait_b: coefficients of the trait on a and b
@@ -75,9 +77,37 @@ def eliminate_columns(aa, bb, ab, pa, pb, pp, ya, yb, yp, yy):  # type: ignore[n
     d = 1.0 / determinant
     on_a, on_b = (bb * pa - ab * pb) * d, (aa * pb - ab * pa) * d
     trait_a, trait_b = (bb * ya - ab * yb) * d, (aa * yb - ab * ya) * d
-    left, cross = pp - on_a * pa - on_b * pb, yp - on_a * ya - on_b * yb
+    residual, cross = pp - on_a * pa - on_b * pb, yp - on_a * ya - on_b * yb
     rest = yy - trait_a * ya - trait_b * yb
-    return Partial(aa, bb, pp, determinant / (aa * bb), on_a, on_b, left, cross, rest, trait_a, trait_b)
+    return Partial(aa, bb, pp, determinant / (aa * bb), on_a, on_b, residual, cross, rest, trait_a, trait_b)
+
+
+@register_jitable(inline="always")
+def fails_adjusted(  # type: ignore[no-untyped-def]
+    e, m, n_missing, df, t2, on_product, rounding, with_uncalled, uncalled, gaps, nu_a, nu_b
+):
+    """Whether a pair cannot pass adjusted for covariates Q, by the bounds S and E of the pair screen.
+
+    ``e`` and ``m`` are those of :func:`eliminate`; ``n_missing`` samples lack a call, ``df`` are the degrees
+    of freedom and ``t2`` is the critical value. ``on_product`` is no less than ``|Q P|``, ``with_uncalled``
+    than ``|Q_L y_L|`` over the samples L without a call, ``uncalled`` than the largest eigenvalue of ``Q_L
+    Q_L'``, ``gaps`` than the root of its product with ``n_missing``, ``nu_a`` and ``nu_b`` than ``|Q a|`` and
+    ``|Q b|``; ``rounding`` bounds that of the product with the trait.
+    """
+    each = 1.0 / m.n
+    nu_a, nu_b = nu_a + abs(m.a) * each * gaps, nu_b + abs(m.b) * each * gaps
+    # 1 / (1 - r) = (1 + r) / (1 - r^2), with r no more than (1 + r^2) / 2
+    shared = (nu_a * nu_a * e.bb + nu_b * nu_b * e.aa) * (2.0 - 0.5 * e.share) / (e.aa * e.bb * e.share)
+    shared = shared + uncalled * (1.0 + n_missing * each)
+    s = on_product + abs(m.p) * each * gaps + abs(e.on_a) * nu_a + abs(e.on_b) * nu_b
+    t = with_uncalled + abs(m.y) * each * gaps + abs(e.trait_a) * nu_a + abs(e.trait_b) * nu_b
+    more = 1.0 / (1.0 - shared)
+    s_square, t_square = s * s * more, t * t * more
+    top = abs(e.cross) + rounding + s * t * more
+    limit = t2 * (e.residual - s_square) * (e.rest - t_square) * (1.0 - ROUNDING)
+    possible = (shared < 1.0) & (s_square < e.residual) & (t_square < e.rest)
+    # Without degrees of freedom the exact test says that there is none.
+    return possible & (df > 0.0) & (top * top * (df + t2) < limit)
 
 
 @register_jitable(inline="always")

@@ -62,13 +62,13 @@ def _correlations(information: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     scale = np.sqrt(np.einsum("pkk->pk", information))
     regular = (scale > 1e-150).all(axis=1)
     scale = np.where(scale > 1e-150, scale, 1.0)
-    left = information / (scale[:, :, None] * scale[:, None])
-    correlation = left.copy()
+    residual = information / (scale[:, :, None] * scale[:, None])
+    correlation = residual.copy()
     for k in range(scale.shape[1]):
-        pivot = left[:, k, k].copy()
+        pivot = residual[:, k, k].copy()
         regular &= pivot > _REGULAR
-        column = left[:, :, k] / np.where(pivot > _REGULAR, pivot, 1.0)[:, None]
-        left -= column[:, :, None] * left[:, None, k]
+        column = residual[:, :, k] / np.where(pivot > _REGULAR, pivot, 1.0)[:, None]
+        residual -= column[:, :, None] * residual[:, None, k]
     correlation[~regular] = np.eye(scale.shape[1])
     return correlation, scale, regular
 
@@ -117,7 +117,7 @@ def maximise(
             penalty, of_penalty = _penalty(p, information, mu)
             value, gradient = value + penalty, gradient + of_penalty
         over = ~regular | (value < before[active] - 1e-9 * (1 + np.abs(before[active])))
-        lost = over & np.isneginf(before[active])  # there is nowhere to go back to
+        stuck = over & np.isneginf(before[active])  # there is nowhere to go back to
         step[active[over]] *= 0.5
         beta[active[over]] -= step[active[over]]
         free = slice(None, n_free)
@@ -144,7 +144,7 @@ def maximise(
         out[done], found[done] = 2 * value[settled] + (0 if firth else gain[settled]), True
         if all_free:
             se[done] = np.sqrt(np.linalg.inv(correlation[settled])[:, -1, -1]) / scale[settled, -1]
-        active = active[~settled & ~lost]
+        active = active[~settled & ~stuck]
     return out, found, se
 
 

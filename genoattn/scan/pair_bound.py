@@ -7,7 +7,7 @@ With covariates, orthonormal rows Q over all samples, let y' and P' be the resid
 product after regression on 1, a and b over the samples of the pair, and Z the span of such residuals of the
 rows of Q. With S and E no less than the norms of the projections of P' and y' on Z,
 
-``|cross| <= |<P', y'>| + S E,  left >= |P'|^2 - S^2,  rest >= |y'|^2 - E^2``
+``|cross| <= |<P', y'>| + S E,  residual >= |P'|^2 - S^2,  rest >= |y'|^2 - E^2``
 
 bound the regression that has them. The trait is a residual after regression on Q over all samples, so that E
 holds only what missing calls and main effects bring. S needs no product for each covariate: with sets of
@@ -26,12 +26,18 @@ import numpy as np
 from numba import njit
 
 from genoattn.scan.counts import count_row, sum_over_both_missing, sum_over_missing, sum_over_sets
-from genoattn.scan.elimination import SINGULAR, PairMoments, centre_counts, eliminate
+from genoattn.scan.elimination import (
+    ROUNDING,
+    SINGULAR,
+    PairMoments,
+    centre_counts,
+    eliminate,
+    fails_adjusted,
+)
 
 _STRIP = 32  # rows whose sums over missing calls are made together
 
 _SURE = 1e-5  # share of the determinant from which a singular product is one beyond the rounding of sums
-_ROUNDING = 1e-9  # of float64 sums, eliminations and thresholds, relative
 
 
 # Numbers of a column, a row each of a table (n_columns, 14): what the column has subtracted; weights of
@@ -41,7 +47,7 @@ _ROUNDING = 1e-9  # of float64 sums, eliminations and thresholds, relative
 # covariates the norm of its inner products with Q, and the largest eigenvalues of Q_L Q_L' and of T B_L (T
 # B_L)' over the samples L without a call.
 MEAN, CALLED, ONE, TWO, TRAIT, MISSED, MISSED_SQUARE, SQUARE, NORM, WEIGHTED, MARGIN = range(11)
-ON_FIXED, LOST, LOST_SETS, N_NUMBERS = range(11, 15)
+ON_FIXED, UNCALLED, UNCALLED_SETS, N_NUMBERS = range(11, 15)
 
 
 class Limits(NamedTuple):
@@ -104,27 +110,13 @@ def products_on_fixed(a, columns, chosen, basis, rounding, product, out):  # typ
 
 
 @njit(inline="always", error_model="numpy")
-def _passes_adjusted(on_product, e, m, slack, of_lost, lost, of_a, of_b, limits):  # type: ignore[no-untyped-def]
+def _passes_adjusted(on_product, e, m, slack, of_uncalled, uncalled, of_a, of_b, limits):  # type: ignore[no-untyped-def]
     """Whether a pair may pass adjusted for the covariates, given a bound on ``|Q P|``."""
-    n_missing, each = limits.n - m.n, 1.0 / m.n
-    gaps = _root(lost * n_missing)
-    nu_a, nu_b = of_a + abs(m.a) * each * gaps, of_b + abs(m.b) * each * gaps
-    # 1 / (1 - r) = (1 + r) / (1 - r^2), with r no more than (1 + r^2) / 2
-    taken = lost * (1.0 + n_missing * each)
-    taken += (nu_a * nu_a * e.bb + nu_b * nu_b * e.aa) * (2.0 - 0.5 * e.share) / (e.aa * e.bb * e.share)
-    if not taken < 1.0:
-        return True
-    s = on_product + abs(m.p) * each * gaps + abs(e.on_a) * nu_a + abs(e.on_b) * nu_b
-    t = of_lost + abs(m.y) * each * gaps + abs(e.trait_a) * nu_a + abs(e.trait_b) * nu_b
-    more = 1.0 / (1.0 - taken)
-    s2, t2 = s * s * more, t * t * more
-    if not (s2 < e.left and t2 < e.rest):
-        return True
-    top = abs(e.cross) + slack + s * t * more
-    df = m.n - limits.n_fixed - 3.0
-    if not df > 0.0:  # the exact test says that there is none
-        return True
-    return not top * top * (df + limits.t2) < limits.t2 * (e.left - s2) * (e.rest - t2) * (1.0 - _ROUNDING)
+    n_missing, df = limits.n - m.n, m.n - limits.n_fixed - 3.0
+    gaps = _root(uncalled * n_missing)
+    return not fails_adjusted(
+        e, m, n_missing, df, limits.t2, on_product, slack, of_uncalled, uncalled, gaps, of_a, of_b
+    )
 
 
 @njit(inline="always", error_model="numpy")
@@ -133,11 +125,11 @@ def _passes(e, n, slack, margin, limits):  # type: ignore[no-untyped-def]
     top = abs(e.cross) + slack
     if limits.score:
         critical = limits.t2 * max(1.0 - margin, 0.0) ** 2
-        return not top * top * limits.scale < critical * e.left * (1.0 - _ROUNDING)
+        return not top * top * limits.scale < critical * e.residual * (1.0 - ROUNDING)
     df = n - limits.n_fixed - 3.0
     if not df > 0.0:  # the exact test says that there is none
         return True
-    return not top * top * (df + limits.t2) < limits.t2 * e.left * e.rest * (1.0 - _ROUNDING)
+    return not top * top * (df + limits.t2) < limits.t2 * e.residual * e.rest * (1.0 - ROUNDING)
 
 
 # The functions above take numbers alone: numba counts references to arrays at every call, which for each pair
@@ -174,8 +166,8 @@ def _screen_row(  # type: ignore[no-untyped-def]
         e = eliminate(m)
         if c[0] + c[1] + c[2] + c[3] == 0 and (missing is None or not limits.impute):  # ab is 0 throughout
             n_untestable += 1
-        elif not e.share > _SURE or not e.left > 1e-6 * e.unadjusted:
-            found[j] = not (e.share > _SURE and e.left < 0.01 * SINGULAR * e.unadjusted)
+        elif not e.share > _SURE or not e.residual > 1e-6 * e.unadjusted:
+            found[j] = not (e.share > _SURE and e.residual < 0.01 * SINGULAR * e.unadjusted)
             n_untestable += 0 if found[j] else 1
         elif sets is None:
             found[j] = _passes(e, n, limits.rounding * a[WEIGHTED] * b[NORM], a[MARGIN] + b[MARGIN], limits)
@@ -186,13 +178,19 @@ def _screen_row(  # type: ignore[no-untyped-def]
             bound = on_product[j]
             if math.isnan(bound):
                 bound = on_sets[0, j] + _root(sets.rest * spp) * (1.0 + 1e-5)
-                bound += _root((a[LOST_SETS] + b[LOST_SETS]) * apart)
-            lost_a, lost_b, of_lost = 0.0, 0.0, 0.0
+                bound += _root((a[UNCALLED_SETS] + b[UNCALLED_SETS]) * apart)
+            uncalled_a, uncalled_b, of_uncalled = 0.0, 0.0, 0.0
             if missing is not None and not limits.impute:
-                lost_a, lost_b, of_lost = a[LOST], b[LOST], on_sets[1, j] + n_both * sets.largest
-            nu_a, nu_b = a[ON_FIXED] + _root(lost_b * gap_a), b[ON_FIXED] + _root(lost_a * gap_b)
+                uncalled_a, uncalled_b, of_uncalled = (
+                    a[UNCALLED],
+                    b[UNCALLED],
+                    on_sets[1, j] + n_both * sets.largest,
+                )
+            nu_a, nu_b = a[ON_FIXED] + _root(uncalled_b * gap_a), b[ON_FIXED] + _root(uncalled_a * gap_b)
             slack = limits.rounding * a[WEIGHTED] * b[NORM]
-            found[j] = _passes_adjusted(bound, e, m, slack, of_lost, lost_a + lost_b, nu_a, nu_b, limits)
+            found[j] = _passes_adjusted(
+                bound, e, m, slack, of_uncalled, uncalled_a + uncalled_b, nu_a, nu_b, limits
+            )
     return n_linked, n_untestable
 
 
@@ -216,10 +214,10 @@ def _row_on_sets(i, left, right, sets, n_samples, memory):  # type: ignore[no-un
         for h in range(len(sums)):
             for j in range(len(mean)):
                 fitted[j] += weights[h] * sums[h, j]
-        lost, with_lost = left.with_lost[k, i], right.with_lost[k]
+        uncalled, with_uncalled = left.with_uncalled[k, i], right.with_uncalled[k]
         for j in range(len(mean)):
             out[0, j] += np.float64(fitted[j] * fitted[j])
-            out[1, j] += (lost + with_lost[j]) * (lost + with_lost[j])
+            out[1, j] += (uncalled + with_uncalled[j]) * (uncalled + with_uncalled[j])
     for j in range(len(mean)):
         out[0, j], out[1, j] = math.sqrt(out[0, j]) * (1.0 + 1e-5), math.sqrt(out[1, j]) * (1.0 + 1e-9)
 

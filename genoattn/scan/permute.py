@@ -127,7 +127,7 @@ def _tile_maxima(
         if scope.max_r2 is not None:
             keep &= weights.r2 <= scope.max_r2 * (1 + 1e-12)
         # In single precision; a pair that does not count has a room of 0.
-        room = np.where(keep, 1 / partial.left, 0).astype(np.float32)
+        room = np.where(keep, 1 / partial.residual, 0).astype(np.float32)
         inverse = np.where(keep, 1 / (partial.share * weights.aa * weights.bb), 0).astype(np.float32)
     of = [np.where(keep, x, 0).astype(np.float32) for x in (partial.on_a, partial.on_b, weights.ab)]
     if design.binary:  # the variance is known: main effects take nothing of it

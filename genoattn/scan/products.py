@@ -15,7 +15,14 @@ import numpy as np
 
 from genoattn.cohort import MISSING
 from genoattn.scan.design import Design
-from genoattn.scan.elimination import SINGULAR, PairMoments, Partial, eliminate, eliminate_columns
+from genoattn.scan.elimination import (
+    SINGULAR,
+    PairMoments,
+    Partial,
+    eliminate,
+    eliminate_columns,
+    fails_adjusted,
+)
 from genoattn.scan.screen import Screened
 
 _SURE = 1e-6  # shares of squares below which a screen leaves it to the exact test
@@ -31,8 +38,8 @@ class ProductBlock:
     residual_square: Any  # (n_block,), of their residuals after regression on the fixed effects
     on_fixed: Any  # (n_fixed - 1, n_block), inner products with the fixed effects beyond the intercept
     margin: Any = None  # (n_block,), MARGIN of genoattn.scan.pair_bound
-    lost: Any = None  # (n_block,), LOST, likewise
-    with_lost: Any = None  # (n_block,), norm of Q_L y_L
+    uncalled: Any = None  # (n_block,), UNCALLED, likewise
+    with_uncalled: Any = None  # (n_block,), norm of Q_L y_L
 
     def __len__(self) -> int:
         return len(self.values)
@@ -65,7 +72,9 @@ class Weights(NamedTuple):
     def testable(self, partial: Partial) -> Any:
         """Mask of the products that are no combinations of lower terms."""
         return (
-            (partial.share > SINGULAR) & (partial.left > SINGULAR * self.unadjusted) & (self.unadjusted > 0)
+            (partial.share > SINGULAR)
+            & (partial.residual > SINGULAR * self.unadjusted)
+            & (self.unadjusted > 0)
         )
 
 
@@ -145,14 +154,14 @@ class ProductScreen:
         """Columns, by their indices, as operands."""
         design, columns = self.design, self.design.columns
         gaps = design.codes[chosen] == MISSING
-        lost, with_lost = np.zeros(len(chosen)), np.zeros(len(chosen))
+        uncalled, with_uncalled = np.zeros(len(chosen)), np.zeros(len(chosen))
         for k in np.flatnonzero(gaps.any(axis=1)):
             part = design.basis[1:, gaps[k]]
-            lost[k] = np.linalg.norm(part, 2) ** 2 if part.size else 0.0
-            with_lost[k] = np.linalg.norm(part @ design.trait[gaps[k]])
+            uncalled[k] = np.linalg.norm(part, 2) ** 2 if part.size else 0.0
+            with_uncalled[k] = np.linalg.norm(part @ design.trait[gaps[k]])
         out = as_columns(design.values(chosen), design.basis, design.weight, columns.varies[chosen], self._to)
         called = None if design.impute or not gaps.any() else self._to(~gaps)
-        of = (self._to(x) for x in (self._margin[chosen], lost, with_lost))
+        of = (self._to(x) for x in (self._margin[chosen], uncalled, with_uncalled))
         return ProductBlock(out.values, called, out.square, out.residual_square, out.on_fixed, *of)
 
     def candidates(self, left: ProductBlock, right: ProductBlock, keep: np.ndarray) -> Screened:
@@ -172,18 +181,18 @@ class ProductScreen:
         ya, yb = left.values @ self._trait, right.values @ self._trait
         yp = (left.values * self._trait) @ right.values.T
         partial = weights.regress(ya[:, None], yb, yp, self._square)
-        sure = (partial.share > _SURE) & (partial.left > _SURE * weights.unadjusted)
+        sure = (partial.share > _SURE) & (partial.residual > _SURE * weights.unadjusted)
         if self.design.binary:
             return weights.r2, sure & self._score_fails(left, right, partial)
         df = self.design.n_samples - self.design.n_fixed - 3
-        limit = self._t2 * partial.left * partial.rest * (1 - 1e-9)
+        limit = self._t2 * partial.residual * partial.rest * (1 - 1e-9)
         return weights.r2, sure & (partial.cross**2 * (df + self._t2) < limit)
 
     def _score_fails(self, left: ProductBlock, right: ProductBlock, partial: Partial) -> Any:
         """Mask of the scores below the critical value by more than the columns' margins."""
         critical = 1 - left.margin[:, None] - right.margin
         critical = self._t2 * ((critical + abs(critical)) / 2) ** 2
-        return partial.cross**2 < critical * partial.left * (1 - 1e-9)
+        return partial.cross**2 < critical * partial.residual * (1 - 1e-9)
 
     def _back(self, array: Any) -> np.ndarray:
         return np.asarray(array) if self._device is None else array.cpu().numpy()  # type: ignore[no-any-return]
@@ -200,33 +209,28 @@ class ProductScreen:
             (c_a * y) @ c_b.T, (a * y) @ c_b.T, (c_a * y) @ b.T, (a * y) @ b.T, (c_a * y**2) @ c_b.T,
         )  # fmt: skip
         e, r2 = eliminate(m), m.p**2 / (left.square[:, None] * right.square)
-        sure = (e.share > _SURE) & (e.left > _SURE * e.unadjusted)
+        sure = (e.share > _SURE) & (e.residual > _SURE * e.unadjusted)
         if self.design.binary:
             return r2, sure & self._score_fails(left, right, e)
         df = m.n - self.design.n_fixed - 3
         sure = sure & (df > 0)  # where it is not, the exact test says that there is none
         if self.design.n_fixed == 1:
-            return r2, sure & (e.cross**2 * (df + self._t2) < self._t2 * e.left * e.rest * (1 - 1e-9))
+            return r2, sure & (e.cross**2 * (df + self._t2) < self._t2 * e.residual * e.rest * (1 - 1e-9))
         on_product = 0.0
         for k in range(1, self.design.n_fixed):
             on_product = on_product + ((a * self._basis[k]) @ b.T) ** 2
-        n_missing, lost = self.design.n_samples - m.n, left.lost[:, None] + right.lost
+        n_missing, uncalled = self.design.n_samples - m.n, left.uncalled[:, None] + right.uncalled
         n_both = self.design.n_samples - c_a.sum(axis=1)[:, None] - c_b.sum(axis=1) + m.n
         # abs, here and below: rounding may make a square negative, whose root would be NaN.
-        gaps = abs(lost * n_missing) ** 0.5
+        gaps = abs(uncalled * n_missing) ** 0.5
         nu_a = (left.on_fixed**2).sum(axis=0)[:, None] ** 0.5 + abs(
-            right.lost * (left.square[:, None] - m.aa)
+            right.uncalled * (left.square[:, None] - m.aa)
         ) ** 0.5
-        nu_b = (right.on_fixed**2).sum(axis=0) ** 0.5 + abs(left.lost[:, None] * (right.square - m.bb)) ** 0.5
-        nu_a, nu_b = nu_a + abs(m.a / m.n) * gaps, nu_b + abs(m.b / m.n) * gaps
-        taken = lost * (1 + n_missing / m.n) + (nu_a**2 / e.aa + nu_b**2 / e.bb) / (
-            1 - abs(1 - e.share) ** 0.5
+        nu_b = (right.on_fixed**2).sum(axis=0) ** 0.5 + abs(
+            left.uncalled[:, None] * (right.square - m.bb)
+        ) ** 0.5
+        with_uncalled = left.with_uncalled[:, None] + right.with_uncalled + n_both * self._largest
+        fails = fails_adjusted(
+            e, m, n_missing, df, self._t2, on_product**0.5, 0.0, with_uncalled, uncalled, gaps, nu_a, nu_b
         )
-        s = on_product**0.5 + abs(m.p / m.n) * gaps + abs(e.on_a) * nu_a + abs(e.on_b) * nu_b
-        t = left.with_lost[:, None] + right.with_lost + n_both * self._largest + abs(m.y / m.n) * gaps
-        t = t + abs(e.trait_a) * nu_a + abs(e.trait_b) * nu_b
-        s2, t2 = s**2 / (1 - taken), t**2 / (1 - taken)
-        top = abs(e.cross) + abs(s2 * t2) ** 0.5
-        sure = sure & (taken < 1) & (s2 < e.left) & (t2 < e.rest)
-        limit = self._t2 * (e.left - s2) * (e.rest - t2) * (1 - 1e-9)
-        return r2, sure & (top**2 * (df + self._t2) < limit)
+        return r2, sure & fails

@@ -98,7 +98,7 @@ def _strip(
             ya, yb = a.values @ trait, b.values @ trait
             partial = weights.regress(ya[:, None], yb, (a.values * trait) @ b.values.T, trait @ trait)
             # Written so that an exact fit gives a large number, and NaN stays NaN.
-            room = np.maximum(partial.left * partial.rest - partial.cross**2, 1e-300)
+            room = np.maximum(partial.residual * partial.rest - partial.cross**2, 1e-300)
             score = np.where(weights.testable(partial), partial.cross * np.sqrt(df / room), np.nan)
             t[k, rows, part] = score
             if symmetric:

@@ -38,7 +38,7 @@ class Block(NamedTuple):
     columns: np.ndarray
     own: np.ndarray  # (n_block, N_NUMBERS), numbers of the columns; see genoattn.scan.pair_bound
     # (n_fixed - 1, n_block), Q_L y_L over the samples L without a call; empty without covariates
-    with_lost: np.ndarray
+    with_uncalled: np.ndarray
     # (n_sets + 1, n_block), sums of the codes over each set, and over all samples; likewise
     of_sets: np.ndarray
 
@@ -105,16 +105,16 @@ class PlaneScreen:
         own = np.zeros((len(codes), N_NUMBERS))
         numbers = mean, n, one, two, with_trait, missed, missed_square, square, norm, weighted
         own[:, : MARGIN + 1] = np.column_stack([*numbers, self._margin[chosen]])
-        with_lost = of_sets = np.zeros((0, len(codes)))
+        with_uncalled = of_sets = np.zeros((0, len(codes)))
         if self._covariates is not None:
-            own[:, ON_FIXED:], with_lost, of_sets = self._covariates.reach(codes, values)
+            own[:, ON_FIXED:], with_uncalled, of_sets = self._covariates.reach(codes, values)
         column, sample = np.nonzero(gaps)
         start, start_of_sample = (np.concatenate([[0], np.cumsum(gaps.sum(axis=k))]) for k in (1, 0))
         by_sample = np.ascontiguousarray(np.maximum(codes, 0).T)
         columns = column[np.argsort(sample, kind="stable")]
         planes = pack_planes(codes, self._place, self._n_words)
         return Block(
-            planes, values, by_sample, start, sample, start_of_sample, columns, own, with_lost, of_sets
+            planes, values, by_sample, start, sample, start_of_sample, columns, own, with_uncalled, of_sets
         )
 
     def candidates(self, left: Block, right: Block, keep: np.ndarray) -> Screened:
