@@ -223,3 +223,17 @@ def test_batches_with_mistakes(cohort):
         genoattn.CohortData(replace(cohort, phenotype=None))
     with pytest.raises(InputError, match="order 9, but there are 8 sites"):
         genoattn.EpistasisModule.for_data(data, order=9)
+
+
+def test_the_table_of_a_link_adds_up_to_the_latent_phenotype(cohort):
+    data = genoattn.CohortData(cohort, batch_size=64, seed=1)
+    module = module_of(data, link="monotone")
+    trainer = pl.Trainer(max_epochs=3, **QUIET)
+    trainer.fit(module, data)
+    with pytest.raises(InputError, match="a link's latent scale is that of samples: give the cohort"):
+        module.interaction_table()
+    predicted = torch.cat(trainer.predict(module, data)).double().numpy()
+    latent = module.interaction_table("zero-sum", cohort).predict(cohort)
+    np.testing.assert_allclose([latent.mean(), latent.std()], [predicted.mean(), predicted.std()], rtol=1e-4)
+    order = np.argsort(latent)
+    assert (np.diff(predicted[order]) > -1e-2).all()  # an increasing curve of it, in single precision at 1e4
