@@ -1,0 +1,229 @@
+r"""Linear systems (K + D) x = b of a product kernel K of the training samples and the noise variances D.
+
+Three ways, chosen by :func:`kernel_system`, all in float64:
+
+- Cholesky in tiles, of which only the lower triangle is kept: :math:`4 n^2` bytes, :math:`n^3 / 3`
+  multiply-adds. The kernel is made tile by tile. Exact whatever the noise.
+- Conjugate gradients over the grid of all sequences, where it is small: K is then a part of the Kronecker
+  product of the sites' tables (Saatci 2011), and a product with it costs the cells times the states.
+- Conjugate gradients with the kernel made anew in blocks for every product, for samples beyond memory.
+
+Conjugate gradients are preconditioned by a pivoted Cholesky factor of K (Gardner et al. 2018). The number of
+steps grows with the square root of prior variance over noise: below a noise of a thousandth of the variance
+they may not settle in the steps allowed, which is an error here, never a rough answer.
+"""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+
+from genoattn.closed_form.product_kernel import ProductKernel, row_blocks
+from genoattn.errors import InputError
+
+log = logging.getLogger(__name__)
+_FEW = 10_000  # samples: factored in seconds
+_MOST_CELLS = 2**22
+_RANK = 400  # of the preconditioner
+_TOLERANCE = 1e-9  # norm of the residual over that of the right-hand side
+_MOST_STEPS = 2000
+
+
+class KernelSystem:
+    """Solves (K + D) x = b; K the kernel of samples (n_samples, n_sites), D of noise variances (n_samples,)."""
+
+    name: str
+
+    def __init__(self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray) -> None:
+        assert (noise > 0).all(), "the noise keeps the system regular"
+        self.kernel, self.states, self.noise = kernel, states, noise
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """x for right-hand sides (n_samples, n): (n_samples, n)."""
+        raise NotImplementedError
+
+    def smooth(self, weights: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """Kernel between samples (m, n_sites) and the training samples, times ``weights`` (n_samples,)."""
+        return np.concatenate(
+            [self.kernel.block(states[rows], self.states) @ weights for rows in row_blocks(len(states))]
+        )
+
+
+class CholeskySystem(KernelSystem):
+    """The factor in panels of rows: panel i holds the tiles (i, 0) .. (i, i)."""
+
+    name = "cholesky"
+
+    def __init__(self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray) -> None:
+        super().__init__(kernel, states, noise)
+        rows, indicators = kernel.operands(states, states)
+        self.blocks = list(row_blocks(len(states)))
+        self.panels: list[np.ndarray] = []
+        for own in self.blocks:
+            panel = np.empty((own.stop - own.start, own.stop))
+            for other in self.blocks[: len(self.panels) + 1]:
+                tile = kernel.product(rows[own], indicators[other])
+                left = panel[:, : other.start]
+                if other is own:
+                    tile[np.diag_indices(len(tile))] += noise[own]
+                    tile -= left @ left.T
+                    panel[:, other] = cholesky(tile, lower=True, overwrite_a=True, check_finite=False)
+                else:
+                    above = self.panels[other.start // self.blocks[0].stop]
+                    tile -= left @ above[:, : other.start].T
+                    panel[:, other] = self._triangular(above[:, other], tile.T).T
+            self.panels.append(panel)
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        out = np.array(right, dtype=np.float64)
+        for own, panel in zip(self.blocks, self.panels, strict=True):
+            out[own] -= panel[:, : own.start] @ out[: own.start]
+            out[own] = self._triangular(panel[:, own], out[own])
+        for own, panel in zip(self.blocks[::-1], self.panels[::-1], strict=True):
+            out[own] = self._triangular(panel[:, own], out[own], transposed=True)
+            out[: own.start] -= panel[:, : own.start].T @ out[own]
+        return out
+
+    @staticmethod
+    def _triangular(factor: np.ndarray, right: np.ndarray, transposed: bool = False) -> np.ndarray:
+        return solve_triangular(factor, right, lower=True, trans=int(transposed), check_finite=False)
+
+
+class IterativeSystem(KernelSystem):
+    """Preconditioned conjugate gradients; ``multiply`` is a subclass's."""
+
+    def __init__(self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray) -> None:
+        super().__init__(kernel, states, noise)
+        self.low_rank = pivoted_factor(kernel, states, noise, min(_RANK, len(states)))
+        inner = self.low_rank.T @ (self.low_rank / noise[:, None])
+        inner[np.diag_indices(len(inner))] += 1
+        self.inner = cho_factor(inner, overwrite_a=True)
+
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
+        """K times vectors (n_samples, n)."""
+        raise NotImplementedError
+
+    def precondition(self, vectors: np.ndarray) -> np.ndarray:
+        """(low_rank low_rank' + D)^-1 times vectors (n_samples, n)."""
+        scaled = vectors / self.noise[:, None]
+        inner = cho_solve(self.inner, self.low_rank.T @ scaled)
+        return scaled - (self.low_rank @ inner) / self.noise[:, None]
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        return conjugate_gradients(
+            lambda v: self.multiply(v) + self.noise[:, None] * v, self.precondition, right
+        )
+
+
+class GridSystem(IterativeSystem):
+    """Products with the kernel over the grid of all sequences, missing states included."""
+
+    name = "grid"
+
+    def __init__(self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray) -> None:
+        self.shape = tuple((kernel.n_states + 1).tolist())
+        self.cell = np.ravel_multi_index(tuple(kernel.level(states).T), self.shape)
+        super().__init__(kernel, states, noise)
+
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
+        return np.stack([self._over_grid(v)[self.cell] for v in vectors.T], axis=1)
+
+    def smooth(self, weights: np.ndarray, states: np.ndarray) -> np.ndarray:
+        cell = np.ravel_multi_index(tuple(self.kernel.level(states).T), self.shape)
+        return self._over_grid(weights)[cell]
+
+    def _over_grid(self, weights: np.ndarray) -> np.ndarray:
+        """Kernel between every sequence and the training samples, times weights: (n_cells,)."""
+        grid = np.bincount(self.cell, weights, int(np.prod(self.shape)))
+        for table in self.kernel.tables:
+            # The first axis is taken in and comes out last, so that a full round restores their order.
+            grid = (grid.reshape(len(table), -1).T @ table).ravel()
+        return self.kernel.variance * grid
+
+
+class BlockSystem(IterativeSystem):
+    """Products with the kernel made in blocks, each used for both triangles."""
+
+    name = "blocks"
+
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
+        rows, indicators = self.kernel.operands(self.states, self.states)
+        out = np.zeros(vectors.shape)
+        for own in row_blocks(len(vectors)):
+            block = self.kernel.product(rows[own], indicators[: own.stop])
+            out[own] += block @ vectors[: own.stop]
+            out[: own.start] += block[:, : own.start].T @ vectors[own]
+        return out
+
+
+def kernel_system(
+    kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, max_gib: float = 8.0
+) -> KernelSystem:
+    """The solver for samples (n_samples, n_sites): a factor for few, the grid, a factor in memory, blocks."""
+    n, cells = len(states), np.prod((kernel.n_states + 1).astype(np.float64))
+    gib = (4 * n**2 + 16 * n * int(kernel.first[-1])) / 2**30
+    if n > _FEW and cells <= _MOST_CELLS:
+        choice: type[KernelSystem] = GridSystem
+    else:
+        choice = CholeskySystem if gib <= max_gib else BlockSystem
+    log.info("%d samples: %s (a factor takes %.1f of %.1f GiB)", n, choice.name, gib, max_gib)
+    return choice(kernel, states, noise)
+
+
+def pivoted_factor(kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, rank: int) -> np.ndarray:
+    """Partial Cholesky factor (n_samples, rank) of the kernel; pivots of the largest remainder over noise."""
+    level = kernel.level(states)
+    logs = [np.log(table) for table in kernel.tables]
+    remainder = kernel.diagonal(states)
+    factor = np.zeros((len(states), rank))
+    for j in range(rank):
+        pivot = int(np.argmax(remainder / noise))
+        if not remainder[pivot] > 1e-10 * kernel.variance:
+            return factor[:, :j]
+        row = np.zeros(len(states))
+        for table, own in zip(logs, level.T, strict=True):
+            row += table[own[pivot]][own]
+        column = kernel.variance * np.exp(row) - factor[:, :j] @ factor[pivot, :j]
+        factor[:, j] = column / np.sqrt(remainder[pivot])
+        remainder = np.maximum(remainder - factor[:, j] ** 2, 0.0)
+        remainder[pivot] = 0.0
+    return factor
+
+
+def conjugate_gradients(
+    multiply: Callable[[np.ndarray], np.ndarray],
+    precondition: Callable[[np.ndarray], np.ndarray],
+    right: np.ndarray,
+    tolerance: float = _TOLERANCE,
+    most_steps: int = _MOST_STEPS,
+) -> np.ndarray:
+    """Solutions (n, m) of a positive definite system for right-hand sides (n, m), each with steps of its own.
+
+    Raises
+    ------
+    InputError
+        When a residual is above ``tolerance`` times the right-hand side after ``most_steps``.
+    """
+    out = np.zeros(right.shape)
+    residual = np.array(right, dtype=np.float64)
+    size = np.maximum(np.linalg.norm(right, axis=0), 1e-300)
+    z = precondition(residual)
+    direction, rz = z, (residual * z).sum(axis=0)
+    for _ in range(most_steps):
+        if (np.linalg.norm(residual, axis=0) <= tolerance * size).all():
+            return out
+        product = multiply(direction)
+        curvature = (direction * product).sum(axis=0)
+        step = np.divide(rz, curvature, out=np.zeros_like(rz), where=curvature > 0)
+        out += step * direction
+        residual -= step * product
+        z = precondition(residual)
+        new = (residual * z).sum(axis=0)
+        direction = z + np.divide(new, rz, out=np.zeros_like(rz), where=rz > 0) * direction
+        rz = new
+    worst = float((np.linalg.norm(residual, axis=0) / size).max())
+    raise InputError(
+        f"conjugate gradients: residual {worst:.1e} after {most_steps:,} steps, tolerance {tolerance:.0e}; "
+        "the noise is too small for this many samples: allow more noise, or memory for a Cholesky factor"
+    )

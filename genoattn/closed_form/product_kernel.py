@@ -1,0 +1,151 @@
+r"""Every order at once: the product kernel of a landscape, and its interaction coefficients in closed form.
+
+HyperAttention of all orders with shared factors is :math:`\phi(x) = \sum_r \lambda_r \prod_l (1 + u_{rl}(x_l))`.
+Its limit of full rank under a ridge prior is a Gaussian process with a product kernel,
+
+.. math:: k(x, x') = \sigma^2 \prod_l k_l(x_l, x'_l), \qquad
+          k_l(a, b) = 1 \text{ if } a = b, \text{ else } w_{la} w_{lb}, \quad 0 < w < 1.
+
+One w for each site is the connectedness kernel, :math:`w_l^2 = (1 - \rho_l) / (1 + (q_l - 1) \rho_l)` with
+q_l states and decay rate :math:`\rho_l`; one for each allele the Jenga kernel (Zhou, Marti-Gomez, Petti &
+McCandlish 2025). Each table is a positive definite correlation: a rank-one matrix plus a diagonal.
+
+A missing state is the mean over the states of its site, with the allele frequencies p as weights:
+:math:`k_l(?, b) = \sum_a p_a k_l(a, b)` and :math:`k_l(?, ?) = \sum_{ab} p_a p_b k_l(a, b)`. The value of
+such a sample is thus taken as the average of its possible sequences; how far a sequence may be from that
+average is not added to the noise.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+_ROWS = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class ProductKernel:
+    """A product kernel, in float64.
+
+    Samples are int8 states (n_samples, n_sites), negative where missing; columns are the states of the first
+    site, then of the second, and so on, as in a vocabulary of states.
+
+    Notes
+    -----
+    Memory of a block is 8 bytes an entry, of its operands 8 bytes a sample and column. All tables are
+    positive, so that their logarithms add up over sites as one product with an indicator matrix.
+    """
+
+    variance: float  # prior variance of the phenotype at a sequence, sigma^2
+    decay: np.ndarray  # (n_columns,), -log w of each allele, positive
+    n_states: np.ndarray  # (n_sites,)
+    frequency: np.ndarray  # (n_columns,), allele frequencies, which say what a missing state is
+
+    @property
+    def n_sites(self) -> int:
+        return len(self.n_states)
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """Shape (n_sites + 1,), index of the first column of each site, and the number of columns."""
+        return np.concatenate([[0], np.cumsum(self.n_states)])
+
+    @cached_property
+    def site(self) -> np.ndarray:
+        """Shape (n_columns,), the site of each column."""
+        return np.repeat(np.arange(self.n_sites), self.n_states)
+
+    @cached_property
+    def tables(self) -> list[np.ndarray]:
+        """k_l of each site, (n_states + 1, n_states + 1); the last row and column are the missing state."""
+        tables = []
+        for start, stop in zip(self.first, self.first[1:], strict=False):
+            w = np.exp(-self.decay[start:stop])
+            table = np.outer(w, w)
+            np.fill_diagonal(table, 1.0)
+            mix = np.vstack([np.eye(stop - start), self.frequency[start:stop]])
+            tables.append(mix @ table @ mix.T)
+        return tables
+
+    def level(self, states: np.ndarray) -> np.ndarray:
+        """Row of each site's table, (n_samples, n_sites): the state, or the last where it is missing."""
+        return np.where(states < 0, self.n_states, states).astype(np.int64)
+
+    def block(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Kernel between samples (n, n_sites) and (m, n_sites): (n, m)."""
+        rows, indicators = self.operands(left, right)
+        return self.product(rows, indicators)
+
+    def operands(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-kernel rows (n, c) of one set of samples and indicators (m, c) of another.
+
+        c counts the states, missing ones included, that ``right`` has at all.
+        """
+        left, right = self.level(left), self.level(right)
+        rows, indicators = [], []
+        for table, own, other in zip(self.tables, left.T, right.T, strict=True):
+            seen = np.unique(other)
+            rows.append(np.log(table[:, seen])[own])
+            indicators.append((other[:, None] == seen).astype(np.float64))
+        return np.concatenate(rows, axis=1), np.concatenate(indicators, axis=1)
+
+    def product(self, rows: np.ndarray, indicators: np.ndarray) -> np.ndarray:
+        """Kernel from the operands, (n, m)."""
+        out = rows @ indicators.T
+        np.exp(out, out=out)
+        out *= self.variance
+        return out
+
+    def diagonal(self, states: np.ndarray) -> np.ndarray:
+        """k(x, x) of each sample, (n_samples,); the variance, or less where a state is missing."""
+        level = self.level(states)
+        out = np.full(len(states), self.variance)
+        for table, own in zip(self.tables, level.T, strict=True):
+            out *= table.diagonal()[own]
+        return out
+
+    def gauge_means(self, states: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Mean over a site's states, weighted by ``centre`` (n_columns,), of k_l(x_l, .): as ``states``."""
+        level = self.level(states)
+        means = np.empty(level.shape)
+        for k, table in enumerate(self.tables):
+            weight = centre[self.first[k] : self.first[k + 1]]
+            means[:, k] = (table[:, :-1] @ weight)[level[:, k]]
+        return means
+
+    def coefficient_factors(self, states: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r"""Factors of the covariance between a coefficient and the phenotype of samples.
+
+        With :math:`m_{rl}` the mean of :math:`k_l(x_{rl}, .)` under the gauge's probabilities of states, the
+        covariance of the coefficient of a term T of states a with sample r is
+        :math:`\sigma^2 \prod_l m_{rl} \prod_{l \in T} (k_l(x_{rl}, a_l) - m_{rl}) / m_{rl}`.
+
+        Returns
+        -------
+        :math:`\sigma^2 \prod_l m_{rl}`, shape (n_samples,), and the ratios, shape (n_samples, n_columns).
+        """
+        level, means = self.level(states), self.gauge_means(states, centre)
+        ratio = np.empty((len(states), len(centre)))
+        for k, table in enumerate(self.tables):
+            own = slice(self.first[k], self.first[k + 1])
+            ratio[:, own] = table[level[:, k], :-1] / means[:, k, None] - 1
+        return self.variance * means.prod(axis=1), ratio
+
+    def coefficient_variance(self, columns: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Prior variance (n_terms,) of the coefficients of terms (n_terms, order), at distinct sites."""
+        level = np.empty(self.n_sites)  # covariance of a site's mean with itself
+        ratio = np.empty(len(self.site))  # variance of each state's deviation from it, over the former
+        for k, full in enumerate(self.tables):
+            own = slice(self.first[k], self.first[k + 1])
+            mean = full[:-1, :-1] @ centre[own]
+            level[k] = centre[own] @ mean
+            ratio[own] = (1 - 2 * mean + level[k]) / level[k]
+        return self.variance * level.prod() * ratio[columns].prod(axis=1)
+
+
+def row_blocks(n_samples: int) -> Iterator[slice]:
+    """Slices of samples of at most 2,048 rows."""
+    for start in range(0, n_samples, _ROWS):
+        yield slice(start, min(start + _ROWS, n_samples))
