@@ -15,6 +15,7 @@ they may not settle in the steps allowed, which is an error here, never a rough 
 
 import logging
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
@@ -31,7 +32,7 @@ _MOST_STEPS = 2000
 
 
 class KernelSystem:
-    """Solves (K + D) x = b; K the kernel of samples (n_samples, n_sites), D of noise variances (n_samples,)."""
+    """Solves (K + D) x = b, with states (n_samples, n_sites) and noise variances (n_samples,)."""
 
     name: str
 
@@ -87,7 +88,8 @@ class CholeskySystem(KernelSystem):
 
     @staticmethod
     def _triangular(factor: np.ndarray, right: np.ndarray, transposed: bool = False) -> np.ndarray:
-        return solve_triangular(factor, right, lower=True, trans=int(transposed), check_finite=False)
+        trans: Literal[0, 1] = 1 if transposed else 0
+        return solve_triangular(factor, right, lower=True, trans=trans, check_finite=False)
 
 
 class IterativeSystem(KernelSystem):
@@ -111,9 +113,10 @@ class IterativeSystem(KernelSystem):
         return scaled - (self.low_rank @ inner) / self.noise[:, None]
 
     def solve(self, right: np.ndarray) -> np.ndarray:
-        return conjugate_gradients(
-            lambda v: self.multiply(v) + self.noise[:, None] * v, self.precondition, right
-        )
+        def multiply(vectors: np.ndarray) -> np.ndarray:
+            return self.multiply(vectors) + self.noise[:, None] * vectors
+
+        return conjugate_gradients(multiply, self.precondition, right, _TOLERANCE, _MOST_STEPS)
 
 
 class GridSystem(IterativeSystem):
@@ -195,8 +198,8 @@ def conjugate_gradients(
     multiply: Callable[[np.ndarray], np.ndarray],
     precondition: Callable[[np.ndarray], np.ndarray],
     right: np.ndarray,
-    tolerance: float = _TOLERANCE,
-    most_steps: int = _MOST_STEPS,
+    tolerance: float,
+    most_steps: int,
 ) -> np.ndarray:
     """Solutions (n, m) of a positive definite system for right-hand sides (n, m), each with steps of its own.
 

@@ -19,7 +19,8 @@ from genoattn.closed_form.product_kernel import ProductKernel
 log = logging.getLogger(__name__)
 _PRIOR_SD = 1.0  # of a log decay around that of its site, and of a site's around the common one
 _LEAST_NOISE = 1e-5  # of the phenotype's variance
-_RATE = 0.1  # of Adam, on logarithms; falls to a twentieth along a cosine
+_RATE = 0.1  # of Adam, on logarithms; falls to a twentieth along a cosine in the last third
+_SMALLER = 3  # times smaller are the blocks of the first two thirds of the steps
 _START_COVARIANCE = 0.3  # of two random samples, over the variance
 
 
@@ -113,8 +114,8 @@ def learn_kernel(
     *,
     per_allele: bool = True,
     seed: int = 0,
-    n_steps: int = 300,
-    block_size: int = 1000,
+    n_steps: int = 120,
+    block_size: int = 3000,
     budget_s: float = 300.0,
 ) -> LearnedKernel:
     """The kernel of largest marginal likelihood; parameters as of `fit_product_kernel`."""
@@ -125,12 +126,16 @@ def learn_kernel(
     start = _start_kernel(states, n_states)
     model = _KernelParameters(start, per_allele, known is not None)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps, _RATE / 20)
     rng = np.random.default_rng(seed)
-    size, queue, done = min(block_size, len(y)), np.zeros(0, dtype=np.int64), 0
+    queue, done = np.zeros(0, dtype=np.int64), 0
     offset = start.first[:-1]
     missing_column = len(start.site) + np.arange(len(n_states))
     while done < n_steps and time.perf_counter() - began < budget_s:
+        # Small blocks come close at a small part of the cost; the last third decides.
+        late = max(3 * done / n_steps - 2, 0.0)  # of the last third, the part that is over
+        size = min(block_size if 3 * done >= 2 * n_steps else block_size // _SMALLER, len(y))
+        for group in optimiser.param_groups:
+            group["lr"] = _RATE * max(0.5 * (1 + np.cos(np.pi * late)), 0.05)
         if len(queue) < size:
             queue = np.concatenate([queue, rng.permutation(len(y))])
         some, queue = queue[:size], queue[size:]
@@ -140,7 +145,6 @@ def learn_kernel(
         optimiser.zero_grad()
         loss = model.step(indicators, y[some], None if known is None else known[some], len(y))
         optimiser.step()
-        schedule.step()
         done += 1
         log.debug("step %d: %.4f", done, loss)
     if done < n_steps:

@@ -1,7 +1,8 @@
 r"""Every order at once: the product kernel of a landscape, and its interaction coefficients in closed form.
 
-HyperAttention of all orders with shared factors is :math:`\phi(x) = \sum_r \lambda_r \prod_l (1 + u_{rl}(x_l))`.
-Its limit of full rank under a ridge prior is a Gaussian process with a product kernel,
+The sum of HyperAttention of all orders with shared factors is
+:math:`\phi(x) = \sum_r \lambda_r \prod_l (1 + u_{rl}(x_l))`. Its limit of full rank under a ridge prior is a
+Gaussian process with a product kernel,
 
 .. math:: k(x, x') = \sigma^2 \prod_l k_l(x_l, x'_l), \qquad
           k_l(a, b) = 1 \text{ if } a = b, \text{ else } w_{la} w_{lb}, \quad 0 < w < 1.

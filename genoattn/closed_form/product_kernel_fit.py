@@ -1,0 +1,299 @@
+"""The Gaussian process of all orders on measured sequences: predictions, coefficients, their uncertainty."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from genoattn.closed_form.kernel_system import KernelSystem, kernel_system
+from genoattn.closed_form.learned_kernel import LearnedKernel, learn_kernel
+from genoattn.closed_form.product_kernel import ProductKernel
+from genoattn.errors import InputError
+
+_TERMS = 512  # whose covariances with all samples are held at once
+
+
+@dataclass(frozen=True, eq=False)
+class ProductKernelModel:
+    r"""A Gaussian process with a product kernel after the data, :math:`c + \sum_r \alpha_r k(x_r, x)`.
+
+    The sum is attention over the training samples x_r, and a sum of HyperAttention of all orders. The
+    coefficient of a term T with states a is
+
+    .. math:: \sigma^2 \sum_r \alpha_r \prod_{l \in T} (k_l(x_{rl}, a_l) - m_{rl}) \prod_{l \notin T} m_{rl},
+              \qquad m_{rl} = \sum_a p_l(a) k_l(x_{rl}, a),
+
+    plus c for the term of order 0, where p are the gauge's probabilities of states: a point mass on the
+    reference state, uniform, or the allele frequencies. Coefficients of all orders together are the mean of
+    the process exactly.
+
+    The intercept c has a flat prior and is estimated by generalised least squares; deviations include its
+    uncertainty. They take the kernel and the noise as known, which makes them a little too small.
+
+    Notes
+    -----
+    Columns are the states of the first site, then of the second, and so on: those of a vocabulary of states
+    (:class:`genoattn.tokens.Vocabulary`, not the ``dosage`` encoding). A fit would call
+    ``fit_product_kernel(calls[training], vocabulary.n_states, y[training])``, predict from it, and fill its
+    table from ``top_terms`` or ``coefficients`` with ``gauge_centre(vocabulary, gauge)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> states = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 10, dtype=np.int8)
+    >>> phenotype = np.array([0.0, 0.0, 0.0, 1.0] * 10) + np.tile([0.01, -0.01], 20)
+    >>> model = fit_product_kernel(states, np.array([2, 2]), phenotype)
+    >>> model.predict(states[:4]).round(1) + 0.0
+    array([0., 0., 0., 1.])
+    >>> reference = np.array([1.0, 0, 1, 0])
+    >>> model.coefficients(np.array([[1, 3]]), reference).round(1)
+    array([1.])
+    """
+
+    learned: LearnedKernel
+    system: KernelSystem
+    intercept: float  # phenotype units
+    weights: np.ndarray  # (n_samples,), alpha of each training sample
+    ones: np.ndarray  # (n_samples,), solution of the system for a vector of ones
+
+    @property
+    def kernel(self) -> ProductKernel:
+        return self.learned.kernel
+
+    def predict(self, states: np.ndarray) -> np.ndarray:
+        """Posterior mean (m,) of the phenotype of samples (m, n_sites), int8, negative where missing."""
+        check_states(states, self.kernel.n_states)
+        return self.intercept + self.system.smooth(self.weights, states)
+
+    def predict_deviation(self, states: np.ndarray) -> np.ndarray:
+        """Posterior standard deviation (m,) of the phenotype of samples (m, n_sites), without their noise."""
+        check_states(states, self.kernel.n_states)
+        out = np.empty(len(states))
+        for rows in _slices(len(states)):
+            cross = self.kernel.block(self.system.states, states[rows])
+            out[rows] = self._deviation(self.kernel.diagonal(states[rows]), cross, 1.0)
+        return out
+
+    def coefficients(self, columns: np.ndarray, gauge_frequencies: np.ndarray) -> np.ndarray:
+        """Coefficients (n_terms,) of terms of one order, in phenotype units.
+
+        Parameters
+        ----------
+        columns
+            Shape (n_terms, order), columns at distinct sites; of order 0 the intercept of the gauge.
+        gauge_frequencies
+            Shape (n_columns,), the gauge's probability of each state; they add up to 1 at each site.
+        """
+        columns = self._check_terms(columns, gauge_frequencies)
+        base, ratio = self.kernel.coefficient_factors(self.system.states, gauge_frequencies)
+        level = 0.0 if columns.shape[1] else self.intercept
+        base = base * self.weights
+        parts = [base @ _products(ratio, columns[some]) for some in _slices(len(columns))]
+        return level + np.concatenate([np.zeros(0), *parts])
+
+    def coefficient_deviations(self, columns: np.ndarray, gauge_frequencies: np.ndarray) -> np.ndarray:
+        """Posterior standard deviations (n_terms,) of `coefficients`: prior variance less what is explained.
+
+        The deviation under the prior is the root of ``kernel.coefficient_variance``.
+        """
+        columns = self._check_terms(columns, gauge_frequencies)
+        prior = self.kernel.coefficient_variance(columns, gauge_frequencies)
+        base, ratio = self.kernel.coefficient_factors(self.system.states, gauge_frequencies)
+        own = 0.0 if columns.shape[1] else 1.0  # of the intercept in the coefficient
+        out = np.empty(len(columns))
+        for some in _slices(len(columns)):
+            cross = base[:, None] * _products(ratio, columns[some])
+            out[some] = self._deviation(prior[some], cross, own)
+        return out
+
+    def top_terms(
+        self, order: int, n_terms: int, gauge_frequencies: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The terms of an order, 1 or more, with the largest coefficients, by enumeration in float64.
+
+        Time grows as the columns to the power of the order; memory holds samples times columns numbers, and
+        512 rows of the table of pairs.
+
+        Returns
+        -------
+        Columns (n_terms, order), ascending in a term, and coefficients (n_terms,), largest in size first;
+        fewer where there are fewer.
+        """
+        if not 1 <= order <= self.kernel.n_sites:
+            raise InputError(
+                f"order {order}, but the kernel has {self.kernel.n_sites} sites; choose 1 to these"
+            )
+        self._check_terms(np.zeros((0, order), dtype=np.int64), gauge_frequencies)
+        base, ratio = self.kernel.coefficient_factors(self.system.states, gauge_frequencies)
+        best, value = np.zeros((0, order), dtype=np.int64), np.zeros(0)
+        for columns, found in self._tables(ratio, self.weights * base, order):
+            size = np.abs(found)
+            if len(value) == n_terms:  # most tables have nothing to add
+                keep = np.flatnonzero(size > np.abs(value[-1]))
+                columns, found, size = columns[keep], found[keep], size[keep]
+            if len(found) > n_terms:
+                keep = np.argpartition(-size, n_terms - 1)[:n_terms]
+                columns, found = columns[keep], found[keep]
+            best, value = np.concatenate([best, columns]), np.concatenate([value, found])
+            rank = np.lexsort((*best.T[::-1], -np.abs(value)))[:n_terms]
+            best, value = best[rank], value[rank]
+        return best, value
+
+    def _tables(
+        self, ratio: np.ndarray, base: np.ndarray, order: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All terms, in parts: columns (n, order) and coefficients (n,)."""
+        site = self.kernel.site
+        if order == 1:
+            yield np.arange(len(site))[:, None], base @ ratio
+            return
+        for prefix in combinations(range(len(site)), order - 2):
+            fixed = list(prefix)
+            if len(set(site[fixed].tolist())) < len(fixed):
+                continue
+            start = int(self.kernel.first[site[fixed[-1]] + 1]) if fixed else 0
+            weight = base * ratio[:, fixed].prod(axis=1)
+            for rows in _slices(len(site) - start):
+                left = np.arange(start, len(site))[rows]
+                right = np.arange(self.kernel.first[site[left[0]] + 1], len(site))
+                table = (weight[:, None] * ratio[:, left]).T @ ratio[:, right]
+                i, j = np.nonzero(site[left][:, None] < site[right][None, :])
+                ends = np.column_stack([left[i], right[j]])
+                yield (
+                    np.hstack([np.broadcast_to(np.array(fixed, np.int64), (len(i), len(fixed))), ends]),
+                    table[i, j],
+                )
+
+    def _deviation(self, prior: np.ndarray, cross: np.ndarray, own: float) -> np.ndarray:
+        """Standard deviation (m,) of quantities of prior variances (m,) and covariances (n_samples, m).
+
+        ``own`` is the weight of the intercept in each, and the last summand the uncertainty of that.
+        """
+        explained = (cross * self.system.solve(cross)).sum(axis=0)
+        open_part = (own - self.ones @ cross) ** 2 / self.ones.sum()
+        return np.sqrt(np.maximum(prior - explained + open_part, 0.0))
+
+    def _check_terms(self, columns: np.ndarray, gauge_frequencies: np.ndarray) -> np.ndarray:
+        columns = np.asarray(columns)
+        kernel = self.kernel
+        if columns.ndim != 2 or not ((columns >= 0) & (columns < len(kernel.site))).all():
+            raise InputError(
+                f"columns: got shape {columns.shape}, needs (n_terms, order) of columns 0 to "
+                f"{len(kernel.site) - 1}"
+            )
+        site = np.sort(kernel.site[columns.astype(np.int64)], axis=1)
+        if (site[:, 1:] == site[:, :-1]).any():
+            raise InputError("columns: a term has two columns of one site; name each site once")
+        if (
+            gauge_frequencies.shape != kernel.site.shape
+            or not (np.abs(np.add.reduceat(gauge_frequencies, kernel.first[:-1]) - 1) < 1e-6).all()
+        ):
+            raise InputError(
+                f"gauge_frequencies: needs {len(kernel.site)} probabilities that add up to 1 at each site"
+            )
+        return columns.astype(np.int64)
+
+
+def fit_product_kernel(
+    states: np.ndarray,
+    n_states: np.ndarray,
+    phenotype: np.ndarray,
+    variance: np.ndarray | None = None,
+    *,
+    per_allele: bool = True,
+    seed: int = 0,
+    n_steps: int = 120,
+    block_size: int = 3000,
+    budget_s: float = 300.0,
+    max_gib: float = 8.0,
+) -> ProductKernelModel:
+    """Learn the kernel on blocks of the samples, then solve for all of them.
+
+    Parameters
+    ----------
+    states
+        Shape (n_samples, n_sites), int8, negative where missing; see
+        :mod:`genoattn.closed_form.product_kernel` for what that means.
+    n_states
+        Shape (n_sites,), how many states each site has, 2 or more.
+    phenotype
+        Shape (n_samples,).
+    variance
+        Shape (n_samples,), known variances of the measurements: the noise is a learned multiple of them plus
+        a learned variance. None: one learned variance.
+    per_allele
+        A decay for every allele; else one for each site.
+    seed
+        Of the random blocks. The same seed gives the same model where the time is not up.
+    n_steps, block_size
+        Steps of the optimiser, and samples in a block; a third of that in the first two thirds of the steps.
+    budget_s
+        Seconds after which learning ends, with a warning; the solve of all samples comes on top.
+    max_gib
+        Memory for a Cholesky factor; beyond it, conjugate gradients; see
+        :mod:`genoattn.closed_form.kernel_system`.
+    """
+    n_states = np.asarray(n_states, dtype=np.int64)
+    check_states(states, n_states)
+    if phenotype.shape != (len(states),) or not np.isfinite(phenotype).all() or len(states) < 2:
+        raise InputError(f"phenotype: needs {len(states)} finite values, one a sample, and two at least")
+    if variance is not None and (variance.shape != phenotype.shape or not (variance >= 0).all()):
+        raise InputError("variance: needs a value of 0 or more for each sample")
+    phenotype = np.asarray(phenotype, dtype=np.float64)
+    learned = learn_kernel(
+        states,
+        n_states,
+        phenotype,
+        variance,
+        per_allele=per_allele,
+        seed=seed,
+        n_steps=n_steps,
+        block_size=block_size,
+        budget_s=budget_s,
+    )
+    return solve_product_kernel(learned, states, phenotype, variance, max_gib)
+
+
+def solve_product_kernel(
+    learned: LearnedKernel,
+    states: np.ndarray,
+    phenotype: np.ndarray,
+    variance: np.ndarray | None = None,
+    max_gib: float = 8.0,
+) -> ProductKernelModel:
+    """The model of a known kernel; parameters as of :func:`fit_product_kernel`."""
+    system = kernel_system(learned.kernel, states, learned.noise_of(variance, len(states)), max_gib)
+    # Shifted first, so that the residual of an iterative solution is small against the deviations.
+    shift = float(phenotype.mean())
+    by_phenotype, ones = system.solve(np.column_stack([phenotype - shift, np.ones(len(states))])).T
+    level = by_phenotype.sum() / ones.sum()
+    return ProductKernelModel(learned, system, shift + float(level), by_phenotype - level * ones, ones)
+
+
+def check_states(states: np.ndarray, n_states: np.ndarray) -> None:
+    """Raise unless states are (n, n_sites) integers below the number of states of their site."""
+    if states.ndim != 2 or states.shape[1] != len(n_states) or not np.issubdtype(states.dtype, np.integer):
+        raise InputError(
+            f"states: got {states.dtype} of shape {states.shape}, needs integers at {len(n_states)} sites"
+        )
+    over = np.flatnonzero((states >= n_states).any(axis=0))
+    if len(over):
+        raise InputError(
+            f"states: {states[:, over[0]].max()} at site {over[0]}, which has {n_states[over[0]]} states, "
+            "numbered from 0; negative is missing"
+        )
+
+
+def _products(ratio: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Product over the columns (m, order) of each term of ratios (n_samples, n_columns): (n_samples, m)."""
+    out = np.ones((len(ratio), len(columns)))
+    for own in columns.T:
+        out *= ratio[:, own]
+    return out
+
+
+def _slices(number: int) -> Iterator[slice]:
+    """Slices of at most 512."""
+    for start in range(0, number, _TERMS):
+        yield slice(start, min(start + _TERMS, number))

@@ -1,0 +1,337 @@
+"""Every order at once: kernel, systems, learned decay, predictions and coefficients against definitions."""
+
+import doctest
+import logging
+
+import numpy as np
+import oracles_product_kernel as oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genoattn.closed_form import kernel_system as systems
+from genoattn.closed_form import product_kernel_fit
+from genoattn.closed_form.kernel_system import BlockSystem, CholeskySystem, GridSystem, kernel_system
+from genoattn.closed_form.learned_kernel import LearnedKernel, allele_frequencies, learn_kernel
+from genoattn.closed_form.product_kernel import ProductKernel
+from genoattn.closed_form.product_kernel_fit import fit_product_kernel, solve_product_kernel
+from genoattn.errors import InputError
+
+GAUGES = ("reference", "zero-sum", "frequency")
+LANDSCAPES = ([2, 2, 2, 2, 2, 2], [3, 3, 3, 3], [2, 4, 3])
+
+
+def by_site(values, n_states):
+    return np.split(values, np.cumsum(n_states)[:-1])
+
+
+def random_kernel(rng, n_states, variance=1.7):
+    n_columns = sum(n_states)
+    frequency = np.concatenate([rng.dirichlet(np.full(k, 3.0)) for k in n_states])
+    return ProductKernel(variance, rng.uniform(0.1, 1.2, n_columns), np.array(n_states), frequency)
+
+
+def centre_of(gauge, kernel):
+    if gauge == "frequency":
+        return kernel.frequency
+    if gauge == "zero-sum":
+        return 1 / kernel.n_states[kernel.site]
+    centre = np.zeros(len(kernel.site))
+    centre[kernel.first[:-1]] = 1
+    return centre
+
+
+def random_states(rng, n_samples, n_states, missing=0.0):
+    states = np.stack([rng.integers(0, k, n_samples) for k in n_states], axis=1)
+    return np.where(rng.random(states.shape) < missing, -1, states).astype(np.int8)
+
+
+def slow_kernel(kernel, left, right):
+    parts = by_site(np.exp(-kernel.decay), kernel.n_states), by_site(kernel.frequency, kernel.n_states)
+    return oracle.kernel_matrix(kernel.variance, *parts, left, right)
+
+
+def solved(rng, n_states, n_samples=40, missing=0.1):
+    kernel = random_kernel(rng, n_states)
+    states = random_states(rng, n_samples, n_states, missing)
+    phenotype = rng.normal(3.0, 1.0, n_samples)
+    variance = rng.uniform(0.01, 0.3, n_samples)
+    learned = LearnedKernel(kernel, 0.05, 0.8, 1)
+    model = solve_product_kernel(learned, states, phenotype, variance)
+    return model, states, phenotype, 0.8 * variance + 0.05
+
+
+def slow_posterior(model, states, phenotype, noise, new):
+    kernel = model.kernel
+    return oracle.posterior(
+        slow_kernel(kernel, states, states),
+        slow_kernel(kernel, new, states),
+        slow_kernel(kernel, new, new),
+        noise,
+        phenotype,
+    )
+
+
+@given(seed=st.integers(0, 10**6), missing=st.sampled_from([0.0, 0.3]))
+@settings(max_examples=20, deadline=None)
+def test_kernel_is_its_definition(seed, missing):
+    rng = np.random.default_rng(seed)
+    n_states = rng.integers(2, 5, 4).tolist()
+    kernel = random_kernel(rng, n_states)
+    left, right = random_states(rng, 7, n_states, missing), random_states(rng, 5, n_states, missing)
+    np.testing.assert_allclose(kernel.block(left, right), slow_kernel(kernel, left, right), rtol=1e-12)
+    np.testing.assert_allclose(kernel.diagonal(left), slow_kernel(kernel, left, left).diagonal(), rtol=1e-12)
+    assert np.linalg.eigvalsh(kernel.block(left, left)).min() > -1e-12
+
+
+def test_kernel_by_hand():
+    # Two sites; at the second the samples differ: 2 * 1 * w_0 w_1 = 2 * 0.5 * 0.8.
+    decay = -np.log([0.3, 0.9, 0.5, 0.8])
+    kernel = ProductKernel(2.0, decay, np.array([2, 2]), np.array([0.5, 0.5, 0.25, 0.75]))
+    left, right = np.array([[1, 0]], dtype=np.int8), np.array([[1, 1]], dtype=np.int8)
+    np.testing.assert_allclose(kernel.block(left, right), [[0.8]])
+    # Missing at the second: 2 * (0.25 * 1 + 0.75 * 0.4).
+    np.testing.assert_allclose(kernel.block(left, np.array([[1, -1]], dtype=np.int8)), [[1.1]])
+
+
+@pytest.mark.parametrize("n_states", LANDSCAPES, ids=str)
+def test_predictions_and_deviations_are_those_of_a_dense_solve(n_states):
+    rng = np.random.default_rng(1)
+    model, states, phenotype, noise = solved(rng, n_states)
+    new = random_states(rng, 20, n_states, 0.2)
+    mean, covariance = slow_posterior(model, states, phenotype, noise, new)
+    np.testing.assert_allclose(model.predict(new), mean, rtol=1e-9)
+    np.testing.assert_allclose(model.predict_deviation(new), np.sqrt(covariance.diagonal()), rtol=1e-9)
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+@pytest.mark.parametrize("n_states", LANDSCAPES, ids=str)
+def test_coefficients_and_deviations_are_projections_of_the_posterior(n_states, gauge):
+    rng = np.random.default_rng(2)
+    model, states, phenotype, noise = solved(rng, n_states)
+    sequences = oracle.all_sequences(n_states)
+    mean, covariance = slow_posterior(model, states, phenotype, noise, sequences)
+    prior = slow_kernel(model.kernel, sequences, sequences)
+    centre = centre_of(gauge, model.kernel)
+    for order in range(4):
+        terms = list(oracle.all_terms(n_states, order))
+        terms = [terms[i] for i in rng.permutation(len(terms))[:15]]
+        columns = np.array(
+            [[model.kernel.first[s] + a for s, a in zip(*term, strict=True)] for term in terms], dtype=int
+        ).reshape(len(terms), order)
+        weights = np.stack([oracle.projection(n_states, by_site(centre, n_states), *term) for term in terms])
+        np.testing.assert_allclose(model.coefficients(columns, centre), weights @ mean, atol=1e-9)
+        for got, of in (
+            (model.coefficient_deviations(columns, centre) ** 2, covariance),
+            (model.kernel.coefficient_variance(columns, centre), prior),
+        ):
+            np.testing.assert_allclose(got, ((weights @ of) * weights).sum(axis=1), atol=1e-9)
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+@pytest.mark.parametrize("n_states", LANDSCAPES[:2], ids=str)
+def test_coefficients_of_all_orders_add_up_to_the_prediction(n_states, gauge):
+    model, *_ = solved(np.random.default_rng(3), n_states)
+    sequences = oracle.all_sequences(n_states)
+    total = np.zeros(len(sequences))
+    centre = centre_of(gauge, model.kernel)
+    for order in range(len(n_states) + 1):
+        terms = list(oracle.all_terms(n_states, order))
+        columns = [[model.kernel.first[s] + a for s, a in zip(*term, strict=True)] for term in terms]
+        found = model.coefficients(np.array(columns, dtype=int).reshape(len(terms), order), centre)
+        for (sites, own), value in zip(terms, found, strict=True):
+            total += value * (sequences[:, list(sites)] == own).all(axis=1)
+    np.testing.assert_allclose(total, model.predict(sequences), rtol=1e-10)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_top_terms_are_the_largest_of_all(order, monkeypatch):
+    monkeypatch.setattr(product_kernel_fit, "_TERMS", 3)  # many blocks
+    n_states = [2, 4, 3, 3]
+    model, *_ = solved(np.random.default_rng(4), n_states)
+    centre = model.kernel.frequency
+    terms = oracle.all_terms(n_states, order)
+    columns = np.array([[model.kernel.first[s] + a for s, a in zip(*t, strict=True)] for t in terms])
+    value = model.coefficients(columns, centre)
+    best = np.argsort(-np.abs(value))[:7]
+    found, coefficient = model.top_terms(order, 7, centre)
+    np.testing.assert_array_equal(found, columns[best])
+    np.testing.assert_allclose(coefficient, value[best], rtol=1e-9)
+    assert len(model.top_terms(order, 10_000, centre)[1]) == len(columns)
+
+
+@pytest.mark.parametrize("system", [GridSystem, BlockSystem])
+def test_conjugate_gradients_agree_with_the_factor(system, monkeypatch):
+    monkeypatch.setattr(systems, "_RANK", 30)
+    rng = np.random.default_rng(5)
+    n_states = [3, 4, 3, 5]
+    kernel = random_kernel(rng, n_states)
+    states = random_states(rng, 3000, n_states, 0.05)  # several tiles, repeated sequences
+    noise = rng.uniform(0.02, 0.2, len(states))
+    right = rng.standard_normal((len(states), 3))
+    exact = CholeskySystem(kernel, states, noise)
+    solution = exact.solve(right)
+    dense = kernel.block(states, states) + np.diag(noise)
+    np.testing.assert_allclose(dense @ solution, right, atol=1e-9)
+    rough = system(kernel, states, noise)
+    np.testing.assert_allclose(rough.solve(right), solution, atol=1e-6 * np.abs(solution).max())
+    new = random_states(rng, 50, n_states, 0.1)
+    np.testing.assert_allclose(
+        rough.smooth(solution[:, 0], new), kernel.block(new, states) @ solution[:, 0], atol=1e-9
+    )
+
+
+def test_small_noise_is_solved_by_the_factor_and_refused_by_few_steps(monkeypatch):
+    rng = np.random.default_rng(6)
+    n_states = [4] * 5
+    kernel = random_kernel(rng, n_states)
+    states = random_states(rng, 600, n_states)
+    noise = np.full(len(states), 1e-8)
+    right = (kernel.block(states, states) + np.diag(noise)) @ np.ones((len(states), 1))
+    np.testing.assert_allclose(CholeskySystem(kernel, states, noise).solve(right), 1.0, atol=1e-3)
+    monkeypatch.setattr(systems, "_RANK", 5)
+    monkeypatch.setattr(systems, "_MOST_STEPS", 10)
+    with pytest.raises(InputError, match=r"conjugate gradients: residual .* the noise is too small"):
+        GridSystem(kernel, states, noise).solve(right)
+
+
+def test_the_solver_is_chosen_by_size(monkeypatch):
+    rng = np.random.default_rng(7)
+    monkeypatch.setattr(systems, "_FEW", 50)
+    few, many = [3] * 4, [3] * 30
+    for n_states, n, gib, name in [
+        (few, 40, 8, "cholesky"),
+        (few, 90, 8, "grid"),
+        (many, 90, 8, "cholesky"),
+        (many, 90, 1e-9, "blocks"),
+    ]:
+        kernel = random_kernel(rng, n_states)
+        states = random_states(rng, n, n_states)
+        assert kernel_system(kernel, states, np.ones(n), gib).name == name
+
+
+def planted(rng, n_samples, decay, n_states, noise=0.1):
+    """A draw from the process itself."""
+    kernel = ProductKernel(2.0, decay, np.array(n_states), np.ones(sum(n_states)))
+    states = random_states(rng, n_samples, n_states)
+    root = np.linalg.cholesky(kernel.block(states, states) + 1e-9 * np.eye(n_samples))
+    return states, root @ rng.standard_normal(n_samples) + np.sqrt(noise) * rng.standard_normal(n_samples)
+
+
+@pytest.mark.parametrize("per_allele", [False, True])
+def test_planted_decays_are_found(per_allele):
+    n_states = [3] * 6
+    site = np.repeat(np.arange(6), 3)
+    decay = np.array([0.02, 0.05, 0.1, 0.2, 0.4, 0.8])[site]
+    if per_allele:
+        decay = decay * np.tile([0.25, 1.0, 4.0], 6)
+    states, phenotype = planted(np.random.default_rng(8), 1500, decay, n_states)
+    learned = learn_kernel(states, np.array(n_states), phenotype, per_allele=per_allele, n_steps=90)
+    found = np.log(learned.kernel.decay)
+    assert np.corrcoef(found, np.log(decay))[0, 1] > 0.9
+    assert learned.noise == pytest.approx(0.1, rel=0.3)
+    if not per_allele:
+        assert all(np.ptp(own) < 1e-12 for own in by_site(found, n_states))
+
+
+def test_known_variances_scale_the_noise():
+    rng = np.random.default_rng(9)
+    n_states = [2] * 8
+    states, phenotype = planted(rng, 1200, np.full(16, 0.1), n_states, noise=1e-6)
+    variance = rng.choice([0.01, 0.5], len(states))
+    phenotype = phenotype + np.sqrt(2 * variance) * rng.standard_normal(len(states))
+    learned = learn_kernel(states, np.array(n_states), phenotype, variance, n_steps=120)
+    assert learned.variance_scale == pytest.approx(2.0, rel=0.25)
+    assert learned.noise < 0.1
+
+
+def test_missing_states_count_as_the_mean_over_alleles():
+    rng = np.random.default_rng(10)
+    n_states = [2, 3, 2]
+    model, *_ = solved(rng, n_states, missing=0.0)
+    p = by_site(model.kernel.frequency, n_states)
+    known = np.array([[1, a, 0] for a in range(3)], dtype=np.int8)
+    mixed = p[1] @ model.predict(known)
+    np.testing.assert_allclose(model.predict(np.array([[1, -1, 0]], dtype=np.int8)), [mixed], rtol=1e-12)
+
+
+def test_missing_states_are_learned_from():
+    n_states = [3] * 5
+    decay = np.repeat([0.02, 0.1, 0.2, 0.4, 0.8], 3)
+    states, phenotype = planted(np.random.default_rng(11), 1000, decay, n_states)
+    hidden = np.random.default_rng(12).random(states.shape) < 0.05
+    states = np.where(hidden, -1, states).astype(np.int8)
+    model = fit_product_kernel(states, np.array(n_states), phenotype, per_allele=False, n_steps=60)
+    assert np.corrcoef(np.log(model.kernel.decay), np.log(decay))[0, 1] > 0.9
+    np.testing.assert_allclose(model.kernel.frequency, allele_frequencies(states, np.array(n_states)))
+    assert np.isfinite(model.predict_deviation(states[:20])).all()
+
+
+def test_same_seed_same_model_other_seed_other_blocks():
+    rng = np.random.default_rng(13)
+    states, phenotype = planted(rng, 400, np.full(12, 0.2), [3] * 4)
+    options = {"n_steps": 12, "block_size": 150}
+    a, b, c = (
+        fit_product_kernel(states, np.array([3] * 4), phenotype, seed=s, **options).predict(states[:30])
+        for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(a, b)
+    assert not np.allclose(a, c, rtol=1e-9)
+
+
+def test_units_of_the_phenotype_do_not_matter():
+    rng = np.random.default_rng(14)
+    states, phenotype = planted(rng, 300, np.full(12, 0.2), [3] * 4)
+    variance = rng.uniform(0.05, 0.2, len(states))
+    options = {"n_steps": 15, "block_size": 300}
+    a = fit_product_kernel(states, np.array([3] * 4), phenotype, variance, **options)
+    b = fit_product_kernel(states, np.array([3] * 4), 7 - 100 * phenotype, 1e4 * variance, **options)
+    np.testing.assert_allclose(b.predict(states), 7 - 100 * a.predict(states), rtol=1e-6)
+    np.testing.assert_allclose(b.predict_deviation(states), 100 * a.predict_deviation(states), rtol=1e-6)
+
+
+def test_deviations_cover_a_draw_from_the_process():
+    rng = np.random.default_rng(15)
+    n_states = [3] * 6
+    states, phenotype = planted(rng, 1300, np.full(18, 0.15), n_states)
+    model = fit_product_kernel(states[:1000], np.array(n_states), phenotype[:1000], n_steps=60)
+    spread = np.sqrt(model.predict_deviation(states[1000:]) ** 2 + model.learned.noise)
+    z = (phenotype[1000:] - model.predict(states[1000:])) / spread
+    assert z.std() == pytest.approx(1.0, abs=0.12)
+
+
+def test_the_time_is_kept(caplog):
+    rng = np.random.default_rng(16)
+    states, phenotype = planted(rng, 200, np.full(12, 0.2), [3] * 4)
+    with caplog.at_level(logging.WARNING):
+        learned = learn_kernel(states, np.array([3] * 4), phenotype, budget_s=0.0)
+    assert learned.n_steps == 0
+    assert "0 of 120 steps: 0 s were up" in caplog.text
+
+
+def test_mistakes_are_named():
+    states = np.zeros((4, 2), dtype=np.int8)
+    n_states, y = np.array([2, 2]), np.arange(4.0)
+    with pytest.raises(InputError, match="states: got int8 of shape"):
+        fit_product_kernel(states[:, :1], n_states, y)
+    with pytest.raises(InputError, match="states: 2 at site 1, which has 2 states"):
+        fit_product_kernel(states + np.array([0, 2], dtype=np.int8), n_states, y)
+    with pytest.raises(InputError, match="phenotype: needs 4 finite values"):
+        fit_product_kernel(states, n_states, np.array([0, 1, np.nan, 2]))
+    with pytest.raises(InputError, match="variance: needs a value of 0 or more"):
+        fit_product_kernel(states, n_states, y, np.array([1, 1, np.nan, 1]))
+    model, *_ = solved(np.random.default_rng(17), [2, 2])
+    uniform = np.full(4, 0.5)
+    with pytest.raises(InputError, match="columns of one site"):
+        model.coefficients(np.array([[0, 1]]), uniform)
+    with pytest.raises(InputError, match="needs \\(n_terms, order\\) of columns 0 to 3"):
+        model.coefficients(np.array([[0, 4]]), uniform)
+    with pytest.raises(InputError, match="4 probabilities that add up to 1"):
+        model.coefficients(np.array([[0, 2]]), np.ones(4))
+    with pytest.raises(InputError, match="order 3, but the kernel has 2 sites"):
+        model.top_terms(3, 5, uniform)
+
+
+def test_the_example_runs():
+    assert doctest.testmod(product_kernel_fit).failed == 0
+    assert doctest.testmod(product_kernel_fit).attempted > 0
