@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from genoattn.closed_form.product_kernel import ProductKernel
 
 log = logging.getLogger(__name__)
-_PRIOR_SD = 1.0  # of a log decay around that of its site, and of a site's around the common one
+_PRIOR_SD = 0.5  # of a log decay around that of its site, and of a site's around the common one
 _LEAST_NOISE = 1e-5  # of the phenotype's variance
 _RATE = 0.1  # of Adam, on logarithms; falls to a twentieth along a cosine in the last third
 _SMALLER = 3  # times smaller are the blocks of the first two thirds of the steps
