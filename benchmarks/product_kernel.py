@@ -56,11 +56,11 @@ def measure(landscape: Landscape, folder: Path, split: int, per_allele: bool) ->
     )
     fitted = time.perf_counter()
     predicted = model.predict(cohort.calls[test])
-    unit = y[train].var()
+    unit = float(y[train].var())
     decay = np.quantile(1 - np.exp(-2 * model.kernel.decay), [0, 0.5, 1])
     return {
         "n_train": len(train),
-        "r2_correlation": np.corrcoef(y[test], predicted)[0, 1] ** 2,
+        "r2_correlation": float(np.corrcoef(y[test], predicted)[0, 1] ** 2),
         "r2": r2(y[test], predicted),
         "fit_s": fitted - start,
         "predict_s": time.perf_counter() - fitted,

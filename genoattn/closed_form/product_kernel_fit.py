@@ -11,7 +11,7 @@ from genoattn.closed_form.learned_kernel import LearnedKernel, learn_kernel
 from genoattn.closed_form.product_kernel import ProductKernel
 from genoattn.errors import InputError
 
-_TERMS = 512  # whose covariances with all samples are held at once
+_TERMS = 256  # whose covariances with all samples are held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class ProductKernelModel:
         """The terms of an order, 1 or more, with the largest coefficients, by enumeration in float64.
 
         Time grows as the columns to the power of the order; memory holds samples times columns numbers, and
-        512 rows of the table of pairs.
+        256 rows of the table of pairs.
 
         Returns
         -------
@@ -294,6 +294,6 @@ def _products(ratio: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _slices(number: int) -> Iterator[slice]:
-    """Slices of at most 512."""
+    """Slices of at most 256."""
     for start in range(0, number, _TERMS):
         yield slice(start, min(start + _TERMS, number))
