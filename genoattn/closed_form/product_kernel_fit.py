@@ -155,15 +155,12 @@ class ProductKernelModel:
             start = int(self.kernel.first[site[fixed[-1]] + 1]) if fixed else 0
             weight = base * ratio[:, fixed].prod(axis=1)
             for rows in _slices(len(site) - start):
-                left = np.arange(start, len(site))[rows]
-                right = np.arange(self.kernel.first[site[left[0]] + 1], len(site))
+                left = slice(start + rows.start, start + rows.stop)
+                right = slice(int(self.kernel.first[site[left.start] + 1]), len(site))
                 table = (weight[:, None] * ratio[:, left]).T @ ratio[:, right]
-                i, j = np.nonzero(site[left][:, None] < site[right][None, :])
-                ends = np.column_stack([left[i], right[j]])
-                yield (
-                    np.hstack([np.broadcast_to(np.array(fixed, np.int64), (len(i), len(fixed))), ends]),
-                    table[i, j],
-                )
+                i, j = np.nonzero(site[left, None] < site[None, right])
+                parts = [np.full(len(i), k) for k in fixed] + [left.start + i, right.start + j]
+                yield np.column_stack(parts), table[i, j]
 
     def _deviation(self, prior: np.ndarray, cross: np.ndarray, own: float) -> np.ndarray:
         """Standard deviation (m,) of quantities of prior variances (m,) and covariances (n_samples, m).
