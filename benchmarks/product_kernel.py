@@ -103,7 +103,7 @@ def main() -> None:
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
             rows = pd.concat([rows, pd.DataFrame([row])]).drop_duplicates(KEY, keep="last")
             options.output.mkdir(parents=True, exist_ok=True)
-            rows.to_csv(path, sep="\t", index=False, float_format="%.4g")
+            rows.to_csv(path, sep="\t", index=False, float_format="%.6g")
     if len(rows):
         print(rows.to_string(index=False, float_format="{:.3f}".format))
 
