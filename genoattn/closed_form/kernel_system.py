@@ -13,7 +13,6 @@ steps grows with the square root of prior variance over noise: below a noise of 
 they may not settle in the steps allowed, which is an error here, never a rough answer.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Literal
 
@@ -23,11 +22,9 @@ from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from genoattn.closed_form.product_kernel import ProductKernel, row_blocks
 from genoattn.errors import InputError
 
-log = logging.getLogger(__name__)
-_FEW = 10_000  # samples: factored in seconds
+_FEW = 20_000  # samples: factored in a minute
 _MOST_CELLS = 2**22
 _RANK = 400  # of the preconditioner
-_TOLERANCE = 1e-9  # norm of the residual over that of the right-hand side
 _MOST_STEPS = 2000
 
 
@@ -95,6 +92,8 @@ class CholeskySystem(KernelSystem):
 class IterativeSystem(KernelSystem):
     """Preconditioned conjugate gradients; ``multiply`` is a subclass's."""
 
+    tolerance = 1e-9  # norm of the residual over that of the right-hand side
+
     def __init__(self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray) -> None:
         super().__init__(kernel, states, noise)
         self.low_rank = pivoted_factor(kernel, states, noise, min(_RANK, len(states)))
@@ -116,7 +115,7 @@ class IterativeSystem(KernelSystem):
         def multiply(vectors: np.ndarray) -> np.ndarray:
             return self.multiply(vectors) + self.noise[:, None] * vectors
 
-        return conjugate_gradients(multiply, self.precondition, right, _TOLERANCE, _MOST_STEPS)
+        return conjugate_gradients(multiply, self.precondition, right, self.tolerance, _MOST_STEPS)
 
 
 class GridSystem(IterativeSystem):
@@ -146,32 +145,47 @@ class GridSystem(IterativeSystem):
 
 
 class BlockSystem(IterativeSystem):
-    """Products with the kernel made in blocks, each used for both triangles."""
+    """Products with the kernel in float32 panels of rows up to the diagonal, each used for both triangles.
+
+    Panels are kept where half of n^2 float32 numbers fit the memory, else made anew for every product.
+    """
 
     name = "blocks"
+    tolerance = 1e-5
+
+    def __init__(
+        self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, max_gib: float = 8.0
+    ) -> None:
+        super().__init__(kernel, states, noise)
+        rows, indicators = kernel.operands(states, states)
+        self.operands = rows.astype(np.float32), indicators.astype(np.float32)
+        kept = 2 * len(states) ** 2 / 2**30 <= max_gib
+        self.panels = [self._panel(own) for own in row_blocks(len(states))] if kept else None
 
     def multiply(self, vectors: np.ndarray) -> np.ndarray:
-        rows, indicators = self.kernel.operands(self.states, self.states)
+        low = vectors.astype(np.float32)
         out = np.zeros(vectors.shape)
-        for own in row_blocks(len(vectors)):
-            block = self.kernel.product(rows[own], indicators[: own.stop])
-            out[own] += block @ vectors[: own.stop]
-            out[: own.start] += block[:, : own.start].T @ vectors[own]
+        for k, own in enumerate(row_blocks(len(vectors))):
+            panel = self._panel(own) if self.panels is None else self.panels[k]
+            out[own] += panel @ low[: own.stop]
+            out[: own.start] += panel[:, : own.start].T @ low[own]
         return out
+
+    def _panel(self, own: slice) -> np.ndarray:
+        rows, indicators = self.operands
+        return self.kernel.product(rows[own], indicators[: own.stop])
 
 
 def kernel_system(
     kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, max_gib: float = 8.0
 ) -> KernelSystem:
-    """The solver for samples (n_samples, n_sites): a factor for few, the grid, a factor in memory, blocks."""
+    """The solver for samples (n_samples, n_sites): a factor for few, the grid where it is small, blocks."""
     n, cells = len(states), np.prod((kernel.n_states + 1).astype(np.float64))
-    gib = (4 * n**2 + 16 * n * int(kernel.first[-1])) / 2**30
-    if n > _FEW and cells <= _MOST_CELLS:
-        choice: type[KernelSystem] = GridSystem
-    else:
-        choice = CholeskySystem if gib <= max_gib else BlockSystem
-    log.info("%d samples: %s (a factor takes %.1f of %.1f GiB)", n, choice.name, gib, max_gib)
-    return choice(kernel, states, noise)
+    if n <= _FEW and 4 * n**2 / 2**30 <= max_gib:
+        return CholeskySystem(kernel, states, noise)
+    if cells <= _MOST_CELLS:
+        return GridSystem(kernel, states, noise)
+    return BlockSystem(kernel, states, noise, max_gib)
 
 
 def pivoted_factor(kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, rank: int) -> np.ndarray:
