@@ -159,9 +159,13 @@ class GaugedTable:
             raise ValueError(f"by: got {by!r}, needs 'coefficient' or 'variance'")
         if by == "variance":
             self._check_spread("by")
-        axes = self.component(order).axes(channel)
+        terms = self.component(order)
         scale = np.sqrt(self.weights) if by == "variance" else None
-        return top_products(axes, self.site, k, scale=scale)
+        found = top_products(terms.axes(channel), self.site, k, scale=scale)
+        nonzero = terms.coefficients(found.tokens)[:, channel] != 0
+        # A coefficient of zero can be rounding error in the products of signed sums.
+        kept = found.tokens[nonzero], found.coefficient[nonzero], found.score[nonzero]
+        return TopTerms(*kept, found.n_screened, found.n_possible)
 
     def _check_spread(self, name: str) -> None:
         if self.gauge == "reference":

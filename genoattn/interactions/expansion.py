@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genoattn.attention.partitions import distinct_sum
+from genoattn.attention.symmetric_terms import SymmetricTerms
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
@@ -81,6 +82,18 @@ class Expansion:
         deviation, _ = self._parts[order]
         v = self.vocabulary
         return np.add.reduceat(deviation != 0, v.first, axis=-1) > 0
+
+    def products(self, order: int) -> list[np.ndarray]:
+        """One array (column, rank) for each column of a term: products that add up to its coefficient.
+
+        Of the terms of the order in the ranks of the same order, whatever the gauge.
+        """
+        deviation, _ = self._parts[order]
+        slots = [slot.T[:, :, None] for slot in deviation.swapaxes(0, 1)]  # (column, rank, 1)
+        weighted = [slots[0] * self.model.weights[order][:, None], *slots[1:]]
+        if len(slots) == 1:
+            return [part[:, :, 0] for part in weighted + slots * (order - 1)]
+        return SymmetricTerms(tuple(weighted), self.vocabulary.site, self.vocabulary.mean).axes()
 
     def coefficients(self, columns: np.ndarray) -> np.ndarray:
         """Coefficient of each term: shape (n_terms,), in phenotype units (log-odds for a binary trait).
