@@ -1,11 +1,12 @@
 r"""The largest of all terms without listing them: exact, in blocks, in bounded memory.
 
 A term's coefficient is sum_r prod_m P_m[t_m, r]. Tokens are sorted by the size of their rows. Sets of all
-tokens of a term but the last are made many at a time, a token longer at each step, and their products of rows
-are the rows of a matrix product with the last tokens. It is made in blocks in float32, and only entries within
-the rounding error of the k-th best so far, or above it, are computed again in float64. By Cauchy-Schwarz a set
-whose size, times the largest rows that can still follow, is below the k-th best is dropped with all of its
-terms. Neither the rounding margin nor the bound misses a term, so the result is that of a full enumeration.
+tokens of a term but the last are made many at a time, a token longer at each step, and their products of
+rows are the rows of a matrix product with the last tokens. It is made in blocks in float32, and only entries
+within the rounding error of the k-th best so far, or above it, are computed again in float64. By
+Cauchy-Schwarz a set whose size, times the largest rows that can still follow, is below the k-th best is
+dropped with all of its terms. Neither the rounding margin nor the bound misses a term, so the result is that
+of a full enumeration.
 
 Memory: the factors in float64 and float32, `ROWS` numbers of products at each depth, one block of `BLOCK` x
 `BLOCK` float32 (16 MiB) and its mask, and candidates, at most one block of them. Time: at worst tokens^k / k!
