@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations, islice, product
 from math import comb, factorial
+from typing import Any
 
 import numpy as np
 
@@ -122,6 +123,7 @@ def _site_sets(expansion: Expansion, order: int, max_terms: int) -> Iterator[np.
     n_columns = np.bincount(v.site, minlength=v.n_sites)
     union = active.any(axis=(0, 1))
     everything = count_choices(n_columns * union, order)[order]
+    rows: Iterator[Any]
     if everything <= max(max_terms, _FEW):
         rows = combinations(np.flatnonzero(union).tolist(), order)
     else:
