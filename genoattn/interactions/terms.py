@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import combinations, islice, product
-from math import comb, factorial
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,7 @@ def _site_sets(expansion: Expansion, order: int, max_terms: int) -> Iterator[np.
         rows = combinations(np.flatnonzero(union).tolist(), order)
     else:
         number = (active @ n_columns).astype(np.float64)  # (rank, slot)
-        own = number[:, 0] ** order / factorial(order) if number.shape[1] == 1 else number.prod(axis=1)
+        own = number[:, 0] ** order if number.shape[1] == 1 else number.prod(axis=1)
         if not own.sum() < min(everything, _MOST_LISTED):
             return None
         slots = active.repeat(order // active.shape[1], axis=1)
