@@ -7,6 +7,7 @@ from itertools import permutations, product
 import numpy as np
 
 from genoattn.attention.partitions import Block, distinct_sum
+from genoattn.attention.top_terms import equal_columns
 
 # Numbers held at once while variances are summed (256 MiB of float64).
 VARIANCE_BUFFER = 2**25
@@ -54,7 +55,8 @@ class SymmetricTerms:
         The sum over permutations is that over signs e_j, e_1 = 1, of prod_j e_j prod_m (sum_j e_j F_j[t_m])
         over 2^(k-1) (Glynn 2010, European Journal of Combinatorics 31:1887).
         """
-        factors = np.stack([factor[:, :, channel] for factor in self.factors])  # (argument, token, rank)
+        # Of factors of one size, so that none is lost in the rounding error of another.
+        factors = np.stack(equal_columns([factor[:, :, channel] for factor in self.factors]))
         signs = np.array([(1, *others) for others in product((1, -1), repeat=self.order - 1)])
         mixed = np.concatenate([np.tensordot(sign, factors, 1) for sign in signs], axis=1)
         weight = np.repeat(signs.prod(axis=1), factors.shape[2]) / len(signs)

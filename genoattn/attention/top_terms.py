@@ -105,6 +105,15 @@ def top_products(
     return TopTerms(search.tokens[rank], coefficient[rank], score[rank], search.n_screened, n_possible)
 
 
+def equal_columns(axes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The same products with columns of one norm on every axis; ranks that are zero on some axis left out."""
+    sizes = np.stack([np.linalg.norm(axis, axis=0) for axis in axes])  # (axis, rank)
+    alive = (sizes > 0).all(axis=0)
+    sizes = sizes[:, alive]
+    mean = np.exp(np.log(sizes).mean(axis=0))
+    return [axis[:, alive] * (mean / size) for axis, size in zip(axes, sizes, strict=True)]
+
+
 def _balanced(axes: list[np.ndarray], scale: np.ndarray | None) -> list[np.ndarray]:
     """The same products, up to one factor, with columns of one size on every axis and largest row 1.
 
@@ -112,12 +121,7 @@ def _balanced(axes: list[np.ndarray], scale: np.ndarray | None) -> list[np.ndarr
     """
     if scale is not None:
         axes = [axis * scale[:, None] for axis in axes]
-    sizes = np.stack([np.linalg.norm(axis, axis=0) for axis in axes])  # (axis, rank)
-    alive = (sizes > 0).all(axis=0)
-    sizes = sizes[:, alive]
-    mean = np.exp(np.log(sizes).mean(axis=0))
-    balanced = [axis[:, alive] * (mean / size) for axis, size in zip(axes, sizes, strict=True)]
-    return [axis / (np.linalg.norm(axis, axis=1).max() or 1.0) for axis in balanced]
+    return [axis / (np.linalg.norm(axis, axis=1).max(initial=0.0) or 1.0) for axis in equal_columns(axes)]
 
 
 def _products(axes: Sequence[np.ndarray], tokens: np.ndarray) -> np.ndarray:
