@@ -45,6 +45,26 @@ def test_walk_in_many_pieces(monkeypatch, order, kind):
     np.testing.assert_allclose(found.coefficient, coefficients, rtol=1e-12)
 
 
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_tight_bound_drops_no_term(monkeypatch, order):
+    # Of one rank the bound on a product is the product: what it drops wrongly is missing here.
+    monkeypatch.setattr(top_terms, "ROWS", 10)
+    for seed in range(5):
+        axes, site = problem(order, 16, 1, seed, "heavy")
+        found = top_products(axes, site, 40, block=4)
+        assert [tuple(t) for t in found.tokens] == oracle.top_terms(axes, site, 40)[0]
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_rounding_error_of_float32_drops_no_term(monkeypatch, order):
+    monkeypatch.setattr(top_terms, "ROWS", 70)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        axis = rng.normal(size=(1, 7)) + 1e-9 * rng.normal(size=(20, 7))
+        found = top_products([axis] * order, np.arange(20), 3, block=4)
+        assert [tuple(t) for t in found.tokens] == oracle.top_terms([axis] * order, np.arange(20), 3)[0]
+
+
 @pytest.mark.parametrize("order", [3, 4])
 def test_equal_terms_of_higher_orders(monkeypatch, order):
     monkeypatch.setattr(top_terms, "ROWS", 5)
