@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from genoattn.attention import top_products
 from genoattn.interactions.expansion import Expansion
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge
@@ -104,11 +103,9 @@ def _searched(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndar
 
     Of dense factors every term is non-zero whose columns all have factors, so that their number is known.
     """
-    v = expansion.vocabulary
-    axes = expansion.products(order)
-    columns = np.flatnonzero(axes[0].any(axis=1))
-    found = columns[top_products([axis[columns] for axis in axes], v.site[columns], max_terms).tokens]
-    found = found[expansion.coefficients(found) != 0]  # free factors: not those of rounding error alone
+    v, table = expansion.vocabulary, expansion.tables[order]
+    found = np.sort(table.top_terms(max_terms, order).tokens, axis=1)
+    columns = np.flatnonzero(np.any([f.any(axis=(1, 2)) for f in table.component(order).factors], axis=0))
     number = count_choices(np.bincount(v.site[columns], minlength=v.n_sites), order)[order]
     return _unique([found]), number - len(found)
 
