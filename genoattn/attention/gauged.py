@@ -104,10 +104,6 @@ class GaugedTable:
         """The term of order 0, shape (channel,)."""
         return (self.scale * self._pooled_means[tuple(range(self.order))]).sum(axis=0)
 
-    @cached_property
-    def _components(self) -> dict[int, SymmetricTerms]:
-        return {}
-
     def component(self, order: int) -> SymmetricTerms:
         """All coefficients of one order, from 1 to the table's, as a sum of products."""
         if not 1 <= order <= self.order:
@@ -116,42 +112,37 @@ class GaugedTable:
             self._components[order] = self._component(order)
         return self._components[order]
 
-    def _component(self, order: int) -> SymmetricTerms:
-        parts: dict[Block, np.ndarray] = {}
-        columns: list[list[np.ndarray]] = [[] for _ in range(order)]
-        scales = []
-        for blocks, unused, times in self._ways(order):
-            scale = times * self.scale * self._pooled_means[unused]
-            for block in blocks:
-                if block not in parts:
-                    parts[block] = self._term_part(block)
-            # A product with a factor that is zero at every token adds nothing; centred factors have many.
-            alive = np.all([np.abs(parts[block]).any(axis=(0, 2)) for block in blocks], axis=0)
-            alive &= scale.any(axis=1)
-            scales.append(scale[alive])
-            cut = {block: parts[block] if alive.all() else parts[block][:, alive] for block in set(blocks)}
-            for m, block in enumerate(blocks):
-                columns[m].append(cut[block])
-        made: dict[tuple[int, ...], np.ndarray] = {}  # what arguments share stays one array
-        for column in columns:
-            key = tuple(map(id, column))
-            if key not in made:
-                made[key] = column[0] if len(column) == 1 else np.concatenate(column, axis=1)
-        factors = tuple(made[tuple(map(id, column))] for column in columns)
-        return SymmetricTerms(factors, self.site, self.weights, np.concatenate(scales))
+    @cached_property
+    def _components(self) -> dict[int, SymmetricTerms]:
+        return {}
 
-    def _ways(self, order: int) -> Iterator[tuple[Partition, Block, int]]:
-        """Sets of arguments for the tokens of a term, the unused ones, and how many ways give the same.
+    def _component(self, order: int) -> SymmetricTerms:
+        ways = self._ways(order)
+        parts = {block: self._term_part(block) for blocks in ways for block in blocks}
+        # A product with a factor that is zero at every token adds nothing; centred factors have many.
+        alive = [
+            np.all([scale.any(axis=1), *(parts[block].any(axis=(0, 2)) for block in blocks)], axis=0)
+            for blocks, scale in ways.items()
+        ]
+        arguments = list(zip(*ways, strict=True))  # of each token of a term its block in every way
+        factors = {  # one array for the tokens that share their factors
+            blocks: np.concatenate([parts[b][:, on] for b, on in zip(blocks, alive, strict=True)], axis=1)
+            for blocks in arguments
+        }
+        scale = np.concatenate([scale[on] for scale, on in zip(ways.values(), alive, strict=True)])
+        return SymmetricTerms(tuple(factors[a] for a in arguments), self.site, self.weights, scale)
+
+    def _ways(self, order: int) -> dict[Partition, np.ndarray]:
+        """Disjoint sets of arguments for the tokens of a term, and their scale with all the others pooled.
 
         Arguments that share a factor are named by the first of them.
         """
         first = shared(self.deviations)
-        ways: dict[tuple[Partition, Block], list[Block]] = {}
+        ways: dict[Partition, np.ndarray] = {}
         for blocks, unused in _disjoint_blocks(self.order, order):
             named = tuple(sorted(tuple(sorted(first[m] for m in block)) for block in blocks))
-            ways.setdefault((named, tuple(sorted(first[m] for m in unused))), []).append(unused)
-        for (named, _), alike in ways.items():
-            yield named, alike[0], len(alike)
+            ways[named] = ways.get(named, 0.0) + self.scale * self._pooled_means[unused]
+        return ways
 
     def _term_part(self, block: Block) -> np.ndarray:
         """g: the part of a term's token for a set of arguments, (token, rank, channel)."""
