@@ -29,15 +29,11 @@ def indicators(tokens):
     return torch.nn.functional.one_hot(torch.as_tensor(tokens), len(SITE)).sum(dim=1).to(DOUBLE)
 
 
-def sum_over_sets(entity, tied):
-    """From values (slot, site) of one sample: over sets of sites, and over slots where they differ."""
-    n_slots, n_sites = entity.shape
-    if tied is not None:
-        return sum(np.prod([entity[0, s] for s in sites]) for sites in combinations(range(n_sites), tied))
-    return sum(
-        np.prod([entity[m, s] for m, s in enumerate(sites)])
-        for sites in permutations(range(n_sites), n_slots)
-    )
+def sum_over_sites(entity, order):
+    """From values (slot, site) of one sample: over sets of sites, or over ordered sites, a slot for each."""
+    choose = combinations if len(entity) == 1 else permutations
+    slots = range(order) if len(entity) > 1 else [0] * order
+    return sum(np.prod(entity[list(slots), list(sites)]) for sites in choose(range(entity.shape[1]), order))
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -56,7 +52,7 @@ def test_hyper_attention_equals_loops(kind, order, tied):
         found, factor = module(design), module.factors().numpy()
     for k, row in enumerate(design.numpy()):
         entity = np.add.reduceat(factor * row, np.flatnonzero(np.diff(site, prepend=-1)), axis=-1)
-        expected = [sum_over_sets(values, order if tied else None) for values in entity]
+        expected = [sum_over_sites(values, order) for values in entity]
         np.testing.assert_allclose(found[k], expected, rtol=1e-11, atol=1e-11)
 
 
