@@ -29,7 +29,7 @@ def make_cohort(calls, n_states, kind, phenotype=None, binary=False, covariates=
     """A cohort around calls: genotypes with n_states - 1 alleles a sample, or columns of an alignment."""
     n_samples, n_sites = calls.shape
     numbers = np.arange(n_sites)
-    residues = "ACDEFGHIKL"
+    residues = "ACDEFGHIKLMNPQRSTVWY"
     if kind == "genotype":
         alt = ["C"] * n_sites
         states = tuple(tuple("/".join("A" * (k - 1 - c) + "C" * c) for c in range(k)) for k in n_states)

@@ -72,3 +72,24 @@ def generalised_least_squares(y, fixed, covariance):
     beta = spread @ fixed.T @ inverse @ y
     left = y - fixed @ beta
     return beta, spread, float(left @ inverse @ left)
+
+
+def cell_estimate(v, calls, residual, weight, term, coefficient, of_unseen, centre, inflation):
+    """Effect and standard error of one term from the means of its cells, one cell at a time."""
+    sites, states = v.site[term], v.state[term]
+    noise = inflation * (weight * residual**2).sum() / len(residual)
+    step, variance, ambiguity, seen = 0.0, 0.0, 0.0, False
+    for cell in product(*(range(v.n_states[s]) for s in sites)):
+        contrast = np.prod(
+            [(c == a) - centre[v.first[s] + c] for c, a, s in zip(cell, states, sites, strict=True)]
+        )
+        inside = (calls[:, sites] == cell).all(axis=1)
+        n, w, r = inside.sum(), weight[inside], residual[inside]
+        if n == 0:
+            ambiguity += contrast**2 * of_unseen
+            continue
+        seen |= tuple(states) == cell
+        step += contrast * (w * r).sum() / w.sum()
+        variance += contrast**2 * (10 * noise + inflation * (w * r**2).sum()) / (10 + n) / w.sum()
+    known = seen and ambiguity <= 0.25**2 * inflation * variance
+    return coefficient + inflation * step, np.sqrt(inflation * variance) if known else np.nan

@@ -8,7 +8,13 @@ import pytest
 import torch
 from test_attention_modules import randomised
 
-from genoattn.attention import FactoredTable, HyperAttention, HyperFeatureAttention, LinearSelfAttention
+from genoattn.attention import (
+    FactoredTable,
+    GaugedTable,
+    HyperAttention,
+    HyperFeatureAttention,
+    LinearSelfAttention,
+)
 
 # Three sites of 2, 3 and 2 states.
 SITE = np.array([0, 0, 1, 1, 1, 2, 2])
@@ -190,3 +196,38 @@ def test_hyper_feature_table_holds_for_unseen_tokens():
         w = [w[0].detach() for w in module.value]
         expected = c[0][s, s2] * c[1][g, g2] * w[0][s2] * w[1][g2]
         np.testing.assert_allclose(table.coefficient([a, b]), expected.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("sharing", [(0, 0), (0, 0, 0, 0), (0, 1, 0), (0, 1, 1, 0)])
+@pytest.mark.parametrize("gauge", ["reference", "zero-sum", "frequency"])
+def test_arguments_that_share_a_factor_are_counted_once(gauge, sharing):
+    # The same table, told by one array for the arguments of a factor, and by a copy for each.
+    site = np.repeat(np.arange(5), [2, 3, 2, 2, 2])
+    table = random_table(len(sharing), site=site)
+    rng = np.random.default_rng(1)
+    frequency = rng.random(len(site))
+    frequency /= np.bincount(site, frequency)[site]
+    options = {"reference": {"reference": [0, 3, 6, 7, 10]}, "frequency": {"frequency": frequency}}.get(
+        gauge, {}
+    )
+    one = table.gauge(gauge, **options)
+    scale = rng.normal(size=one.scale.shape)
+    parts = [(one.means[m], one.deviations[m]) for m in sharing]
+    shared = GaugedTable(gauge, *zip(*parts, strict=True), one.site, one.weights, scale)
+    copies = [(mean.copy(), deviation.copy()) for mean, deviation in parts]
+    apart = GaugedTable(gauge, *zip(*copies, strict=True), one.site, one.weights, scale)
+    np.testing.assert_allclose(shared.intercept, apart.intercept, rtol=1e-12)
+    for order in range(1, len(sharing) + 1):
+        less, more = shared.component(order), apart.component(order)
+        tokens = np.array([[0, 2, 5, 8][:order], [10, 1, 4, 7][:order]])
+        np.testing.assert_allclose(
+            less.coefficients(tokens), more.coefficients(tokens), rtol=1e-10, atol=1e-12
+        )
+        np.testing.assert_allclose(less.variance(), more.variance(), rtol=1e-10)
+        products = [
+            np.prod([axis[t] for axis, t in zip(less.axes(1), ts, strict=True)], axis=0) for ts in tokens
+        ]
+        np.testing.assert_allclose(
+            np.sum(products, axis=1), more.coefficients(tokens)[:, 1], rtol=1e-9, atol=1e-11
+        )
+    assert len(shared.component(1).scale) < len(apart.component(1).scale) or gauge == "frequency"

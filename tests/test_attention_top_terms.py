@@ -4,7 +4,7 @@ import numpy as np
 import oracles_attention as oracle
 import pytest
 
-from genoattn.attention import FactoredTable, top_products
+from genoattn.attention import FactoredTable, top_products, top_terms
 
 
 def problem(order, n_tokens, rank, seed, kind):
@@ -32,6 +32,45 @@ def test_equals_enumeration(order, n_tokens, kind, scaled):
         found = top_products(axes, site, 20, scale=scale, block=8)
         assert [tuple(t) for t in found.tokens] == tokens
         np.testing.assert_allclose(found.coefficient, coefficients, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "heavy"])
+@pytest.mark.parametrize("order", [3, 4])
+def test_walk_in_many_pieces(monkeypatch, order, kind):
+    monkeypatch.setattr(top_terms, "ROWS", 30)  # ten sets of tokens at a time
+    axes, site = problem(order, 16, 3, order, kind)
+    tokens, coefficients = oracle.top_terms(axes, site, 30)
+    found = top_products(axes, site, 30, block=4)
+    assert [tuple(t) for t in found.tokens] == tokens
+    np.testing.assert_allclose(found.coefficient, coefficients, rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_tight_bound_drops_no_term(monkeypatch, order):
+    # Of one rank the bound on a product is the product: what it drops wrongly is missing here.
+    monkeypatch.setattr(top_terms, "ROWS", 10)
+    for seed in range(20):
+        axis = np.random.default_rng(seed).uniform(1, 2, size=(12, 1))
+        found = top_products([axis] * order, np.arange(12), 20, block=4)
+        assert [tuple(t) for t in found.tokens] == oracle.top_terms([axis] * order, np.arange(12), 20)[0]
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_rounding_error_of_float32_drops_no_term(monkeypatch, order):
+    monkeypatch.setattr(top_terms, "ROWS", 70)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        axis = rng.normal(size=(1, 7)) + 1e-9 * rng.normal(size=(20, 7))
+        found = top_products([axis] * order, np.arange(20), 3, block=4)
+        assert [tuple(t) for t in found.tokens] == oracle.top_terms([axis] * order, np.arange(20), 3)[0]
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_equal_terms_of_higher_orders(monkeypatch, order):
+    monkeypatch.setattr(top_terms, "ROWS", 5)
+    site = np.repeat(np.arange(6), 2)
+    found = top_products([np.ones((12, 1))] * order, site, 17, block=4)
+    assert [tuple(t) for t in found.tokens] == oracle.top_terms([np.ones((12, 1))] * order, site, 17)[0]
 
 
 def test_bound_spares_work_and_misses_nothing():

@@ -5,7 +5,7 @@ import oracles
 import pytest
 import statsmodels.api as sm
 import torch
-from oracles_estimates import coded_columns, generalised_least_squares, hierarchical_regression
+from oracles_estimates import cell_estimate, coded_columns, generalised_least_squares, hierarchical_regression
 from scipy import special, stats
 
 from genoattn.closed_form.posterior import Posterior
@@ -15,6 +15,7 @@ from genoattn.interactions.estimates import Estimates
 from genoattn.interactions.expansion import Factors
 from genoattn.interactions.joint import fit_jointly
 from genoattn.interactions.mixed import MixedModel
+from genoattn.interactions.terms import is_listed
 from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.working_response import ResponseModel, WorkingResponse
 from genoattn.tokens import build_vocabulary
@@ -325,6 +326,33 @@ def test_cell_means_by_hand():
         v, calls, working, np.zeros(12), np.array([[1, 3]]), np.array([0.5]), "frequency", 2.0
     )
     assert doubled.effect[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_cell_means_equal_a_loop_over_cells(order, gauge):
+    rng = np.random.default_rng(order)
+    n_states = (3, 2, 4, 3)
+    calls = oracles.random_calls(rng, 120, n_states, missing=0.05)
+    v = build_vocabulary(oracles.make_cohort(calls, n_states, "sequence"), "sequence")
+    working = WorkingResponse(rng.normal(size=120), rng.uniform(0.5, 2, size=120))
+    latent = 0.3 * rng.normal(size=120)
+    everything = oracles.all_terms(v, order)
+    everything = everything[is_listed(v, everything, gauge)]
+    terms = everything[rng.permutation(len(everything))[:25]]
+    coefficient = 2.0 * rng.normal(size=len(terms))
+    found = cell_estimates(v, calls, working, latent, terms, coefficient, gauge, 1.3)
+    same = (v.site[terms][:, None] == v.site[terms][None]).all(axis=2)
+    of_unseen = same @ coefficient**2 / same.sum(axis=1)
+    expected = [
+        cell_estimate(v, calls, working.values - latent, working.weight, t, c, u, gauge_centre(v, gauge), 1.3)
+        for t, c, u in zip(terms, coefficient, of_unseen, strict=True)
+    ]
+    effect, se = np.array(expected).T
+    np.testing.assert_allclose(found.effect, np.where(np.isnan(se), np.nan, effect), rtol=1e-10)
+    np.testing.assert_allclose(found.se, se, rtol=1e-10)
+    assert np.isfinite(se).any()
+    assert order < 3 or np.isnan(se).any()
 
 
 def test_a_state_never_seen_has_no_cell_mean():

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import genoattn
+from genoattn.attention import PooledFeatureAttention, PooledLinearAttention
 from genoattn.closed_form.additive_start import all_pairs_start
 from genoattn.cohort import Cohort, Phenotype, Sites
 from genoattn.errors import InputError
 from genoattn.interactions.schema import manifest_from_json
-from genoattn.model.factors import FeatureFactors, PairFactors
 from genoattn.model.readout import extend_readout, unseen_states
 from genoattn.tokens import build_vocabulary
 from genoattn.tokens.token_features import token_features
@@ -69,18 +69,18 @@ def test_nucleotides_have_no_residue_class():
 def test_feature_factors_are_products_of_embeddings():
     cohort = landscape(np.array([[0, 0], [1, 1]]), (("A", "C"), ("G", "A")), np.arange(2.0))
     features = token_features(cohort.sites, build_vocabulary(cohort, "sequence"))
-    module = FeatureFactors(1, 1, features)
+    module = PooledFeatureAttention(features.index, features.sizes, rank=1, tied=True)
     site, state = torch.tensor([[[2.0, 3.0]]]), torch.tensor([[[5.0, 7.0, 11.0]]])
     with torch.no_grad():
         module.embeddings[0].copy_(site)
         module.embeddings[1].copy_(state)
     # Columns: A at site 1, C at 1, G at 2, A at 2; states in order of appearance A, C, G.
-    assert module()[0, 0].tolist() == [2 * 5, 2 * 7, 3 * 11, 3 * 5]
+    assert module.factors()[0, 0].tolist() == [2 * 5, 2 * 7, 3 * 11, 3 * 5]
 
 
 def test_pair_factors_start_at_zero_with_a_gradient():
-    module = PairFactors(3)
-    values = module()
+    module = PooledLinearAttention(3)
+    values = module.factors()
     assert values.shape == (3, 2, 3)
     assert torch.equal(values[:, 0], torch.eye(3))
     values[:, 1].sum().backward()

@@ -57,6 +57,59 @@ def test_every_nonzero_term_is_found(encoding, tied):
         assert len(np.unique(rows, axis=0)) == len(rows)
 
 
+@pytest.mark.parametrize(
+    ("order", "tied"), [(2, True), (3, True), (4, True), (2, False), (3, False), (4, False)]
+)
+@pytest.mark.parametrize("encoding", ["dosage", "genotype", "sequence"])
+def test_search_equals_the_list_of_dense_factors(monkeypatch, encoding, order, tied):
+    # Two states of equal frequencies would give equal |coefficients|: none here, the samples are drawn.
+    factors = sparse_factors(encoding, {order: 3}, tied, seed=order, density=1.0)
+    factors.weights[order][:] = [1.0, -0.7, 0.4] if tied else 1.0
+    expansion = Expansion(factors, "frequency")
+    everything = oracles.all_terms(factors.vocabulary, order)
+    size = np.abs(expansion.coefficients(everything))
+    monkeypatch.setattr(terms_module, "_FEW", 0)
+    for limit in (1, len(everything) // 3):
+        terms, left_out = collect_terms(expansion, limit)
+        found = as_sets(terms)[order]
+        assert len(found) == limit
+        at = np.array([tuple(t) in found for t in everything.tolist()])
+        assert size[at].min() >= size[~at].max() * (1 - 1e-12)
+        assert left_out[order] == len(everything) - limit
+
+
+def test_search_skips_columns_without_factors(monkeypatch):
+    factors = sparse_factors("sequence", {2: 2}, tied=True, density=1.0)
+    zero = factors.vocabulary.site == 2
+    factors.factors[2][..., zero] = 0.0
+    nonzero = nonzero_terms(factors, 2)
+    monkeypatch.setattr(terms_module, "_FEW", 0)
+    terms, left_out = collect_terms(Expansion(factors, "frequency"), 5)
+    assert as_sets(terms)[2] < nonzero
+    assert left_out == {2: len(nonzero) - 5}
+
+
+def test_dense_order_four_of_many_states_is_searched():
+    # 3.3e9 terms: a list of them would take 100 GB.
+    rng = np.random.default_rng(0)
+    calls = oracles.random_calls(rng, 2000, (20,) * 28)
+    v = build_vocabulary(oracles.make_cohort(calls, (20,) * 28, "sequence"), "sequence")
+    size = np.exp(rng.normal(size=v.n_columns))
+    values = rng.normal(size=(16, 1, v.n_columns)) * size
+    factors = Factors(v, 0.0, np.zeros(v.n_columns), {4: values}, {4: rng.normal(size=16)})
+    expansion = Expansion(factors, "frequency")
+    terms, left_out = collect_terms(expansion, 100)
+    assert left_out == {4: count_terms(v, 4) - 100}
+    smallest = np.abs(expansion.coefficients(terms[4])).min()
+    # Terms that differ from a found one in one column, and are not found, are smaller.
+    found, column = as_sets(terms)[4], np.arange(v.n_columns)
+    for term in terms[4][::10]:
+        others = column[~np.isin(v.site, v.site[term[1:]])]
+        changed = np.sort([[c, *term[1:]] for c in others], axis=1)
+        new = changed[[tuple(t) not in found for t in changed.tolist()]]
+        assert np.abs(expansion.coefficients(new)).max() <= smallest
+
+
 def test_walk_through_all_sites_equals_the_sparse_one(monkeypatch):
     factors = sparse_factors("sequence", {2: 1, 3: 1}, density=1.0)  # dense: every set of sites is walked
     monkeypatch.setattr(terms_module, "_BLOCK", 3)

@@ -8,6 +8,11 @@ from genoattn.attention.feature import HyperFeatureAttention
 from genoattn.attention.gauged import GaugedTable
 from genoattn.attention.hyper import HyperAttention, LinearSelfAttention
 from genoattn.attention.pooled import elementary_symmetric, newton
+from genoattn.attention.pooled_attention import (
+    PooledFeatureAttention,
+    PooledHyperAttention,
+    PooledLinearAttention,
+)
 from genoattn.attention.top_terms import TopTerms, top_products
 
 __all__ = [
@@ -16,6 +21,9 @@ __all__ = [
     "HyperAttention",
     "HyperFeatureAttention",
     "LinearSelfAttention",
+    "PooledFeatureAttention",
+    "PooledHyperAttention",
+    "PooledLinearAttention",
     "TopTerms",
     "elementary_symmetric",
     "newton",

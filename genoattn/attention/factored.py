@@ -181,9 +181,9 @@ class FactoredTable:
                     "gauge: got distinct=False, needs a module with distinct=True for terms over sites"
                 )
             weights = gauge_weights(name, self.site, reference=reference, frequency=frequency)
-            return GaugedTable(name, self.factors, self.site, weights)
+            return GaugedTable.of(name, self.factors, self.site, weights)
         one_site = np.zeros(self.n_tokens, dtype=int)
         weights = gauge_weights(name, one_site, reference=reference, frequency=frequency)
         table = self.by_axis()
         assert table.site is not None
-        return GaugedTable(name, table.factors, table.site, np.tile(weights, self.order))
+        return GaugedTable.of(name, table.factors, table.site, np.tile(weights, self.order))

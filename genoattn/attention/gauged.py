@@ -20,6 +20,7 @@ variance (Hoeffding 1948); these gauges are those of Posfai, McCandlish & Kinney
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -30,9 +31,8 @@ from genoattn.attention.partitions import (
     block_weight,
     distinct_sums,
     set_partitions,
-    subsets,
 )
-from genoattn.attention.symmetric_terms import SymmetricTerms
+from genoattn.attention.symmetric_terms import SymmetricTerms, shared
 from genoattn.attention.top_terms import TopTerms, top_products
 
 GAUGES = ("reference", "zero-sum", "frequency")
@@ -46,12 +46,16 @@ class GaugedTable:
     ----------
     gauge
         Name of the gauge.
-    factors
-        As in `FactoredTable`, each (token, rank, channel).
+    means, deviations
+        Of each argument's factor its mean at each site, (site, rank, channel), and the rest, (token, rank,
+        channel). Arguments that share a factor have the same two arrays.
     site
         Shape (token,), from 0 without gaps.
     weights
-        Shape (token,), the gauge's distribution over the tokens of each site.
+        Shape (token,), the gauge's distribution over the tokens of each site; of a site whose one token is a
+        dosage, its variance.
+    scale
+        Shape (rank, channel), by which the products are multiplied.
 
     Examples
     --------
@@ -66,22 +70,25 @@ class GaugedTable:
     """
 
     gauge: str
-    factors: tuple[np.ndarray, ...]
+    means: tuple[np.ndarray, ...]
+    deviations: tuple[np.ndarray, ...]
     site: np.ndarray
     weights: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, gauge: str, factors: Sequence[np.ndarray], site: np.ndarray, weights: np.ndarray) -> Self:
+        """The table of factors (token, rank, channel) in the gauge of a distribution (token,)."""
+        means = tuple(np.zeros((int(site.max()) + 1, *factor.shape[1:])) for factor in factors)
+        for mean, factor in zip(means, factors, strict=True):
+            np.add.at(mean, site, weights[:, None, None] * factor)
+        deviations = tuple(f - mean[site] for f, mean in zip(factors, means, strict=True))
+        return cls(gauge, means, deviations, site, weights, np.ones(factors[0].shape[1:]))
 
     @property
     def order(self) -> int:
         """Highest order of a term."""
-        return len(self.factors)
-
-    @cached_property
-    def means(self) -> list[np.ndarray]:
-        """The gauge's mean of each factor at each site, (site, rank, channel)."""
-        means = [np.zeros((int(self.site.max()) + 1, *factor.shape[1:])) for factor in self.factors]
-        for mean, factor in zip(means, self.factors, strict=True):
-            np.add.at(mean, self.site, self.weights[:, None, None] * factor)
-        return means
+        return len(self.means)
 
     @cached_property
     def _pooled_means(self) -> dict[Block, np.ndarray]:
@@ -90,37 +97,60 @@ class GaugedTable:
         def block_sum(block: Block) -> np.ndarray:
             return np.prod([self.means[m] for m in block], axis=0).sum(axis=0)
 
-        return {(): np.ones(self.factors[0].shape[1:]), **distinct_sums(block_sum, self.order)}
+        return {(): np.ones(self.scale.shape), **distinct_sums(block_sum, self.order)}
 
     @property
     def intercept(self) -> np.ndarray:
         """The term of order 0, shape (channel,)."""
-        return self._pooled_means[tuple(range(self.order))].sum(axis=0)
+        return (self.scale * self._pooled_means[tuple(range(self.order))]).sum(axis=0)
 
     def component(self, order: int) -> SymmetricTerms:
         """All coefficients of one order, from 1 to the table's, as a sum of products."""
         if not 1 <= order <= self.order:
             raise ValueError(f"order: got {order}, needs 1 to {self.order}, the order of the table")
-        term_parts = {block: self._term_part(block) for block in subsets(self.order)[1:]}
-        columns: list[list[np.ndarray]] = [[] for _ in range(order)]
+        if order not in self._components:
+            self._components[order] = self._component(order)
+        return self._components[order]
+
+    @cached_property
+    def _components(self) -> dict[int, SymmetricTerms]:
+        return {}
+
+    def _component(self, order: int) -> SymmetricTerms:
+        ways = self._ways(order)
+        parts = {block: self._term_part(block) for blocks in ways for block in blocks}
+        # A product with a factor that is zero at every token adds nothing; centred factors have many.
+        alive = [
+            np.all([scale.any(axis=1), *(parts[block].any(axis=(0, 2)) for block in blocks)], axis=0)
+            for blocks, scale in ways.items()
+        ]
+        arguments = list(zip(*ways, strict=True))  # of each token of a term its block in every way
+        factors = {  # one array for the tokens that share their factors
+            blocks: np.concatenate([parts[b][:, on] for b, on in zip(blocks, alive, strict=True)], axis=1)
+            for blocks in arguments
+        }
+        scale = np.concatenate([scale[on] for scale, on in zip(ways.values(), alive, strict=True)])
+        return SymmetricTerms(tuple(factors[a] for a in arguments), self.site, self.weights, scale)
+
+    def _ways(self, order: int) -> dict[Partition, np.ndarray]:
+        """Disjoint sets of arguments for the tokens of a term, and their scale with all the others pooled.
+
+        Arguments that share a factor are named by the first of them.
+        """
+        first = shared(self.deviations)
+        ways: dict[Partition, np.ndarray] = {}
         for blocks, unused in _disjoint_blocks(self.order, order):
-            parts = [term_parts[block] for block in blocks]
-            parts[0] = parts[0] * self._pooled_means[unused]
-            # A product with a factor that is zero at every token adds nothing; centred factors have many.
-            alive = np.all([np.abs(part).any(axis=(0, 2)) for part in parts], axis=0)
-            for m, part in enumerate(parts):
-                columns[m].append(part[:, alive])
-        factors = tuple(np.concatenate(c, axis=1) for c in columns)
-        return SymmetricTerms(factors, self.site, self.weights)
+            named = tuple(sorted(tuple(sorted(first[m] for m in block)) for block in blocks))
+            ways[named] = ways.get(named, 0.0) + self.scale * self._pooled_means[unused]
+        return ways
 
     def _term_part(self, block: Block) -> np.ndarray:
         """g: the part of a term's token for a set of arguments, (token, rank, channel)."""
-        total = np.zeros_like(self.factors[0])
-        for m in block:
-            part = self.factors[m] - self.means[m][self.site]
-            for other in block:
-                if other != m:
-                    part = part * self.means[other][self.site]
+        total = np.zeros_like(self.deviations[0])
+        for m in range(len(block)):
+            part = self.deviations[block[m]]
+            for other in (*block[:m], *block[m + 1 :]):
+                part = part * self.means[other][self.site]
             total += part
         return block_weight(block) * total
 
@@ -159,9 +189,13 @@ class GaugedTable:
             raise ValueError(f"by: got {by!r}, needs 'coefficient' or 'variance'")
         if by == "variance":
             self._check_spread("by")
-        axes = self.component(order).axes(channel)
+        terms = self.component(order)
         scale = np.sqrt(self.weights) if by == "variance" else None
-        return top_products(axes, self.site, k, scale=scale)
+        found = top_products(terms.axes(channel), self.site, k, scale=scale)
+        nonzero = terms.coefficients(found.tokens)[:, channel] != 0
+        # A coefficient of zero can be rounding error in the products of signed sums.
+        kept = found.tokens[nonzero], found.coefficient[nonzero], found.score[nonzero]
+        return TopTerms(*kept, found.n_screened, found.n_possible)
 
     def _check_spread(self, name: str) -> None:
         if self.gauge == "reference":

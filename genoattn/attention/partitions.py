@@ -6,7 +6,7 @@ r"""Sums over distinct entities, by inclusion-exclusion over set partitions.
 over all set partitions pi of the factors (Moebius inversion on the partition lattice; Rota 1964, section 7).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import combinations
 from math import factorial
@@ -64,17 +64,16 @@ def block_weight(block: Block) -> int:
     return (-1) ** (len(block) - 1) * factorial(len(block) - 1)
 
 
-def distinct_sums(block_sums: Mapping[Block, Value] | Callable[[Block], Value], n: int) -> dict[Block, Value]:
+def distinct_sums(block_sum: Callable[[Block], Value], n: int) -> dict[Block, Value]:
     """Sum over ordered distinct entities, for every non-empty subset of the n factors at once.
 
     The sum over partitions is folded into D(A) = sum over blocks B holding the first element of A of
     weight(B) S_B D(A - B): about 3^n / 2 products for all subsets together, where the partitions one by one
-    would take n products each. ``block_sums`` gives S_B for each non-empty block B (ascending indices), a
-    mapping or a function; all of one shape, any.
+    would take n products each. ``block_sum`` gives S_B for each non-empty block B (ascending indices), all
+    of one shape, any.
     """
     if not n >= 1:
         raise ValueError(f"n: got {n}, needs at least one factor")
-    block_sum = block_sums if callable(block_sums) else block_sums.__getitem__
     blocks = {block: block_sum(block) for block in subsets(n) if block}
     sums: dict[Block, Value] = {}
     for subset in blocks:
@@ -88,6 +87,6 @@ def distinct_sums(block_sums: Mapping[Block, Value] | Callable[[Block], Value], 
     return sums
 
 
-def distinct_sum(block_sums: Mapping[Block, Value] | Callable[[Block], Value], n: int) -> Value:
+def distinct_sum(block_sum: Callable[[Block], Value], n: int) -> Value:
     """The entry of `distinct_sums` with every factor: the sum over ordered distinct entities."""
-    return distinct_sums(block_sums, n)[tuple(range(n))]
+    return distinct_sums(block_sum, n)[tuple(range(n))]

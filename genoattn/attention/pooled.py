@@ -10,6 +10,7 @@ polynomials 1 + u_l t in pairs, neighbours first: no power sums, so nothing of t
 """
 
 import functools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -29,20 +30,22 @@ def power_sums(values: Tensor, order: int) -> Tensor:
     return torch.stack(sums)  # (order, batch, rank)
 
 
-def newton_series(sums: Tensor) -> Tensor:
-    """All of e_0 .. e_order from the power sums p_1 .. p_order: (order, ..) -> (order + 1, ..).
+def newton_series(sums: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """All of e_0 .. e_order from the power sums p_1 .. p_order: tensors of one shape, any.
 
     e_0 = 1 comes first. Differentiable any number of times.
     """
     series = [torch.ones_like(sums[0])]
     for n in range(1, len(sums) + 1):
-        terms = [(-1) ** (m - 1) * series[n - m] * sums[m - 1] for m in range(1, n + 1)]
-        series.append(torch.stack(terms).sum(dim=0) / n)
-    return torch.stack(series)
+        total = series[n - 1] * sums[0]
+        for m in range(2, n + 1):
+            total = torch.addcmul(total, series[n - m], sums[m - 1], value=(-1) ** (m - 1))
+        series.append(total / n)
+    return series
 
 
-def newton(sums: Tensor) -> Tensor:
-    """e_order from the power sums p_1 .. p_order: (order, batch, rank) -> (batch, rank).
+def newton(sums: Tensor | Sequence[Tensor]) -> Tensor:
+    """e_order from the power sums p_1 .. p_order, each (batch, rank): shape (batch, rank).
 
     Examples
     --------

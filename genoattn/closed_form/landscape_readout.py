@@ -93,7 +93,7 @@ def _readout(vocabulary: Vocabulary, products: ProductBasis, fit: ProductFit, co
         additive = products.contrasts @ first_order
         readout.additive.copy_(torch.as_tensor(unit * additive))
         for order, (factors, weights) in made.items():
-            (target,) = readout.factor_module(order).sparse_parameters()
+            (target,) = readout.attention(order).sparse_parameters()
             target.copy_(torch.as_tensor(unit * factors)[:, None])
             readout.weights[str(order)].copy_(torch.as_tensor(weights))
     return readout.eval()

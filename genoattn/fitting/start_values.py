@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from genoattn.attention import PooledLinearAttention
 from genoattn.closed_form.additive_start import (
     AdditiveStart,
     additive_start,
@@ -20,7 +21,6 @@ from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.ridge import Spectrum
 from genoattn.closed_form.strong_pairs import fine_mapped, genome_wide_modifier
 from genoattn.inference.pair_selection import PairProblem, believed_factors
-from genoattn.model.factors import PairFactors
 from genoattn.model.optimiser import Penalties
 from genoattn.model.readout import Readout, set_random_factors
 from genoattn.model.train import InitialReadout
@@ -117,7 +117,7 @@ def _sparse_readout(
         for order, values in factors.items():
             values = values / model.unit
             values[:, 0] /= model.slope
-            (target,) = readout.factor_module(order).sparse_parameters()
+            (target,) = readout.attention(order).sparse_parameters()
             target.copy_(torch.as_tensor(values))
     universal = sqrt(2 * log(max(vocabulary.n_columns, 2)) / model.n_samples)
     penalties = Penalties(model.start.ridge * model.slope, config.penalty * model.noise * universal)
@@ -208,8 +208,8 @@ def _full_readout(model: _AdditiveModel) -> InitialReadout:
     if order == 2 and model.n_samples <= _KERNEL_SAMPLES:
         centred = model.columns * (1.0 if vocabulary.is_dosage else model.unit)
         pair, ridge = all_pairs_start(centred, model.residual, vocabulary.site)
-        module = readout.factor_module(2)
-        assert isinstance(module, PairFactors)
+        module = readout.attention(2)
+        assert isinstance(module, PooledLinearAttention)
         with torch.no_grad():
             module.pair.copy_(torch.as_tensor(pair / model.slope))
         penalties = Penalties(additive=additive, factor_l2=2 * model.config.penalty * ridge * model.slope)

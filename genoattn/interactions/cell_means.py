@@ -43,42 +43,64 @@ def cell_estimates(
     """
     residual, weight = working.values - latent, working.weight
     noise = inflation * float(weight @ residual**2) / len(latent)
+    of_samples = np.stack([np.ones(len(latent)), weight, weight * residual, weight * residual**2])
     centre = gauge_centre(vocabulary, gauge)
+    by_site = np.ascontiguousarray(calls.T)  # the calls of a site lie together
     effect, variance = np.full(len(terms), np.nan), np.full(len(terms), np.nan)
     for sites, chosen in by_site_set(vocabulary.site[np.sort(terms, axis=1)]):
-        columns = np.sort(terms[chosen], axis=1)
         shape = tuple(vocabulary.n_states[list(sites)].tolist())
         if np.prod(shape, dtype=np.float64) > MOST_CELLS:
             continue
-        called = (calls[:, sites] != MISSING).all(axis=1)
-        cell = np.ravel_multi_index(tuple(calls[called][:, sites].T.astype(np.int64)), shape)
-        w, r = weight[called], residual[called]
-        number, size, summed, squares = (
-            np.bincount(cell, values, minlength=int(np.prod(shape))) for values in (None, w, w * r, w * r**2)
-        )
-        seen = number > 0
-        mean = np.where(seen, summed / np.where(seen, size, 1.0), 0.0)
+        number, size, summed, squares, cell = _cells(by_site[list(sites)], of_samples, shape)
+        mean = summed / size
         own = (_PRIOR_SAMPLES * noise + inflation * squares) / (_PRIOR_SAMPLES + number)
-        spread = np.where(seen, own / np.where(seen, size, 1.0), 0.0)
-        of_unseen = np.where(seen, 0.0, float((coefficient[chosen] ** 2).mean()))
-        # A is a product of one matrix a site, and so is its square.
-        matrices = [
-            np.eye(n) - centre[first : first + n]
-            for first, n in zip(vocabulary.first[list(sites)], shape, strict=True)
-        ]
-        at = tuple(vocabulary.state[columns].T)
-        step = _along_sites(mean.reshape(shape), matrices)[at]
+        of_unseen = float((coefficient[chosen] ** 2).mean())
+        # A is a product of one matrix a site, and so is its square; rows of the states of the terms alone.
+        state = vocabulary.state[np.sort(terms[chosen], axis=1)]  # (term, order)
+        matrices, at = [], []
+        for slot, (first, n) in enumerate(zip(vocabulary.first[list(sites)], shape, strict=True)):
+            used, index = np.unique(state[:, slot], return_inverse=True)
+            matrices.append(np.eye(n)[used] - centre[first : first + n])
+            at.append(index.reshape(-1))  # NumPy 2.0 alone returns a second axis
         squared = [matrix**2 for matrix in matrices]
-        var, ambiguity = (_along_sites(t.reshape(shape), squared)[at] for t in (spread, of_unseen))
-        var = inflation * var
-        known = seen.reshape(shape)[at] & (ambiguity <= _AMBIGUOUS**2 * var)
+        step = _along_sites(cell, mean, 0.0, shape, matrices)[tuple(at)]
+        var = inflation * _along_sites(cell, own / size, 0.0, shape, squared)[tuple(at)]
+        ambiguity = _along_sites(cell, 0.0, of_unseen, shape, squared)[tuple(at)]
+        known = np.isin(np.ravel_multi_index(tuple(state.T), shape), cell)
+        known &= ambiguity <= _AMBIGUOUS**2 * var
         variance[chosen] = np.where(known, var, np.nan)
         effect[chosen] = coefficient[chosen] + inflation * step
     return Estimates.of(effect, np.sqrt(variance), np.inf, noise / working.total)
 
 
-def _along_sites(table: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
-    """A table over the states of sites, times one matrix (n_states, n_states) along each of its axes."""
-    for axis, matrix in enumerate(matrices):
-        table = np.moveaxis(np.tensordot(matrix, table, (1, axis)), 0, axis)
+def _cells(states: np.ndarray, of_samples: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Sums of values (n_values, n_samples) over each joint state that a sample has, and those joint states.
+
+    ``states``: (n_sites, n_samples), of ``shape`` many, -1 where missing.
+    """
+    called = (states != MISSING).all(axis=0)
+    if not called.all():
+        states, of_samples = states[:, called], of_samples[:, called]
+    cell = np.ravel_multi_index(tuple(states.astype(np.int64)), shape)
+    sums = [np.bincount(cell, values, minlength=int(np.prod(shape))) for values in of_samples]
+    seen = np.flatnonzero(sums[0])
+    return (*(each[seen] for each in sums), seen)
+
+
+def _along_sites(
+    cell: np.ndarray,
+    values: np.ndarray | float,
+    others: float,
+    shape: tuple[int, ...],
+    matrices: list[np.ndarray],
+) -> np.ndarray:
+    """A table of ``values`` at some joint states and ``others`` elsewhere, times one matrix along each axis.
+
+    A matrix is (n_rows, n_states): the result has one axis of rows for each site.
+    """
+    table = np.full(int(np.prod(shape)), others)
+    table[cell] = values
+    table = table.reshape(shape)
+    for matrix in matrices:  # the first axis goes to the end each time
+        table = np.tensordot(table, matrix, (0, 1))
     return table

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations, islice, product
 from math import comb
+from typing import Any
 
 import numpy as np
 
@@ -11,16 +12,19 @@ from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge
 from genoattn.tokens.vocabulary import count_choices
 
-_BLOCK = 200_000
+_BLOCK = 200_000  # terms whose coefficients are held at once
+_FEW = 200_000  # terms that are listed whatever the factors
+_MOST_LISTED = 5_000_000  # products of sparse ranks
 
 
 def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.ndarray], dict[int, int]]:
     """Terms to report, by order: intercept, every column, non-zero interactions, and all of their sub-terms.
 
     Of each order of 2 and above the ``max_terms`` with the largest |coefficient| in the gauge of the
-    expansion; those of the frequency gauge suit every gauge. For each order an array (n_terms, order) of
-    ascending column indices, sorted; and how many non-zero terms were left out.
+    expansion, the frequency gauge. For each order an array (n_terms, order) of ascending column indices,
+    sorted; and how many non-zero terms were left out, of dense factors all others of their columns.
     """
+    assert expansion.gauge == "frequency"  # where each order has products of its own factors alone
     v = expansion.vocabulary
     found: dict[int, np.ndarray] = {}
     left_out: dict[int, int] = {}
@@ -63,14 +67,26 @@ def every_term(vocabulary: Vocabulary, order: int) -> np.ndarray:
 
 
 def _largest(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarray, int]:
-    """The non-zero terms of an order with the largest |coefficient|, by column, and how many others.
+    """The non-zero terms of an order with the largest |coefficient|, by column, and how many others."""
+    source = _site_sets(expansion, order, max_terms)
+    return (
+        _searched(expansion, order, max_terms)
+        if source is None
+        else _listed(expansion, source, order, max_terms)
+    )
+
+
+def _listed(
+    expansion: Expansion, source: Iterator[np.ndarray], order: int, max_terms: int
+) -> tuple[np.ndarray, int]:
+    """The largest of the terms at blocks of sets of sites, and how many others are not zero.
 
     Where one choice of states at a set of sites is non-zero the others are kept too: another gauge may give
     them a coefficient.
     """
     kept, size = np.zeros((0, order), dtype=np.int64), np.zeros(0)
     n_nonzero = 0
-    for sites in _site_sets(expansion, order):
+    for sites in source:
         columns = _columns_of(expansion.vocabulary, sites)
         coefficient = np.abs(expansion.coefficients(columns))
         nonzero = _any_of_site_set(expansion.vocabulary, columns, coefficient > 0)
@@ -82,24 +98,41 @@ def _largest(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarr
     return _unique([kept]), n_nonzero - len(kept)
 
 
-def _site_sets(expansion: Expansion, order: int) -> Iterator[np.ndarray]:
-    """Blocks (n_sets, order) of ascending distinct sites that some rank couples, each set once."""
-    active = expansion.active_sites(order)
-    if not len(active):
-        return
-    if active.shape[1] == 1:
-        active = np.repeat(active, order, axis=1)
-    # Sparse ranks list their own products; dense ones would repeat nearly every set of sites.
-    number = active.sum(axis=-1).astype(np.float64).prod(axis=-1).sum()
-    everything = comb(active.shape[-1], order)
-    if number < min(everything, 5_000_000):
-        rows = _unique([_distinct_products([np.flatnonzero(slot) for slot in rank]) for rank in active])
-        yield from (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
-        return
-    union = np.flatnonzero(active.any(axis=(0, 1)))
-    source = combinations(union.tolist(), order)
-    while block := list(islice(source, _BLOCK)):
-        yield np.array(block, dtype=np.int64)
+def _searched(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarray, int]:
+    """The largest of the terms of dense factors, found without making all others.
+
+    Of dense factors every term is non-zero whose columns all have factors, so that their number is known.
+    """
+    v, table = expansion.vocabulary, expansion.tables[order]
+    found = np.sort(table.top_terms(max_terms, order).tokens, axis=1)
+    columns = np.flatnonzero(np.any([f.any(axis=(1, 2)) for f in table.component(order).factors], axis=0))
+    number = count_choices(np.bincount(v.site[columns], minlength=v.n_sites), order)[order]
+    return _unique([found]), number - len(found)
+
+
+def _site_sets(expansion: Expansion, order: int, max_terms: int) -> Iterator[np.ndarray] | None:
+    """Blocks (n_sets, order) of ascending distinct sites that some rank couples, each set once.
+
+    All sets of sites where their terms are few, else those that sparse ranks couple; None where those are
+    too many to list.
+    """
+    v, active = expansion.vocabulary, expansion.active_sites(order)
+    n_columns = np.bincount(v.site, minlength=v.n_sites)
+    union = active.any(axis=(0, 1))
+    everything = count_choices(n_columns * union, order)[order]
+    rows: Iterator[Any]
+    if everything <= max(max_terms, _FEW):
+        rows = combinations(np.flatnonzero(union).tolist(), order)
+    else:
+        number = (active @ n_columns).astype(np.float64)  # (rank, slot)
+        own = number[:, 0] ** order if number.shape[1] == 1 else number.prod(axis=1)
+        if not own.sum() < min(everything, _MOST_LISTED):
+            return None
+        slots = active.repeat(order // active.shape[1], axis=1)
+        parts = [_distinct_products([np.flatnonzero(slot) for slot in rank]) for rank in slots]
+        rows = iter(_unique(parts))
+    width = max(1, _BLOCK // int(n_columns.max()) ** order)
+    return (np.array(block, dtype=np.int64) for block in iter(lambda: list(islice(rows, width)), []))
 
 
 def _distinct_products(slots: list[np.ndarray]) -> np.ndarray:

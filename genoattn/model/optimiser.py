@@ -94,7 +94,7 @@ def penalty_weights(factor: Tensor, support: float) -> Tensor:
 def _sparse(readout: Readout, penalties: Penalties) -> list[nn.Parameter]:
     if not penalties.factor > 0:
         return []
-    modules = [readout.factor_module(order) for order in readout.orders]
+    modules = [readout.attention(order) for order in readout.orders]
     return [p for module in modules for p in module.sparse_parameters() if p.requires_grad]
 
 

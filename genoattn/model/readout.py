@@ -2,31 +2,28 @@
 
 ``phi(x) = b + Z g + sum_l w_l(x_l) + sum over orders n, ranks r of lambda_nr D_n(f_nr1, .., f_nrn)(x)``
 
-where ``D_n = sum over unordered distinct sites of the symmetrised product of the factors``. With *tied*
-factors (``f_nrm = f_nr``) D_n is the elementary symmetric polynomial e_n of the entity values, by Newton's
-identities from power sums; with *free* factors it is the pooled order-n HyperAttention of Ustaomeroglu & Qu
-2025 (section 5) restricted to distinct entities, by inclusion-exclusion over set partitions. Either way
-the cost is linear in the number of sites: each block sum is one product of the sample-by-column design
-with a factor matrix.
+where ``D_n = sum over unordered distinct sites of the symmetrised product of the factors``: the modules of
+:mod:`genoattn.attention.pooled_attention`, with *tied* factors (``f_nrm = f_nr``) or *free* ones, in time
+linear in the number of sites.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import combinations
 from math import sqrt
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genoattn.attention.partitions import distinct_sum
-from genoattn.attention.pooled import newton
+from genoattn.attention import PooledFeatureAttention, PooledHyperAttention, PooledLinearAttention
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.errors import InputError
-from genoattn.model.factors import FeatureEffects, FeatureFactors, PairFactors, TokenFactors
+from genoattn.model.feature_effects import FeatureEffects
 from genoattn.model.link import LinkKind, make_link
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures, token_features
+
+Attention = PooledHyperAttention | PooledFeatureAttention | PooledLinearAttention
 
 
 class Readout(nn.Module):
@@ -95,13 +92,7 @@ class Readout(nn.Module):
         self.factors = nn.ModuleDict()
         self.weights = nn.ParameterDict()
         for order in self.orders:
-            slots = 1 if tied else order
-            if full:
-                self.factors[str(order)] = PairFactors(n_columns)
-            elif features is not None:
-                self.factors[str(order)] = FeatureFactors(ranks[order], slots, features)
-            else:
-                self.factors[str(order)] = TokenFactors(ranks[order], slots, n_columns)
+            self.factors[str(order)] = self._attention(n_columns, order, ranks[order])
             # The scale of a free rank is in its factors; a tied one needs a sign of its own.
             self.weights[str(order)] = nn.Parameter(torch.ones(ranks[order]), requires_grad=tied)
             if not ranks[order]:
@@ -110,6 +101,16 @@ class Readout(nn.Module):
         self.link_kind = link
         self.link = make_link(link)
         self.to(dtype)
+
+    def _attention(self, n_columns: int, order: int, rank: int) -> Attention:
+        """The attention of one order."""
+        if self.full:
+            return PooledLinearAttention(n_columns)
+        indicators = not self.is_dosage
+        if self.features is None:
+            return PooledHyperAttention(n_columns, order, rank, tied=self.tied, indicators=indicators)
+        index, sizes = self.features.index, self.features.sizes
+        return PooledFeatureAttention(index, sizes, order, rank, tied=self.tied, indicators=indicators)
 
     @property
     def ranks(self) -> dict[int, int]:
@@ -122,15 +123,15 @@ class Readout(nn.Module):
             return self.additive
         return self.additive + self.additive_features()
 
-    def factor_module(self, order: int) -> TokenFactors | FeatureFactors | PairFactors:
-        """The module that makes the factors of an order."""
+    def attention(self, order: int) -> Attention:
+        """The attention of an order."""
         module = self.factors[str(order)]
-        assert isinstance(module, TokenFactors | FeatureFactors | PairFactors)
+        assert isinstance(module, Attention)
         return module
 
     def factor_values(self, order: int) -> Tensor:
         """Factors of an order before centring: (rank, slot, column)."""
-        return self.factor_module(order)()
+        return self.attention(order).factors()
 
     def design(self, calls: Tensor) -> Tensor:
         """Columns of a batch: standardised dosages or state indicators, 0 where missing; (sample, column)."""
@@ -164,47 +165,21 @@ class Readout(nn.Module):
         """
         design = self.design(calls)  # (sample, column)
         parts = [self.bias + covariates @ self.covariate, design @ self.centred(self.additive_values())]
-        parts += [self._interaction(order, design) for order in self.orders]
+        for order in self.orders:
+            parts.append(self.attention(order)(design, self.centred) @ self.weights[str(order)])
         return torch.stack(parts, dim=-1)
 
     def respond(self, latent: Tensor) -> Tensor:
         """Linear predictor of the phenotype at a latent phenotype, the sum of the orders; any shape."""
         return latent if self.link is None else self.link(latent)
 
-    def _interaction(self, order: int, design: Tensor) -> Tensor:
-        if self.full:
-            return self._all_pairs(design)
-        factor = self.centred(self.factor_values(order))  # (rank, slot, column)
-        weight = self.weights[str(order)]
-        if factor.shape[0] == 0:
-            return design.new_zeros(len(design))
-        powers = [design**m if self.is_dosage else design for m in range(1, order + 1)]
-        if self.tied:
-            sums = torch.stack(
-                [powers[m - 1] @ factor[:, 0].T ** m for m in range(1, order + 1)]
-            )  # (m, sample, rank)
-            return newton(sums) @ weight
-        blocks = {
-            block: powers[len(block) - 1] @ factor[:, list(block)].prod(dim=1).T
-            for size in range(1, order + 1)
-            for block in combinations(range(order), size)
-        }
-        return distinct_sum(blocks, order) @ weight
-
-    def _all_pairs(self, design: Tensor) -> Tensor:
-        """Full pairwise attention: sum over columns at distinct sites of x_k C_km x_m."""
-        pair = self.centred(self.centred(self.factor_values(2)[:, 1]).T).T  # (column, column)
-        same_site = self.site[:, None] == self.site[None, :]
-        pair = pair.masked_fill(same_site, 0.0) * self.weights["2"][:, None]
-        return ((design @ pair) * design).sum(dim=1)
-
 
 def set_random_factors(readout: Readout, n_sites: int, seed: int) -> None:
     """Small random factors: the entity values of a sample sum to about unit variance."""
     generator = torch.Generator().manual_seed(seed)
     for order in readout.orders:
-        module = readout.factor_module(order)
-        assert isinstance(module, TokenFactors | FeatureFactors)
+        module = readout.attention(order)
+        assert not isinstance(module, PooledLinearAttention)
         module.set_random(1 / sqrt(n_sites), generator)
         if not readout.tied:  # the scale of a free rank is in its factors
             continue
