@@ -16,23 +16,33 @@ class BestWeights(pl.Callback):
 
     Training stops after ``patience`` epochs without improvement. With ``start`` the weights that training
     began with are among those to choose from: a start in closed form that steps make worse is then kept, and
-    ``best_epoch`` is -1.
+    ``best_epoch`` is -1. A resumed training goes on with what it has.
     """
 
-    def __init__(self, patience: int, min_delta: float = 1e-5, start: bool = False) -> None:
+    def __init__(self, patience: float, min_delta: float = 1e-5, start: bool = False) -> None:
         self.patience, self.min_delta, self.start = patience, min_delta, start
         self.best, self.best_epoch, self.waited = float("inf"), -1, 0
         self._weights: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.start:
-            return
-        source: Any = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(pl_module, PhenotypeModule)
-        self.best = pl_module.mean_loss(source.val_dataloader())
-        self._weights = copy.deepcopy(pl_module.state_dict())
+        if self._weights or self.waited:
+            trainer.should_stop = self.waited > self.patience
+        elif self.start:
+            source: Any = trainer.datamodule  # type: ignore[attr-defined]
+            assert isinstance(pl_module, PhenotypeModule)
+            self.best = pl_module.mean_loss(source.validation_batches())
+            self._weights = copy.deepcopy(pl_module.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        return {**own, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self.waited, self._weights = state_dict.values()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking or "val_loss" not in trainer.callback_metrics:
+            return
         value = float(trainer.callback_metrics["val_loss"])
         if value < self.best:
             self.waited = 0 if value < self.best - self.min_delta else self.waited + 1
