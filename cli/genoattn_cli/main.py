@@ -77,8 +77,9 @@ def run(arguments: list[str]) -> int:
         message = error.format_message() if isinstance(error, _CommandLineError) else str(error)
         print(f"{prefix}: error: {' '.join(message.split())}", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        print(f"{prefix}: interrupted; nothing was written", file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        reason = str(error.__cause__ or error) or "nothing was written"
+        print(f"{prefix}: interrupted; {reason}", file=sys.stderr)
         return 130
     except SystemExit:  # typer's answer to a closed reader of our stdout, as `| head` does
         return 0

@@ -27,6 +27,7 @@ from genoattn.model.train_config import Split, TrainConfig, TrainingData, Traini
 from genoattn.model.training_states import SaveState, TrainingStates
 
 _log = logging.getLogger(__name__)
+_LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 _ONE_THREAD = 2**20
 _STEPS = 2500
 _LEAST_EPOCHS = 30
@@ -170,19 +171,21 @@ def training_settings(config: TrainConfig, n_values: int) -> Iterator[None]:
     With ``n_values`` numbers in a batch so few that threads would wait for each other, there is one thread.
     """
     dtype = torch.get_default_dtype()
-    lightning = logging.getLogger("pytorch_lightning")
-    level = lightning.level
-    lightning.setLevel(logging.ERROR)
+    lightning = [logging.getLogger(name) for name in _LIGHTNING]
+    levels = [logger.level for logger in lightning]
+    for logger in lightning:
+        logger.setLevel(logging.ERROR)
     threads = torch.get_num_threads()
     if n_values < _ONE_THREAD:
         torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64 if config.precision == 64 else torch.float32)
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="|".join(_LIGHTNING))
             torch.manual_seed(config.seed)
             yield
     finally:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
-        lightning.setLevel(level)
+        for logger, level in zip(lightning, levels, strict=True):
+            logger.setLevel(level)
