@@ -208,7 +208,10 @@ def _run(given: dict[str, Any]) -> None:
     data = options.read_cohort(cohort, table, given["trait"], given["covar"], **_read_options(given))
     settings = {name: options.plain(given[name]) for name in _FIT}
     settings |= {"encoding": options.chosen_encoding(given["encoding"]), "max_epochs": given["epochs"]}
-    result = genoattn.fit(data, progress=not quiet, checkpoint=states, **settings)
+    try:
+        result = genoattn.fit(data, progress=not quiet, checkpoint=states, **settings)
+    except KeyboardInterrupt as error:  # typer would drop where to resume from
+        raise typer.Abort(str(error)) from None
     if not silent:
         result.save(output, force)
         typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")

@@ -27,8 +27,9 @@ _MARK = "identity"  # file with the checksum of the data and settings that the s
 class TrainingStates:
     """A folder with the state of every training of a fit.
 
-    The trainings of a fit follow each other in the same order each time: the n-th has the file ``n.ckpt``. As
-    a context the folder is removed when the fit is complete, and stays when it is stopped.
+    The trainings of a fit follow each other in the same order each time: the n-th has the file ``n.ckpt``, if
+    the fit lasts longer than half a minute. As a context the folder is removed when the fit is complete, and
+    stays when it is stopped.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class TrainingStates:
 
     def __init__(self, folder: str | Path, identity: str, resume: bool) -> None:
         self.folder, self.identity, self.resume = Path(folder), identity, resume
-        self._n_trainings = 0
+        self._n_trainings, self._begun = 0, time.monotonic()
         check_states(self.folder, resume)
         if resume and (self.folder / _MARK).read_text(encoding="utf-8") != identity:
             raise InputError(
@@ -53,7 +54,7 @@ class TrainingStates:
     def next_training(self) -> SaveState:
         """A callback that saves the state of the next training."""
         self._n_trainings += 1
-        return SaveState(self.folder / f"{self._n_trainings}.ckpt", self.identity)
+        return SaveState(self.folder / f"{self._n_trainings}.ckpt", self.identity, self._begun)
 
     def __enter__(self) -> TrainingStates:
         return self
@@ -62,17 +63,21 @@ class TrainingStates:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A mistake in the input would only be met again.
-        if kind is None or (issubclass(kind, InputError) and not self.resume):
+        useless = kind is not None and issubclass(kind, InputError) and not self.resume
+        if kind is None or useless or not any(self.folder.glob("*.ckpt")):
             remove_states(self.folder)
         elif kind is KeyboardInterrupt and (self.folder / _MARK).exists():
             raise KeyboardInterrupt(f"the training so far is in {self.folder}, and resume goes on from it")
 
 
 class SaveState(pl.Callback):
-    """Saves the state of a training at the end of an epoch, every half a minute, and at the end of all."""
+    """Saves the state of a training every half a minute, after an epoch, and at its end.
 
-    def __init__(self, path: Path, identity: str) -> None:
-        self.path, self.identity = path, identity
+    ``begun`` is when the fit began: within its first half minute nothing is saved.
+    """
+
+    def __init__(self, path: Path, identity: str, begun: float) -> None:
+        self.path, self.identity, self.begun = path, identity, begun
         self._saved = time.monotonic()
 
     def found(self) -> Path | None:
@@ -95,14 +100,15 @@ class SaveState(pl.Callback):
         return self.path
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Saving takes all processes: the first decides for the others.
-        if trainer.strategy.broadcast(time.monotonic() - self._saved > _EVERY_SECONDS):
-            self._save(trainer)
+        self._save(trainer, self._saved)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._save(trainer)
+        self._save(trainer, self.begun)
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, since: float) -> None:
+        # Saving takes all processes: the first decides for the others.
+        if not trainer.strategy.broadcast(time.monotonic() - since > _EVERY_SECONDS):
+            return
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self.path)  # takes part, and writes nothing
             return
