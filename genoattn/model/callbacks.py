@@ -1,6 +1,8 @@
-"""Callbacks of a training: early stopping that puts the best weights back, and progress."""
+"""Callbacks of a training: early stopping that puts the best weights back, interruptions, and progress."""
 
 import copy
+import signal
+import threading
 from typing import Any
 
 import pytorch_lightning as pl
@@ -56,6 +58,17 @@ class BestWeights(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._weights:
             pl_module.load_state_dict(self._weights)
+
+
+class StopTogether(pl.Callback):
+    """A request to terminate is an interruption of several processes, which end together.
+
+    Lightning's own answer is a message to the others from wherever each stands, in which they wait for ever.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class EpochProgress(pl.Callback):

@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from genoattn.errors import InputError
-from genoattn.model.callbacks import BestWeights, EpochProgress
+from genoattn.model.callbacks import BestWeights, EpochProgress, StopTogether
 from genoattn.model.data import CohortData
 from genoattn.model.module import PhenotypeModule
 from genoattn.model.optimiser import OptimizerSettings, Penalties
@@ -143,6 +143,8 @@ def _trainer(
     callbacks: list[pl.Callback] = [best] if validate else []
     if saved is not None:
         callbacks.append(saved)
+    if config.devices > 1:
+        callbacks.append(StopTogether())
     if progress:
         callbacks.append(EpochProgress("training" if validate else "training again on all samples"))
     accelerator = "gpu" if config.device.startswith("cuda") else config.device
