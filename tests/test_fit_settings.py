@@ -1,5 +1,6 @@
 """fit: settings, records, and inputs that are refused."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -105,6 +106,12 @@ def test_more_gpus_than_there_are_or_a_precision_they_lack(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(InputError, match="devices is 3, but of cuda there are 2; give 1 to 2"):
         short_fit(planted(30, 5), device="cuda", devices=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "ps1", ">>> ", raising=False)
+        with pytest.raises(
+            InputError, match="devices is 2, .* a notebook or a prompt has none; use a script or"
+        ):
+            short_fit(planted(30, 5), device="cuda", devices=2)
     for device in ("mps", "auto"):
         with pytest.raises(
             InputError, match="precision 64 is not available on mps; use one of 32, 16-mixed, "

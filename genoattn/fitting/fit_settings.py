@@ -1,6 +1,7 @@
 """Settings of a fit, checked before any work is done."""
 
 import os
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -122,6 +123,11 @@ def _check_device(training: TrainConfig) -> None:
         )
         raise InputError(f"precision {precision} is not available on {device}; use one of {others}")
     there = {"cuda": torch.cuda.device_count, "mps": lambda: 1, "cpu": lambda: os.cpu_count() or 1}[device]()
+    if training.devices > 1 and (hasattr(sys, "ps1") or sys.flags.interactive):
+        raise InputError(
+            f"devices is {training.devices}, each of which runs the script from its beginning, and a notebook "
+            "or a prompt has none; use a script or the command"
+        )
     if not 1 <= training.devices <= there:
         raise InputError(
             f"devices is {training.devices}, but of {device} there are {there}; give 1 to {there}"
