@@ -108,9 +108,7 @@ def test_more_gpus_than_there_are_or_a_precision_they_lack(monkeypatch):
         short_fit(planted(30, 5), device="cuda", devices=3)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "ps1", ">>> ", raising=False)
-        with pytest.raises(
-            InputError, match="devices is 2, .* a notebook or a prompt has none; use a script or"
-        ):
+        with pytest.raises(InputError, match=r"devices is 2, .* and a notebook or a prompt has none; use a"):
             short_fit(planted(30, 5), device="cuda", devices=2)
     for device in ("mps", "auto"):
         with pytest.raises(

@@ -125,8 +125,8 @@ def _check_device(training: TrainConfig) -> None:
     there = {"cuda": torch.cuda.device_count, "mps": lambda: 1, "cpu": lambda: os.cpu_count() or 1}[device]()
     if training.devices > 1 and (hasattr(sys, "ps1") or sys.flags.interactive):
         raise InputError(
-            f"devices is {training.devices}, each of which runs the script from its beginning, and a notebook "
-            "or a prompt has none; use a script or the command"
+            f"devices is {training.devices}, each of which runs the script from its beginning, "
+            "and a notebook or a prompt has none; use a script or the command"
         )
     if not 1 <= training.devices <= there:
         raise InputError(
