@@ -93,6 +93,7 @@ def test_bare_command_shows_its_help(cli):
     [
         ("fit", "COHORT --pheno --trait --covar --order --gauge --output"),
         ("fit", "--seed --threads --device --force --quiet --verbose"),
+        ("fit", "--devices --precision --resume 16-mixed"),
         ("predict", "DIR COHORT --output --covar --region --force --quiet --verbose"),
         ("fit", "--sequence-column --mutation-column --reference --wild-type --variance-column --strict"),
         ("suggest", "DIR --mutations --top --from --minimise --measured --sequence-column --output"),

@@ -1,5 +1,6 @@
 """fit: settings, records, and inputs that are refused."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -61,7 +62,13 @@ def test_unknown_setting():
     [
         ({"gauge": "hadamard"}, "gauge 'hadamard' is unknown; choose one of reference, zero-sum, frequency"),
         ({"start": "warm"}, "start 'warm' is unknown; choose one of auto, score, kernel, random"),
-        ({"precision": 16}, "precision 16 is unknown; choose one of 32, 64"),
+        ({"precision": 16}, "precision 16 is unknown; choose one of 32, 64, 16-mixed, bf16-mixed"),
+        (
+            {"precision": "16-mixed"},
+            "precision 16-mixed is not available on cpu; use one of 32, 64, bf16-mixed",
+        ),
+        ({"devices": 999}, r"devices is 999, but of cpu there are \d+; give 1 to \d+"),
+        ({"devices": 0}, r"devices is 0, but of cpu there are \d+; give 1 to \d+"),
         ({"device": "cuda:1"}, "device 'cuda:1' is unknown; choose one of auto, cpu, cuda, mps"),
         ({"rank": 0}, "rank is 0; it must be 1 or more, and finite"),
         ({"max_epochs": 0}, "max_epochs is 0; it must be 1 or more, and finite"),
@@ -91,6 +98,23 @@ def test_device_that_is_not_there(monkeypatch, device):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(InputError, match=f"device '{device}' is not available here; use cpu or auto"):
         short_fit(planted(30, 5), device=device)
+
+
+def test_more_gpus_than_there_are_or_a_precision_they_lack(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(InputError, match="devices is 3, but of cuda there are 2; give 1 to 2"):
+        short_fit(planted(30, 5), device="cuda", devices=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "ps1", ">>> ", raising=False)
+        with pytest.raises(InputError, match=r"devices is 2, .* and a notebook or a prompt has none; use a"):
+            short_fit(planted(30, 5), device="cuda", devices=2)
+    for device in ("mps", "auto"):
+        with pytest.raises(
+            InputError, match="precision 64 is not available on mps; use one of 32, 16-mixed, "
+        ):
+            short_fit(planted(30, 5), device=device, precision=64)
 
 
 def test_what_was_fitted_is_on_record():

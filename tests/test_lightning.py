@@ -219,6 +219,10 @@ def test_batches_with_mistakes(cohort):
         module.on_before_batch_transfer((1, 2), 0)
     with pytest.raises(InputError, match="optimizer 'Adamm' is unknown; choose proximal-adam, or a class of"):
         pl.Trainer(max_epochs=1, **QUIET).fit(module_of(data, optimizer="Adamm"), data)
+    with pytest.raises(
+        InputError, match="over the epochs of the Trainer, which has no limit; give it max_ep"
+    ):
+        pl.Trainer(max_epochs=-1, **QUIET).fit(module_of(data), data)
     with pytest.raises(InputError, match="the cohort has no phenotype"):
         genoattn.CohortData(replace(cohort, phenotype=None))
     with pytest.raises(InputError, match="order 9, but there are 8 sites"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,7 +123,7 @@ _READ = (
 )  # fmt: skip
 _FIT = (
     "order", "gauge", "attention", "start", "link", "likelihood", "rank", "penalty", "max_terms", "alpha",
-    "ensemble", "seed", "device",
+    "ensemble", "seed", "device", "devices", "precision", "resume",
 )  # fmt: skip
 
 
@@ -163,12 +164,15 @@ def command(
     alpha: AlphaOption = 0.05,
     ensemble: EnsembleOption = 0,
     top: TopOption = 10,
+    resume: options.Resume = False,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     seed: options.Seed = 0,
     threads: options.Threads = None,
     device: options.Device = "auto",
+    devices: options.Devices = 1,
+    precision: options.PrecisionOption = options.Precision.single,
 ) -> None:
     """Fit a hyper-attention model and write its interaction table.
 
@@ -178,23 +182,51 @@ def command(
     traits or for relatedness beyond the covariates. For a cohort of genotypes q-values of pairs are those
     of signals, in signals.tsv: clusters of linked pairs that hold up when adjusted for structure and the
     additive genome; ranking.tsv has all pairs worth a look, stability.tsv what --ensemble finds.
+
+    The state of the training is kept in DIR.checkpoint until the fit is complete.
     """
-    given = locals()
-    options.start_logging(verbose, quiet)
+    _run(locals())
+
+
+def _run(given: dict[str, Any]) -> None:
+    """The command with its options by name."""
+    output, cohort, force = given["output"], given["cohort"], given["force"]
+    # Of several devices each has a process that repeats this command; the first speaks and writes.
+    silent = given["devices"] > 1 and os.environ.get("LOCAL_RANK", "0") != "0"
+    quiet = given["quiet"] or silent
+    options.start_logging(given["verbose"], quiet)
     from genoattn.writing import check_output
 
-    check_output(output, force, folder=True, inputs=(cohort, pheno, covar, features, reference))
-    options.set_threads(threads)
+    inputs = [given[name] for name in ("pheno", "covar", "features", "reference")]
+    check_output(output, force, folder=True, inputs=(cohort, *inputs))
+    states = _states(output, given["resume"], force)
+    options.set_threads(given["threads"])
     import genoattn
 
-    is_table = sequence_column is not None or mutation_column is not None
-    table = options.table_of_phenotypes(cohort, pheno, is_table)
-    data = options.read_cohort(cohort, table, trait, covar, **_read_options(given))
+    is_table = given["sequence_column"] is not None or given["mutation_column"] is not None
+    table = options.table_of_phenotypes(cohort, given["pheno"], is_table)
+    data = options.read_cohort(cohort, table, given["trait"], given["covar"], **_read_options(given))
     settings = {name: options.plain(given[name]) for name in _FIT}
-    settings |= {"encoding": options.chosen_encoding(encoding), "max_epochs": epochs}
-    result = genoattn.fit(data, progress=not quiet, **settings)
-    result.save(output, force)
-    typer.echo(f"{result.summary(top)}\n\nwritten to {output}")
+    settings |= {"encoding": options.chosen_encoding(given["encoding"]), "max_epochs": given["epochs"]}
+    try:
+        result = genoattn.fit(data, progress=not quiet, checkpoint=states, **settings)
+    except KeyboardInterrupt as error:  # typer would drop where to resume from
+        raise typer.Abort(str(error)) from None
+    if not silent:
+        result.save(output, force)
+        typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")
+
+
+def _states(output: Path, resume: bool, force: bool) -> Path:
+    """The folder of the states of the training, whose place is checked before anything is read."""
+    from genoattn.model.training_states import check_states, remove_states
+
+    named = output if output.name not in ("", "..") else output.resolve()
+    states = named.with_name(f"{named.name}.checkpoint")
+    if force and not resume:
+        remove_states(states)
+    check_states(states, resume)
+    return states
 
 
 def _read_options(given: dict[str, Any]) -> dict[str, Any]:

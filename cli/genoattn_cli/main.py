@@ -68,6 +68,8 @@ def run(arguments: list[str]) -> int:
     prefix = f"genoattn {name}".strip()
     try:
         status = command.main(args=arguments, prog_name="genoattn", standalone_mode=False)
+        if status == 130:  # what some versions of typer make of an interruption
+            raise KeyboardInterrupt
         if not arguments:  # click before 8.2 shows the help of the bare command without an error
             return 2
         return status if isinstance(status, int) else 0
@@ -77,8 +79,9 @@ def run(arguments: list[str]) -> int:
         message = error.format_message() if isinstance(error, _CommandLineError) else str(error)
         print(f"{prefix}: error: {' '.join(message.split())}", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        print(f"{prefix}: interrupted; nothing was written", file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        reason = str(error) or "nothing was written"
+        print(f"{prefix}: interrupted; {reason}", file=sys.stderr)
         return 130
     except SystemExit:  # typer's answer to a closed reader of our stdout, as `| head` does
         return 0

@@ -64,6 +64,15 @@ class HaploidName(StrEnum):
     as_is = "as-is"
 
 
+class Precision(StrEnum):
+    """Floating-point numbers of a training."""
+
+    single = "32"
+    double = "64"
+    half_mixed = "16-mixed"
+    bfloat16_mixed = "bf16-mixed"
+
+
 COHORT_HELP = (
     "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix or .bed, or aligned sequences "
     "(FASTA, A2M, Clustal, Stockholm, also .gz); "
@@ -190,6 +199,26 @@ Threads = Annotated[
     typer.Option("--threads", min=1, max=1024, help="CPU threads (default: all).", show_default=False),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Devices = Annotated[
+    int,
+    typer.Option(
+        "--devices",
+        min=1,
+        metavar="N",
+        help="GPUs that share each batch (of cpu, processes). Each runs the command; the first writes.",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option("--precision", help="Bits; -mixed: 16 in products, 32 in parameters (16-mixed: GPU only)."),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on from DIR.checkpoint, which a stopped fit of the same data and settings left.",
+    ),
+]
 
 
 def start_logging(verbose: bool, quiet: bool) -> None:

@@ -1,13 +1,17 @@
 """fit(cohort) -> FitResult: the main job, read from top to bottom."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 
 from genoattn.closed_form.pair_columns import chromosome_numbers
 from genoattn.cohort import Cohort
+from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
 from genoattn.fitting.fit_result import FitResult
 from genoattn.fitting.fit_settings import FitConfig, check_settings, settings_record, with_options
@@ -24,10 +28,13 @@ from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.data import training_data
+from genoattn.model.own_trainer import settings_of_trainer
 from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.split import split_samples
+from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData, TrainingSummary
+from genoattn.model.training_states import open_states
 from genoattn.model.working_response import ResponseModel
 from genoattn.provenance import input_records, package_versions
 from genoattn.tokens import build_vocabulary, default_encoding
@@ -37,7 +44,14 @@ _log = logging.getLogger(__name__)
 
 
 def fit(
-    cohort: Cohort, config: FitConfig | None = None, *, progress: bool = False, **options: Any
+    cohort: Cohort,
+    config: FitConfig | None = None,
+    *,
+    trainer: pl.Trainer | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    **options: Any,
 ) -> FitResult:
     """Fit a hyper-attention model to a cohort and tabulate its interactions.
 
@@ -48,6 +62,19 @@ def fit(
     config
         Settings; or give them by name: any field of :class:`FitConfig` or of its :class:`TrainConfig`
         (``order=3``, ``gauge="reference"``, ``seed=1``, ...).
+    trainer
+        A Trainer of PyTorch Lightning, with your loggers and callbacks, precision and devices, that trains
+        the model. It stops when its own settings and callbacks say so, or after ``max_epochs`` where it has
+        no number; then the weights of the least validation loss are put back. It trains once: with it the
+        model is trained again on all samples only where ``refit=True`` asks for that, by a Trainer of ours
+        with its precision, for the number of epochs that suited best; so are the models of ``order="auto"``
+        and of ``ensemble``.
+    checkpoint
+        Folder for the state of the training, saved every half a minute, which is removed when the fit is
+        complete.
+    resume
+        Go on from the folder ``checkpoint`` of a stopped fit of the same data and settings. With the same
+        number of threads the result is that of a fit that was never stopped.
     progress
         Show a progress bar on stderr.
 
@@ -62,7 +89,8 @@ def fit(
     Raises
     ------
     InputError
-        Where the cohort has no phenotype, too few samples, or fewer sites than the order.
+        Where the cohort has no phenotype, too few samples, or fewer sites than the order; where the device
+        or its precision is not there; where a Trainer is of no use; or where there is nothing to resume.
 
     Examples
     --------
@@ -79,8 +107,23 @@ def fit(
     """
     config = with_options(config or FitConfig(), options)
     check_settings(config)
+    if trainer is not None:
+        config = replace(config, training=settings_of_trainer(trainer, config.training))
     if not isinstance(cohort, Cohort):
         raise TypeError(f"fit() needs a Cohort, as genoattn.read returns, got {type(cohort).__name__}")
+    if trainer is not None and checkpoint is not None:
+        raise InputError(
+            "checkpoint keeps the state of our own training, not of a Trainer given: leave one of them out, "
+            "or train an EpistasisModule with a ModelCheckpoint, and resume by trainer.fit(ckpt_path=FILE)"
+        )
+    states = open_states(checkpoint, resume, cohort, settings_record(config))
+    with states or nullcontext():
+        return _fit(cohort, config, TrainingRun(progress, trainer, states))
+
+
+def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
+    """The steps of a fit with checked settings."""
+    ours = replace(run, trainer=None)
     data = replace(training_data(cohort), chromosome=chromosome_numbers(cohort.sites))
     split = split_samples(
         data.phenotype, data.binary, config.validation, config.test, config.training.seed, data.relatives
@@ -92,19 +135,19 @@ def fit(
     if config.auto_order:
         ladder = climb(
             vocabulary, data, split, config.training,
-            n_members=config.ensemble, features=features, progress=progress,
+            n_members=config.ensemble, features=features, run=ours,
         )  # fmt: skip
         config = replace(config, training=replace(config.training, order=ladder.order, link=ladder.link))
     kind = chosen_likelihood(config.training.likelihood, data.phenotype, data.binary)
     choice = choose_estimator(vocabulary, config.training, kind, len(split.training))
     _log.info("estimator: %s (%s)", choice.estimator, choice.reason)
-    measured = train_readout(vocabulary, data, split, config.training, features, progress, choice)
+    measured = train_readout(vocabulary, data, split, config.training, features, run, choice)
     metrics = _metrics(measured, data)
-    trained = _exported(cohort, config, measured, data, features, progress)
+    trained = _exported(cohort, config, measured, data, features, run)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     discovery = _discovery(cohort, config, measured.summary)
-    members = _ensemble(cohort, config, trained, data, features)
+    members = _ensemble(cohort, config, trained, data, features, ours)
     tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
     expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
     manifest = _manifest(cohort, config, trained, expansion, tested, left_out)
@@ -123,15 +166,15 @@ def _exported(
     measured: Trained,
     data: TrainingData,
     features: TokenFeatures | None,
-    progress: bool,
+    run: TrainingRun,
 ) -> Trained:
     """The model trained again on all samples where that is asked for, or pays; else the measured one.
 
-    It pays in landscapes, and where samples are scarce (a ``score`` start). The number of epochs, and of
-    ranks where they are random, is that of the measured model.
+    It pays in landscapes, and where samples are scarce (a ``score`` start); what a user's Trainer trained
+    stays. The number of epochs, and of ranks where they are random, is that of the measured model.
     """
     summary, refit = measured.summary, config.refit
-    if refit is None:
+    if refit is None and run.trainer is None:
         refit = summary.start in ("score", "kernel") or (
             summary.start == "random" and cohort.kind == "sequence"
         )
@@ -142,7 +185,7 @@ def _exported(
     training = replace(config.training, max_epochs=summary.best_epoch)
     if summary.start == "random" and summary.ranks:
         training = replace(training, rank=max(summary.ranks.values()))
-    final = train_readout(vocabulary, data, split, training, features, progress)
+    final = train_readout(vocabulary, data, split, training, features, replace(run, trainer=None))
     summary = replace(summary, ranks=final.summary.ranks, noise=final.summary.noise)
     return replace(final, summary=summary)
 
@@ -153,13 +196,16 @@ def _ensemble(
     trained: Trained,
     data: TrainingData,
     features: TokenFeatures | None,
+    run: TrainingRun,
 ) -> list[Factors]:
     """Models of a landscape on bootstrap samples, where asked for and without a posterior."""
     if not config.ensemble or cohort.kind != "sequence" or trained.posterior is not None:
         return []
     _log.info("training %d models on bootstrap samples", config.ensemble)
     v = trained.vocabulary
-    drawn = train_ensemble(v, data, trained.split, trained.config, config.ensemble, features)
+    drawn = train_ensemble(
+        v, data, trained.split, trained.config, config.ensemble, features, replace(run, progress=False)
+    )
     return [readout_factors(member, v) for member in drawn]
 
 

@@ -1,5 +1,7 @@
 """Settings of a fit, checked before any work is done."""
 
+import os
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -7,7 +9,8 @@ import torch
 
 from genoattn.errors import InputError
 from genoattn.model.link import LINKS
-from genoattn.model.train_config import STARTS, TrainConfig
+from genoattn.model.own_trainer import known_precision
+from genoattn.model.train_config import PRECISIONS, STARTS, TrainConfig
 from genoattn.tokens import Encoding
 from genoattn.tokens.gauge_centre import GAUGES, Gauge
 
@@ -72,7 +75,9 @@ def with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
         names = sorted({*FitConfig.__dataclass_fields__, *TrainConfig.__dataclass_fields__} - {"training"})
         raise TypeError(f"fit() got an unknown setting {sorted(unknown)[0]!r}; known are {', '.join(names)}")
     config = replace(config, **own)
-    return replace(config, training=replace(config.training, **training))
+    settings = replace(config.training, **training)
+    settings = replace(settings, precision=known_precision(settings.precision))
+    return replace(config, training=settings)
 
 
 def check_settings(config: FitConfig) -> None:
@@ -82,15 +87,13 @@ def check_settings(config: FitConfig) -> None:
         "gauge": (config.gauge, GAUGES),
         "start": (training.start, STARTS),
         "link": (training.link, LINKS),
-        "precision": (training.precision, (32, 64)),
+        "precision": (training.precision, PRECISIONS),
         "device": (training.device, ("auto", "cpu", "cuda", "mps")),
     }
     for name, (value, allowed) in choices.items():
         if value not in allowed:
             raise InputError(f"{name} {value!r} is unknown; choose one of {', '.join(map(str, allowed))}")
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(training.device, True):
-        raise InputError(f"device {training.device!r} is not available here; use cpu or auto")
+    _check_device(training)
     if not 0 < config.alpha < 1:
         raise InputError(f"alpha is {config.alpha}; it must lie between 0 and 1")
     least = {"rank": 1, "max_epochs": 1, "patience": 0, "penalty": 0, "max_terms": 1}
@@ -104,6 +107,31 @@ def check_settings(config: FitConfig) -> None:
         raise InputError("order auto compares models on test samples, but their share is 0; give some")
     if not 0 <= training.seed < 2**32:
         raise InputError(f"seed is {training.seed}; it must be from 0 to {2**32 - 1}")
+
+
+def _check_device(training: TrainConfig) -> None:
+    """Refuse a device that is not there, or too many, or one that lacks the precision."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    device, precision = training.device, training.precision
+    if device == "auto":
+        device = next(name for name in ("mps", "cuda", "cpu") if available[name])
+    if not available[device]:
+        raise InputError(f"device {device!r} is not available here; use cpu or auto")
+    if (device, precision) in (("cpu", "16-mixed"), ("mps", 64)):
+        others = ", ".join(
+            str(p) for p in PRECISIONS if p != precision and (device, p) != ("cpu", "16-mixed")
+        )
+        raise InputError(f"precision {precision} is not available on {device}; use one of {others}")
+    there = {"cuda": torch.cuda.device_count, "mps": lambda: 1, "cpu": lambda: os.cpu_count() or 1}[device]()
+    if training.devices > 1 and (hasattr(sys, "ps1") or sys.flags.interactive):
+        raise InputError(
+            f"devices is {training.devices}, each of which runs the script from its beginning, "
+            "and a notebook or a prompt has none; use a script or the command"
+        )
+    if not 1 <= training.devices <= there:
+        raise InputError(
+            f"devices is {training.devices}, but of {device} there are {there}; give 1 to {there}"
+        )
 
 
 def settings_record(config: FitConfig) -> dict[str, Any]:

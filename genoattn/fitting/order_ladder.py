@@ -17,6 +17,7 @@ from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout
+from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainConfig, TrainingData
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
@@ -79,7 +80,7 @@ def climb(
     highest: int = HIGHEST_ORDER,
     n_members: int = 0,
     features: TokenFeatures | None = None,
-    progress: bool = False,
+    run: TrainingRun = TrainingRun(),
 ) -> Ladder:
     """Fit orders from 1 up until one more does not help, and choose.
 
@@ -99,7 +100,7 @@ def climb(
     for order in range(1, min(highest, vocabulary.n_sites) + 1):
         for link in links:
             settings = replace(config, order=order, link=link)
-            trained = train_readout(vocabulary, data, split, settings, features, progress)
+            trained = train_readout(vocabulary, data, split, settings, features, run)
             rungs.append(_rung(trained, settings, data, split, kind))
             score = 1 - rungs[-1].loss.mean() / null.mean()
             _log.info("order %d, link %s: %.4f on the test samples", order, link, score)
@@ -114,7 +115,8 @@ def climb(
     best = rungs[chosen]
     if n_members >= 2:
         settings = replace(config, order=best.order, link=best.link)
-        members = train_ensemble(vocabulary, data, split, settings, n_members, features)
+        unseen = replace(run, progress=False)
+        members = train_ensemble(vocabulary, data, split, settings, n_members, features, unseen)
         _add_share_intervals(frame, chosen, [_shares(_by_order(m, data, split)) for m in members])
     return Ladder(frame, best.order, best.link)
 

@@ -6,13 +6,14 @@ import numpy as np
 
 from genoattn.closed_form.landscape_readout import landscape_readout
 from genoattn.closed_form.posterior import Posterior
+from genoattn.errors import InputError
 from genoattn.fitting.choose import EstimatorChoice, choose_estimator
 from genoattn.fitting.start_values import initial_readout
 from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import calibrate
 from genoattn.model.readout import Readout
 from genoattn.model.standardise import Standardisation
-from genoattn.model.train import on_linear_scale, train, training_settings
+from genoattn.model.train import TrainingRun, on_linear_scale, train, training_settings
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
@@ -37,7 +38,7 @@ def train_readout(
     split: Split,
     config: TrainConfig,
     features: TokenFeatures | None = None,
-    progress: bool = False,
+    run: TrainingRun = TrainingRun(),
     choice: EstimatorChoice | None = None,
 ) -> Trained:
     """Estimate a readout: in closed form, or from starting values by gradient steps.
@@ -48,6 +49,11 @@ def train_readout(
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     choice = choice or choose_estimator(vocabulary, config, kind, len(training))
     if choice.estimator == "gaussian process":
+        if run.trainer is not None:
+            raise InputError(
+                f"a Trainer was given, but the estimator is a closed form ({choice.reason}); "
+                "leave the Trainer out, or train with start='random'"
+            )
         readout, summary, posterior = landscape_readout(vocabulary, data, split, config)
         return Trained(readout, summary, choice, vocabulary, split, config, posterior)
     n_values = min(len(training), 2048) * vocabulary.n_columns
@@ -63,7 +69,7 @@ def train_readout(
             relatives=None if data.relatives is None else data.relatives[training],
         )
         start = initial_readout(vocabulary, samples, config, choice.estimator, features)
-        readout, summary = train(start, data, standardisation, split, config, kind, progress)
+        readout, summary = train(start, data, standardisation, split, config, kind, run)
     calibrate(readout, data.calls[training], data.covariates[training])
     return Trained(readout, summary, choice, vocabulary, split, config)
 
@@ -75,6 +81,7 @@ def train_ensemble(
     config: TrainConfig,
     n_members: int,
     features: TokenFeatures | None = None,
+    run: TrainingRun = TrainingRun(),
 ) -> list[Readout]:
     """Readouts trained on bootstrap samples of the training samples (Efron 1979), each with its own seed.
 
@@ -87,6 +94,6 @@ def train_ensemble(
         drawn = np.sort(rng.choice(split.training, len(split.training)))
         again = Split(drawn, split.validation, split.test)
         seed = (config.seed + k) % 2**32
-        trained = train_readout(vocabulary, data, again, replace(config, seed=seed), features)
+        trained = train_readout(vocabulary, data, again, replace(config, seed=seed), features, run)
         members.append(trained.readout)
     return members

@@ -1,6 +1,8 @@
-"""Callbacks of a training: early stopping that puts the best weights back, and progress."""
+"""Callbacks of a training: early stopping that puts the best weights back, interruptions, and progress."""
 
 import copy
+import signal
+import threading
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,23 +18,33 @@ class BestWeights(pl.Callback):
 
     Training stops after ``patience`` epochs without improvement. With ``start`` the weights that training
     began with are among those to choose from: a start in closed form that steps make worse is then kept, and
-    ``best_epoch`` is -1.
+    ``best_epoch`` is -1. A resumed training goes on with what it has.
     """
 
-    def __init__(self, patience: int, min_delta: float = 1e-5, start: bool = False) -> None:
+    def __init__(self, patience: float, min_delta: float = 1e-5, start: bool = False) -> None:
         self.patience, self.min_delta, self.start = patience, min_delta, start
         self.best, self.best_epoch, self.waited = float("inf"), -1, 0
         self._weights: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.start:
-            return
-        source: Any = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(pl_module, PhenotypeModule)
-        self.best = pl_module.mean_loss(source.val_dataloader())
-        self._weights = copy.deepcopy(pl_module.state_dict())
+        if self._weights or self.waited:
+            trainer.should_stop = self.waited > self.patience
+        elif self.start:
+            source: Any = trainer.datamodule  # type: ignore[attr-defined]
+            assert isinstance(pl_module, PhenotypeModule)
+            self.best = pl_module.mean_loss(source.validation_batches())
+            self._weights = copy.deepcopy(pl_module.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        return {**own, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self.waited, self._weights = state_dict.values()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking or "val_loss" not in trainer.callback_metrics:
+            return
         value = float(trainer.callback_metrics["val_loss"])
         if value < self.best:
             self.waited = 0 if value < self.best - self.min_delta else self.waited + 1
@@ -46,6 +58,17 @@ class BestWeights(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._weights:
             pl_module.load_state_dict(self._weights)
+
+
+class StopTogether(pl.Callback):
+    """A request to terminate is an interruption of several processes, which end together.
+
+    Lightning's own answer is a message to the others from wherever each stands, in which they wait for ever.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class EpochProgress(pl.Callback):

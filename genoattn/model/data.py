@@ -139,6 +139,11 @@ class CohortData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.split.validation, max(self.batch_size, _AT_ONCE))
 
+    def validation_batches(self) -> Iterator[Batch]:
+        """All validation samples, in every process."""
+        samples = CohortSamples(self.arrays, self.split.validation)
+        yield from (samples[k] for k in BatchIndices(len(samples), max(self.batch_size, _AT_ONCE)))
+
     def test_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.split.test, max(self.batch_size, _AT_ONCE))
 

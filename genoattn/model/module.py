@@ -169,8 +169,13 @@ class PhenotypeModule(pl.LightningModule):
         optimizer = settings.make_optimizer(self.readout, self.likelihood, self.penalties)
         if settings.schedule is None:
             return optimizer
-        n_steps = int(self.trainer.estimated_stepping_batches) if settings.schedule == "annealed" else 0
-        return {"optimizer": optimizer, "lr_scheduler": settings.make_schedule(optimizer, n_steps)}
+        n_steps = self.trainer.estimated_stepping_batches if settings.schedule == "annealed" else 0
+        if n_steps == float("inf"):
+            raise InputError(
+                "the learning rate falls to zero over the epochs of the Trainer, which has no limit; "
+                "give it max_epochs, or the module another schedule"
+            )
+        return {"optimizer": optimizer, "lr_scheduler": settings.make_schedule(optimizer, int(n_steps))}
 
     def in_phenotype_units(self) -> Readout:
         """A copy of the readout whose parameters are in the units of the phenotype and the covariates."""

@@ -1,25 +1,33 @@
 """Gradient training of a readout from its starting values."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from genoattn.errors import InputError
-from genoattn.model.callbacks import BestWeights, EpochProgress
+from genoattn.model.callbacks import BestWeights, EpochProgress, StopTogether
 from genoattn.model.data import CohortData
 from genoattn.model.module import PhenotypeModule
 from genoattn.model.optimiser import OptimizerSettings, Penalties
+from genoattn.model.own_trainer import on_loan
 from genoattn.model.phenotype_likelihood import COUNTS, Likelihood, LikelihoodKind
 from genoattn.model.readout import Readout
 from genoattn.model.standardise import Standardisation, location
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
+from genoattn.model.training_states import SaveState, TrainingStates
 
+_log = logging.getLogger(__name__)
+_LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 _ONE_THREAD = 2**20
 _STEPS = 2500
 _LEAST_EPOCHS = 30
@@ -42,6 +50,15 @@ class InitialReadout:
     solved: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """What carries out a training, shows it and keeps its state."""
+
+    progress: bool = False
+    trainer: pl.Trainer | None = None  # the user's, in place of ours
+    states: TrainingStates | None = None
+
+
 def on_linear_scale(phenotype: np.ndarray, kind: LikelihoodKind) -> np.ndarray:
     """Phenotype on the scale of the linear predictor, as least squares needs it: log(y + 1/2) of counts."""
     return np.log(phenotype + 0.5) if kind in COUNTS else phenotype
@@ -54,13 +71,13 @@ def train(
     split: Split,
     config: TrainConfig,
     kind: LikelihoodKind,
-    progress: bool = False,
+    run: TrainingRun = TrainingRun(),
 ) -> tuple[Readout, TrainingSummary]:
     """Train a readout, within :func:`training_settings`, and return it in phenotype units.
 
     With validation samples, training stops when their loss stops improving, and the best weights are put
     back, those of a ``score`` start included; without any it goes on for ``config.max_epochs``, 0 to leave
-    that start as it is.
+    that start as it is. A user's Trainer stops as it is told to by its own settings and callbacks.
     """
     readout, training = start.readout, split.training
     if readout.link is not None and kind in COUNTS:
@@ -69,6 +86,9 @@ def train(
     # At an optimum steps would only follow the rounding errors of a gradient that is zero.
     solved = kind == "gaussian" and not known and start.solved
     stays = solved or config.max_epochs == 0
+    trainer = None if stays else run.trainer
+    if stays and run.trainer is not None:
+        _log.warning("the optimum is known in closed form: the Trainer given has nothing to train")
     lr, schedule = 0.0 if stays else config.lr or start.lr, "annealed" if start.annealed else None
     module = PhenotypeModule(
         readout,
@@ -80,25 +100,32 @@ def train(
     batch = min(config.batch_size or start.batch_size, len(training))
     source = CohortData(data, split, batch_size=batch, seed=config.seed)
     # Annealed training ends at its best, so that stopping early would only cut the descent short.
-    patience = config.max_epochs if start.annealed else config.patience
+    patience = float("inf") if start.annealed or trainer is not None else config.patience
     best = BestWeights(patience, start=start.kind == "score" and not stays)
     n_epochs = 1 if stays else config.max_epochs
     if start.annealed and not stays:  # enough steps and enough passes, set beforehand
         n_epochs = min(n_epochs, max(_LEAST_EPOCHS, -(-_STEPS // -(-len(training) // batch))))
-    _run(_trainer(config, best, progress, bool(len(split.validation)), n_epochs), module, source)
+    saved = None if run.states is None else run.states.next_training()
+    if trainer is not None:
+        with on_loan(trainer, best, n_epochs):
+            _fit(trainer, module, source)
+    else:
+        ours = _trainer(config, best, run.progress, bool(len(split.validation)), n_epochs, saved)
+        _fit(ours, module, source, None if saved is None else saved.found())
     if len(split.validation) and not np.isfinite(best.best):
         raise InputError("training diverged: the validation loss was never finite; lower the learning rate")
     readout = module.in_phenotype_units().cpu().eval()
-    module.likelihood.rescale(standardisation.scale)
+    likelihood = copy.deepcopy(module.likelihood)
+    likelihood.rescale(standardisation.scale)
     return readout, TrainingSummary(
-        start.kind, readout.ranks, best.best_epoch + 1, best.best, kind, module.likelihood.record()
+        start.kind, readout.ranks, best.best_epoch + 1, best.best, kind, likelihood.record()
     )
 
 
-def _run(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData) -> None:
+def _fit(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData, state: Path | None = None) -> None:
     """Fit; an interruption stays one, where Lightning would shut down gracefully and carry on or exit."""
     try:
-        trainer.fit(module, datamodule=source)
+        trainer.fit(module, datamodule=source, ckpt_path=state)
     except SystemExit:
         raise KeyboardInterrupt from None
     if trainer.interrupted:
@@ -106,19 +133,31 @@ def _run(trainer: pl.Trainer, module: PhenotypeModule, source: CohortData) -> No
 
 
 def _trainer(
-    config: TrainConfig, best: BestWeights, progress: bool, validate: bool, n_epochs: int
+    config: TrainConfig,
+    best: BestWeights,
+    progress: bool,
+    validate: bool,
+    n_epochs: int,
+    saved: SaveState | None,
 ) -> pl.Trainer:
     callbacks: list[pl.Callback] = [best] if validate else []
+    if saved is not None:
+        callbacks.append(saved)
+    if config.devices > 1:
+        callbacks.append(StopTogether())
     if progress:
         callbacks.append(EpochProgress("training" if validate else "training again on all samples"))
     accelerator = "gpu" if config.device.startswith("cuda") else config.device
+    # Our own processes on this machine, one a device, whatever a cluster's scheduler has set up.
+    several: dict[str, Any] = {"strategy": "ddp", "plugins": [LightningEnvironment()]}
     return pl.Trainer(
         max_epochs=n_epochs,
         accelerator=accelerator,
-        devices=1,
+        devices=config.devices,
+        **(several if config.devices > 1 else {}),
         callbacks=callbacks,
         limit_val_batches=1.0 if validate else 0,
-        precision="64-true" if config.precision == 64 else "32-true",
+        precision=config.precision,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -134,19 +173,21 @@ def training_settings(config: TrainConfig, n_values: int) -> Iterator[None]:
     With ``n_values`` numbers in a batch so few that threads would wait for each other, there is one thread.
     """
     dtype = torch.get_default_dtype()
-    lightning = logging.getLogger("pytorch_lightning")
-    level = lightning.level
-    lightning.setLevel(logging.ERROR)
+    lightning = [logging.getLogger(name) for name in _LIGHTNING]
+    levels = [logger.level for logger in lightning]
+    for logger in lightning:
+        logger.setLevel(logging.ERROR)
     threads = torch.get_num_threads()
     if n_values < _ONE_THREAD:
         torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64 if config.precision == 64 else torch.float32)
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="|".join(_LIGHTNING))
             torch.manual_seed(config.seed)
             yield
     finally:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
-        lightning.setLevel(level)
+        for logger, level in zip(lightning, levels, strict=True):
+            logger.setLevel(level)

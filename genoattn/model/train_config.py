@@ -12,6 +12,8 @@ AttentionKind = Literal["hyper", "feature", "linear"]
 ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear")
 StartKind = Literal["auto", "score", "kernel", "random"]
 STARTS: tuple[StartKind, ...] = ("auto", "score", "kernel", "random")
+Precision = Literal[32, 64, "16-mixed", "bf16-mixed"]
+PRECISIONS: tuple[Precision, ...] = (32, 64, "16-mixed", "bf16-mixed")
 USUAL_RANK = 32
 
 
@@ -54,9 +56,13 @@ class TrainConfig:
         Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero; of the ridge
         penalties of a ``kernel`` start, where 0 is least squares; of the ridge penalty on dense factors.
     precision
-        32 or 64 bits.
+        32 or 64 bits; or ``16-mixed`` or ``bf16-mixed``, where matrix products are of 16 bits and parameters
+        of 32.
     device
         ``auto``, ``cpu``, ``cuda``, or ``mps``.
+    devices
+        Processes that share each batch, one a GPU. Each runs the script, or the command, from its beginning,
+        and repeats all work but the steps of the training.
     seed
         Of starting values and batches.
     """
@@ -72,8 +78,9 @@ class TrainConfig:
     lr: float | None = None
     batch_size: int | None = None
     penalty: float = 1.0
-    precision: int = 32
+    precision: Precision = 32
     device: str = "auto"
+    devices: int = 1
     seed: int = 0
 
     @property
