@@ -264,6 +264,8 @@ def test_what_cannot_be_resumed(landscape, tmp_path, stop_after):
         InputError, match="resume needs the folder of the stopped fit; give it as checkpoint="
     ):
         short_fit(landscape, resume=True, **DENSE)
+    with pytest.raises(InputError, match="missing: no such folder to write states in; make it first"):
+        short_fit(landscape, checkpoint=tmp_path / "missing" / "states", **DENSE)
     stop_after(6)
     with pytest.raises(KeyboardInterrupt):
         short_fit(landscape, checkpoint=states, **DENSE)

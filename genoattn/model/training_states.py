@@ -18,7 +18,7 @@ import torch
 from genoattn import __version__
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-from genoattn.writing import atomic_file
+from genoattn.writing import atomic_directory, atomic_file, check_output
 
 _EVERY_SECONDS = 30.0
 _MARK = "identity"  # file with the checksum of the data and settings that the states are of
@@ -45,6 +45,7 @@ class TrainingStates:
         self.folder, self.identity, self.resume = Path(folder), identity, resume
         self._n_trainings, self._begun = 0, time.monotonic()
         check_states(self.folder, resume)
+        check_output(self.folder, force=True)  # that it can be made
         if resume and (self.folder / _MARK).read_text(encoding="utf-8") != identity:
             raise InputError(
                 f"{self.folder}: left by a fit of other data, settings or versions; "
@@ -113,8 +114,8 @@ class SaveState(pl.Callback):
             trainer.save_checkpoint(self.path)  # takes part, and writes nothing
             return
         if not self.path.parent.exists():
-            self.path.parent.mkdir()
-            (self.path.parent / _MARK).write_text(self.identity, encoding="utf-8")
+            with atomic_directory(self.path.parent) as made:
+                (made / _MARK).write_text(self.identity, encoding="utf-8")
         with atomic_file(self.path) as work:
             trainer.save_checkpoint(work)
         self._saved = time.monotonic()
