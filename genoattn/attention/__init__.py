@@ -13,6 +13,7 @@ from genoattn.attention.pooled_attention import (
     PooledHyperAttention,
     PooledLinearAttention,
 )
+from genoattn.attention.product import ProductAttention, ProductTerms
 from genoattn.attention.top_terms import TopTerms, top_products
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "PooledFeatureAttention",
     "PooledHyperAttention",
     "PooledLinearAttention",
+    "ProductAttention",
+    "ProductTerms",
     "TopTerms",
     "elementary_symmetric",
     "newton",

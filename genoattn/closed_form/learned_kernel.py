@@ -116,28 +116,14 @@ def learn_kernel(
     n_steps: int = 120,
     block_size: int = 3000,
     budget_s: float = 300.0,
-    start: LearnedKernel | None = None,
 ) -> LearnedKernel:
     """The kernel of largest marginal likelihood; parameters as of `fit_product_kernel`."""
     began = time.perf_counter()
     unit = float(phenotype.var()) or 1.0
     y = torch.as_tensor((phenotype - phenotype.mean()) / np.sqrt(unit))
     known = None if variance is None else torch.as_tensor(variance / unit)
-    warm = start
     start = _start_kernel(states, n_states)
     model = _KernelParameters(start, per_allele, known is not None)
-    if warm is not None:
-        with torch.no_grad():
-            d = torch.as_tensor(np.log(warm.kernel.decay))
-            model.common.fill_(float(d.mean()))
-            ns = torch.zeros(start.n_sites, dtype=torch.float64).index_add(
-                0, model.site, d - d.mean()
-            ) / torch.as_tensor(start.n_states)
-            model.by_site.copy_(ns)
-            model.by_allele.copy_(d - d.mean() - ns[model.site])
-            model.variance.fill_(float(np.log(warm.kernel.variance / unit)))
-            model.noise.fill_(float(np.log(warm.noise / unit)))
-            model.scale.fill_(float(np.log(warm.variance_scale)))
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=_RATE)
     rng = np.random.default_rng(seed)
     queue, done = np.zeros(0, dtype=np.int64), 0

@@ -27,6 +27,11 @@ class Posterior:
         """Effective degrees of freedom of the weights."""
         return float((1 - self.covariance.diagonal() / self.prior[self.basis.order_of - 1]).sum())
 
+    @property
+    def is_proper(self) -> bool:
+        """Whether there was a prior, so that no coefficient is without an estimate."""
+        return bool(np.isfinite(self.prior).all())
+
     def moments(self, columns: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation (n_terms,) of the coefficients of terms (n_terms, order), order 1 or more."""
         mean, variance, _ = self._moments(columns, gauge)
@@ -40,12 +45,7 @@ class Posterior:
         1 - s^2 / \tau^2` is its reliability: generalised least squares with all other coefficients as random
         effects. NaN where the data say nothing of a coefficient.
         """
-        mean, variance, prior = self._moments(columns, gauge)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            reliability = 1 - variance / prior
-            known = reliability > 1e-6
-            effect, se = mean / reliability, np.sqrt(variance / reliability)
-        return np.where(known, effect, np.nan), np.where(known, se, np.nan)
+        return without_prior(*self._moments(columns, gauge))
 
     def prediction_deviation(self, calls: np.ndarray) -> np.ndarray:
         """Posterior standard deviation (n_samples,) of the latent phenotype of calls (n_samples, n_sites).
@@ -70,3 +70,12 @@ class Posterior:
             variance[terms] = np.maximum(square, 0.0)
             prior[terms] = rows**2 @ before[products]
         return mean, variance, prior
+
+
+def without_prior(mean: np.ndarray, variance: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates and standard errors of which posteriors are what they are under priors; all (n_terms,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reliability = 1 - variance / prior
+        known = reliability > 1e-6
+        effect, se = mean / reliability, np.sqrt(variance / reliability)
+    return np.where(known, effect, np.nan), np.where(known, se, np.nan)

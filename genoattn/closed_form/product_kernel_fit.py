@@ -28,8 +28,9 @@ class ProductKernelModel:
     reference state, uniform, or the allele frequencies. Coefficients of all orders together are the mean of
     the process exactly.
 
-    The intercept c has a flat prior and is estimated by generalised least squares; deviations include its
-    uncertainty. They take the kernel and the noise as known, which makes them a little too small.
+    The intercept c and the effects of covariates have a flat prior and are estimated by generalised least
+    squares; deviations include their uncertainty. They take the kernel and the noise as known, which makes
+    them a little too small.
 
     Notes
     -----
@@ -53,16 +54,27 @@ class ProductKernelModel:
 
     learned: LearnedKernel
     system: KernelSystem
-    intercept: float  # phenotype units
+    fixed: np.ndarray  # (1 + n_covariates,), intercept and effects of covariates, phenotype units
     weights: np.ndarray  # (n_samples,), alpha of each training sample
-    ones: np.ndarray  # (n_samples,), solution of the system for a vector of ones
+    # (n_samples, 1 + n_covariates), solution of the system for the intercept's ones and the covariates; and
+    # (1 + n_covariates, 1 + n_covariates), their covariance
+    solved: np.ndarray
+    fixed_covariance: np.ndarray
 
     @property
     def kernel(self) -> ProductKernel:
         return self.learned.kernel
 
+    @property
+    def intercept(self) -> float:
+        """Phenotype of a sequence unlike all others, at covariates of 0."""
+        return float(self.fixed[0])
+
     def predict(self, states: np.ndarray) -> np.ndarray:
-        """Posterior mean (m,) of the phenotype of samples (m, n_sites), int8, negative where missing."""
+        """Posterior mean (m,) of the phenotype of samples (m, n_sites), int8, negative where missing.
+
+        At covariates of 0.
+        """
         check_states(states, self.kernel.n_states)
         return self.intercept + self.system.smooth(self.weights, states)
 
@@ -168,7 +180,9 @@ class ProductKernelModel:
         ``own`` is the weight of the intercept in each, and the last summand the uncertainty of that.
         """
         explained = (cross * self.system.solve(cross)).sum(axis=0)
-        open_part = (own - self.ones @ cross) ** 2 / self.ones.sum()
+        gap = -self.solved.T @ cross  # (1 + n_covariates, m)
+        gap[0] += own
+        open_part = (gap * (self.fixed_covariance @ gap)).sum(axis=0)
         return np.sqrt(np.maximum(prior - explained + open_part, 0.0))
 
     def _check_terms(self, columns: np.ndarray, gauge_frequencies: np.ndarray) -> np.ndarray:
@@ -197,6 +211,7 @@ def fit_product_kernel(
     n_states: np.ndarray,
     phenotype: np.ndarray,
     variance: np.ndarray | None = None,
+    covariates: np.ndarray | None = None,
     *,
     per_allele: bool = True,
     seed: int = 0,
@@ -219,6 +234,8 @@ def fit_product_kernel(
     variance
         Shape (n_samples,), known variances of the measurements: the noise is a learned multiple of them plus
         a learned variance. None: one learned variance.
+    covariates
+        Shape (n_samples, n_covariates), fixed effects; the kernel is learned on residuals of least squares.
     per_allele
         A decay for every allele; else one for each site.
     seed
@@ -238,10 +255,12 @@ def fit_product_kernel(
     if variance is not None and (variance.shape != phenotype.shape or not (variance >= 0).all()):
         raise InputError("variance: needs a value of 0 or more for each sample")
     phenotype = np.asarray(phenotype, dtype=np.float64)
+    fixed = fixed_effects(covariates, len(states))
+    residual = phenotype - fixed @ np.linalg.lstsq(fixed, phenotype, rcond=None)[0]
     learned = learn_kernel(
         states,
         n_states,
-        phenotype,
+        residual,
         variance,
         per_allele=per_allele,
         seed=seed,
@@ -249,7 +268,7 @@ def fit_product_kernel(
         block_size=block_size,
         budget_s=budget_s,
     )
-    return solve_product_kernel(learned, states, phenotype, variance, max_gib)
+    return solve_product_kernel(learned, states, phenotype, variance, covariates, max_gib)
 
 
 def solve_product_kernel(
@@ -257,15 +276,26 @@ def solve_product_kernel(
     states: np.ndarray,
     phenotype: np.ndarray,
     variance: np.ndarray | None = None,
+    covariates: np.ndarray | None = None,
     max_gib: float = 8.0,
 ) -> ProductKernelModel:
     """The model of a known kernel; parameters as of :func:`fit_product_kernel`."""
     system = kernel_system(learned.kernel, states, learned.noise_of(variance, len(states)), max_gib)
-    # Shifted first, so that the residual of an iterative solution is small against the deviations.
-    shift = float(phenotype.mean())
-    by_phenotype, ones = system.solve(np.column_stack([phenotype - shift, np.ones(len(states))])).T
-    level = by_phenotype.sum() / ones.sum()
-    return ProductKernelModel(learned, system, shift + float(level), by_phenotype - level * ones, ones)
+    fixed = fixed_effects(covariates, len(states))
+    # Residuals first, so that the residual of an iterative solution is small against the deviations.
+    start = np.linalg.lstsq(fixed, phenotype, rcond=None)[0]
+    solutions = system.solve(np.column_stack([phenotype - fixed @ start, fixed]))
+    by_phenotype, solved = solutions[:, 0], solutions[:, 1:]
+    covariance = np.linalg.pinv(fixed.T @ solved)
+    change = covariance @ (fixed.T @ by_phenotype)
+    weights = by_phenotype - solved @ change
+    return ProductKernelModel(learned, system, start + change, weights, solved, covariance)
+
+
+def fixed_effects(covariates: np.ndarray | None, n_samples: int) -> np.ndarray:
+    """Ones and covariates, (n_samples, 1 + n_covariates)."""
+    ones = np.ones((n_samples, 1))
+    return ones if covariates is None else np.column_stack([ones, covariates])
 
 
 def check_states(states: np.ndarray, n_states: np.ndarray) -> None:

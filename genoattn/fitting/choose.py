@@ -10,8 +10,14 @@ from genoattn.model.train_config import ATTENTIONS, TrainConfig
 from genoattn.tokens import Vocabulary
 
 Estimator = Literal[
-    "gaussian process", "full attention", "dense factors", "feature factors", "sparse factors"
+    "product process",
+    "gaussian process",
+    "full attention",
+    "dense factors",
+    "feature factors",
+    "sparse factors",
 ]
+CLOSED_FORMS: tuple[Estimator, ...] = ("product process", "gaussian process")
 _FULL_COLUMNS = 4000
 _MOST_WORK = 5e11  # samples x products^2 that an automatic choice may cost: some ten seconds
 _PER_GENOTYPE_PAIR = 20  # samples for each pair, at which dense factors find the weak effects of genotypes
@@ -22,6 +28,7 @@ _PER_PARAMETER = 2  # samples for each parameter, or pair, of a landscape, which
 class EstimatorChoice:
     """Estimator of a model, and the reason for it."""
 
+    # ``product process``: all orders of a landscape at once, in closed form with a decay for each allele.
     # ``gaussian process``: all products of a landscape of few sites, in closed form with a variance for each
     # order. ``full attention``: a coefficient for every pair, ridge regression where samples are few. ``dense
     # factors``: tied random factors, trained. ``feature factors``: products over the features of tokens,
@@ -43,6 +50,8 @@ def choose_estimator(
     The likelihood is that of the phenotype, not ``auto``; ``n_samples`` counts training samples.
     """
     _check_config(vocabulary, config)
+    if config.attention == "product":
+        return EstimatorChoice("product process", _product_process(vocabulary, config, likelihood, n_samples))
     process = _gaussian_process(vocabulary, config, likelihood, n_samples)
     if process is not None:
         return EstimatorChoice("gaussian process", process)
@@ -73,6 +82,20 @@ def _check_config(vocabulary: Vocabulary, config: TrainConfig) -> None:
             f"linear attention has a coefficient for every pair of {vocabulary.n_columns} columns "
             f"and needs {gib:.1f} GiB; choose hyper attention, or at most {_FULL_COLUMNS} columns"
         )
+
+
+def _product_process(
+    vocabulary: Vocabulary, config: TrainConfig, likelihood: LikelihoodKind, n_samples: int
+) -> str:
+    """Why all orders are fitted at once; refused where they cannot be."""
+    if vocabulary.is_dosage:
+        raise InputError("order all is for states, not dosages; use encoding genotype, or an order")
+    if likelihood != "gaussian" or config.link != "none" or config.start not in ("auto", "kernel"):
+        raise InputError(
+            "order all is a closed form without a link for a gaussian likelihood; leave these options out, "
+            "or give an order"
+        )
+    return f"all orders of {vocabulary.n_sites} sites at once, from {n_samples:,} samples"
 
 
 def _gaussian_process(

@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from genoattn.closed_form.pair_columns import chromosome_numbers
+from genoattn.closed_form.posterior import Posterior
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
@@ -156,7 +157,8 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     intervals = None
     if members or trained.posterior is not None:
         intervals = coefficient_intervals(table.frame, len(members))
-    model = FittedModel(trained.readout, tested, manifest, trained.posterior)
+    stored = trained.posterior if isinstance(trained.posterior, Posterior) else None
+    model = FittedModel(trained.readout, tested, manifest, stored)
     return FitResult(model, table, metrics, variance, discovery, intervals, ladder)
 
 
@@ -175,7 +177,7 @@ def _exported(
     """
     summary, refit = measured.summary, config.refit
     if refit is None and run.trainer is None:
-        refit = summary.start in ("score", "kernel") or (
+        refit = summary.start in ("score", "kernel", "product") or (
             summary.start == "random" and cohort.kind == "sequence"
         )
     if not refit:
@@ -185,7 +187,10 @@ def _exported(
     training = replace(config.training, max_epochs=summary.best_epoch)
     if summary.start == "random" and summary.ranks:
         training = replace(training, rank=max(summary.ranks.values()))
-    final = train_readout(vocabulary, data, split, training, features, replace(run, trainer=None))
+    ours = replace(run, trainer=None)
+    final = train_readout(
+        vocabulary, data, split, training, features, ours, measured.choice, measured.learned
+    )
     summary = replace(summary, ranks=final.summary.ranks, noise=final.summary.noise)
     return replace(final, summary=summary)
 
@@ -297,7 +302,7 @@ def _manifest(
         binary=phenotype.binary,
         transform=phenotype.transform,
         gauge=config.gauge,
-        order=config.training.order,
+        order=expansion.model.order if trained.readout.product is not None else config.training.order,
         sites=cohort.sites,
         vocabulary=expansion.vocabulary,
         centre=expansion.centre,
@@ -324,4 +329,5 @@ def _metrics(trained: Trained, data: TrainingData) -> Metrics:
         return mean_response(kind, eta) if counts else eta
 
     by_order = predict_orders(trained.readout, data.calls, data.covariates)
-    return evaluate(by_order, data.phenotype, trained.split, data.binary, response, counts, data.variance)
+    found = evaluate(by_order, data.phenotype, trained.split, data.binary, response, counts, data.variance)
+    return found if trained.readout.product is None else replace(found, orders=("0", "all"))

@@ -68,6 +68,8 @@ def with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
     """Settings given by name, put where they belong; ``order="auto"`` sets ``auto_order``."""
     if options.get("order") == "auto":
         options = {**{k: v for k, v in options.items() if k != "order"}, "auto_order": True}
+    if options.get("order") == "all":
+        options = {**{k: v for k, v in options.items() if k != "order"}, "attention": "product"}
     training = {k: v for k, v in options.items() if k in TrainConfig.__dataclass_fields__}
     own = {k: v for k, v in options.items() if k in FitConfig.__dataclass_fields__}
     unknown = set(options) - set(training) - set(own)

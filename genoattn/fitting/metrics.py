@@ -25,12 +25,15 @@ class Metrics:
     ceiling
         Where the variances of the measurements are known: 1 - their mean / the variance of the phenotype,
         over the test samples. No model can be expected to have a larger R2.
+    orders
+        Names of the orders; 0, 1, .. by default.
     """
 
     name: str
     n_samples: dict[str, int]
     by_order: dict[str, list[float]]
     ceiling: float | None = None
+    orders: tuple[str, ...] | None = None
 
     @property
     def test(self) -> float:
@@ -41,7 +44,8 @@ class Metrics:
         label = {"r2": "R2", "auc": "AUC", "d2": "D2"}[self.name]
         rows = []
         for part, values in self.by_order.items():
-            figures = "  ".join(f"order {k} {v:.3f}" for k, v in enumerate(values) if k)
+            named = list(zip(self._names(values), values, strict=True))
+            figures = "  ".join(f"order {k} {v:.3f}" for k, v in named[1:])
             rows.append(f"{label} {part:<10} ({self.n_samples[part]:>6,} samples)  {figures}")
         if self.ceiling is not None:
             rows.append(
@@ -49,13 +53,16 @@ class Metrics:
             )
         return "\n".join([f"{label} of the model cut at each order:", *rows])
 
+    def _names(self, values: list[float]) -> tuple[str, ...]:
+        return self.orders or tuple(map(str, range(len(values))))
+
     def record(self) -> dict:
         """For ``metrics.json``; NaN becomes null."""
         parts = {
             part: {
                 "n_samples": self.n_samples[part],
                 self.name: _json_number(values[-1]),
-                "by_order": {str(k): _json_number(v) for k, v in enumerate(values)},
+                "by_order": dict(zip(self._names(values), map(_json_number, values), strict=True)),
             }
             for part, values in self.by_order.items()
         }

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from genoattn.attention import ProductAttention
 from genoattn.closed_form.posterior import Posterior
 from genoattn.closed_form.product_basis import ProductBasis
 from genoattn.errors import InputError
@@ -127,6 +128,7 @@ def _checkpoint(model: FittedModel) -> bytes:
             "tied": readout.tied,
             "full": readout.full,
             "link": readout.link_kind,
+            "n_references": None if readout.product is None else readout.product.rank,
             "levels": None if readout.features is None else dict(readout.features.levels),
             "dtype": str(readout.bias.dtype).removeprefix("torch."),
         },
@@ -198,6 +200,11 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
     features = None
     if settings["levels"] is not None:
         features = token_features(manifest.sites, manifest.vocabulary, settings["levels"])
+    product = None
+    if settings.get("n_references") is not None:
+        v, rank = manifest.vocabulary, settings["n_references"]
+        columns = np.zeros(v.n_columns)
+        product = ProductAttention(np.zeros((rank, v.n_sites)), columns, columns, v.site, np.zeros(rank))
     readout = Readout(
         manifest.vocabulary,
         settings["ranks"],
@@ -207,6 +214,7 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
         settings["full"],
         settings["link"],
         getattr(torch, settings["dtype"]),
+        product,
     )
     readout.load_state_dict({k.removeprefix("readout."): v for k, v in record["state_dict"].items()})
     return readout.eval()

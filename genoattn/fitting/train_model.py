@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from genoattn.closed_form.landscape_readout import landscape_readout
+from genoattn.closed_form.learned_kernel import LearnedKernel
 from genoattn.closed_form.posterior import Posterior
+from genoattn.closed_form.product_readout import ProductPosterior, product_readout
 from genoattn.errors import InputError
-from genoattn.fitting.choose import EstimatorChoice, choose_estimator
+from genoattn.fitting.choose import CLOSED_FORMS, EstimatorChoice, choose_estimator
 from genoattn.fitting.start_values import initial_readout
 from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import calibrate
@@ -29,7 +31,8 @@ class Trained:
     vocabulary: Vocabulary
     split: Split
     config: TrainConfig
-    posterior: Posterior | None = None  # of the coefficients, where the estimator has one
+    posterior: Posterior | ProductPosterior | None = None  # of the coefficients, where the estimator has one
+    learned: LearnedKernel | None = None  # of a product process
 
 
 def train_readout(
@@ -40,20 +43,27 @@ def train_readout(
     features: TokenFeatures | None = None,
     run: TrainingRun = TrainingRun(),
     choice: EstimatorChoice | None = None,
+    learned: LearnedKernel | None = None,
 ) -> Trained:
     """Estimate a readout: in closed form, or from starting values by gradient steps.
 
     :func:`genoattn.fitting.choose.choose_estimator` decides which where ``choice`` is None.
+    ``learned`` is the kernel of a product process where it is known already.
     """
     training = split.training
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     choice = choice or choose_estimator(vocabulary, config, kind, len(training))
-    if choice.estimator == "gaussian process":
+    if choice.estimator in CLOSED_FORMS:
         if run.trainer is not None:
             raise InputError(
                 f"a Trainer was given, but the estimator is a closed form ({choice.reason}); "
                 "leave the Trainer out, or train with start='random'"
             )
+        if choice.estimator == "product process":
+            readout, summary, product = product_readout(vocabulary, data, split, config, learned)
+            known = product if product.is_proper else None  # else it would only keep the kernel in memory
+            kernel = product.model.learned
+            return Trained(readout, summary, choice, vocabulary, split, config, known, kernel)
         readout, summary, posterior = landscape_readout(vocabulary, data, split, config)
         return Trained(readout, summary, choice, vocabulary, split, config, posterior)
     n_values = min(len(training), 2048) * vocabulary.n_columns

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genoattn.attention import GaugedTable
+from genoattn.attention import GaugedTable, ProductTerms
+from genoattn.attention.symmetric_terms import SymmetricTerms
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_DRAWS = 4000  # random sequences, for shares of the variance to about a fiftieth
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +40,21 @@ class Factors:
     factors: Mapping[int, np.ndarray]  # of orders 2 and above (n_ranks, n_slots, n_columns); 1 slot if tied
     weights: Mapping[int, np.ndarray]  # (n_ranks,)
     known: np.ndarray | None = None
+    product: ProductFactors | None = None  # in place of the others
 
     @property
     def order(self) -> int:
-        """The largest order."""
-        return max(self.factors, default=1)
+        """The largest order, of a product of all orders that of its table."""
+        return max(self.factors, default=1) if self.product is None else self.product.order
+
+
+@dataclass(frozen=True, eq=False)
+class ProductFactors:
+    """A sum over reference sequences of products over sites: all orders, of which a table lists the lower."""
+
+    values: np.ndarray  # (n_columns, n_ranks), positive
+    weights: np.ndarray  # (n_ranks,)
+    order: int  # largest of a table
 
 
 class Expansion:
@@ -52,6 +66,22 @@ class Expansion:
         self.centre = gauge_centre(self.vocabulary, gauge)
         self.additive, self._additive_mean = self._split(factors.additive)
         self.tables = {order: self._table(order) for order in factors.factors}
+        self.product = None
+        if factors.product is not None:
+            values, weights = factors.product.values, factors.product.weights
+            self.product = ProductTerms(values, weights, self.vocabulary.site, self.centre)
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """Orders of 2 and above that a table has, ascending."""
+        return (
+            tuple(range(2, self.model.order + 1)) if self.product is not None else tuple(sorted(self.tables))
+        )
+
+    def component(self, order: int) -> SymmetricTerms:
+        """The interactions of an order that its own factors make: in the frequency gauge all of them."""
+        source = self.tables[order] if self.product is None else self.product
+        return source.component(order)
 
     def _table(self, order: int) -> GaugedTable:
         """The terms of the factors of one order."""
@@ -81,6 +111,8 @@ class Expansion:
 
     def active_sites(self, order: int) -> np.ndarray:
         """Whether each slot of each rank is non-zero at each site: shape (n_ranks, n_slots, n_sites)."""
+        if self.product is not None:
+            return np.ones((1, 1, self.vocabulary.n_sites), dtype=bool)
         slots = self.tables[order].deviations[: self.model.factors[order].shape[1]]
         on = [np.add.reduceat(slot[:, :, 0] != 0, self.vocabulary.first, axis=0) for slot in slots]
         return np.stack(on).transpose(2, 0, 1)
@@ -92,6 +124,8 @@ class Expansion:
         """
         n_terms, size = columns.shape
         total = np.zeros(n_terms)
+        if self.product is not None:
+            return self.product.coefficients(columns) + (self.model.intercept if size == 0 else 0.0)
         if size == 0:
             total += self.model.intercept + self._additive_mean.sum()
         elif size == 1:
@@ -104,18 +138,22 @@ class Expansion:
         return total
 
 
-def variance_components(factors: Factors) -> dict[int, float]:
+def variance_components(factors: Factors) -> dict[int | str, float]:
     """Variance that each order of the model contributes if sites are independent at the training frequencies.
 
     Returns
     -------
-    Variance in squared phenotype units, by order from 1 up.
+    Variance in squared phenotype units, by order from 1 up. Of a product of all orders over random sequences,
+    those above its table's together as ``higher``.
     """
     v = factors.vocabulary
     expansion = Expansion(factors, "frequency")
+    if expansion.product is not None:
+        found = expansion.product.variances(factors.order, _DRAWS, seed=0)
+        return {**dict(enumerate(found[:-1].tolist(), 1)), "higher": float(found[-1])}
     # Of a centred dosage column the second moment is its variance, of centred state values the frequency.
     moment = v.variance if v.is_dosage else v.mean
-    components = {1: float((expansion.additive**2 * moment).sum())}
+    components: dict[int | str, float] = {1: float((expansion.additive**2 * moment).sum())}
     for order, table in sorted(expansion.tables.items()):
         components[order] = float(table.component(order).variance()[0])
     return components

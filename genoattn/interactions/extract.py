@@ -1,6 +1,7 @@
 """A fitted readout to factors, and factors to the rows of an interaction table."""
 
 from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from genoattn.cohort import Sites
 from genoattn.interactions.columns import q_values
 from genoattn.interactions.descriptions import RARE_SAMPLES, Descriptions
 from genoattn.interactions.estimates import Estimates, TestedTerms
-from genoattn.interactions.expansion import Expansion, Factors
+from genoattn.interactions.expansion import Expansion, Factors, ProductFactors
 from genoattn.interactions.proxies import LINKED_R2
 from genoattn.interactions.schema import SITE_COLUMNS, estimand, table_columns
 from genoattn.interactions.terms import count_terms, is_listed
@@ -18,6 +19,8 @@ from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
+
+_MOST_TRIPLES = 1.5e12  # triples times ranks that are searched: half a minute
 
 
 def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
@@ -27,6 +30,14 @@ def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
         return tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
 
     scale = array(readout.scale)
+    product = None
+    if readout.product is not None:
+        values, n_columns = array(readout.product.values().T), vocabulary.n_columns
+        product = ProductFactors(
+            values,
+            array(readout.product.weights),
+            product_order(n_columns, vocabulary.n_sites, values.shape[1]),
+        )
     return Factors(
         vocabulary,
         float(readout.bias.detach()),
@@ -34,7 +45,13 @@ def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
         {order: array(readout.factor_values(order)) / scale for order in readout.orders},
         {order: array(readout.weights[str(order)]) for order in readout.orders},
         known=np.isfinite(scale),
+        product=product,
     )
+
+
+def product_order(n_columns: int, n_sites: int, rank: int) -> int:
+    """Largest order of the table of a product of all orders: 3, or 2 where triples are too many to search."""
+    return min(n_sites, 3 if comb(n_columns, 3) * rank <= _MOST_TRIPLES else 2)
 
 
 def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_order: int) -> pd.DataFrame:

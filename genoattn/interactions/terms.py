@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from genoattn.attention import top_products
 from genoattn.interactions.expansion import Expansion
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge
@@ -28,7 +29,7 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
     v = expansion.vocabulary
     found: dict[int, np.ndarray] = {}
     left_out: dict[int, int] = {}
-    for order in sorted(expansion.model.factors, reverse=True):
+    for order in reversed(expansion.orders):
         found[order], left_out[order] = _largest(expansion, order, max_terms)
     for order in range(expansion.model.order, 2, -1):
         below = [t[:, list(c)] for t in (found[order],) for c in combinations(range(order), order - 1)]
@@ -103,9 +104,9 @@ def _searched(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndar
 
     Of dense factors every term is non-zero whose columns all have factors, so that their number is known.
     """
-    v, table = expansion.vocabulary, expansion.tables[order]
-    found = np.sort(table.top_terms(max_terms, order).tokens, axis=1)
-    columns = np.flatnonzero(np.any([f.any(axis=(1, 2)) for f in table.component(order).factors], axis=0))
+    v, terms = expansion.vocabulary, expansion.component(order)
+    found = np.sort(top_products(terms.axes(), terms.site, max_terms).tokens, axis=1)
+    columns = np.flatnonzero(np.any([f.any(axis=(1, 2)) for f in terms.factors], axis=0))
     number = count_choices(np.bincount(v.site[columns], minlength=v.n_sites), order)[order]
     return _unique([found]), number - len(found)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from genoattn.closed_form.posterior import Posterior
 from genoattn.closed_form.product_basis import SiteSet, free_states, indicator_basis, n_products
+from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.interactions.cell_means import cell_estimates
 from genoattn.interactions.descriptions import describe_terms
 from genoattn.interactions.design_moments import gram_work
@@ -55,7 +56,7 @@ class FittedTerms:
     covariates: np.ndarray  # (n_samples, n_covariates)
     response: ResponseModel  # the phenotype, its link and likelihood
     inflation: float = 1.0  # by how much the errors of training samples are too small: 1 or more
-    posterior: Posterior | None = None
+    posterior: Posterior | ProductPosterior | None = None
     members: Sequence[Factors] = ()
     is_sequence: bool = True  # else genotypes
     leads: Collection[SiteSet] = ()  # sets of sites that inference has found to lead a signal
@@ -135,6 +136,13 @@ class ChosenMethod:
 
 def choose_method(fitted: FittedTerms) -> ChosenMethod:
     """Choose the method by which the terms of a model are estimated."""
+    if fitted.factors.product is not None:
+        n = len(fitted.calls)
+        if fitted.posterior is not None and fitted.posterior.is_proper:
+            said = f"all orders at once; the posterior of the largest coefficients, from {n:,} samples"
+            return ChosenMethod("posterior", said, _by_posterior(fitted))
+        said = f"all orders at once; the posterior of {n:,} samples is not made"
+        return ChosenMethod("cell means", said, _by_cell_means(fitted))
     number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
     most, share = _carried(fitted)
     said = f"{number:,} products up to order {fitted.factors.order}"
@@ -148,7 +156,7 @@ def choose_method(fitted: FittedTerms) -> ChosenMethod:
         said += f", {missing:,} of them not determined by the samples"
     else:
         said += f", more than {share}" if number > most else ", too many to regress together"
-    if fitted.posterior is not None and np.isfinite(fitted.posterior.prior).all():
+    if fitted.posterior is not None and fitted.posterior.is_proper:
         return ChosenMethod("posterior", f"{said}; their posterior is known", _by_posterior(fitted))
     if fitted.is_sequence:
         if fitted.response.kind == "bernoulli" and are_separated(fitted.response.observed, fitted.latent):
@@ -233,7 +241,8 @@ def _where_meant(
     So are those of the highest order in any gauge, of the frequency gauge, and of a dosage at a site that the
     model couples to no other.
     """
-    highest = max(fitted.factors.order, 1)
+    # Of all orders at once none is the highest.
+    highest = max(fitted.factors.order, 1) if fitted.factors.product is None else np.inf
     is_dosage = fitted.factors.vocabulary.is_dosage
 
     def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:

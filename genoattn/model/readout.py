@@ -15,7 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genoattn.attention import PooledFeatureAttention, PooledHyperAttention, PooledLinearAttention
+from genoattn.attention import (
+    PooledFeatureAttention,
+    PooledHyperAttention,
+    PooledLinearAttention,
+    ProductAttention,
+)
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.errors import InputError
 from genoattn.model.feature_effects import FeatureEffects
@@ -49,6 +54,8 @@ class Readout(nn.Module):
         The curve from the sum of the orders to the linear predictor of the phenotype.
     dtype
         Of parameters and buffers; torch's default if None.
+    product
+        Attention of all orders at once, in place of ranks and additive effects.
     """
 
     mean: Tensor
@@ -67,6 +74,7 @@ class Readout(nn.Module):
         full: bool = False,
         link: LinkKind = "none",
         dtype: torch.dtype | None = None,
+        product: ProductAttention | None = None,
     ) -> None:
         super().__init__()
         dtype = dtype or torch.get_default_dtype()
@@ -100,6 +108,7 @@ class Readout(nn.Module):
                     p.requires_grad_(False)
         self.link_kind = link
         self.link = make_link(link)
+        self.product = product
         self.to(dtype)
 
     def _attention(self, n_columns: int, order: int, rank: int) -> Attention:
@@ -161,8 +170,11 @@ class Readout(nn.Module):
 
         Returns
         -------
-        Shape (n_samples, 1 + n_orders): orders 0 (intercept and covariates), 1, then ``self.orders``.
+        Shape (n_samples, 1 + n_orders): orders 0 (intercept and covariates), 1, then ``self.orders``. Of a
+        product of all orders their sum is the second.
         """
+        if self.product is not None:
+            return torch.stack([self.bias + covariates @ self.covariate, self.product(calls)], dim=-1)
         design = self.design(calls)  # (sample, column)
         parts = [self.bias + covariates @ self.covariate, design @ self.centred(self.additive_values())]
         for order in self.orders:
@@ -200,6 +212,8 @@ def rescale_latent(readout: Readout, shift: float, scale: float) -> None:
                 effect.mul_(scale)
         for weight in readout.weights.values():
             weight.mul_(scale)
+        if readout.product is not None:
+            readout.product.weights.mul_(scale)
 
 
 def unseen_states(cohort: Cohort, sites: Sites) -> Sites:

@@ -8,8 +8,8 @@ import numpy as np
 from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import LikelihoodKind
 
-AttentionKind = Literal["hyper", "feature", "linear"]
-ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear")
+AttentionKind = Literal["hyper", "feature", "linear", "product"]
+ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear", "product")
 StartKind = Literal["auto", "score", "kernel", "random"]
 STARTS: tuple[StartKind, ...] = ("auto", "score", "kernel", "random")
 Precision = Literal[32, 64, "16-mixed", "bf16-mixed"]
@@ -28,7 +28,8 @@ class TrainConfig:
     attention
         ``hyper``: HyperAttention of every order. ``feature``: HyperFeatureAttention, factors that are
         products over the features of a token. ``linear``: full linear self-attention, a coefficient for
-        every pair; order 2.
+        every pair; order 2. ``product``: all orders at once (``order="all"``), a Gaussian process in closed
+        form.
     start
         ``score``: free sparse factors read off the scores of all pairs and triples, for weak effects among
         many sites; ``kernel``: all products of a landscape of few sites, in closed form with a variance
