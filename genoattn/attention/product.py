@@ -171,7 +171,7 @@ class ProductTerms:
         return SymmetricTerms((shared,) * order, self.site, self.centre, scale)
 
     def coefficients(self, columns: np.ndarray) -> np.ndarray:
-        """Coefficients (term,) of terms (term, order), columns at distinct sites; order 0 is the intercept."""
+        """Coefficients (term,) of terms (term, order) at distinct sites; order 0 is the intercept."""
         if columns.shape[1] == 0:
             return np.full(len(columns), self.intercept)
         if columns.shape[1] == 2 and len(columns) > len(self.site):  # all pairs are one product

@@ -23,7 +23,7 @@ from genoattn.closed_form.product_kernel import ProductKernel, row_blocks
 from genoattn.errors import InputError
 
 _FEW = 20_000  # samples: factored in a minute
-_MOST_CELLS = 2**22
+MOST_CELLS = 2**22
 _RANK = 400  # of the preconditioner
 _MOST_STEPS = 2000
 
@@ -183,7 +183,7 @@ def kernel_system(
     n, cells = len(states), np.prod((kernel.n_states + 1).astype(np.float64))
     if n <= _FEW and 4 * n**2 / 2**30 <= max_gib:
         return CholeskySystem(kernel, states, noise)
-    if cells <= _MOST_CELLS:
+    if cells <= MOST_CELLS:
         return GridSystem(kernel, states, noise)
     return BlockSystem(kernel, states, noise, max_gib)
 

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from genoattn.closed_form.gaussian_process import MOST_PRODUCTS, count_products
+from genoattn.closed_form.kernel_system import MOST_CELLS
 from genoattn.errors import InputError
 from genoattn.model.phenotype_likelihood import LikelihoodKind
 from genoattn.model.train_config import ATTENTIONS, TrainConfig
@@ -18,6 +21,7 @@ Estimator = Literal[
     "sparse factors",
 ]
 CLOSED_FORMS: tuple[Estimator, ...] = ("product process", "gaussian process")
+_LEAST_PRODUCT, _MOST_PRODUCT = 200, 50_000  # samples of a product process, the kernel between them in memory
 _FULL_COLUMNS = 4000
 _MOST_WORK = 5e11  # samples x products^2 that an automatic choice may cost: some ten seconds
 _PER_GENOTYPE_PAIR = 20  # samples for each pair, at which dense factors find the weak effects of genotypes
@@ -82,6 +86,21 @@ def _check_config(vocabulary: Vocabulary, config: TrainConfig) -> None:
             f"linear attention has a coefficient for every pair of {vocabulary.n_columns} columns "
             f"and needs {gib:.1f} GiB; choose hyper attention, or at most {_FULL_COLUMNS} columns"
         )
+
+
+def all_at_once(
+    vocabulary: Vocabulary, config: TrainConfig, likelihood: LikelihoodKind, n_samples: int
+) -> bool:
+    """Whether the process of all orders is worth a trial: a landscape, not too large for the memory."""
+    plain = config.attention == "hyper" and config.start == "auto" and likelihood == "gaussian"
+    cells = float(np.prod(vocabulary.n_states + 1.0))
+    return (
+        vocabulary.encoding == "sequence"
+        and plain
+        and vocabulary.n_sites > 1
+        and n_samples >= _LEAST_PRODUCT
+        and (n_samples <= _MOST_PRODUCT or cells <= MOST_CELLS)
+    )
 
 
 def _product_process(

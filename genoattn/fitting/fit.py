@@ -15,10 +15,16 @@ from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
 from genoattn.fitting.fit_result import FitResult
-from genoattn.fitting.fit_settings import FitConfig, check_settings, settings_record, with_options
+from genoattn.fitting.fit_settings import (
+    FitConfig,
+    check_settings,
+    settings_record,
+    with_ladder,
+    with_options,
+)
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics, evaluate
-from genoattn.fitting.order_ladder import climb
+from genoattn.fitting.order_ladder import HIGHEST_ORDER, Ladder, climb
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.inference.discovery import Discovery, can_discover, discover
 from genoattn.interactions.estimates import TestedTerms
@@ -29,6 +35,7 @@ from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.data import training_data
+from genoattn.model.link import LinkKind
 from genoattn.model.own_trainer import settings_of_trainer
 from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood, mean_response
 from genoattn.model.prediction import predict_orders, respond
@@ -117,6 +124,7 @@ def fit(
             "checkpoint keeps the state of our own training, not of a Trainer given: leave one of them out, "
             "or train an EpistasisModule with a ModelCheckpoint, and resume by trainer.fit(ckpt_path=FILE)"
         )
+    config = with_ladder(config, cohort.kind == "sequence" and trainer is None)
     states = open_states(checkpoint, resume, cohort, settings_record(config))
     with states or nullcontext():
         return _fit(cohort, config, TrainingRun(progress, trainer, states))
@@ -133,16 +141,20 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     by_feature = config.training.attention == "feature"
     features = token_features(cohort.sites, vocabulary) if by_feature else None
     ladder = None
-    if config.auto_order:
+    if config.auto_order or config.auto_link:
         ladder = climb(
             vocabulary, data, split, config.training,
+            orders=_orders(config, vocabulary.n_sites), links=_links(config), budget_s=config.budget,
             n_members=config.ensemble, features=features, run=ours,
         )  # fmt: skip
-        config = replace(config, training=replace(config.training, order=ladder.order, link=ladder.link))
-    kind = chosen_likelihood(config.training.likelihood, data.phenotype, data.binary)
-    choice = choose_estimator(vocabulary, config.training, kind, len(split.training))
-    _log.info("estimator: %s (%s)", choice.estimator, choice.reason)
-    measured = train_readout(vocabulary, data, split, config.training, features, run, choice)
+        config = replace(config, training=ladder.trained.config)
+    if ladder is not None and run.trainer is None:
+        measured = ladder.trained
+    else:
+        kind = chosen_likelihood(config.training.likelihood, data.phenotype, data.binary)
+        choice = choose_estimator(vocabulary, config.training, kind, len(split.training))
+        measured = train_readout(vocabulary, data, split, config.training, features, run, choice)
+    _log.info("estimator: %s (%s)", measured.choice.estimator, measured.choice.reason)
     metrics = _metrics(measured, data)
     trained = _exported(cohort, config, measured, data, features, run)
     n_final = len(trained.split.training)
@@ -151,7 +163,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     members = _ensemble(cohort, config, trained, data, features, ours)
     tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
     expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
-    manifest = _manifest(cohort, config, trained, expansion, tested, left_out)
+    manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder)
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
     variance = variance_table(expansion.model, None if data.binary else float(data.phenotype.var()))
     intervals = None
@@ -160,6 +172,21 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     stored = trained.posterior if isinstance(trained.posterior, Posterior) else None
     model = FittedModel(trained.readout, tested, manifest, stored)
     return FitResult(model, table, metrics, variance, discovery, intervals, ladder)
+
+
+def _orders(config: FitConfig, n_sites: int) -> tuple[int, ...]:
+    """Orders to be compared: from 1 up, or the one asked for."""
+    if not config.auto_order:
+        return (config.training.order,)
+    return tuple(range(1, min(HIGHEST_ORDER, n_sites) + 1))
+
+
+def _links(config: FitConfig) -> tuple[LinkKind, ...]:
+    """Links to be compared: none and a curve, or the one asked for; ``bounded`` with none too."""
+    link = config.training.link
+    if config.auto_link or link == "bounded":
+        return ("none", "bounded" if link == "bounded" else "monotone")
+    return (link,)
 
 
 def _exported(
@@ -290,6 +317,7 @@ def _manifest(
     expansion: Expansion,
     tested: TestedTerms,
     left_out: dict[int, int],
+    ladder: Ladder | None,
 ) -> Manifest:
     """Description of the table and the model."""
     phenotype, covariates = cohort.phenotype, cohort.covariates
@@ -315,7 +343,12 @@ def _manifest(
         seed=config.training.seed,
         versions=package_versions(),
         inputs=input_records(cohort.source),
-        model={**settings_record(config), **trained.summary.record(), **trained.choice.record()},
+        model={
+            **settings_record(config),
+            **trained.summary.record(),
+            **trained.choice.record(),
+            **({} if ladder is None else ladder.record()),
+        },
     )
 
 

@@ -42,7 +42,13 @@ class FitConfig:
         Of a cohort, random halves of the samples that tell how stable the choice of pairs is; of a landscape,
         models on bootstrap samples that give every coefficient an interval; 0 for none.
     auto_order
-        Whether to choose the order, and between a link and none, by a ladder of models (``order="auto"``).
+        Whether to choose the order, all orders at once included, by a ladder of models (``order="auto"``);
+        None to do so for alignments where neither an order nor a way to fit it is asked for.
+    auto_link
+        Whether the ladder fits each order with a link and without (``link="auto"``); None where no link was
+        asked for.
+    budget
+        Seconds for the ladder: models that are expected to end later are not tried.
 
     Examples
     --------
@@ -61,15 +67,22 @@ class FitConfig:
     max_terms: int = 50_000
     alpha: float = 0.05
     ensemble: int = 0
-    auto_order: bool = False
+    auto_order: bool | None = None
+    auto_link: bool | None = None
+    budget: float = 240.0
 
 
 def with_options(config: FitConfig, options: dict[str, Any]) -> FitConfig:
-    """Settings given by name, put where they belong; ``order="auto"`` sets ``auto_order``."""
-    if options.get("order") == "auto":
-        options = {**{k: v for k, v in options.items() if k != "order"}, "auto_order": True}
-    if options.get("order") == "all":
-        options = {**{k: v for k, v in options.items() if k != "order"}, "attention": "product"}
+    """Settings given by name, put where they belong; order ``auto`` and ``all``, and link ``auto``, too."""
+    options = dict(options)
+    if options.get("order") is not None:
+        order = options.pop("order")
+        options |= {"auto_order": order == "auto"}
+        options |= {"attention": "product"} if order == "all" else {} if order == "auto" else {"order": order}
+    if options.get("link") is not None:
+        link = options.pop("link")
+        options |= {"auto_link": link == "auto"} | ({} if link == "auto" else {"link": link})
+    options = {k: v for k, v in options.items() if v is not None or k not in ("order", "link")}
     training = {k: v for k, v in options.items() if k in TrainConfig.__dataclass_fields__}
     own = {k: v for k, v in options.items() if k in FitConfig.__dataclass_fields__}
     unknown = set(options) - set(training) - set(own)
@@ -105,8 +118,10 @@ def check_settings(config: FitConfig) -> None:
             raise InputError(f"{name} is {value}; it must be {bound} or more, and finite")
     if config.ensemble < 0 or config.ensemble == 1:
         raise InputError(f"ensemble is {config.ensemble}; it must be 0, or 2 and more")
-    if config.auto_order and not config.test > 0:
-        raise InputError("order auto compares models on test samples, but their share is 0; give some")
+    if (config.auto_order or config.auto_link) and not config.validation > 0:
+        raise InputError("order auto compares models on validation samples, but their share is 0; give some")
+    if not config.budget > 0:
+        raise InputError(f"budget is {config.budget}; it must be more than 0 seconds")
     if not 0 <= training.seed < 2**32:
         raise InputError(f"seed is {training.seed}; it must be from 0 to {2**32 - 1}")
 
@@ -134,6 +149,17 @@ def _check_device(training: TrainConfig) -> None:
         raise InputError(
             f"devices is {training.devices}, but of {device} there are {there}; give 1 to {there}"
         )
+
+
+def with_ladder(config: FitConfig, is_sequence: bool) -> FitConfig:
+    """Whether a ladder is climbed, where the settings leave that open."""
+    training = config.training
+    plain = training.start == "auto" and training.attention == "hyper" and training.rank is None
+    auto_order = config.auto_order
+    if auto_order is None:
+        auto_order = is_sequence and plain and config.validation > 0
+    auto_link = auto_order if config.auto_link is None else config.auto_link
+    return replace(config, auto_order=auto_order, auto_link=auto_link)
 
 
 def settings_record(config: FitConfig) -> dict[str, Any]:

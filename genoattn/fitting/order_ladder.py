@@ -1,17 +1,24 @@
-"""Choice of the order: models of every order on one split, with a link and without.
+"""Choice of the order: models of every order on one split, with a link and without, and all orders at once.
 
 A curve between a latent and the measured phenotype looks like interactions of every order to a model without
 one; so each order is fitted both ways, and the smallest order that is not significantly worse than the best
-(0.05, divided by the number of comparisons) is chosen, without a link where that does as well.
+(0.05, divided by the number of comparisons) is chosen, without a link where that does as well. The process of
+all orders at once takes its place where its loss is smaller by a fiftieth. Models are compared on the
+validation samples, so that the test samples measure the chosen one alone.
 """
 
 import logging
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from genoattn.closed_form.gaussian_process import count_products
+from genoattn.fitting.choose import all_at_once, choose_estimator
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.model.link import LinkKind
 from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind, chosen_likelihood, mean_response
@@ -25,7 +32,9 @@ from genoattn.tokens.token_features import TokenFeatures
 _log = logging.getLogger(__name__)
 _ALPHA = 0.05
 _RESAMPLES = 400
+_WORTH = 0.02  # of the loss, by which all orders at once must be better
 HIGHEST_ORDER = 8
+ALL = "all"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,40 +44,57 @@ class Ladder:
     Parameters
     ----------
     frame
-        One row a model: ``order``, ``link``, ``start``, ``test_score`` (1 - loss / loss of the mean: R2, or
-        the share of the deviance), ``lower`` and ``upper`` (90 %, over the test samples), ``p_worse``
-        (one-sided, paired over the test samples, that its loss is no larger than the best model's),
-        ``chosen``, and ``share_k``, the share of order k in the variance over the test samples; with
-        ``share_k_lower`` and ``share_k_upper`` over an ensemble for the chosen model, where there is one.
+        One row a model: ``order`` (a number, or ``all``), ``link``, ``start``, ``score`` (1 - loss / loss of
+        the mean: R2, or the share of the deviance), ``lower`` and ``upper`` (90 %, over the validation
+        samples), ``p_worse`` (one-sided, paired over these samples, that its loss is no larger than the best
+        model's), ``seconds``, ``chosen``, and ``share_k``, the share of order k in the variance over these
+        samples; with ``share_k_lower`` and ``share_k_upper`` over an ensemble for the chosen model, where
+        there is one.
+    order, link
+        Of the chosen model.
+    reason
+        Why it was chosen, and what was not tried for lack of time.
+    trained
+        The chosen model.
     """
 
     frame: pd.DataFrame
-    order: int
+    order: int | str
     link: LinkKind
+    reason: str
+    trained: Trained
+
+    def record(self) -> dict[str, Any]:
+        """What was tried and why one was taken, for a manifest."""
+        columns = ["order", "link", "start", "score", "seconds"]
+        tried = self.frame[columns].round({"score": 4, "seconds": 1}).to_dict("records")
+        return {"tried": tried, "chosen_because": self.reason}
 
     def summary(self) -> str:
         """The table as aligned text, and what was chosen."""
-        lines = ["Orders on the same test samples (90 % intervals):"]
+        lines = ["Orders on the same validation samples (90 % intervals):"]
         for row in self.frame.to_dict("records"):
-            shares = " / ".join(f"{row[f'share_{k}']:.3f}" for k in range(1, row["order"] + 1))
+            known = range(1, 0 if row["order"] == ALL else row["order"] + 1)
+            shares = " / ".join(f"{row[f'share_{k}']:.3f}" for k in known) or "not split"
             mark = " *" if row["chosen"] else ""
             lines.append(
-                f"  order {row['order']}, link {row['link']:<8} {row['test_score']:.4f} "
+                f"  order {row['order']}, link {row['link']:<8} {row['score']:.4f} "
                 f"[{row['lower']:.4f}, {row['upper']:.4f}]  p {row['p_worse']:.2g}  shares {shares}{mark}"
             )
-        lines.append(f"chosen: order {self.order}, link {self.link}, the smallest that is not clearly worse")
+        lines.append(f"chosen: order {self.order}, link {self.link}, {self.reason}")
         return "\n".join(lines)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rung:
-    """One model: its order and link, loss of each test sample, and share of each order."""
+    """One model: its order and link, loss of each validation sample, and share of each order."""
 
-    order: int
+    order: int | str
     link: LinkKind
-    start: str
+    trained: Trained
     loss: np.ndarray
     shares: np.ndarray
+    seconds: float
 
 
 def climb(
@@ -77,62 +103,144 @@ def climb(
     split: Split,
     config: TrainConfig,
     *,
-    highest: int = HIGHEST_ORDER,
+    orders: Sequence[int],
+    links: Sequence[LinkKind] = ("none", "monotone"),
+    budget_s: float = np.inf,
     n_members: int = 0,
     features: TokenFeatures | None = None,
     run: TrainingRun = TrainingRun(),
 ) -> Ladder:
-    """Fit orders from 1 up until one more does not help, and choose.
+    """Fit orders from 1 up until one more does not help, and all at once; and choose.
 
     Parameters
     ----------
     vocabulary, data, split, config, features
-        As for :func:`genoattn.fitting.train_model.train_readout`; the order of ``config`` is not used, and
-        its link, if it is ``bounded``, is the one compared with none.
+        As for :func:`genoattn.fitting.train_model.train_readout`; the order and link of ``config`` are not
+        used.
+    orders, links
+        Ascending orders, and what each is fitted with.
+    budget_s
+        Seconds: a model that is expected to end later is not tried, but for the first order.
     n_members
         Size of the ensemble that says how far the shares of the chosen model may be off; 0 for none.
     """
-    kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
-    observed = data.phenotype[split.test]
-    null = _losses(kind, observed, np.full(len(observed), data.phenotype[split.training].mean()))
-    links: tuple[LinkKind, ...] = ("none", "bounded" if config.link == "bounded" else "monotone")
-    rungs: list[_Rung] = []
-    for order in range(1, min(highest, vocabulary.n_sites) + 1):
+    trials = _Trials(vocabulary, data, split, config, features, run, budget_s)
+    for link in links:
+        trials.fit(orders[0], link, always=True)
+    several = len(orders) > 1
+    if several and "none" in links and all_at_once(vocabulary, config, trials.kind, len(data.phenotype)):
+        trials.fit(ALL, "none")
+    for order in orders[1:]:
         for link in links:
-            settings = replace(config, order=order, link=link)
-            trained = train_readout(vocabulary, data, split, settings, features, run)
-            rungs.append(_rung(trained, settings, data, split, kind))
-            score = 1 - rungs[-1].loss.mean() / null.mean()
-            _log.info("order %d, link %s: %.4f on the test samples", order, link, score)
-        if order > 1 and not _improves(rungs, order):
+            trials.fit(order, link)
+        if not trials.improves(order):
             break
-    lowest = min(rungs, key=lambda rung: rung.loss.mean())
-    p_worse = [_p_worse(rung.loss, lowest.loss) for rung in rungs]
-    level = _ALPHA / max(len(rungs) - 1, 1)  # of the comparisons with the best, as many as there are others
-    equals = [k for k in range(len(rungs)) if p_worse[k] >= level]
-    chosen = min(equals, key=lambda k: (rungs[k].order, rungs[k].link != "none"))
-    frame = _frame(rungs, p_worse, null, chosen, config.seed)
-    best = rungs[chosen]
-    if n_members >= 2:
-        settings = replace(config, order=best.order, link=best.link)
-        unseen = replace(run, progress=False)
-        members = train_ensemble(vocabulary, data, split, settings, n_members, features, unseen)
-        _add_share_intervals(frame, chosen, [_shares(_by_order(m, data, split)) for m in members])
-    return Ladder(frame, best.order, best.link)
+    return trials.choose(n_members)
 
 
-def _rung(
-    trained: Trained, config: TrainConfig, data: TrainingData, split: Split, kind: LikelihoodKind
-) -> _Rung:
-    readout = trained.readout
-    by_order = _by_order(readout, data, split)
-    mean = mean_response(kind, respond(readout, by_order.sum(axis=1)))
-    loss = _losses(kind, data.phenotype[split.test], mean)
-    return _Rung(config.order, config.link, trained.summary.start, loss, _shares(by_order))
+class _Trials:
+    """Models fitted within a time, and what they were compared on."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        data: TrainingData,
+        split: Split,
+        config: TrainConfig,
+        features: TokenFeatures | None,
+        run: TrainingRun,
+        budget_s: float,
+    ) -> None:
+        self.vocabulary, self.data, self.split, self.config = vocabulary, data, split, config
+        self.features, self.run, self.budget_s = features, run, budget_s
+        self.kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
+        self.rungs: list[_Rung] = []
+        self.untried: list[str] = []
+        self.began = time.perf_counter()
+        observed = data.phenotype[split.validation]
+        self.null = _losses(
+            self.kind, observed, np.full(len(observed), data.phenotype[split.training].mean())
+        )
+
+    def settings(self, order: int | str, link: LinkKind) -> TrainConfig:
+        if order == ALL:
+            return replace(self.config, attention="product", link=link)
+        return replace(self.config, order=int(order), link=link)
+
+    def fit(self, order: int | str, link: LinkKind, always: bool = False) -> None:
+        """Fit a model, unless it is expected to end too late and need not be fitted ``always``."""
+        settings = self.settings(order, link)
+        began = time.perf_counter()
+        choice = choose_estimator(self.vocabulary, settings, self.kind, len(self.split.training))
+        if not always and began - self.began + self._expected_s(settings, choice.estimator) > self.budget_s:
+            self.untried.append(f"order {order} with link {link}")
+            _log.info("order %s, link %s: not tried, for lack of time", order, link)
+            return
+        v, run = self.vocabulary, self.run
+        trained = train_readout(v, self.data, self.split, settings, self.features, run, choice)
+        by_order = _by_order(trained.readout, self.data, self.split)
+        mean = mean_response(self.kind, respond(trained.readout, by_order.sum(axis=1)))
+        loss = _losses(self.kind, self.data.phenotype[self.split.validation], mean)
+        shares = np.zeros(0) if order == ALL else _shares(by_order)
+        self.rungs.append(_Rung(order, link, trained, loss, shares, time.perf_counter() - began))
+        score = 1 - loss.mean() / self.null.mean()
+        _log.info("order %s, link %s: %.4f on the validation samples", order, link, score)
+
+    def _expected_s(self, settings: TrainConfig, estimator: str) -> float:
+        """Seconds that a model is expected to take, on a slow machine."""
+        n, v = len(self.split.training), self.vocabulary
+        if estimator == "product process":
+            return 40 + n**2 / 1.5e7
+        if estimator == "gaussian process":
+            rounds = 1 if settings.link == "none" else 10
+            return rounds * n * float(count_products(v, settings.order)) ** 2 / 2e10
+        steps = max(2500, 30 * n / 1024)
+        columns = 1.0 if v.is_dosage else v.n_columns
+        return steps * 1024 * columns * settings.most_factors * settings.order**2 * 6 / 2e10
+
+    def improves(self, order: int) -> bool:
+        """Whether the best model of this order is better than the best of all lower ones, beyond chance."""
+        numbered = [rung for rung in self.rungs if rung.order != ALL]
+        here = [rung for rung in numbered if rung.order == order]
+        if not here:
+            return False
+        lower = min((r for r in numbered if r.order != order), key=lambda rung: rung.loss.mean())
+        best = min(here, key=lambda rung: rung.loss.mean())
+        return _p_worse(lower.loss, best.loss) < _ALPHA
+
+    def choose(self, n_members: int) -> Ladder:
+        """The smallest order that is not clearly worse than the best, or all of them where that pays."""
+        rungs = self.rungs
+        numbered = [k for k, rung in enumerate(rungs) if rung.order != ALL]
+        lowest = min(numbered, key=lambda k: rungs[k].loss.mean())
+        best_of_all = min(rungs, key=lambda rung: rung.loss.mean())
+        p_worse = [_p_worse(rung.loss, best_of_all.loss) for rung in rungs]
+        level = _ALPHA / max(len(numbered) - 1, 1)  # of the comparisons with the best, as many as others
+        equals = [k for k in numbered if _p_worse(rungs[k].loss, rungs[lowest].loss) >= level]
+        chosen = min(equals, key=lambda k: (rungs[k].order, rungs[k].link != "none"))
+        reason = "the smallest that is not clearly worse"
+        for k, rung in enumerate(rungs):
+            if rung.order == ALL and rung.loss.mean() < (1 - _WORTH) * rungs[chosen].loss.mean():
+                less = 1 - rung.loss.mean() / rungs[chosen].loss.mean()
+                reason = f"whose loss is {100 * less:.0f} % less than that of order {rungs[chosen].order}"
+                chosen = k
+        if self.untried:
+            reason += f"; not tried, for lack of time: {', '.join(self.untried)}"
+        frame = _frame(rungs, p_worse, self.null, chosen, self.config.seed)
+        best = rungs[chosen]
+        if n_members >= 2 and best.order != ALL:
+            unseen = replace(self.run, progress=False)
+            members = train_ensemble(
+                self.vocabulary, self.data, self.split, self.settings(best.order, best.link),
+                n_members, self.features, unseen,
+            )  # fmt: skip
+            shares = [_shares(_by_order(m, self.data, self.split)) for m in members]
+            _add_share_intervals(frame, chosen, shares)
+        return Ladder(frame, best.order, best.link, reason, best.trained)
 
 
 def _by_order(readout: Readout, data: TrainingData, split: Split) -> np.ndarray:
-    return predict_orders(readout, data.calls[split.test], data.covariates[split.test])
+    return predict_orders(readout, data.calls[split.validation], data.covariates[split.validation])
 
 
 def _shares(by_order: np.ndarray) -> np.ndarray:
@@ -160,13 +268,6 @@ def _p_worse(loss: np.ndarray, best: np.ndarray) -> float:
     return float(stats.ttest_1samp(difference, 0.0, alternative="greater").pvalue)
 
 
-def _improves(rungs: list[_Rung], order: int) -> bool:
-    """Whether the best model of this order is better than the best of all lower ones, beyond chance."""
-    lower = min((r for r in rungs if r.order < order), key=lambda rung: rung.loss.mean())
-    best = min((r for r in rungs if r.order == order), key=lambda rung: rung.loss.mean())
-    return _p_worse(lower.loss, best.loss) < _ALPHA
-
-
 def _frame(
     rungs: list[_Rung], p_worse: list[float], null: np.ndarray, chosen: int, seed: int
 ) -> pd.DataFrame:
@@ -175,22 +276,24 @@ def _frame(
     losses = np.stack([null, *(rung.loss for rung in rungs)])
     drawn = [losses[:, rng.integers(0, len(null), len(null))].mean(axis=1) for _ in range(_RESAMPLES)]
     resampled = np.stack(drawn)  # (resample, null and rungs)
-    highest = max(rung.order for rung in rungs)
+    highest = max(len(rung.shares) for rung in rungs)
     rows = []
     for k, (rung, p) in enumerate(zip(rungs, p_worse, strict=True)):
         lower, upper = np.quantile(1 - resampled[:, k + 1] / resampled[:, 0], [0.05, 0.95])
         row = {
             "order": rung.order,
             "link": rung.link,
-            "start": rung.start,
-            "test_score": 1 - rung.loss.mean() / null.mean(),
+            "start": rung.trained.summary.start,
+            "score": 1 - rung.loss.mean() / null.mean(),
             "lower": lower,
             "upper": upper,
             "p_worse": p,
+            "seconds": rung.seconds,
             "chosen": k == chosen,
         }
         row |= {
-            f"share_{n}": rung.shares[n - 1] if n <= rung.order else np.nan for n in range(1, highest + 1)
+            f"share_{n}": rung.shares[n - 1] if n <= len(rung.shares) else np.nan
+            for n in range(1, highest + 1)
         }
         rows.append(row)
     return pd.DataFrame(rows)
