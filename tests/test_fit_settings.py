@@ -52,7 +52,7 @@ def test_landscapes_are_trained_again_on_all_samples_unless_told():
 
 def test_unknown_setting():
     with pytest.raises(
-        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, attention, auto_order, "
+        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, attention, auto_link, "
     ):
         genoattn.fit(planted(30, 5), ordre=3)
 

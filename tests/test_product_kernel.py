@@ -174,7 +174,10 @@ def test_conjugate_gradients_agree_with_the_factor(system, monkeypatch):
     dense = kernel.block(states, states) + np.diag(noise)
     np.testing.assert_allclose(dense @ solution, right, atol=1e-9)
     rough = system(kernel, states, noise)
-    np.testing.assert_allclose(rough.solve(right), solution, atol=1e-6 * np.abs(solution).max())
+    found = rough.solve(right)
+    closer = 1e-6 if system is GridSystem else 1e-3  # of a kernel in float32
+    assert np.linalg.norm(dense @ found - right) < closer * np.linalg.norm(right)
+    np.testing.assert_allclose(found, solution, atol=closer * np.abs(solution).max())
     new = random_states(rng, 50, n_states, 0.1)
     np.testing.assert_allclose(
         rough.smooth(solution[:, 0], new), kernel.block(new, states) @ solution[:, 0], atol=1e-9
@@ -202,12 +205,15 @@ def test_the_solver_is_chosen_by_size(monkeypatch):
     for n_states, n, gib, name in [
         (few, 40, 8, "cholesky"),
         (few, 90, 8, "grid"),
-        (many, 90, 8, "cholesky"),
-        (many, 90, 1e-9, "blocks"),
+        (many, 40, 1e-9, "blocks"),
+        (many, 90, 8, "blocks"),
     ]:
         kernel = random_kernel(rng, n_states)
         states = random_states(rng, n, n_states)
-        assert kernel_system(kernel, states, np.ones(n), gib).name == name
+        system = kernel_system(kernel, states, np.ones(n), gib)
+        assert system.name == name
+        if name == "blocks":
+            assert (system.panels is None) == (gib < 1)
 
 
 def planted(rng, n_samples, decay, n_states, noise=0.1):

@@ -20,6 +20,7 @@ class StartName(StrEnum):
 
 
 class LinkName(StrEnum):
+    auto = "auto"
     none = "none"
     monotone = "monotone"
     bounded = "bounded"
@@ -40,12 +41,12 @@ class AttentionName(StrEnum):
     linear = "linear"
 
 
-def _order(text: str) -> int | str:
-    """A number from 1 up, or auto."""
-    if text == "auto":
+def _order(text: str | None) -> int | str | None:
+    """A number from 1 up, auto, or all."""
+    if text in (None, "auto", "all"):
         return text
     if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise typer.BadParameter(f"{text!r} is no order; give a number from 1 up, or auto")
+        raise typer.BadParameter(f"{text!r} is no order; give a number from 1 up, auto, or all")
     return int(text)
 
 
@@ -54,12 +55,18 @@ TraitOption = Annotated[
     typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
 ]
 OrderOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--order",
         callback=_order,
-        help="Largest order of interaction; auto compares 1, 2, .. by test samples.",
+        help="Largest order of interaction; all: every order at once; auto compares them on held-out "
+        "samples. Without it auto for alignments, 2 for genotypes.",
+        show_default=False,
     ),
+]
+BudgetOption = Annotated[
+    float,
+    typer.Option("--budget", min=1, metavar="SECONDS", help="Time for comparing orders and links."),
 ]
 GaugeOption = Annotated[options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")]
 AttentionOption = Annotated[
@@ -79,10 +86,12 @@ FeatureInfoOption = Annotated[
     ),
 ]
 LinkOption = Annotated[
-    LinkName,
+    LinkName | None,
     typer.Option(
         "--link",
-        help="Curve from a latent phenotype to the measured: monotone has free ends, bounded not.",
+        help="Curve from a latent phenotype to the measured: monotone has free ends, bounded not; auto "
+        "compares monotone with none, as --order auto does without it.",
+        show_default=False,
     ),
 ]
 LikelihoodOption = Annotated[
@@ -122,8 +131,8 @@ _READ = (
     "features",
 )  # fmt: skip
 _FIT = (
-    "order", "gauge", "attention", "start", "link", "likelihood", "rank", "penalty", "max_terms", "alpha",
-    "ensemble", "seed", "device", "devices", "precision", "resume",
+    "order", "gauge", "attention", "start", "link", "budget", "likelihood", "rank", "penalty", "max_terms",
+    "alpha", "ensemble", "seed", "device", "devices", "precision", "resume",
 )  # fmt: skip
 
 
@@ -133,7 +142,7 @@ def command(
     pheno: options.PhenoOrOwn = None,
     trait: TraitOption = None,
     covar: options.Covar = None,
-    order: OrderOption = "2",
+    order: OrderOption = None,
     gauge: GaugeOption = options.GaugeName.frequency,
     transform: options.Transform = options.TransformName.none,
     trait_type: options.Type = options.TraitType.auto,
@@ -154,7 +163,8 @@ def command(
     replicate_columns: options.ReplicateColumns = None,
     strict: options.Strict = False,
     alphabet: options.Alphabet = options.AlphabetName.auto,
-    link: LinkOption = LinkName.none,
+    link: LinkOption = None,
+    budget: BudgetOption = 240.0,
     likelihood: LikelihoodOption = LikelihoodName.auto,
     start: StartOption = StartName.auto,
     rank: RankOption = None,

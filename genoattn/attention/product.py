@@ -49,8 +49,8 @@ class ProductAttention(nn.Module):
     >>> half = np.full(4, np.log(2) / 2)  # a change of state halves the attention
     >>> site = np.array([0, 0, 1, 1])
     >>> module = ProductAttention(np.array([[0, 1]]), half, np.full(4, 0.5), site, np.ones(1))
-    >>> module(torch.tensor([[0, 1], [1, 1], [1, 0]])).tolist()
-    [1.0, 0.5, 0.25]
+    >>> module(torch.tensor([[0, 1], [1, 1], [1, 0]])).numpy().round(3)
+    array([1.  , 0.5 , 0.25])
     """
 
     samples: Tensor

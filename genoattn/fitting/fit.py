@@ -147,8 +147,8 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
             orders=_orders(config, vocabulary.n_sites), links=_links(config), budget_s=config.budget,
             n_members=config.ensemble, features=features, run=ours,
         )  # fmt: skip
-        config = replace(config, training=ladder.trained.config)
-    if ladder is not None and run.trainer is None:
+        config = replace(config, training=ladder.config)
+    if ladder is not None and ladder.trained is not None and run.trainer is None:
         measured = ladder.trained
     else:
         kind = chosen_likelihood(config.training.likelihood, data.phenotype, data.binary)

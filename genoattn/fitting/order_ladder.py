@@ -3,8 +3,9 @@
 A curve between a latent and the measured phenotype looks like interactions of every order to a model without
 one; so each order is fitted both ways, and the smallest order that is not significantly worse than the best
 (0.05, divided by the number of comparisons) is chosen, without a link where that does as well. The process of
-all orders at once takes its place where its loss is smaller by a fiftieth. Models are compared on the
-validation samples, so that the test samples measure the chosen one alone.
+all orders at once takes its place where its loss is smaller than that of any other. Models are compared on
+samples they have not seen: on the validation samples, or in five folds of these and the training samples
+where they are few. The test samples measure the chosen model alone.
 """
 
 import logging
@@ -32,7 +33,7 @@ from genoattn.tokens.token_features import TokenFeatures
 _log = logging.getLogger(__name__)
 _ALPHA = 0.05
 _RESAMPLES = 400
-_WORTH = 0.02  # of the loss, by which all orders at once must be better
+_FEW, _FOLDS = 5000, 5  # samples up to which models are compared in folds
 HIGHEST_ORDER = 8
 ALL = "all"
 
@@ -54,15 +55,18 @@ class Ladder:
         Of the chosen model.
     reason
         Why it was chosen, and what was not tried for lack of time.
+    config
+        Settings of the chosen model.
     trained
-        The chosen model.
+        The chosen model, where it was trained on the training samples of the split itself.
     """
 
     frame: pd.DataFrame
     order: int | str
     link: LinkKind
     reason: str
-    trained: Trained
+    config: TrainConfig
+    trained: Trained | None
 
     def record(self) -> dict[str, Any]:
         """What was tried and why one was taken, for a manifest."""
@@ -72,7 +76,7 @@ class Ladder:
 
     def summary(self) -> str:
         """The table as aligned text, and what was chosen."""
-        lines = ["Orders on the same validation samples (90 % intervals):"]
+        lines = ["Orders on the same held-out samples (90 % intervals):"]
         for row in self.frame.to_dict("records"):
             known = range(1, 0 if row["order"] == ALL else row["order"] + 1)
             shares = " / ".join(f"{row[f'share_{k}']:.3f}" for k in known) or "not split"
@@ -91,7 +95,8 @@ class _Rung:
 
     order: int | str
     link: LinkKind
-    trained: Trained
+    start: str
+    trained: Trained | None
     loss: np.ndarray
     shares: np.ndarray
     seconds: float
@@ -157,10 +162,10 @@ class _Trials:
         self.rungs: list[_Rung] = []
         self.untried: list[str] = []
         self.began = time.perf_counter()
-        observed = data.phenotype[split.validation]
-        self.null = _losses(
-            self.kind, observed, np.full(len(observed), data.phenotype[split.training].mean())
-        )
+        self.folds = _folds(split, config.seed)
+        self.observed = data.phenotype[np.concatenate([fold.validation for fold in self.folds])]
+        mean = data.phenotype[split.training].mean()
+        self.null = _losses(self.kind, self.observed, np.full(len(self.observed), mean))
 
     def settings(self, order: int | str, link: LinkKind) -> TrainConfig:
         if order == ALL:
@@ -172,19 +177,24 @@ class _Trials:
         settings = self.settings(order, link)
         began = time.perf_counter()
         choice = choose_estimator(self.vocabulary, settings, self.kind, len(self.split.training))
-        if not always and began - self.began + self._expected_s(settings, choice.estimator) > self.budget_s:
+        expected = len(self.folds) * self._expected_s(settings, choice.estimator)
+        if not always and began - self.began + expected > self.budget_s:
             self.untried.append(f"order {order} with link {link}")
             _log.info("order %s, link %s: not tried, for lack of time", order, link)
             return
-        v, run = self.vocabulary, self.run
-        trained = train_readout(v, self.data, self.split, settings, self.features, run, choice)
-        by_order = _by_order(trained.readout, self.data, self.split)
-        mean = mean_response(self.kind, respond(trained.readout, by_order.sum(axis=1)))
-        loss = _losses(self.kind, self.data.phenotype[self.split.validation], mean)
-        shares = np.zeros(0) if order == ALL else _shares(by_order)
-        self.rungs.append(_Rung(order, link, trained, loss, shares, time.perf_counter() - began))
+        v, kept, predicted, by_order = self.vocabulary, None, [], []
+        for fold in self.folds:
+            trained = train_readout(v, self.data, fold, settings, self.features, self.run, choice)
+            by_order.append(_by_order(trained.readout, self.data, fold))
+            eta = respond(trained.readout, by_order[-1].sum(axis=1))
+            predicted.append(mean_response(self.kind, eta))
+            start, kept = trained.summary.start, trained if len(self.folds) == 1 else None
+        loss = _losses(self.kind, self.observed, np.concatenate(predicted))
+        shares = np.zeros(0) if order == ALL else _shares(np.concatenate(by_order))
+        seconds = time.perf_counter() - began
+        self.rungs.append(_Rung(order, link, start, kept, loss, shares, seconds))
         score = 1 - loss.mean() / self.null.mean()
-        _log.info("order %s, link %s: %.4f on the validation samples", order, link, score)
+        _log.info("order %s, link %s: %.4f on held-out samples", order, link, score)
 
     def _expected_s(self, settings: TrainConfig, estimator: str) -> float:
         """Seconds that a model is expected to take, on a slow machine."""
@@ -219,11 +229,10 @@ class _Trials:
         equals = [k for k in numbered if _p_worse(rungs[k].loss, rungs[lowest].loss) >= level]
         chosen = min(equals, key=lambda k: (rungs[k].order, rungs[k].link != "none"))
         reason = "the smallest that is not clearly worse"
-        for k, rung in enumerate(rungs):
-            if rung.order == ALL and rung.loss.mean() < (1 - _WORTH) * rungs[chosen].loss.mean():
-                less = 1 - rung.loss.mean() / rungs[chosen].loss.mean()
-                reason = f"whose loss is {100 * less:.0f} % less than that of order {rungs[chosen].order}"
-                chosen = k
+        if best_of_all.order == ALL:
+            less = 1 - best_of_all.loss.mean() / rungs[lowest].loss.mean()
+            reason = f"whose loss is {100 * less:.2g} % less than the least of the others"
+            chosen = rungs.index(best_of_all)
         if self.untried:
             reason += f"; not tried, for lack of time: {', '.join(self.untried)}"
         frame = _frame(rungs, p_worse, self.null, chosen, self.config.seed)
@@ -236,7 +245,17 @@ class _Trials:
             )  # fmt: skip
             shares = [_shares(_by_order(m, self.data, self.split)) for m in members]
             _add_share_intervals(frame, chosen, shares)
-        return Ladder(frame, best.order, best.link, reason, best.trained)
+        settings = self.settings(best.order, best.link)
+        return Ladder(frame, best.order, best.link, reason, settings, best.trained)
+
+
+def _folds(split: Split, seed: int) -> list[Split]:
+    """The split, or folds of its training and validation samples where they are few."""
+    pool = np.sort(np.concatenate([split.training, split.validation]))
+    if len(pool) > _FEW:
+        return [split]
+    fold = np.random.default_rng(seed).permutation(len(pool)) % _FOLDS
+    return [Split(pool[fold != k], pool[fold == k], split.test) for k in range(_FOLDS)]
 
 
 def _by_order(readout: Readout, data: TrainingData, split: Split) -> np.ndarray:
@@ -283,7 +302,7 @@ def _frame(
         row = {
             "order": rung.order,
             "link": rung.link,
-            "start": rung.trained.summary.start,
+            "start": rung.start,
             "score": 1 - rung.loss.mean() / null.mean(),
             "lower": lower,
             "upper": upper,
