@@ -49,6 +49,7 @@ from genoattn.tokens import build_vocabulary, default_encoding
 from genoattn.tokens.token_features import TokenFeatures, token_features
 
 _log = logging.getLogger(__name__)
+_AMPLE = 10_000  # samples
 
 
 def fit(
@@ -215,9 +216,9 @@ def _exported(
     if summary.start == "random" and summary.ranks:
         training = replace(training, rank=max(summary.ranks.values()))
     ours = replace(run, trainer=None)
-    final = train_readout(
-        vocabulary, data, split, training, features, ours, measured.choice, measured.learned
-    )
+    # Blocks of many samples teach a kernel all there is; few samples are worth learning from again.
+    learned = measured.learned if cohort.n_samples > _AMPLE else None
+    final = train_readout(vocabulary, data, split, training, features, ours, measured.choice, learned)
     summary = replace(summary, ranks=final.summary.ranks, noise=final.summary.noise)
     return replace(final, summary=summary)
 
