@@ -60,7 +60,8 @@ def train_readout(
                 "leave the Trainer out, or train with start='random'"
             )
         if choice.estimator == "product process":
-            readout, summary, product = product_readout(vocabulary, data, split, config, learned)
+            with training_settings(config, len(training) ** 2):
+                readout, summary, product = product_readout(vocabulary, data, split, config, learned)
             known = product if product.is_proper else None  # else it would only keep the kernel in memory
             kernel = product.model.learned
             return Trained(readout, summary, choice, vocabulary, split, config, known, kernel)
