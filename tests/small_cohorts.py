@@ -91,6 +91,6 @@ def short_fit(cohort, **options):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return genoattn.fit(cohort, **{"max_epochs": 4, "device": "cpu", "start": "random", **options})
+        return genoattn.fit(cohort, **{"max_epochs": 4, "device": "cpu", "estimator": "attention", **options})
     finally:
         torch.set_num_threads(threads)

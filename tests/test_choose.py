@@ -32,10 +32,10 @@ COHORT = ("genotype", (3,) * 50)
     ("cohort", "n_samples", "options", "estimator", "reason"),
     [
         (LANDSCAPE, 200, {}, "gaussian process", "36 products up to order 2, few enough for 200 samples"),
-        (LANDSCAPE, 200, {"start": "kernel"}, "gaussian process", "start kernel"),
-        (COHORT, 900, {"start": "kernel", "order": 1}, "gaussian process", "start kernel"),
-        (LANDSCAPE, 200, {"start": "random"}, "dense factors", "start random"),
-        (LANDSCAPE, 200, {"start": "score"}, "sparse factors", "start score"),
+        (LANDSCAPE, 200, {"estimator": "posterior"}, "gaussian process", "estimator posterior"),
+        (COHORT, 900, {"estimator": "posterior", "order": 1}, "gaussian process", "estimator posterior"),
+        (LANDSCAPE, 200, {"estimator": "attention"}, "dense factors", "estimator attention"),
+        (LANDSCAPE, 200, {"estimator": "sparse"}, "sparse factors", "estimator sparse"),
         # 30 sites of 9 free states: 32 x 270 = 8,640 parameters, two samples each.
         (
             PROTEIN, 17_280, {}, "dense factors",
@@ -57,7 +57,10 @@ COHORT = ("genotype", (3,) * 50)
             COHORT, 900, {"attention": "feature"}, "sparse factors",
             "900 samples, fewer than 20 for each of 1,225 pairs of columns",
         ),
-        (COHORT, 900, {"attention": "feature", "start": "random"}, "feature factors", "attention feature"),
+        (
+            COHORT, 900, {"attention": "feature", "estimator": "attention"}, "feature factors",
+            "attention feature",
+        ),
     ],
 )  # fmt: skip
 def test_the_numbers_or_the_settings_decide(cohort, n_samples, options, estimator, reason):
@@ -68,13 +71,15 @@ def test_the_numbers_or_the_settings_decide(cohort, n_samples, options, estimato
 def test_no_closed_form_without_normal_noise():
     v = vocabulary(*LANDSCAPE)
     assert choose_estimator(v, TrainConfig(), "student", 400).estimator == "dense factors"
-    with pytest.raises(InputError, match="start kernel is for hyper attention and a gaussian likelihood"):
-        choose_estimator(v, TrainConfig(start="kernel"), "student", 400)
+    with pytest.raises(
+        InputError, match="estimator posterior is for hyper attention and a gaussian likelihood"
+    ):
+        choose_estimator(v, TrainConfig(estimator="posterior"), "student", 400)
 
 
 def test_settings_without_a_model_are_refused_first():
     with pytest.raises(InputError, match="order 9, but there are 8 sites; ask for an order from 1 to 8"):
-        choose_estimator(vocabulary(*LANDSCAPE), TrainConfig(order=9, start="kernel"), "student", 400)
+        choose_estimator(vocabulary(*LANDSCAPE), TrainConfig(order=9, estimator="posterior"), "student", 400)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +87,13 @@ def test_settings_without_a_model_are_refused_first():
 )
 def test_the_choice_is_logged_once_and_kept(kind, estimator, caplog, tmp_path):
     with caplog.at_level(logging.INFO, logger="genoattn"):
-        result = short_fit(planted(kind=kind), start="auto")
+        result = short_fit(planted(kind=kind), estimator="auto")
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("estimator: ")]
     model = result.manifest.model
-    assert model["estimator"] == estimator
+    assert model["form"] == estimator
     assert len(lines) == 1
     assert lines[0].startswith(f"estimator: {estimator} (")
     result.save(tmp_path / "out")
     written = json.loads((tmp_path / "out" / "manifest.json").read_text())["model"]
-    assert (written["estimator"], written["reason"]) == (model["estimator"], model["reason"])
+    assert (written["form"], written["reason"]) == (model["form"], model["reason"])
     assert load_model(tmp_path / "out").manifest.model["reason"] == model["reason"]

@@ -38,13 +38,21 @@ def new_samples(cohort, encoding, seed=9):
     return oracles.make_cohort(calls, N_STATES[encoding], cohort.kind, covariates=covariates)
 
 
-@pytest.mark.parametrize("start", ["random", "score"])
+@pytest.mark.parametrize("estimator", ["attention", "sparse"])
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("encoding", ["dosage", "genotype", "sequence"])
-def test_table_is_the_network(encoding, binary, start):
+def test_table_is_the_network(encoding, binary, estimator):
     cohort = small_cohort(encoding, binary)
     result = fit(
-        cohort, order=4, encoding=encoding, start=start, precision=64, max_epochs=4, rank=6, test=0.3, seed=1
+        cohort,
+        order=4,
+        encoding=encoding,
+        estimator=estimator,
+        precision=64,
+        max_epochs=4,
+        rank=6,
+        test=0.3,
+        seed=1,
     )
     other = new_samples(cohort, encoding)
     interactions = result.table.frame[result.table.frame["order"] >= 2]
@@ -83,13 +91,13 @@ def test_table_is_the_network_for_states_unseen_in_training(encoding, attention)
     calls[rare, 1] = N_STATES[encoding][1] - 1
     cohort = Cohort(cohort.samples, cohort.sites, calls, cohort.kind, cohort.phenotype, cohort.covariates)
     seed = next(s for s in range(99) if rare in _test_samples(cohort, s))
-    order, start = (2, "auto") if attention == "linear" else (3, "random")
+    order, estimator = (2, "auto") if attention == "linear" else (3, "attention")
     result = fit(
         cohort,
         order=order,
         attention=attention,
         encoding=encoding,
-        start=start,
+        estimator=estimator,
         precision=64,
         max_epochs=4,
         seed=seed,
@@ -133,7 +141,7 @@ def noise_free_fit(seed: int) -> FitResult:
     return fit(
         cohort,
         order=3,
-        start="random",
+        estimator="attention",
         rank=6,
         precision=64,
         seed=seed,
@@ -164,7 +172,7 @@ def test_two_seeds_give_one_table():
 def score_fit(cohort):
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        return fit(cohort, order=2, start="score", precision=64, max_epochs=30, gauge="zero-sum")
+        return fit(cohort, order=2, estimator="sparse", precision=64, max_epochs=30, gauge="zero-sum")
 
 
 def paired_cohort(seed=3):
@@ -203,7 +211,7 @@ def test_swapping_alleles_changes_signs():
 
 
 def test_reference_rows_are_left_out_in_the_reference_gauge():
-    result = fit(small_cohort("sequence"), order=2, start="random", precision=64, max_epochs=2)
+    result = fit(small_cohort("sequence"), order=2, estimator="attention", precision=64, max_epochs=2)
     frame = result.export("reference").frame
     for k in (1, 2):
         assert not (frame.loc[frame["order"] >= k, f"state_{k}"] == "A").any()
@@ -218,7 +226,7 @@ def test_rows_are_sorted_by_p_value_then_size():
 
 
 def test_lower_order_table_says_what_it_leaves_out():
-    result = fit(small_cohort("dosage"), order=3, start="random", precision=64, max_epochs=2)
+    result = fit(small_cohort("dosage"), order=3, estimator="attention", precision=64, max_epochs=2)
     table = result.export("frequency", order=2)
     assert table.frame["order"].max() == table.manifest.order == 2
     assert table.manifest.left_out == {3: 4}  # every triple of four sites

@@ -34,14 +34,14 @@ def with_values(cohort, values):
 # --- the two laws
 
 
-@pytest.mark.parametrize("start", ["score", "random"])
+@pytest.mark.parametrize("estimator", ["sparse", "attention"])
 @pytest.mark.parametrize(
     ("kind", "encoding"), [("genotype", "dosage"), ("genotype", "genotype"), ("sequence", "sequence")]
 )
 @pytest.mark.parametrize("binary", [False, True])
-def test_the_table_is_the_model_in_every_gauge(start, kind, encoding, binary):
+def test_the_table_is_the_model_in_every_gauge(estimator, kind, encoding, binary):
     cohort = planted(60, 5, kind=kind, binary=binary, missing=0.1, covariates="mixed", seed=1)
-    result = short_fit(cohort, encoding=encoding, order=3, start=start, precision=64, rank=3)
+    result = short_fit(cohort, encoding=encoding, order=3, estimator=estimator, precision=64, rank=3)
     expected = result.predict(cohort)
     assert result.manifest.complete
     for gauge in ("frequency", "zero-sum", "reference"):
@@ -58,10 +58,10 @@ def test_single_precision_law():
     )
 
 
-@pytest.mark.parametrize("start", ["score", "random"])
-def test_same_seed_same_bits_other_seed_other_model(start):
+@pytest.mark.parametrize("estimator", ["sparse", "attention"])
+def test_same_seed_same_bits_other_seed_other_model(estimator):
     cohort = planted(80, 6, seed=2)
-    one, two, other = (short_fit(cohort, start=start, seed=seed, rank=3) for seed in (7, 7, 8))
+    one, two, other = (short_fit(cohort, estimator=estimator, seed=seed, rank=3) for seed in (7, 7, 8))
     assert one.table.to_tsv() == two.table.to_tsv()
     pd.testing.assert_frame_equal(one.table.frame, two.table.frame, check_exact=True)
     assert one.manifest.to_json() == two.manifest.to_json()
@@ -75,7 +75,7 @@ def test_same_seed_same_bits_other_seed_other_model(start):
 
 def test_planted_pair_and_its_metrics():
     cohort = planted(300, 10, seed=3)
-    result = short_fit(cohort, start="score", max_epochs=100)
+    result = short_fit(cohort, estimator="sparse", max_epochs=100)
     first = result.table.top(1).to_dict("records")[0]
     assert {first["site_1"], first["site_2"]} == {"rs1", "rs2"}
     assert first["p_value"] < 1e-20
@@ -99,7 +99,7 @@ def test_planted_pair_and_its_metrics():
 
 def test_planted_pair_of_a_binary_trait():
     cohort = planted(400, 8, binary=True, effect=2.0, seed=4)
-    result = short_fit(cohort, start="score", max_epochs=80)
+    result = short_fit(cohort, estimator="sparse", max_epochs=80)
     first = result.table.top(1).to_dict("records")[0]
     assert {first["site_1"], first["site_2"]} == {"rs1", "rs2"}
     assert first["coefficient"] > 0
@@ -155,10 +155,10 @@ def test_units_of_a_covariate_do_not_matter(binary):
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
-@pytest.mark.parametrize("start", ["score", "random"])
-def test_units_of_the_trait_scale_the_coefficients_and_nothing_else(scale, start):
+@pytest.mark.parametrize("estimator", ["sparse", "attention"])
+def test_units_of_the_trait_scale_the_coefficients_and_nothing_else(scale, estimator):
     cohort = planted(100, 6, missing=0.05, seed=8)
-    options = {"precision": 64, "start": start, "rank": 3, "order": 3}
+    options = {"precision": 64, "estimator": estimator, "rank": 3, "order": 3}
     one = short_fit(cohort, **options)
     two = short_fit(with_values(cohort, cohort.phenotype.values * scale), **options)
     assert set(rows(one)) == set(rows(two))
@@ -178,7 +178,7 @@ def test_units_of_the_trait_scale_the_coefficients_and_nothing_else(scale, start
 def test_order_of_the_sites_does_not_matter(binary):
     cohort = planted(100, 7, binary=binary, missing=0.05, seed=9)
     permuted = cohort.select_sites(np.random.default_rng(0).permutation(7))
-    one, two = (rows(short_fit(c, precision=64, start="score")) for c in (cohort, permuted))
+    one, two = (rows(short_fit(c, precision=64, estimator="sparse")) for c in (cohort, permuted))
     shared = [key for key in one if key in two]
     assert {k for k in one if len(k) < 2} <= set(two)
     assert frozenset({("rs1", "G"), ("rs2", "G")}) in shared
@@ -218,7 +218,9 @@ def snapshot():
     }
 
 
-@pytest.mark.parametrize("options", [{"precision": 64, "start": "random"}, {"start": "score", "order": 3}])
+@pytest.mark.parametrize(
+    "options", [{"precision": 64, "estimator": "attention"}, {"estimator": "sparse", "order": 3}]
+)
 def test_global_state_is_left_alone(options, caplog):
     caplog.set_level(logging.INFO, "pytorch_lightning")  # not the level that a fit sets for itself
     cohort = planted(60, 5)
@@ -237,17 +239,17 @@ def test_global_state_is_left_alone_by_a_fit_that_fails(caplog):
     cohort = planted(60, 5)
     before = snapshot()
     with pytest.raises(InputError, match="training diverged"):
-        genoattn.fit(cohort, start="random", order=3, lr=1e300, precision=64, max_epochs=3)
+        genoattn.fit(cohort, estimator="attention", order=3, lr=1e300, precision=64, max_epochs=3)
     assert snapshot() == before
 
 
 # --- sizes
 
 
-@pytest.mark.parametrize("start", ["score", "random"])
-def test_order_one_is_an_additive_model(start):
+@pytest.mark.parametrize("estimator", ["sparse", "attention"])
+def test_order_one_is_an_additive_model(estimator):
     cohort = planted(80, 5, seed=11)
-    result = short_fit(cohort, order=1, start=start, precision=64)
+    result = short_fit(cohort, order=1, estimator=estimator, precision=64)
     assert sorted(result.table.frame["order"].unique()) == [0, 1]
     assert len(result.table) == 6
     assert "site_2" not in result.table.frame
@@ -255,10 +257,10 @@ def test_order_one_is_an_additive_model(start):
     assert "Top terms of order 1" in result.summary()
 
 
-@pytest.mark.parametrize("start", ["score", "random"])
-def test_order_four_with_as_many_sites(start):
+@pytest.mark.parametrize("estimator", ["sparse", "attention"])
+def test_order_four_with_as_many_sites(estimator):
     cohort = planted(60, 4, seed=12)
-    result = short_fit(cohort, order=4, start=start, precision=64, rank=3)
+    result = short_fit(cohort, order=4, estimator=estimator, precision=64, rank=3)
     assert result.manifest.n_tests == {0: 1, 1: 4, 2: 6, 3: 4, 4: 1}
     np.testing.assert_allclose(result.table.predict(cohort), result.predict(cohort), rtol=1e-9, atol=1e-9)
     with pytest.raises(InputError, match="order 5, but there are 4 sites; ask for an order from 1 to 4"):
@@ -300,7 +302,7 @@ def test_haploid_and_one_site_cohorts():
 
 def test_the_limit_of_terms_is_said():
     cohort = planted(80, 8, seed=15)
-    result = short_fit(cohort, start="random", rank=3, max_terms=5)
+    result = short_fit(cohort, estimator="attention", rank=3, max_terms=5)
     assert (result.table.frame["order"] == 2).sum() == 5
     assert result.manifest.left_out == {2: 28 - 5}
     assert not result.manifest.complete

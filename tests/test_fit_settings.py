@@ -32,7 +32,7 @@ def test_settings_by_name_or_as_a_config():
 def test_without_test_samples_or_with_a_refit():
     cohort = planted(80, 6, seed=16)
     assert list(short_fit(cohort, test=0.0).metrics.n_samples) == ["training", "validation"]
-    options = {"start": "random", "rank": 2, "max_epochs": 10}
+    options = {"estimator": "attention", "rank": 2, "max_epochs": 10}
     once, twice = short_fit(cohort, refit=False, **options), short_fit(cohort, refit=True, **options)
     assert once.metrics == twice.metrics  # those of the model that never saw the test samples
     assert np.abs(once.predict(cohort) - twice.predict(cohort)).max() > 1e-4
@@ -41,7 +41,7 @@ def test_without_test_samples_or_with_a_refit():
 
 def test_landscapes_are_trained_again_on_all_samples_unless_told():
     cohort = planted(80, 6, kind="sequence", seed=16)
-    options = {"start": "random", "rank": 2, "max_epochs": 10}
+    options = {"estimator": "attention", "rank": 2, "max_epochs": 10}
     by_default, told = short_fit(cohort, **options), short_fit(cohort, refit=True, **options)
     assert by_default.table.to_tsv() == told.table.to_tsv()
     assert by_default.table.to_tsv() != short_fit(cohort, refit=False, **options).table.to_tsv()
@@ -61,7 +61,10 @@ def test_unknown_setting():
     ("options", "message"),
     [
         ({"gauge": "hadamard"}, "gauge 'hadamard' is unknown; choose one of reference, zero-sum, frequency"),
-        ({"start": "warm"}, "start 'warm' is unknown; choose one of auto, score, kernel, random"),
+        (
+            {"estimator": "warm"},
+            "estimator 'warm' is unknown; choose one of auto, attention, posterior, sparse",
+        ),
         ({"precision": 16}, "precision 16 is unknown; choose one of 32, 64, 16-mixed, bf16-mixed"),
         (
             {"precision": "16-mixed"},

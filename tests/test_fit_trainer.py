@@ -20,7 +20,7 @@ from genoattn.errors import InputError
 from genoattn.model import training_states
 from genoattn.model.module import PhenotypeModule
 
-DENSE = {"start": "random", "rank": 3}
+DENSE = {"estimator": "attention", "rank": 3}
 
 
 def make_trainer(**options):
@@ -114,12 +114,12 @@ def test_the_same_settings_in_a_users_trainer_make_the_same_model(landscape):
 def test_a_start_that_steps_spoil_stays_in_a_users_trainer():
     cohort = planted(300, 6, seed=2)
     trainer = make_trainer(max_epochs=3)
-    spoilt = short_fit(cohort, trainer=trainer, start="score", lr=0.5)
+    spoilt = short_fit(cohort, trainer=trainer, estimator="sparse", lr=0.5)
     assert spoilt.manifest.model["best_epoch"] == 0
     assert trainer.current_epoch == 3
     assert (
         spoilt.table.to_tsv()
-        == short_fit(cohort, start="score", lr=0.5, max_epochs=3, refit=False).table.to_tsv()
+        == short_fit(cohort, estimator="sparse", lr=0.5, max_epochs=3, refit=False).table.to_tsv()
     )
 
 
@@ -127,12 +127,12 @@ def test_a_trainer_where_nothing_is_trained(landscape, caplog):
     with pytest.raises(
         InputError,
         match=r"a Trainer was given, but the estimator is a closed form \(\d+ products up to order 2, .*\); "
-        "leave the Trainer out, or train with start='random'",
+        "leave the Trainer out, or train with estimator='attention'",
     ):
         genoattn.fit(landscape, order=2, trainer=make_trainer(max_epochs=2))
     caplog.set_level(logging.WARNING, "genoattn")
     trainer = make_trainer(max_epochs=2)
-    short_fit(planted(120, 6, effect=0.0), start="score", trainer=trainer)
+    short_fit(planted(120, 6, effect=0.0), estimator="sparse", trainer=trainer)
     assert "closed form: the Trainer given has nothing to train" in caplog.text
     assert trainer.global_step == 0
 
@@ -206,7 +206,9 @@ def test_two_processes_of_the_command_write_what_one_does(tmp_path):
         )  # fmt: skip
 
     run("simulate -o sim --samples 301 --sites 12 --linkage none --quiet")
-    fit = "fit sim/cohort.vcf.gz --pheno sim/pheno.tsv --start random --rank 3 --epochs 8 --precision 64"
+    fit = (
+        "fit sim/cohort.vcf.gz --pheno sim/pheno.tsv --estimator attention --rank 3 --epochs 8 --precision 64"
+    )
     said = {
         n: run(f"{fit} --device cpu --devices {n} --threads 1 -o out{n}") for n in ("1", "2")
     }  # fmt: skip
@@ -226,7 +228,7 @@ def test_two_processes_of_the_command_write_what_one_does(tmp_path):
     ("options", "n_trainings", "n_batches"),
     [
         ({**DENSE, "ensemble": 2, "max_epochs": 7}, 4, 4),
-        ({"start": "score", "patience": 2, "max_epochs": 30}, 2, 1),
+        ({"estimator": "sparse", "patience": 2, "max_epochs": 30}, 2, 1),
     ],
     ids=["dense", "sparse"],
 )
@@ -305,7 +307,18 @@ def test_a_refused_fit_leaves_no_states(landscape, tmp_path, stop_after):
 def test_the_command_resumes(tmp_path, stop_after, capsys):
     def run(*options):
         files = tmp_path / "sim" / "cohort.vcf.gz", "--pheno", tmp_path / "sim" / "pheno.tsv"
-        settings = "--start", "random", "--rank", "3", "--epochs", "6", "--device", "cpu", "--threads", "1"
+        settings = (
+            "--estimator",
+            "attention",
+            "--rank",
+            "3",
+            "--epochs",
+            "6",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+        )
         return run_in_process(["fit", *files, *settings, "--quiet", *options], capsys)
 
     threads = torch.get_num_threads()

@@ -31,11 +31,18 @@ def test_intervals_by_hand():
     assert coefficient_intervals(frame).iloc[0]["upper"] - 5 == pytest.approx(1.644854)
 
 
-@pytest.mark.parametrize("start", ["kernel", "random"])
-def test_fit_writes_an_interval_for_every_term(start, tmp_path):
+@pytest.mark.parametrize("estimator", ["posterior", "attention"])
+def test_fit_writes_an_interval_for_every_term(estimator, tmp_path):
     cohort = landscape(2, 250)
     result = genoattn.fit(
-        cohort, order=2, start=start, rank=4, max_epochs=30, device="cpu", ensemble=2, gauge="zero-sum"
+        cohort,
+        order=2,
+        estimator=estimator,
+        rank=4,
+        max_epochs=30,
+        device="cpu",
+        ensemble=2,
+        gauge="zero-sum",
     )
     result.save(tmp_path / "out")
     written = pd.read_csv(tmp_path / "out" / "intervals.tsv", sep="\t", keep_default_na=False)
@@ -52,7 +59,7 @@ def test_fit_writes_an_interval_for_every_term(start, tmp_path):
 
 def test_deviation_of_a_prediction_from_the_definition():
     cohort = landscape(2, 120)
-    posterior = genoattn.fit(cohort, order=3, start="kernel", device="cpu").model.posterior
+    posterior = genoattn.fit(cohort, order=3, estimator="posterior", device="cpu").model.posterior
     calls, v, basis = cohort.calls[:5], posterior.basis.vocabulary, posterior.basis
     expected = []
     for sample in calls:
@@ -89,7 +96,7 @@ def test_intervals_of_predictions_cover_unseen_variants(link, tmp_path):
 
 
 def test_no_ensemble_no_intervals_for_dense_factors():
-    result = genoattn.fit(landscape(1, 100), start="random", rank=2, max_epochs=2, device="cpu")
+    result = genoattn.fit(landscape(1, 100), estimator="attention", rank=2, max_epochs=2, device="cpu")
     assert result.intervals is None
     assert list(result.model.prediction_table(landscape(1, 100)).columns) == ["IID", "prediction"]
 
@@ -120,7 +127,7 @@ def test_ensemble_intervals_of_dense_factors_cover_the_truth():
         v = build_vocabulary(oracles.make_cohort(calls, (4,) * 6, "sequence"), "sequence")
         data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
         split = Split(np.arange(250, 2000), np.arange(250), np.zeros(0, dtype=np.int64))
-        config = TrainConfig(order=3, start="random", device="cpu")
+        config = TrainConfig(order=3, estimator="attention", device="cpu")
         main = readout_factors(train_readout(v, data, split, config).readout, v)
         members = [readout_factors(r, v) for r in train_ensemble(v, data, split, config, 6)]
         half = [np.full(4, 0.25)] * 6

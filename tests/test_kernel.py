@@ -132,7 +132,7 @@ def trained(order=3, seed=0, kind="sequence", missing=0.1, noise=0.1, penalty=1.
     y = y + noise * rng.normal(size=len(y))
     data = TrainingData(calls, rng.normal(size=(len(y), 1)), y, False)
     split = Split(np.arange(100), np.arange(100, len(y)), NONE)
-    config = TrainConfig(order=order, start="kernel", penalty=penalty)
+    config = TrainConfig(order=order, estimator="posterior", penalty=penalty)
     return v, data, train_readout(v, data, split, config), split
 
 
@@ -204,7 +204,7 @@ def test_random_landscape_is_predicted_as_well_as_by_the_process_that_knows_it(s
     train, test = order[:300], order[300:]
     v = build_vocabulary(oracles.make_cohort(calls, (2,) * 9, "sequence"), "sequence", train)
     data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
-    config = TrainConfig(order=4, start="kernel")
+    config = TrainConfig(order=4, estimator="posterior")
     readout = train_readout(v, data, Split(train, NONE, test), config).readout
     found = predict_orders(readout, calls, data.covariates).sum(axis=1)
     signs = 2.0 * calls - 1
@@ -227,7 +227,7 @@ def test_intervals_cover_the_truth():
         train = np.sort(rng.permutation(len(y))[:200])
         v = build_vocabulary(oracles.make_cohort(calls, (2,) * 8, "sequence"), "sequence", np.arange(len(y)))
         data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
-        config = TrainConfig(order=3, start="kernel")
+        config = TrainConfig(order=3, estimator="posterior")
         posterior = train_readout(v, data, Split(train, NONE, NONE), config).posterior
         grid = truth.reshape((2,) * 8)
         half = [np.full(2, 0.5)] * 8
@@ -264,24 +264,26 @@ def test_kernel_is_the_automatic_choice_for_a_small_landscape_only():
     assert train_with(max_epochs=2).summary.start == "kernel"
     assert train_with(max_epochs=2, link="monotone").summary.start == "kernel"
     assert train_with(max_epochs=2, likelihood="student").summary.start != "kernel"
-    assert train_with(max_epochs=2, start="random").summary.start == "random"
+    assert train_with(max_epochs=2, estimator="attention").summary.start == "random"
 
 
 def test_kernel_refuses_what_has_no_closed_form():
     with pytest.raises(
-        InputError, match="start kernel is for hyper attention and a gaussian likelihood; use"
+        InputError, match="estimator posterior is for hyper attention and a gaussian likelihood; use"
     ):
-        train_with(start="kernel", likelihood="student")
+        train_with(estimator="posterior", likelihood="student")
     rng, calls, v = landscape(n_states=(10,) * 5)
     data = TrainingData(calls, np.zeros((150, 0)), rng.normal(size=150), False)
     split = Split(np.arange(100), np.arange(100, 150), NONE)
-    message = "start kernel with 8,145 products up to order 3, more than 4,000; lower the order, or use"
+    message = (
+        "estimator posterior with 8,145 products up to order 3, more than 4,000; lower the order, ask for"
+    )
     with pytest.raises(InputError, match=message):
-        train_readout(v, data, split, TrainConfig(order=3, start="kernel"))
+        train_readout(v, data, split, TrainConfig(order=3, estimator="posterior"))
     with pytest.raises(
         InputError, match="penalty 0 with 856 coefficients for 100 samples leaves them undetermined"
     ):
-        train_readout(v, data, split, TrainConfig(order=2, start="kernel", penalty=0))
+        train_readout(v, data, split, TrainConfig(order=2, estimator="posterior", penalty=0))
 
 
 def test_collinear_products_have_no_least_squares():
@@ -291,7 +293,9 @@ def test_collinear_products_have_no_least_squares():
     v = build_vocabulary(oracles.make_cohort(calls, (2, 2, 2), "sequence"), "sequence")
     data = TrainingData(calls, np.zeros((150, 0)), rng.normal(size=150), False)
     with pytest.raises(InputError, match="the products of the sites are collinear in these samples; allow"):
-        train_readout(v, data, Split(np.arange(150), NONE, NONE), TrainConfig(start="kernel", penalty=0))
+        train_readout(
+            v, data, Split(np.arange(150), NONE, NONE), TrainConfig(estimator="posterior", penalty=0)
+        )
 
 
 @pytest.mark.parametrize("link", ["monotone", "bounded"])
@@ -305,7 +309,7 @@ def test_closed_form_behind_a_curve(link):
     data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
     score = {}
     for kind in ("none", link):
-        config = TrainConfig(order=2, start="kernel", link=kind)
+        config = TrainConfig(order=2, estimator="posterior", link=kind)
         trained_readout = train_readout(v, data, Split(train, test[:50], test[50:]), config)
         readout, summary = trained_readout.readout, trained_readout.summary
         latent = predict_orders(readout, calls, data.covariates).sum(axis=1)
@@ -328,7 +332,7 @@ def test_a_straight_landscape_needs_no_curve():
     v = build_vocabulary(oracles.make_cohort(calls, (2,) * 9, "sequence"), "sequence")
     data = TrainingData(calls, np.zeros((len(y), 0)), y, False)
     split = Split(np.arange(0, 512, 2), NONE, np.arange(1, 512, 2))
-    config = TrainConfig(order=2, start="kernel", link="monotone")
+    config = TrainConfig(order=2, estimator="posterior", link="monotone")
     readout = train_readout(v, data, split, config).readout
     assert readout.link is not None
     _, _, slope = readout.link.curve(50)

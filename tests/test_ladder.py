@@ -34,7 +34,7 @@ def chosen(request):
     return (
         request.param,
         cohort,
-        genoattn.fit(cohort, order="auto", start="kernel", device="cpu", test=0.3),
+        genoattn.fit(cohort, order="auto", estimator="posterior", device="cpu", test=0.3),
     )
 
 
@@ -59,7 +59,7 @@ def test_chosen_row_is_the_fit(chosen):
     row = result.ladder.frame[result.ladder.frame["chosen"]].iloc[0]
     # Of samples that the folds have not seen, where the test samples are others still.
     assert row["score"] == pytest.approx(result.metrics.test, abs=0.05)
-    assert result.manifest.model["estimator"] == "gaussian process"
+    assert result.manifest.model["form"] == "gaussian process"
     tried = result.manifest.model["tried"]
     assert [t["score"] for t in tried] == result.ladder.frame["score"].round(4).tolist()
 
@@ -76,7 +76,14 @@ def test_written_and_printed(chosen, tmp_path):
 def test_curvature_is_not_sold_as_epistasis():
     cohort, _ = sigmoid_landscape()
     result = genoattn.fit(
-        cohort, order="auto", link="bounded", start="random", rank=8, max_epochs=40, device="cpu", ensemble=2
+        cohort,
+        order="auto",
+        link="bounded",
+        estimator="attention",
+        rank=8,
+        max_epochs=40,
+        device="cpu",
+        ensemble=2,
     )
     assert (result.ladder.order, result.ladder.link) == (1, "bounded")
     frame = result.ladder.frame

@@ -179,7 +179,7 @@ def test_counts_are_modelled_on_the_log_scale():
     mean = np.exp(2 + latent)
     cohort = cohort_of(calls, rng.negative_binomial(size, size / (size + mean)))
     result = genoattn.fit(
-        cohort, order=2, start="random", rank=4, likelihood="negative-binomial", device="cpu"
+        cohort, order=2, estimator="attention", rank=4, likelihood="negative-binomial", device="cpu"
     )
     assert np.corrcoef(result.predict(cohort), 2 + latent)[0, 1] > 0.98
     assert result.manifest.model["noise"]["dispersion"] == pytest.approx(0.2, abs=0.1)
@@ -198,7 +198,9 @@ def test_outliers_do_not_move_a_student_fit():
     cohort = cohort_of(calls, y)
     error = {}
     for likelihood in ("gaussian", "student"):
-        fitted = genoattn.fit(cohort, order=2, start="random", rank=4, likelihood=likelihood, device="cpu")
+        fitted = genoattn.fit(
+            cohort, order=2, estimator="attention", rank=4, likelihood=likelihood, device="cpu"
+        )
         predicted = fitted.predict(cohort)
         error[likelihood] = np.std(predicted - latent)
     assert error["student"] < 0.1
@@ -210,8 +212,8 @@ def test_known_variances_are_weights():
     rng, calls, latent = landscape()
     variance = np.where(rng.random(len(latent)) < 0.7, 9.0, 0.01)
     cohort = cohort_of(calls, latent + rng.normal(0, np.sqrt(variance)), variance=variance)
-    known = genoattn.fit(cohort, order=2, start="random", rank=4, device="cpu", seed=1)
-    blind = genoattn.fit(cohort_of(calls, cohort.phenotype.values), order=2, start="random", rank=4,
+    known = genoattn.fit(cohort, order=2, estimator="attention", rank=4, device="cpu", seed=1)
+    blind = genoattn.fit(cohort_of(calls, cohort.phenotype.values), order=2, estimator="attention", rank=4,
                          device="cpu", seed=1)  # fmt: skip
     errors = [np.std(r.predict(cohort) - latent) for r in (known, blind)]
     assert errors[0] < 0.5 * errors[1]
@@ -240,7 +242,7 @@ def test_variances_all_alike_are_taken_as_they_are():
     assert 2 * scale + extra == pytest.approx(squares.mean(), rel=1e-3)
 
 
-@pytest.mark.parametrize("how", [{"start": "random", "rank": 4}, {}, {"link": "monotone"}])
+@pytest.mark.parametrize("how", [{"estimator": "attention", "rank": 4}, {}, {"link": "monotone"}])
 def test_variances_that_are_too_large_are_scaled_down(how):
     rng, calls, latent = landscape(4000)
     variance = rng.exponential(1.0, len(latent))

@@ -118,12 +118,12 @@ def sigmoid_landscape(n_samples=1500, n_sites=8, seed=0, noise=0.02):
 @pytest.fixture(scope="module")
 def linked():
     cohort, latent = sigmoid_landscape()
-    return cohort, latent, genoattn.fit(cohort, order=1, link="bounded", start="random", device="cpu")
+    return cohort, latent, genoattn.fit(cohort, order=1, link="bounded", estimator="attention", device="cpu")
 
 
 def test_link_takes_up_a_sigmoid(linked):
     cohort, latent, result = linked
-    straight = genoattn.fit(cohort, order=1, start="random", device="cpu")
+    straight = genoattn.fit(cohort, order=1, estimator="attention", device="cpu")
     assert result.metrics.test > 0.985
     assert straight.metrics.test < 0.95
     assert np.corrcoef(result.model.latent(cohort), latent)[0, 1] > 0.998
@@ -170,7 +170,7 @@ def test_curve_and_inverse_are_written_and_come_back(linked, tmp_path):
 
 def test_no_link_no_curve(tmp_path):
     cohort, _ = sigmoid_landscape(200, 4)
-    genoattn.fit(cohort, order=1, start="random", max_epochs=2, device="cpu").save(tmp_path / "out")
+    genoattn.fit(cohort, order=1, estimator="attention", max_epochs=2, device="cpu").save(tmp_path / "out")
     assert not list((tmp_path / "out").glob("link*"))
 
 

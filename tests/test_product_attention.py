@@ -100,7 +100,7 @@ def test_the_table_is_the_model(fitted, gauge, tmp_path):
 def test_estimates_cover_the_truth(fitted):
     cohort, result = fitted
     assert result.metrics.record()["test"]["by_order"].keys() == {"0", "all"}
-    assert result.manifest.model["estimator"] == "product process"
+    assert result.manifest.model["form"] == "product process"
     rows = result.table.frame[result.table.frame["order"] == 3]
     rng = np.random.default_rng(0)
     rng.integers(0, 3, (260, 3))
@@ -139,7 +139,7 @@ def test_orders_compared_with_all_at_once():
     [
         ({"link": "monotone"}, "order all is a closed form without a link"),
         ({"likelihood": "student"}, "order all is a closed form without a link for a gaussian likelihood"),
-        ({"start": "random"}, "leave these options out, or give an order"),
+        ({"estimator": "attention"}, "leave these options out, or give an order"),
         ({"budget": 0}, "budget is 0; it must be more than 0 seconds"),
     ],
 )

@@ -53,7 +53,7 @@ def test_model_read_back_predicts_the_same_bits(fitted, tmp_path):
 
 def test_dense_double_precision_model_read_back(tmp_path):
     cohort = planted(80, 5)
-    result = short_fit(cohort, start="random", precision=64, rank=4, order=3)
+    result = short_fit(cohort, estimator="attention", precision=64, rank=4, order=3)
     result.save(tmp_path / "out")
     model = load_model(tmp_path / "out")
     assert model.readout.bias.dtype == torch.float64

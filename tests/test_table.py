@@ -52,7 +52,7 @@ def fitted(request, tmp_path_factory):
     cohort = planted(
         70, 5, kind=kind, binary=request.param == "binary", missing=0.1, covariates="mixed", seed=4
     )
-    result = short_fit(cohort, encoding=encoding, order=3, precision=64, start="random", rank=3)
+    result = short_fit(cohort, encoding=encoding, order=3, precision=64, estimator="attention", rank=3)
     out = tmp_path_factory.mktemp("fit") / "out"
     result.save(out)
     return cohort, result, out
@@ -116,7 +116,7 @@ def test_names_that_look_like_something_else_survive(tmp_path):
     states = (("A", "NA", "None"), ("null", "-", "*"), *cohort.sites.states[2:])
     sites = Sites(names, ["NA"] * 6, np.arange(1, 7), ["A"] * 6, [""] * 6, states)
     cohort = Cohort(cohort.samples, sites, cohort.calls, "sequence", cohort.phenotype)
-    result = short_fit(cohort, start="random", rank=2, precision=64)
+    result = short_fit(cohort, estimator="attention", rank=2, precision=64)
     save_table(result.table, tmp_path / "table.tsv")
     result.save(tmp_path / "out")
     for path in (tmp_path / "table.tsv", tmp_path / "out"):
@@ -266,7 +266,7 @@ def test_export_of_fewer_orders(fitted):
 
 
 def test_leaving_out_an_order_without_terms_leaves_the_table_complete():
-    result = short_fit(planted(60, 5, effect=0.0, seed=8), start="score", penalty=1e3)
+    result = short_fit(planted(60, 5, effect=0.0, seed=8), estimator="sparse", penalty=1e3)
     assert not result.table.frame.loc[result.table.frame["order"] == 2, "coefficient"].any()
     additive = result.export("frequency", 1)
     assert additive.manifest.complete
@@ -290,7 +290,7 @@ def test_linked_pairs_are_flagged_and_left_out_of_the_unlinked():
     calls[:, 3] = calls[:, 0]
     calls[:8, 3] = 2 - calls[:8, 3]
     linked = Cohort(cohort.samples, cohort.sites, calls, phenotype=cohort.phenotype)
-    table = short_fit(linked, start="random", rank=2).table
+    table = short_fit(linked, estimator="attention", rank=2).table
     flags = {(r.site_1, r.site_2): r.flag for r in table.top(99, order=2).itertuples()}
     assert len(flags) == 6
     assert {pair for pair, flag in flags.items() if "linked" in flag} == {("rs1", "rs4")}

@@ -185,7 +185,7 @@ def test_order_beyond_the_sites(order):
 
 def test_divergence_is_an_error():
     v, data, split = training_data()
-    config = TrainConfig(order=3, start="random", lr=1e30, max_epochs=3)
+    config = TrainConfig(order=3, estimator="attention", lr=1e30, max_epochs=3)
     with pytest.raises(InputError, match="training diverged: the validation loss was never finite; lower"):
         train_readout(v, data, split, config)
 
@@ -194,9 +194,9 @@ def test_a_start_that_steps_spoil_stays():
     v, data, split = training_data(n_samples=400)
     pair = (data.calls[:, 0] - 1.0) * (data.calls[:, 1] - 1.0)
     data = replace(data, phenotype=data.phenotype + 3 * pair)
-    trained_kept = train_readout(v, data, split, TrainConfig(start="score", lr=0.5, max_epochs=3))
+    trained_kept = train_readout(v, data, split, TrainConfig(estimator="sparse", lr=0.5, max_epochs=3))
     kept, summary = trained_kept.readout, trained_kept.summary
-    trained_start = train_readout(v, data, split, TrainConfig(start="score", max_epochs=0))
+    trained_start = train_readout(v, data, split, TrainConfig(estimator="sparse", max_epochs=0))
     start, none = trained_start.readout, trained_start.summary
     assert (summary.start, summary.best_epoch, none.best_epoch) == ("score", 0, 1)
     torch.testing.assert_close(kept.state_dict(), start.state_dict(), rtol=0, atol=0)
@@ -207,7 +207,7 @@ def test_a_larger_penalty_makes_smaller_dense_factors():
     v, data, split = training_data()
 
     def size(penalty):
-        config = TrainConfig(order=3, start="random", penalty=penalty, max_epochs=300, precision=64)
+        config = TrainConfig(order=3, estimator="attention", penalty=penalty, max_epochs=300, precision=64)
         readout = train_readout(v, data, split, config).readout
         return sum(float((readout.factor_values(order).detach() ** 2).sum()) for order in (2, 3))
 
@@ -221,14 +221,14 @@ def test_training_leaves_global_state_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    train_readout(v, data, split, TrainConfig(start="random", max_epochs=2, precision=64))
+    train_readout(v, data, split, TrainConfig(estimator="attention", max_epochs=2, precision=64))
     assert torch.get_default_dtype() == torch.float32
     torch.testing.assert_close(torch.rand(3), expected)
 
 
 def test_same_seed_same_model_and_best_weights_come_back():
     v, data, split = training_data()
-    config = TrainConfig(start="random", max_epochs=40, patience=5, precision=64, lr=0.05)
+    config = TrainConfig(estimator="attention", max_epochs=40, patience=5, precision=64, lr=0.05)
     trained_one = train_readout(v, data, split, config)
     one, summary = trained_one.readout, trained_one.summary
     two = train_readout(v, data, split, config).readout

@@ -76,7 +76,7 @@ def test_tables_of_a_model_are_its_walsh_transform(tied, gauge):
 
 def least_squares(cohort, order, gauge, **options):
     """Every product of up to ``order`` columns, without a penalty, fitted to all samples."""
-    settings = {"start": "kernel", "penalty": 0, "precision": 64, "device": "cpu", "max_terms": 10**6}
+    settings = {"estimator": "posterior", "penalty": 0, "precision": 64, "device": "cpu", "max_terms": 10**6}
     return genoattn.fit(cohort, order=order, gauge=gauge, **settings, **options)
 
 
@@ -138,7 +138,7 @@ def test_cr6261_standard_errors_are_those_of_the_joint_regression():
     n = cohort.n_samples
     data = TrainingData(cohort.calls, np.zeros((n, 0)), cohort.phenotype.values, False)
     everyone = Split(np.arange(n), np.arange(0), np.arange(0))
-    config = TrainConfig(order=2, start="kernel", penalty=0)
+    config = TrainConfig(order=2, estimator="posterior", penalty=0)
     _, _, posterior = landscape_readout(build_vocabulary(cohort, "sequence"), data, everyone, config)
     x = cohort.calls.astype(float)
     names = [s for size in range(3) for s in combinations(range(11), size)]

@@ -12,11 +12,12 @@ import typer
 from genoattn_cli import options
 
 
-class StartName(StrEnum):
+class EstimatorName(StrEnum):
     auto = "auto"
-    score = "score"
-    kernel = "kernel"
-    random = "random"
+    attention = "attention"
+    posterior = "posterior"
+    sparse = "sparse"
+    ridge = "ridge"
 
 
 class LinkName(StrEnum):
@@ -98,9 +99,13 @@ LikelihoodOption = Annotated[
     LikelihoodName,
     typer.Option("--likelihood", help="auto: bernoulli for a binary trait, else gaussian."),
 ]
-StartOption = Annotated[
-    StartName,
-    typer.Option("--start", help="kernel: closed form, few sites; random: dense factors; score: sparse."),
+EstimatorOption = Annotated[
+    EstimatorName,
+    typer.Option(
+        "--estimator",
+        help="attention: dense factors, trained; posterior: closed form of few sites or all orders; sparse: "
+        "factors read off the scores of pairs; ridge: all pairs in closed form.",
+    ),
 ]
 RankOption = Annotated[
     int | None,
@@ -131,8 +136,8 @@ _READ = (
     "features",
 )  # fmt: skip
 _FIT = (
-    "order", "gauge", "attention", "start", "link", "budget", "likelihood", "rank", "penalty", "max_terms",
-    "alpha", "ensemble", "seed", "device", "devices", "precision", "resume",
+    "order", "gauge", "attention", "estimator", "link", "budget", "likelihood", "rank", "penalty",
+    "max_terms", "alpha", "ensemble", "seed", "device", "devices", "precision", "resume",
 )  # fmt: skip
 
 
@@ -166,7 +171,7 @@ def command(
     link: LinkOption = None,
     budget: BudgetOption = 240.0,
     likelihood: LikelihoodOption = LikelihoodName.auto,
-    start: StartOption = StartName.auto,
+    estimator: EstimatorOption = EstimatorName.auto,
     rank: RankOption = None,
     penalty: PenaltyOption = 1.0,
     epochs: EpochsOption = 500,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from genoattn.closed_form.product_kernel import ProductKernel
+from genoattn.progress import progress_bar
 
 log = logging.getLogger(__name__)
 _PRIOR_SD = 0.5  # of a log decay around that of its site, and of a site's around the common one
@@ -116,6 +117,7 @@ def learn_kernel(
     n_steps: int = 120,
     block_size: int = 3000,
     budget_s: float = 300.0,
+    progress: bool = False,
 ) -> LearnedKernel:
     """The kernel of largest marginal likelihood; parameters as of `fit_product_kernel`."""
     began = time.perf_counter()
@@ -127,25 +129,25 @@ def learn_kernel(
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=_RATE)
     rng = np.random.default_rng(seed)
     queue, done = np.zeros(0, dtype=np.int64), 0
-    offset = start.first[:-1]
-    missing_column = len(start.site) + np.arange(len(n_states))
-    while done < n_steps and time.perf_counter() - began < budget_s:
-        # Small blocks come close at a small part of the cost; the last third decides.
-        late = max(3 * done / n_steps - 2, 0.0)  # of the last third, the part that is over
-        size = min(block_size if 3 * done >= 2 * n_steps else block_size // _SMALLER, len(y))
-        for group in optimiser.param_groups:
-            group["lr"] = _RATE * max(0.5 * (1 + np.cos(np.pi * late)), 0.05)
-        if len(queue) < size:
-            queue = np.concatenate([queue, rng.permutation(len(y))])
-        some, queue = queue[:size], queue[size:]
-        column = np.where(states[some] < 0, missing_column, offset + states[some])
-        indicators = torch.zeros((size, int(missing_column[-1]) + 1), dtype=torch.float64)
-        indicators.scatter_(1, torch.as_tensor(column), 1.0)
-        optimiser.zero_grad()
-        loss = model.step(indicators, y[some], None if known is None else known[some], len(y))
-        optimiser.step()
-        done += 1
-        log.debug("step %d: %.4f", done, loss)
+    # Small blocks come close at a small part of the cost; the last third decides.
+    first = 2 * n_steps // 3
+    sizes = [min(block_size if k >= first else block_size // _SMALLER, len(y)) for k in range(n_steps)]
+    work = [size**2 * (size + 2000.0) for size in sizes]
+    with progress_bar(progress, "learning the kernel", sum(work)) as advance:
+        while done < n_steps and time.perf_counter() - began < budget_s:
+            size, late = sizes[done], max(3 * done / n_steps - 2, 0.0)
+            for group in optimiser.param_groups:
+                group["lr"] = _RATE * max(0.5 * (1 + np.cos(np.pi * late)), 0.05)
+            if len(queue) < size:
+                queue = np.concatenate([queue, rng.permutation(len(y))])
+            some, queue = queue[:size], queue[size:]
+            optimiser.zero_grad()
+            indicators = _indicators(states[some], start)
+            loss = model.step(indicators, y[some], None if known is None else known[some], len(y))
+            optimiser.step()
+            advance(work[done])
+            done += 1
+            log.debug("step %d: %.4f", done, loss)
     if done < n_steps:
         log.warning("the kernel was learned in %d of %d steps: %g s were up", done, n_steps, budget_s)
     with torch.no_grad():
@@ -154,6 +156,14 @@ def learn_kernel(
             unit * float(model.variance.exp()), model.decay().numpy(), start.n_states, start.frequency
         )
     return LearnedKernel(kernel, unit * noise, scale, done)
+
+
+def _indicators(states: np.ndarray, kernel: ProductKernel) -> Tensor:
+    """Which state each site of a sample has, or that it is missing: (n, n_columns + n_sites)."""
+    missing = len(kernel.site) + np.arange(kernel.n_sites)
+    column = np.where(states < 0, missing, kernel.first[:-1] + states)
+    out = torch.zeros((len(states), len(kernel.site) + kernel.n_sites), dtype=torch.float64)
+    return out.scatter_(1, torch.as_tensor(column), 1.0)
 
 
 def _start_kernel(states: np.ndarray, n_states: np.ndarray) -> ProductKernel:

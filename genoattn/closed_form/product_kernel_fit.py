@@ -219,6 +219,7 @@ def fit_product_kernel(
     block_size: int = 3000,
     budget_s: float = 300.0,
     max_gib: float = 8.0,
+    progress: bool = False,
 ) -> ProductKernelModel:
     """Learn the kernel on blocks of the samples, then solve for all of them.
 
@@ -245,8 +246,9 @@ def fit_product_kernel(
     budget_s
         Seconds after which learning ends, with a warning; the solve of all samples comes on top.
     max_gib
-        Memory for a Cholesky factor; beyond it, conjugate gradients; see
-        :mod:`genoattn.closed_form.kernel_system`.
+        Memory for the kernel of all samples; see :mod:`genoattn.closed_form.kernel_system`.
+    progress
+        Show bars on stderr.
     """
     n_states = np.asarray(n_states, dtype=np.int64)
     check_states(states, n_states)
@@ -267,8 +269,9 @@ def fit_product_kernel(
         n_steps=n_steps,
         block_size=block_size,
         budget_s=budget_s,
+        progress=progress,
     )
-    return solve_product_kernel(learned, states, phenotype, variance, covariates, max_gib)
+    return solve_product_kernel(learned, states, phenotype, variance, covariates, max_gib, progress)
 
 
 def solve_product_kernel(
@@ -278,13 +281,14 @@ def solve_product_kernel(
     variance: np.ndarray | None = None,
     covariates: np.ndarray | None = None,
     max_gib: float = 8.0,
+    progress: bool = False,
 ) -> ProductKernelModel:
     """The model of a known kernel; parameters as of :func:`fit_product_kernel`."""
     system = kernel_system(learned.kernel, states, learned.noise_of(variance, len(states)), max_gib)
     fixed = fixed_effects(covariates, len(states))
     # Residuals first, so that the residual of an iterative solution is small against the deviations.
     start = np.linalg.lstsq(fixed, phenotype, rcond=None)[0]
-    solutions = system.solve(np.column_stack([phenotype - fixed @ start, fixed]))
+    solutions = system.solve(np.column_stack([phenotype - fixed @ start, fixed]), progress)
     by_phenotype, solved = solutions[:, 0], solutions[:, 1:]
     covariance = np.linalg.pinv(fixed.T @ solved)
     change = covariance @ (fixed.T @ by_phenotype)

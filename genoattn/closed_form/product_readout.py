@@ -99,6 +99,7 @@ def product_readout(
     split: Split,
     config: TrainConfig,
     learned: LearnedKernel | None = None,
+    progress: bool = False,
 ) -> tuple[Readout, TrainingSummary, ProductPosterior]:
     """The process of largest marginal likelihood; see :mod:`genoattn.closed_form.product_kernel`.
 
@@ -111,9 +112,11 @@ def product_readout(
     calls, y = data.calls[training], data.phenotype[training]
     covariates = data.covariates[training]
     if learned is None:
-        model = fit_product_kernel(calls, vocabulary.n_states, y, variance, covariates, seed=config.seed)
+        model = fit_product_kernel(
+            calls, vocabulary.n_states, y, variance, covariates, seed=config.seed, progress=progress
+        )
     else:
-        model = solve_product_kernel(learned, calls, y, variance, covariates)
+        model = solve_product_kernel(learned, calls, y, variance, covariates, progress=progress)
     kernel = model.kernel
     attention = ProductAttention(
         calls, kernel.decay, kernel.frequency, vocabulary.site, kernel.variance * model.weights

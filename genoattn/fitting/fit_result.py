@@ -49,7 +49,7 @@ class FitResult:
     >>> pd.DataFrame(rows, columns=["variant", "fitness"]).to_csv("landscape.csv", index=False)
     >>> cohort = genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
     >>> result = genoattn.fit(cohort, order=2)
-    >>> result.manifest.model["estimator"]
+    >>> result.manifest.model["form"]
     'gaussian process'
     >>> result.predict(cohort).shape, result.export("reference").manifest.gauge
     ((64,), 'reference')

@@ -10,7 +10,7 @@ import torch
 from genoattn.errors import InputError
 from genoattn.model.link import LINKS
 from genoattn.model.own_trainer import known_precision
-from genoattn.model.train_config import PRECISIONS, STARTS, TrainConfig
+from genoattn.model.train_config import ESTIMATORS, PRECISIONS, TrainConfig
 from genoattn.tokens import Encoding
 from genoattn.tokens.gauge_centre import GAUGES, Gauge
 
@@ -22,7 +22,7 @@ class FitConfig:
     Parameters
     ----------
     training
-        Order, start, rank, optimisation, device and seed.
+        Order, estimator, rank, optimisation, device and seed.
     encoding
         ``dosage`` or ``genotype`` for genotypes, ``sequence`` for alignments; None for dosage or sequence.
     gauge
@@ -32,7 +32,7 @@ class FitConfig:
     refit
         Whether the exported model is trained again on all samples, for the number of epochs that
         suited the training samples best; None to do so for all landscapes, and where samples are scarce (a
-        ``score`` start). The metrics are those of the model that never saw the test
+        ``sparse`` estimator). The metrics are those of the model that never saw the test
         samples, either way.
     max_terms
         Most interaction terms reported for an order, the largest coefficients first.
@@ -48,7 +48,8 @@ class FitConfig:
         Whether the ladder fits each order with a link and without (``link="auto"``); None where no link was
         asked for.
     budget
-        Seconds for the ladder: models that are expected to end later are not tried.
+        Seconds for the ladder and the training on all samples: models with which these are expected to end
+        later are not tried.
 
     Examples
     --------
@@ -100,7 +101,7 @@ def check_settings(config: FitConfig) -> None:
     training = config.training
     choices: dict[str, tuple[object, tuple[object, ...]]] = {
         "gauge": (config.gauge, GAUGES),
-        "start": (training.start, STARTS),
+        "estimator": (training.estimator, ESTIMATORS),
         "link": (training.link, LINKS),
         "precision": (training.precision, PRECISIONS),
         "device": (training.device, ("auto", "cpu", "cuda", "mps")),
@@ -154,7 +155,7 @@ def _check_device(training: TrainConfig) -> None:
 def with_ladder(config: FitConfig, is_sequence: bool) -> FitConfig:
     """Whether a ladder is climbed, where the settings leave that open."""
     training = config.training
-    plain = training.start == "auto" and training.attention == "hyper" and training.rank is None
+    plain = training.estimator == "auto" and training.attention == "hyper" and training.rank is None
     auto_order = config.auto_order
     if auto_order is None:
         auto_order = is_sequence and plain and config.validation > 0

@@ -125,7 +125,8 @@ def climb(
     orders, links
         Ascending orders, and what each is fitted with.
     budget_s
-        Seconds: a model that is expected to end later is not tried, but for the first order.
+        Seconds: a model with which the fit, the training on all samples included, is expected to end later is
+        not tried, but for the first order.
     n_members
         Size of the ensemble that says how far the shares of the chosen model may be off; 0 for none.
     """
@@ -177,7 +178,7 @@ class _Trials:
         settings = self.settings(order, link)
         began = time.perf_counter()
         choice = choose_estimator(self.vocabulary, settings, self.kind, len(self.split.training))
-        expected = len(self.folds) * self._expected_s(settings, choice.estimator)
+        expected = len(self.folds) * self._expected_s(settings, choice.estimator) + self._refit_s()
         if not always and began - self.began + expected > self.budget_s:
             self.untried.append(f"order {order} with link {link}")
             _log.info("order %s, link %s: not tried, for lack of time", order, link)
@@ -207,6 +208,13 @@ class _Trials:
         steps = max(2500, 30 * n / 1024)
         columns = 1.0 if v.is_dosage else v.n_columns
         return steps * 1024 * columns * settings.most_factors * settings.order**2 * 6 / 2e10
+
+    def _refit_s(self) -> float:
+        """Seconds that the best model so far is expected to take again on all samples."""
+        if not self.rungs:
+            return 0.0
+        best = min(self.rungs, key=lambda rung: rung.loss.mean())
+        return 1.4 * best.seconds / len(self.folds)
 
     def improves(self, order: int) -> bool:
         """Whether the best model of this order is better than the best of all lower ones, beyond chance."""

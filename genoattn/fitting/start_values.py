@@ -20,6 +20,7 @@ from genoattn.closed_form.isolated_terms import isolated_factors
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.ridge import Spectrum
 from genoattn.closed_form.strong_pairs import fine_mapped, genome_wide_modifier
+from genoattn.fitting.choose import KERNEL_SAMPLES
 from genoattn.inference.pair_selection import PairProblem, believed_factors
 from genoattn.model.optimiser import Penalties
 from genoattn.model.readout import Readout, set_random_factors
@@ -29,7 +30,6 @@ from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
 _log = logging.getLogger(__name__)
-_KERNEL_SAMPLES = 5000
 _AMPLE = 8  # samples a parameter of dense factors, for twice as many of these
 
 
@@ -45,8 +45,8 @@ def initial_readout(
     ``estimator`` is any of :func:`genoattn.fitting.choose.choose_estimator` but ``gaussian process``.
     """
     model = _additive_model(vocabulary, data, config)
-    if estimator == "full attention":
-        made = _full_readout(model)
+    if estimator in ("full attention", "ridge regression"):
+        made = replace(_full_readout(model), solved=estimator == "ridge regression")
     elif estimator == "dense factors":
         made = _dense_readout(model)
     elif estimator == "feature factors":
@@ -205,7 +205,7 @@ def _full_readout(model: _AdditiveModel) -> InitialReadout:
     vocabulary, order = model.vocabulary, model.config.order
     readout = model.readout({2: vocabulary.n_columns} if order == 2 else {}, full=order == 2)
     additive = model.start.ridge * model.slope
-    if order == 2 and model.n_samples <= _KERNEL_SAMPLES:
+    if order == 2 and model.n_samples <= KERNEL_SAMPLES:
         centred = model.columns * (1.0 if vocabulary.is_dosage else model.unit)
         pair, ridge = all_pairs_start(centred, model.residual, vocabulary.site)
         module = readout.attention(2)

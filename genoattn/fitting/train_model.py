@@ -57,11 +57,13 @@ def train_readout(
         if run.trainer is not None:
             raise InputError(
                 f"a Trainer was given, but the estimator is a closed form ({choice.reason}); "
-                "leave the Trainer out, or train with start='random'"
+                "leave the Trainer out, or train with estimator='attention'"
             )
         if choice.estimator == "product process":
             with training_settings(config, len(training) ** 2):
-                readout, summary, product = product_readout(vocabulary, data, split, config, learned)
+                readout, summary, product = product_readout(
+                    vocabulary, data, split, config, learned, run.progress
+                )
             known = product if product.is_proper else None  # else it would only keep the kernel in memory
             kernel = product.model.learned
             return Trained(readout, summary, choice, vocabulary, split, config, known, kernel)

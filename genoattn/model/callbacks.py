@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from genoattn.model.module import PhenotypeModule
@@ -80,7 +80,7 @@ class EpochProgress(pl.Callback):
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("epochs{task.fields[loss]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True),
         )
 

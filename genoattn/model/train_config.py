@@ -10,8 +10,8 @@ from genoattn.model.phenotype_likelihood import LikelihoodKind
 
 AttentionKind = Literal["hyper", "feature", "linear", "product"]
 ATTENTIONS: tuple[AttentionKind, ...] = ("hyper", "feature", "linear", "product")
-StartKind = Literal["auto", "score", "kernel", "random"]
-STARTS: tuple[StartKind, ...] = ("auto", "score", "kernel", "random")
+EstimatorKind = Literal["auto", "attention", "posterior", "sparse", "ridge"]
+ESTIMATORS: tuple[EstimatorKind, ...] = ("auto", "attention", "posterior", "sparse", "ridge")
 Precision = Literal[32, 64, "16-mixed", "bf16-mixed"]
 PRECISIONS: tuple[Precision, ...] = (32, 64, "16-mixed", "bf16-mixed")
 USUAL_RANK = 32
@@ -30,11 +30,14 @@ class TrainConfig:
         products over the features of a token. ``linear``: full linear self-attention, a coefficient for
         every pair; order 2. ``product``: all orders at once (``order="all"``), a Gaussian process in closed
         form.
-    start
-        ``score``: free sparse factors read off the scores of all pairs and triples, for weak effects among
-        many sites; ``kernel``: all products of a landscape of few sites, in closed form with a variance
-        for each order; ``random``: tied dense factors, for landscapes of more sites, states or samples;
-        ``auto`` chooses by the numbers of samples and parameters.
+    estimator
+        ``attention``: dense factors, or full attention, trained by gradient steps, for landscapes of more
+        sites, states or samples. ``posterior``: all products of a landscape of few sites, or all orders at
+        once, in closed form: the Gaussian process that is HyperAttention of full rank under a ridge prior.
+        ``sparse``: free factors read off the scores of all pairs and triples, for weak effects among many
+        sites, trained where that helps samples not seen. ``ridge``: every pair of columns, in closed form;
+        full linear self-attention under a ridge prior. ``auto`` chooses by the numbers of samples and
+        parameters.
     link
         ``none``: the orders add up to the phenotype itself. ``monotone``: to a latent phenotype, which an
         increasing curve takes to the measured one (global epistasis); ``bounded``: to one that levels off on
@@ -55,7 +58,7 @@ class TrainConfig:
         Samples in a batch; None for all of them up to 2,048 (sparse), a 32nd from 64 to 1,024 (dense).
     penalty
         Multiple of the L1 penalty on sparse factors at which noise alone keeps them at zero; of the ridge
-        penalties of a ``kernel`` start, where 0 is least squares; of the ridge penalty on dense factors.
+        penalties of a ``posterior``, where 0 is least squares; of the ridge penalty on dense factors.
     precision
         32 or 64 bits; or ``16-mixed`` or ``bf16-mixed``, where matrix products are of 16 bits and parameters
         of 32.
@@ -70,7 +73,7 @@ class TrainConfig:
 
     order: int = 2
     attention: AttentionKind = "hyper"
-    start: StartKind = "auto"
+    estimator: EstimatorKind = "auto"
     link: LinkKind = "none"
     likelihood: LikelihoodKind = "auto"
     rank: int | None = None

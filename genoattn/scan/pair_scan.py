@@ -9,10 +9,10 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.progress import progress_bar
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, binary_design, make_design
 from genoattn.scan.engine import Engine, Settings
-from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.scope import Scope, make_scope
@@ -118,7 +118,7 @@ def scan_columns(
     tally = state.load(len(engine.tiles))
     engine.load()
     scanned = time.perf_counter()
-    with pair_progress(progress, n_usable, tally.n_pairs) as advance, state:
+    with progress_bar(progress, "scan", n_usable, tally.n_pairs, "pairs") as advance, state:
         for number, result in engine.run(tally.todo):
             tally.add(number, result)
             state.save_now_and_then(tally)
@@ -147,7 +147,7 @@ def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bo
     """The 5 % genome-wide threshold of |t| (binary traits: |z|) over permutations, and its p-value."""
     from genoattn.scan.permute import permuted_maxima
 
-    with pair_progress(progress, scope.n_pairs()) as advance:
+    with progress_bar(progress, "permutations", scope.n_pairs(), unit="pairs") as advance:
         rng = np.random.default_rng(config.seed)
         maxima = permuted_maxima(design, scope, config.permutations, rng, config.n_threads, advance)
     # One of the maxima, not a number between two: at most 5 % of them lie above it.

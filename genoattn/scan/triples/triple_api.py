@@ -13,12 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.progress import progress_bar
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design
 from genoattn.scan.engine import TileResult
 from genoattn.scan.exact import regress_terms
 from genoattn.scan.pair_scan import make_scan_design
-from genoattn.scan.progress import pair_progress
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.settings import ScanConfig, check_config, read_config
@@ -118,7 +118,7 @@ def _scan(
     state = _TripleCheckpoint(checkpoint, engine)
     tally = state.load(len(engine.tiles))
     scanned = time.perf_counter()
-    with pair_progress(progress, scope.n_triples(), tally.n_pairs, what="triples") as advance, state:
+    with progress_bar(progress, "scan", scope.n_triples(), tally.n_pairs, "triples") as advance, state:
         for number, result in engine.run(tally.todo):
             tally.add(number, result)
             state.save_now_and_then(tally)
