@@ -143,11 +143,10 @@ def learn_kernel(
             some, queue = queue[:size], queue[size:]
             optimiser.zero_grad()
             indicators = _indicators(states[some], start)
-            loss = model.step(indicators, y[some], None if known is None else known[some], len(y))
+            model.step(indicators, y[some], None if known is None else known[some], len(y))
             optimiser.step()
             advance(work[done])
             done += 1
-            log.debug("step %d: %.4f", done, loss)
     if done < n_steps:
         log.warning("the kernel was learned in %d of %d steps: %g s were up", done, n_steps, budget_s)
     with torch.no_grad():

@@ -20,7 +20,7 @@ from genoattn.model.phenotype_likelihood import COUNTS, LikelihoodKind
 from genoattn.model.readout import Readout
 from genoattn.tokens import Vocabulary
 
-_MOST_TRIPLES = 1.5e12  # triples times ranks that are searched: half a minute
+_MOST_TRIPLES = 3e11  # triples times ranks that are searched, and their coefficients made in three gauges
 
 
 def readout_factors(readout: Readout, vocabulary: Vocabulary) -> Factors:
