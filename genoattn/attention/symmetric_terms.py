@@ -100,15 +100,17 @@ class SymmetricTerms:
             return 0.0
         order = np.argsort(self.site, kind="stable")
         starts = np.searchsorted(self.site[order], np.arange(self.site.max() + 1))
+        first = shared(self.factors)
         factors = [factor[order] for factor in factors]
         weights = self.weights[order, None, None]
         step = max(1, VARIANCE_BUFFER // (n_tokens * rank * (self.order + 1)))
         total = 0.0
         for start in range(0, rank, step):
             block = slice(start, start + step)
-            weighted = [weights * factor[:, block, None] for factor in factors]
+            own = {m: weights * factors[m][:, block, None] for m in set(first)}
+            weighted = [own[m] for m in first]
             for arranged, times in self._arrangements.items():
-                paired = _paired_covariance(weighted, [factors[m] for m in arranged], starts)
+                paired = _paired_covariance(weighted, [factors[first[m]] for m in arranged], starts)
                 total += times * float(scale[block] @ paired @ scale)
         return total
 
@@ -117,12 +119,18 @@ def _paired_covariance(
     left: Sequence[np.ndarray], right: Sequence[np.ndarray], starts: np.ndarray
 ) -> np.ndarray:
     """Sum over distinct sites of the product of the factors' covariances at a site: (rank block, rank)."""
-    covariance = [
-        np.add.reduceat(a * b[:, None, :], starts, axis=0) for a, b in zip(left, right, strict=True)
-    ]
+    pairs = list(zip(map(id, left), map(id, right), strict=True))
+    first = [pairs.index(pair) for pair in pairs]  # of the arguments that have the same factors
+    covariance = {
+        m: np.add.reduceat(left[m] * right[m][:, None, :], starts, axis=0) for m in set(first)
+    }  # (site, rank block, rank)
+    made: dict[Block, np.ndarray] = {}
 
     def block_sum(block: Block) -> np.ndarray:
-        return np.prod([covariance[m] for m in block], axis=0).sum(axis=0)  # (rank block, rank)
+        named = tuple(sorted(first[m] for m in block))
+        if named not in made:
+            made[named] = np.prod([covariance[m] for m in named], axis=0).sum(axis=0)  # (rank block, rank)
+        return made[named]
 
     return distinct_sum(block_sum, len(left))
 

@@ -28,6 +28,7 @@ _FEW = 20_000  # samples: factored in a minute
 MOST_CELLS = 2**22
 _RANK = 400  # of the preconditioner
 _MOST_STEPS = 2000
+_TILE = 1024  # columns; divides the rows of a block
 
 
 class KernelSystem:
@@ -153,7 +154,7 @@ class BlockSystem(IterativeSystem):
     """
 
     name = "blocks"
-    tolerance = 1e-5
+    tolerance = 1e-4
 
     def __init__(
         self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, max_gib: float = 8.0
@@ -169,8 +170,13 @@ class BlockSystem(IterativeSystem):
         out = np.zeros(vectors.shape)
         for k, own in enumerate(row_blocks(len(vectors))):
             panel = self._panel(own) if self.panels is None else self.panels[k]
-            out[own] += panel @ low[: own.stop]
-            out[: own.start] += panel[:, : own.start].T @ low[own]
+            # In tiles that stay in the cache for their second product.
+            for start in range(0, own.stop, _TILE):
+                other = slice(start, min(start + _TILE, own.stop))
+                tile = panel[:, other]
+                out[own] += tile @ low[other]
+                if other.start < own.start:
+                    out[other] += tile.T @ low[own]
         return out
 
     def _panel(self, own: slice) -> np.ndarray:
