@@ -131,7 +131,8 @@ def learn_kernel(
     queue, done = np.zeros(0, dtype=np.int64), 0
     # Small blocks come close at a small part of the cost; the last third decides.
     first = 2 * n_steps // 3
-    sizes = [min(block_size if k >= first else block_size // _SMALLER, len(y)) for k in range(n_steps)]
+    largest = min(block_size, len(y))
+    sizes = [largest if k >= first else max(largest // _SMALLER, 1) for k in range(n_steps)]
     work = [size**2 * (size + 2000.0) for size in sizes]
     with progress_bar(progress, "learning the kernel", sum(work)) as advance:
         while done < n_steps and time.perf_counter() - began < budget_s:

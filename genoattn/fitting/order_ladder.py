@@ -201,7 +201,7 @@ class _Trials:
         """Seconds that a model is expected to take, on a slow machine."""
         n, v = len(self.split.training), self.vocabulary
         if estimator == "product process":
-            return 40 + n**2 / 1.5e7
+            return 60 * (min(n, 3000) / 3000) ** 2.5 + n**2 / 1.5e7
         if estimator == "gaussian process":
             rounds = 1 if settings.link == "none" else 10
             return rounds * n * float(count_products(v, settings.order)) ** 2 / 2e10
