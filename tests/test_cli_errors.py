@@ -216,8 +216,8 @@ def test_order_larger_than_the_number_of_sites(cli, files):
     ("options", "parts"),
     [
         (["--gauge", "hadamard"], ["'--gauge'", "'reference', 'zero-sum', 'frequency'"]),
-        (["--order", "two"], ["'--order'", "'two' is no order; give a number from 1 up, or auto"]),
-        (["--order", "0"], ["'--order'", "'0' is no order; give a number from 1 up, or auto"]),
+        (["--order", "two"], ["'--order'", "'two' is no order; give a number from 1 up, auto, or all"]),
+        (["--order", "0"], ["'--order'", "'0' is no order; give a number from 1 up, auto, or all"]),
         (["--epochs", "0"], ["'--epochs'"]),
         (["--maf", "0.7"], ["'--maf'", "0.5"]),
         (["--seed", "-1"], ["'--seed'"]),

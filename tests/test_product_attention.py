@@ -116,6 +116,25 @@ def test_estimates_cover_the_truth(fitted):
     assert np.mean(np.abs(z) < 2) > 0.8
 
 
+def test_terms_that_are_not_there_have_uniform_p_values():
+    """Additive effects and one pair at eight sites: of the other terms a twentieth has p < 0.05."""
+    p_values = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        calls = rng.integers(0, 3, (300, 8)).astype(np.int8)
+        y = rng.normal(size=(8, 3))[np.arange(8), calls].sum(axis=1)
+        y = y + rng.normal(size=(3, 3))[calls[:, 0], calls[:, 1]] + rng.normal(0, 0.7, 300)
+        samples = [f"i{k}" for k in range(300)]
+        cohort = Cohort(samples, sequence_sites(8), calls, "sequence", Phenotype("y", y))
+        frame = genoattn.fit(cohort, order="all", seed=seed).table.frame
+        absent = (frame["order"] > 1) & ~((frame["site_1"] == "A1") & (frame["site_2"] == "A2"))
+        p_values.append(frame.loc[absent, "p_value"])
+    p = np.concatenate(p_values)
+    assert len(p) > 6000
+    assert 0.02 < (p < 0.05).mean() < 0.07
+    assert (p < 0.001).mean() < 0.003
+
+
 def test_covariates_are_fixed_effects():
     cohort = landscape(covariates=True)
     result = genoattn.fit(cohort, order="all")

@@ -43,6 +43,22 @@ class ProductPosterior:
         """Terms whose deviations cost half a minute."""
         return int(_MOST_WORK / (2.0 * len(self.model.weights) ** 2))
 
+    def surprise(self, calls: np.ndarray, error: np.ndarray, variance: np.ndarray | None) -> float:
+        """Mean squared error of samples that the model has not seen, over what it expects; 1 is right.
+
+        Parameters
+        ----------
+        calls
+            Shape (n, n_sites).
+        error
+            Shape (n,), phenotype less its prediction.
+        variance
+            Shape (n,), known variances of the phenotype, if any.
+        """
+        expected = self.model.predict_deviation(calls) ** 2
+        expected += self.model.learned.noise_of(variance, len(calls))
+        return float((error**2 / expected).mean())
+
     @cached_property
     def degrees(self) -> float:
         """Effective degrees of freedom of the process, from random traces."""

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 
 from genoattn.closed_form.pair_columns import chromosome_numbers
 from genoattn.closed_form.posterior import Posterior
+from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
@@ -291,12 +292,19 @@ def _inflation(measured: Trained, data: TrainingData, n_samples: int) -> float:
 
     With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that
     of others ``1 + p / n`` times: their mean is the noise.
+    Of a product process it is by how much the errors of held-out samples are larger than it expects, for a
+    kernel that has learned from its own samples.
     """
     split = measured.split
     held_out = split.test if len(split.test) else split.validation
     if measured.summary.start == "kernel" or not len(held_out):
         return 1.0
     latent = predict_orders(measured.readout, data.calls, data.covariates).sum(axis=1)
+    if isinstance(measured.posterior, ProductPosterior):
+        unseen = np.concatenate([split.validation, split.test])
+        known = None if data.variance is None else data.variance[unseen]
+        error = data.phenotype[unseen] - latent[unseen]
+        return max(1.0, measured.posterior.surprise(data.calls[unseen], error, known))
     squares = _response(measured, data).squared_errors(latent)
     inside, outside = float(squares[split.training].mean()), float(squares[held_out].mean())
     used = max(0.0, (outside - inside) / max(outside + inside, 1e-300))

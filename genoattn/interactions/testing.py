@@ -214,7 +214,8 @@ def _by_posterior(fitted: FittedTerms) -> TermEstimator:
     def estimate(terms: np.ndarray, gauge: Gauge) -> Estimates:
         if not terms.shape[1]:
             return Estimates.none(len(terms))
-        return Estimates.of(*posterior.unshrunken(terms, gauge), df, noise / working.total)
+        effect, se = posterior.unshrunken(terms, gauge)
+        return Estimates.of(effect, np.sqrt(fitted.inflation) * se, df, noise / working.total)
 
     return estimate
 
@@ -264,7 +265,7 @@ def _where_meant(
 def _deviation(fitted: FittedTerms, terms: np.ndarray, gauge: Gauge) -> np.ndarray:
     """Posterior standard deviation of the model's coefficients, or that over an ensemble: (n_terms,)."""
     if terms.shape[1] and fitted.posterior is not None:
-        return fitted.posterior.moments(terms, gauge)[1]
+        return np.sqrt(fitted.inflation) * fitted.posterior.moments(terms, gauge)[1]
     if terms.shape[1] and len(fitted.members) > 1:
         drawn = [Expansion(member, gauge).coefficients(terms) for member in fitted.members]
         return np.std(drawn, axis=0, ddof=1)
