@@ -9,7 +9,7 @@ from small_cohorts import sequence_sites
 from test_product_kernel import by_site, centre_of, random_kernel, random_states
 
 import genoattn
-from genoattn.attention import ProductAttention, ProductTerms
+from genoattn.attention import ProductAttention, ProductTerms, top_products
 from genoattn.cohort import Cohort, Covariates, Phenotype
 from genoattn.errors import InputError
 
@@ -48,6 +48,20 @@ def test_terms_are_projections(n_states, gauge):
         expected = [projection(n_states, by_site(centre, n_states), *term) @ values for term in chosen]
         found = terms.coefficients(columns.reshape(len(chosen), order).astype(int))
         np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_the_largest_terms_are_found(order):
+    n_states = [2, 4, 3, 3]
+    _, kernel, _, weights, attention = random_attention(4, n_states)
+    terms = ProductTerms(attention.values().numpy().T, weights, kernel.site, kernel.frequency)
+    chosen = all_terms(n_states, order)
+    columns = np.array([[kernel.first[s] + a for s, a in zip(*t, strict=True)] for t in chosen])
+    value = terms.coefficients(columns)
+    best = np.argsort(-np.abs(value))[:7]
+    found = top_products(terms.component(order).axes(), kernel.site, 7)
+    np.testing.assert_array_equal(found.tokens, columns[best])
+    np.testing.assert_allclose(found.coefficient, value[best], rtol=1e-9)
 
 
 def test_variances_of_random_sequences_are_those_of_all():

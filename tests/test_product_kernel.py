@@ -144,22 +144,6 @@ def test_coefficients_of_all_orders_add_up_to_the_prediction(n_states, gauge):
     np.testing.assert_allclose(total, model.predict(sequences), rtol=1e-10)
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_top_terms_are_the_largest_of_all(order, monkeypatch):
-    monkeypatch.setattr(product_kernel_fit, "_TERMS", 3)  # many blocks
-    n_states = [2, 4, 3, 3]
-    model, *_ = solved(np.random.default_rng(4), n_states)
-    centre = model.kernel.frequency
-    terms = oracle.all_terms(n_states, order)
-    columns = np.array([[model.kernel.first[s] + a for s, a in zip(*t, strict=True)] for t in terms])
-    value = model.coefficients(columns, centre)
-    best = np.argsort(-np.abs(value))[:7]
-    found, coefficient = model.top_terms(order, 7, centre)
-    np.testing.assert_array_equal(found, columns[best])
-    np.testing.assert_allclose(coefficient, value[best], rtol=1e-9)
-    assert len(model.top_terms(order, 10_000, centre)[1]) == len(columns)
-
-
 @pytest.mark.parametrize("system", [GridSystem, BlockSystem])
 def test_conjugate_gradients_agree_with_the_factor(system, monkeypatch):
     monkeypatch.setattr(systems, "_RANK", 100)
@@ -338,8 +322,6 @@ def test_mistakes_are_named():
         model.coefficients(np.array([[0, 4]]), uniform)
     with pytest.raises(InputError, match="4 probabilities that add up to 1"):
         model.coefficients(np.array([[0, 2]]), np.ones(4))
-    with pytest.raises(InputError, match="order 3, but the kernel has 2 sites"):
-        model.top_terms(3, 5, uniform)
 
 
 def test_the_example_runs():

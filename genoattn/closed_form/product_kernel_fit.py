@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -35,9 +34,7 @@ class ProductKernelModel:
     Notes
     -----
     Columns are the states of the first site, then of the second, and so on: those of a vocabulary of states
-    (:class:`genoattn.tokens.Vocabulary`, not the ``dosage`` encoding). A fit would call
-    ``fit_product_kernel(calls[training], vocabulary.n_states, y[training])``, predict from it, and fill its
-    table from ``top_terms`` or ``coefficients`` with ``gauge_centre(vocabulary, gauge)``.
+    (:class:`genoattn.tokens.Vocabulary`, not the ``dosage`` encoding).
 
     Examples
     --------
@@ -118,61 +115,6 @@ class ProductKernelModel:
             cross = base[:, None] * _products(ratio, columns[some])
             out[some] = self._deviation(prior[some], cross, own)
         return out
-
-    def top_terms(
-        self, order: int, n_terms: int, gauge_frequencies: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The terms of an order, 1 or more, with the largest coefficients, by enumeration in float64.
-
-        Time grows as the columns to the power of the order; memory holds samples times columns numbers, and
-        256 rows of the table of pairs.
-
-        Returns
-        -------
-        Columns (n_terms, order), ascending in a term, and coefficients (n_terms,), largest in size first;
-        fewer where there are fewer.
-        """
-        if not 1 <= order <= self.kernel.n_sites:
-            raise InputError(
-                f"order {order}, but the kernel has {self.kernel.n_sites} sites; choose 1 to these"
-            )
-        self._check_terms(np.zeros((0, order), dtype=np.int64), gauge_frequencies)
-        base, ratio = self.kernel.coefficient_factors(self.system.states, gauge_frequencies)
-        best, value = np.zeros((0, order), dtype=np.int64), np.zeros(0)
-        for columns, found in self._tables(ratio, self.weights * base, order):
-            size = np.abs(found)
-            if len(value) == n_terms:  # most tables have nothing to add
-                keep = np.flatnonzero(size > np.abs(value[-1]))
-                columns, found, size = columns[keep], found[keep], size[keep]
-            if len(found) > n_terms:
-                keep = np.argpartition(-size, n_terms - 1)[:n_terms]
-                columns, found = columns[keep], found[keep]
-            best, value = np.concatenate([best, columns]), np.concatenate([value, found])
-            rank = np.lexsort((*best.T[::-1], -np.abs(value)))[:n_terms]
-            best, value = best[rank], value[rank]
-        return best, value
-
-    def _tables(
-        self, ratio: np.ndarray, base: np.ndarray, order: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """All terms, in parts: columns (n, order) and coefficients (n,)."""
-        site = self.kernel.site
-        if order == 1:
-            yield np.arange(len(site))[:, None], base @ ratio
-            return
-        for prefix in combinations(range(len(site)), order - 2):
-            fixed = list(prefix)
-            if len(set(site[fixed].tolist())) < len(fixed):
-                continue
-            start = int(self.kernel.first[site[fixed[-1]] + 1]) if fixed else 0
-            weight = base * ratio[:, fixed].prod(axis=1)
-            for rows in _slices(len(site) - start):
-                left = slice(start + rows.start, start + rows.stop)
-                right = slice(int(self.kernel.first[site[left.start] + 1]), len(site))
-                table = (weight[:, None] * ratio[:, left]).T @ ratio[:, right]
-                i, j = np.nonzero(site[left, None] < site[None, right])
-                parts = [np.full(len(i), k) for k in fixed] + [left.start + i, right.start + j]
-                yield np.column_stack(parts), table[i, j]
 
     def _deviation(self, prior: np.ndarray, cross: np.ndarray, own: float) -> np.ndarray:
         """Standard deviation (m,) of quantities of prior variances (m,) and covariances (n_samples, m).
