@@ -38,7 +38,7 @@ FILES = {  # name: alignment, table, trait, column of variances, settings
     "lithium": ("yeast_lithium.fasta.gz", "yeast_lithium.tsv.gz", "score", "variance", {"order": 2}),
     "gb1": (*GB1, {"order": 2}),
     "his3": ("his3_s12.fasta.gz", "his3_s12.tsv.gz", "score", None, LINKED),
-    "aav": ("aav.fasta.gz", "aav.tsv.gz", "score", None, LINKED | {"start": "random"}),
+    "aav": ("aav.fasta.gz", "aav.tsv.gz", "score", None, LINKED | {"estimator": "attention"}),
 }
 
 

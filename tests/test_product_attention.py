@@ -12,6 +12,7 @@ import genoattn
 from genoattn.attention import ProductAttention, ProductTerms, top_products
 from genoattn.cohort import Cohort, Covariates, Phenotype
 from genoattn.errors import InputError
+from genoattn.fitting import train_model
 
 GAUGES = ("reference", "zero-sum", "frequency")
 
@@ -111,6 +112,37 @@ def test_the_table_is_the_model(fitted, gauge, tmp_path):
     pd.testing.assert_frame_equal(again, table.frame, check_exact=False, rtol=1e-9)
 
 
+def test_a_table_without_the_higher_orders_says_so(caplog, tmp_path):
+    rng = np.random.default_rng(0)
+    calls = rng.integers(0, 3, (120, 5)).astype(np.int8)
+    cohort = Cohort(
+        [f"i{k}" for k in range(120)],
+        sequence_sites(5),
+        calls,
+        "sequence",
+        Phenotype("y", rng.normal(size=120)),
+    )
+    result = genoattn.fit(cohort, order="all")
+    result.save(tmp_path / "out")
+    table = genoattn.load_interactions(tmp_path / "out" / "interactions.tsv")
+    assert table.manifest.left_out == {4: 5 * 81, 5: 243}
+    assert not table.manifest.complete
+    table.predict(cohort)
+    assert "the table leaves out all orders above 3: its predictions are not the model's" in caplog.text
+
+
+def test_orders_are_compared_where_all_at_once_fails(monkeypatch):
+    def fail(*_, **__):
+        raise InputError("the noise is too small")
+
+    monkeypatch.setattr(train_model, "product_readout", fail)
+    result = genoattn.fit(landscape(400))
+    assert result.manifest.model["form"] == "gaussian process"
+    assert "not tried: order all with link none (the noise is too small)" in result.ladder.reason
+    with pytest.raises(InputError, match="the noise is too small"):
+        genoattn.fit(landscape(400), order="all")
+
+
 def test_estimates_cover_the_truth(fitted):
     cohort, result = fitted
     assert result.metrics.record()["test"]["by_order"].keys() == {"0", "all"}
@@ -164,7 +196,7 @@ def test_orders_compared_with_all_at_once():
     assert "not tried" not in record["chosen_because"]
     hasty = genoattn.fit(landscape(400), budget=0.001)
     assert [tried["order"] for tried in hasty.manifest.model["tried"]] == [1, 1]
-    assert "not tried, for lack of time: order all" in hasty.manifest.model["chosen_because"]
+    assert "not tried: order all with link none (for lack of time)" in hasty.manifest.model["chosen_because"]
 
 
 @pytest.mark.parametrize(

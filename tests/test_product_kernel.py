@@ -177,9 +177,27 @@ def test_small_noise_is_solved_by_the_factor_and_refused_by_few_steps(monkeypatc
     right = (kernel.block(states, states) + np.diag(noise)) @ np.ones((len(states), 1))
     np.testing.assert_allclose(CholeskySystem(kernel, states, noise).solve(right), 1.0, atol=1e-3)
     monkeypatch.setattr(systems, "_RANK", 5)
-    monkeypatch.setattr(systems, "_MOST_STEPS", 10)
-    with pytest.raises(InputError, match=r"conjugate gradients: residual .* the noise is too small"):
+    monkeypatch.setattr(GridSystem, "most_steps", 10)
+    with pytest.raises(
+        InputError, match=r"residual .* the noise is too small for 600 samples; ask for an order"
+    ):
         GridSystem(kernel, states, noise).solve(right)
+    with pytest.raises(
+        InputError, match="too small for 600 samples in float32; ask for an order instead of all"
+    ):
+        BlockSystem(kernel, states, noise)
+
+
+def test_a_grid_without_missing_states_predicts_samples_that_have_some():
+    rng = np.random.default_rng(8)
+    n_states = [3, 2, 4]
+    kernel = random_kernel(rng, n_states)
+    states, weights = random_states(rng, 50, n_states), rng.normal(size=50)
+    grid = GridSystem(kernel, states, np.ones(50))
+    assert grid.shape == (3, 2, 4)
+    for missing in (0.0, 0.4):
+        new = random_states(rng, 20, n_states, missing)
+        np.testing.assert_allclose(grid.smooth(weights, new), kernel.block(new, states) @ weights)
 
 
 def test_the_solver_is_chosen_by_size(monkeypatch):

@@ -152,7 +152,7 @@ class ProductTerms:
     centre: np.ndarray
 
     @cached_property
-    def _gauged(self) -> tuple[np.ndarray, np.ndarray]:
+    def gauged(self) -> tuple[np.ndarray, np.ndarray]:
         """Factors (column, rank) and weights (rank,) of tied HyperAttention of any order."""
         first = np.searchsorted(self.site, np.arange(self.site.max() + 1))
         mean = np.add.reduceat(self.values * self.centre[:, None], first, axis=0)  # (site, rank)
@@ -161,11 +161,11 @@ class ProductTerms:
     @property
     def intercept(self) -> float:
         """The term of order 0."""
-        return float(self._gauged[1].sum())
+        return float(self.gauged[1].sum())
 
     def component(self, order: int) -> SymmetricTerms:
         """All coefficients of one order, from 1 up, as a sum of products."""
-        factors, weights = self._gauged
+        factors, weights = self.gauged
         shared = factors[:, :, None]
         scale = weights[:, None] / factorial(order)  # a term there is a sum over permutations
         return SymmetricTerms((shared,) * order, self.site, self.centre, scale)
@@ -175,7 +175,7 @@ class ProductTerms:
         if columns.shape[1] == 0:
             return np.full(len(columns), self.intercept)
         if columns.shape[1] == 2 and len(columns) > len(self.site):  # all pairs are one product
-            factors, weights = self._gauged
+            factors, weights = self.gauged
             return ((factors * weights) @ factors.T)[columns[:, 0], columns[:, 1]]
         return self.component(columns.shape[1]).coefficients(columns)[:, 0]
 
@@ -186,7 +186,7 @@ class ProductTerms:
         of the exact order of ``n_draws`` of them.
         """
         rng = np.random.default_rng(seed)
-        factors, weights = self._gauged
+        factors, weights = self.gauged
         first = np.searchsorted(self.site, np.arange(self.site.max() + 1))
         n_states = np.diff([*first, len(self.site)])
         drawn = [

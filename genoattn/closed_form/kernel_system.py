@@ -27,7 +27,8 @@ from genoattn.progress import progress_bar
 _FEW = 20_000  # samples: factored in a minute
 MOST_CELLS = 2**22
 _RANK = 400  # of the preconditioner
-_MOST_STEPS = 2000
+_ROUNDING = 1e-7  # of a float32 number; times the samples that of a sum of them, at most
+_CURE = f"ask for an order instead of all orders, or for at most {_FEW:,} samples"
 _TILE = 1024  # columns; divides the rows of a block
 
 
@@ -42,7 +43,7 @@ class KernelSystem:
 
     def solve(self, right: np.ndarray, progress: bool = False) -> np.ndarray:
         """x for right-hand sides (n_samples, n): (n_samples, n)."""
-        raise NotImplementedError
+        raise NotImplementedError  # of every subclass
 
     def smooth(self, weights: np.ndarray, states: np.ndarray) -> np.ndarray:
         """Kernel between samples (m, n_sites) and the training samples, times ``weights`` (n_samples,)."""
@@ -96,6 +97,7 @@ class IterativeSystem(KernelSystem):
     """Preconditioned conjugate gradients; ``multiply`` is a subclass's."""
 
     tolerance = 1e-9  # norm of the residual over that of the right-hand side
+    most_steps = 2000
 
     def __init__(self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray) -> None:
         super().__init__(kernel, states, noise)
@@ -106,7 +108,7 @@ class IterativeSystem(KernelSystem):
 
     def multiply(self, vectors: np.ndarray) -> np.ndarray:
         """K times vectors (n_samples, n)."""
-        raise NotImplementedError
+        raise NotImplementedError  # of every subclass
 
     def precondition(self, vectors: np.ndarray) -> np.ndarray:
         """(low_rank low_rank' + D)^-1 times vectors (n_samples, n)."""
@@ -118,16 +120,18 @@ class IterativeSystem(KernelSystem):
         def multiply(vectors: np.ndarray) -> np.ndarray:
             return self.multiply(vectors) + self.noise[:, None] * vectors
 
-        return conjugate_gradients(multiply, self.precondition, right, self.tolerance, _MOST_STEPS, progress)
+        limits = self.tolerance, self.most_steps
+        return conjugate_gradients(multiply, self.precondition, right, *limits, progress)
 
 
 class GridSystem(IterativeSystem):
-    """Products with the kernel over the grid of all sequences, missing states included."""
+    """Products with the kernel over the grid of all sequences, missing states where samples have them."""
 
     name = "grid"
 
     def __init__(self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray) -> None:
-        self.shape = tuple((kernel.n_states + 1).tolist())
+        self.shape = grid_shape(kernel, states)
+        self.tables = [t[:k, :k] for t, k in zip(kernel.tables, self.shape, strict=True)]
         self.cell = np.ravel_multi_index(tuple(kernel.level(states).T), self.shape)
         super().__init__(kernel, states, noise)
 
@@ -135,13 +139,15 @@ class GridSystem(IterativeSystem):
         return np.stack([self._over_grid(v)[self.cell] for v in vectors.T], axis=1)
 
     def smooth(self, weights: np.ndarray, states: np.ndarray) -> np.ndarray:
-        cell = np.ravel_multi_index(tuple(self.kernel.level(states).T), self.shape)
-        return self._over_grid(weights)[cell]
+        level = self.kernel.level(states)
+        if (level >= self.shape).any():  # missing where no training sample is
+            return super().smooth(weights, states)
+        return self._over_grid(weights)[np.ravel_multi_index(tuple(level.T), self.shape)]
 
     def _over_grid(self, weights: np.ndarray) -> np.ndarray:
         """Kernel between every sequence and the training samples, times weights: (n_cells,)."""
         grid = np.bincount(self.cell, weights, int(np.prod(self.shape)))
-        for table in self.kernel.tables:
+        for table in self.tables:
             # The first axis is taken in and comes out last, so that a full round restores their order.
             grid = (grid.reshape(len(table), -1).T @ table).ravel()
         return self.kernel.variance * grid
@@ -155,10 +161,13 @@ class BlockSystem(IterativeSystem):
 
     name = "blocks"
     tolerance = 1e-4
+    most_steps = 400
 
     def __init__(
         self, kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, max_gib: float = 8.0
     ) -> None:
+        if not noise.min() > _ROUNDING * len(states) * kernel.variance:
+            raise InputError(f"the noise is too small for {len(states):,} samples in float32; {_CURE}")
         super().__init__(kernel, states, noise)
         rows, indicators = kernel.operands(states, states)
         self.operands = rows.astype(np.float32), indicators.astype(np.float32)
@@ -188,12 +197,17 @@ def kernel_system(
     kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, max_gib: float = 8.0
 ) -> KernelSystem:
     """The solver for samples (n_samples, n_sites): a factor for few, the grid where it is small, blocks."""
-    n, cells = len(states), np.prod((kernel.n_states + 1).astype(np.float64))
+    n = len(states)
     if n <= _FEW and 4 * n**2 / 2**30 <= max_gib:
         return CholeskySystem(kernel, states, noise)
-    if cells <= MOST_CELLS:
+    if np.prod(np.array(grid_shape(kernel, states), dtype=np.float64)) <= MOST_CELLS:
         return GridSystem(kernel, states, noise)
     return BlockSystem(kernel, states, noise, max_gib)
+
+
+def grid_shape(kernel: ProductKernel, states: np.ndarray) -> tuple[int, ...]:
+    """Levels of each site: its states, and one more where a sample is missing there."""
+    return tuple((kernel.n_states + (states < 0).any(axis=0)).tolist())
 
 
 def pivoted_factor(kernel: ProductKernel, states: np.ndarray, noise: np.ndarray, rank: int) -> np.ndarray:
@@ -256,5 +270,5 @@ def conjugate_gradients(
     worst = float((np.linalg.norm(residual, axis=0) / size).max())
     raise InputError(
         f"conjugate gradients: residual {worst:.1e} after {most_steps:,} steps, tolerance {tolerance:.0e}; "
-        "the noise is too small for this many samples: allow more noise, or memory for a Cholesky factor"
+        f"the noise is too small for {len(right):,} samples; {_CURE}"
     )

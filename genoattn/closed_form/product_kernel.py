@@ -23,6 +23,8 @@ from functools import cached_property
 
 import numpy as np
 
+from genoattn.attention import ProductTerms
+
 _ROWS = 2048
 
 
@@ -107,32 +109,11 @@ class ProductKernel:
             out *= table.diagonal()[own]
         return out
 
-    def gauge_means(self, states: np.ndarray, centre: np.ndarray) -> np.ndarray:
-        """Mean over a site's states, weighted by ``centre`` (n_columns,), of k_l(x_l, .): as ``states``."""
+    def terms(self, states: np.ndarray, weights: np.ndarray, centre: np.ndarray) -> ProductTerms:
+        """Coefficients of the sum of k(x_r, .) over samples (n, n_sites), with weights (n,)."""
         level = self.level(states)
-        means = np.empty(level.shape)
-        for k, table in enumerate(self.tables):
-            weight = centre[self.first[k] : self.first[k + 1]]
-            means[:, k] = (table[:, :-1] @ weight)[level[:, k]]
-        return means
-
-    def coefficient_factors(self, states: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        r"""Factors of the covariance between a coefficient and the phenotype of samples.
-
-        With :math:`m_{rl}` the mean of :math:`k_l(x_{rl}, .)` under the gauge's probabilities of states, the
-        covariance of the coefficient of a term T of states a with sample r is
-        :math:`\sigma^2 \prod_l m_{rl} \prod_{l \in T} (k_l(x_{rl}, a_l) - m_{rl}) / m_{rl}`.
-
-        Returns
-        -------
-        :math:`\sigma^2 \prod_l m_{rl}`, shape (n_samples,), and the ratios, shape (n_samples, n_columns).
-        """
-        level, means = self.level(states), self.gauge_means(states, centre)
-        ratio = np.empty((len(states), len(centre)))
-        for k, table in enumerate(self.tables):
-            own = slice(self.first[k], self.first[k + 1])
-            ratio[:, own] = table[level[:, k], :-1] / means[:, k, None] - 1
-        return self.variance * means.prod(axis=1), ratio
+        values = [table[own, :-1] for table, own in zip(self.tables, level.T, strict=True)]
+        return ProductTerms(np.concatenate(values, axis=1).T, self.variance * weights, self.site, centre)
 
     def coefficient_variance(self, columns: np.ndarray, centre: np.ndarray) -> np.ndarray:
         """Prior variance (n_terms,) of the coefficients of terms (n_terms, order), at distinct sites."""

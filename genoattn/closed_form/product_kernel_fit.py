@@ -95,11 +95,8 @@ class ProductKernelModel:
             Shape (n_columns,), the gauge's probability of each state; they add up to 1 at each site.
         """
         columns = self._check_terms(columns, gauge_frequencies)
-        base, ratio = self.kernel.coefficient_factors(self.system.states, gauge_frequencies)
-        level = 0.0 if columns.shape[1] else self.intercept
-        base = base * self.weights
-        parts = [base @ _products(ratio, columns[some]) for some in _slices(len(columns))]
-        return level + np.concatenate([np.zeros(0), *parts])
+        terms = self.kernel.terms(self.system.states, self.weights, gauge_frequencies)
+        return terms.coefficients(columns) + (0.0 if columns.shape[1] else self.intercept)
 
     def coefficient_deviations(self, columns: np.ndarray, gauge_frequencies: np.ndarray) -> np.ndarray:
         """Posterior standard deviations (n_terms,) of `coefficients`: prior variance less what is explained.
@@ -108,11 +105,12 @@ class ProductKernelModel:
         """
         columns = self._check_terms(columns, gauge_frequencies)
         prior = self.kernel.coefficient_variance(columns, gauge_frequencies)
-        base, ratio = self.kernel.coefficient_factors(self.system.states, gauge_frequencies)
+        ones = np.ones(len(self.weights))
+        ratio, base = self.kernel.terms(self.system.states, ones, gauge_frequencies).gauged
         own = 0.0 if columns.shape[1] else 1.0  # of the intercept in the coefficient
         out = np.empty(len(columns))
         for some in _slices(len(columns)):
-            cross = base[:, None] * _products(ratio, columns[some])
+            cross = base[:, None] * ratio[columns[some]].prod(axis=1).T
             out[some] = self._deviation(prior[some], cross, own)
         return out
 
@@ -256,14 +254,6 @@ def check_states(states: np.ndarray, n_states: np.ndarray) -> None:
             f"states: {states[:, over[0]].max()} at site {over[0]}, which has {n_states[over[0]]} states, "
             "numbered from 0; negative is missing"
         )
-
-
-def _products(ratio: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Product over the columns (m, order) of each term of ratios (n_samples, n_columns): (n_samples, m)."""
-    out = np.ones((len(ratio), len(columns)))
-    for own in columns.T:
-        out *= ratio[:, own]
-    return out
 
 
 def _slices(number: int) -> Iterator[slice]:

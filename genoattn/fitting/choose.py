@@ -106,7 +106,7 @@ def all_at_once(
 ) -> bool:
     """Whether the process of all orders is worth a trial: a landscape, not too large for the memory."""
     plain = config.attention == "hyper" and config.estimator == "auto" and likelihood == "gaussian"
-    cells = float(np.prod(vocabulary.n_states + 1.0))
+    cells = float(np.prod(vocabulary.n_states.astype(np.float64)))
     return (
         vocabulary.encoding == "sequence"
         and plain

@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import special, stats
 
 from genoattn.closed_form.gaussian_process import count_products
+from genoattn.errors import InputError
 from genoattn.fitting.choose import all_at_once, choose_estimator
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.model.link import LinkKind
@@ -54,7 +55,7 @@ class Ladder:
     order, link
         Of the chosen model.
     reason
-        Why it was chosen, and what was not tried for lack of time.
+        Why it was chosen, and what was not tried.
     config
         Settings of the chosen model.
     trained
@@ -180,12 +181,17 @@ class _Trials:
         choice = choose_estimator(self.vocabulary, settings, self.kind, len(self.split.training))
         expected = len(self.folds) * self._expected_s(settings, choice.estimator) + self._refit_s()
         if not always and began - self.began + expected > self.budget_s:
-            self.untried.append(f"order {order} with link {link}")
-            _log.info("order %s, link %s: not tried, for lack of time", order, link)
+            self._leave(order, link, "for lack of time")
             return
         v, kept, predicted, by_order = self.vocabulary, None, [], []
         for fold in self.folds:
-            trained = train_readout(v, self.data, fold, settings, self.features, self.run, choice)
+            try:
+                trained = train_readout(v, self.data, fold, settings, self.features, self.run, choice)
+            except InputError as error:  # of this model alone: others may do
+                if always:
+                    raise
+                self._leave(order, link, str(error))
+                return
             by_order.append(_by_order(trained.readout, self.data, fold))
             eta = respond(trained.readout, by_order[-1].sum(axis=1))
             predicted.append(mean_response(self.kind, eta))
@@ -196,6 +202,10 @@ class _Trials:
         self.rungs.append(_Rung(order, link, start, kept, loss, shares, seconds))
         score = 1 - loss.mean() / self.null.mean()
         _log.info("order %s, link %s: %.4f on held-out samples", order, link, score)
+
+    def _leave(self, order: int | str, link: LinkKind, why: str) -> None:
+        self.untried.append(f"order {order} with link {link} ({why})")
+        _log.info("order %s, link %s: not tried (%s)", order, link, why)
 
     def _expected_s(self, settings: TrainConfig, estimator: str) -> float:
         """Seconds that a model is expected to take, on a slow machine."""
@@ -242,7 +252,7 @@ class _Trials:
             reason = f"whose loss is {100 * less:.2g} % less than the least of the others"
             chosen = rungs.index(best_of_all)
         if self.untried:
-            reason += f"; not tried, for lack of time: {', '.join(self.untried)}"
+            reason += f"; not tried: {', '.join(self.untried)}"
         frame = _frame(rungs, p_worse, self.null, chosen, self.config.seed)
         best = rungs[chosen]
         if n_members >= 2 and best.order != ALL:

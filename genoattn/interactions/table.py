@@ -128,11 +128,13 @@ class InteractionTable:
         """
         m, v = self.manifest, self.manifest.vocabulary
         if not m.complete:
-            counts = ", ".join(f"{n:,} of order {k}" for k, n in m.left_out.items() if n)
+            listed = {k: n for k, n in m.left_out.items() if k <= m.order and n}
+            counts = [f"{n:,} terms of order {k}" for k, n in listed.items()]
+            counts += [f"all orders above {m.order}"] if max(m.left_out) > m.order else []
             _log.warning(
-                "the table leaves out %s terms: its predictions are not the model's; predict with the model, "
+                "the table leaves out %s: its predictions are not the model's; predict with the model, "
                 "or fit with a larger max_terms",
-                counts,
+                ", ".join(counts),
             )
         calls = align_calls(cohort, m.sites)[:, v.site]
         value = calls.astype(np.float64) if v.is_dosage else (calls == v.state).astype(np.float64)

@@ -23,7 +23,8 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
 
     Of each order of 2 and above the ``max_terms`` with the largest |coefficient| in the gauge of the
     expansion, the frequency gauge. For each order an array (n_terms, order) of ascending column indices,
-    sorted; and how many non-zero terms were left out, of dense factors all others of their columns.
+    sorted; and how many non-zero terms were left out, of dense factors all others of their columns, of a
+    product of all orders those of higher ones too.
     """
     assert expansion.gauge == "frequency"  # where each order has products of its own factors alone
     v = expansion.vocabulary
@@ -34,6 +35,10 @@ def collect_terms(expansion: Expansion, max_terms: int) -> tuple[dict[int, np.nd
     for order in range(expansion.model.order, 2, -1):
         below = [t[:, list(c)] for t in (found[order],) for c in combinations(range(order), order - 1)]
         found[order - 1] = _unique([*below, found.get(order - 1, np.zeros((0, order - 1), dtype=np.int64))])
+    if expansion.product is not None:  # which has every order
+        columns = np.bincount(v.site, minlength=v.n_sites)
+        every = count_choices(columns, v.n_sites)
+        left_out |= {order: every[order] for order in range(expansion.model.order + 1, v.n_sites + 1)}
     found[1] = np.arange(v.n_columns, dtype=np.int64)[:, None]
     found[0] = np.zeros((1, 0), dtype=np.int64)
     return dict(sorted(found.items())), {order: n for order, n in left_out.items() if n}
