@@ -3,7 +3,7 @@
 A curve between a latent and the measured phenotype looks like interactions of every order to a model without
 one; so each order is fitted both ways, and the smallest order that is not significantly worse than the best
 (0.05, divided by the number of comparisons) is chosen, without a link where that does as well. The process of
-all orders at once takes its place where its loss is smaller than that of any other. Models are compared on
+all orders at once takes its place where its loss is smaller. Models are compared on
 samples they have not seen: on the validation samples, or in five folds of these and the training samples
 where they are few. The test samples measure the chosen model alone.
 """
@@ -247,10 +247,12 @@ class _Trials:
         equals = [k for k in numbered if _p_worse(rungs[k].loss, rungs[lowest].loss) >= level]
         chosen = min(equals, key=lambda k: (rungs[k].order, rungs[k].link != "none"))
         reason = "the smallest that is not clearly worse"
-        if best_of_all.order == ALL:
-            less = 1 - best_of_all.loss.mean() / rungs[lowest].loss.mean()
-            reason = f"whose loss is {100 * less:.2g} % less than the least of the others"
-            chosen = rungs.index(best_of_all)
+        for k, rung in enumerate(rungs):
+            less = 1 - rung.loss.mean() / rungs[chosen].loss.mean()
+            if rung.order == ALL and less > 0:
+                of_order = f"order {rungs[chosen].order}, link {rungs[chosen].link}"
+                reason = f"whose loss is {100 * less:.2g} % less than that of {of_order}"
+                chosen = k
         if self.untried:
             reason += f"; not tried: {', '.join(self.untried)}"
         frame = _frame(rungs, p_worse, self.null, chosen, self.config.seed)
