@@ -111,6 +111,51 @@ def curved_scale(n_samples: int, n_sites: int, seed: int) -> Trial:
     return Trial(replace(cohort, phenotype=Phenotype("trait", np.exp(cohort.phenotype.values))))
 
 
+def independent(n_samples: int, n_sites: int, seed: int, kind: str, loadings: str, share: float) -> Trial:
+    """Independent sites in Hardy-Weinberg proportions; additive effects of 20 sites are 20 % of the variance.
+
+    Parameters
+    ----------
+    n_samples, n_sites, seed
+        Of the cohort; frequencies are uniform from 0.05 to 0.5.
+    kind
+        ``pairs``: 20 isolated pairs. ``hub``: one site and its 20 partners; ``two hubs``: two of them.
+        ``pathways``: each of 10 sites with each of 10 others; ``overlapping``: three such pairs of pathways,
+        which share half of their sites with the next.
+    loadings
+        Of the sites of a slot: ``equal``, ``sign`` (equal, of random sign) or ``normal``.
+    share
+        Of the variance that is of interactions.
+    """
+    rng = np.random.default_rng([seed, 3])
+    frequency = rng.uniform(MAF, 0.5, n_sites)
+    calls = rng.binomial(2, frequency, (n_samples, n_sites)).astype(np.int8)
+    columns = (calls - 2 * frequency) / np.sqrt(2 * frequency * (1 - frequency))
+    site = rng.permutation(n_sites)
+    slots = {
+        "pairs": [(site[[k]], site[[20 + k]]) for k in range(20)],
+        "hub": [(site[:1], site[1:21])],
+        "two hubs": [(site[[k]], site[10 + 10 * k : 30 + 10 * k]) for k in range(2)],
+        "pathways": [(site[:10], site[10:20])],
+        "overlapping": [(site[5 * k : 5 * k + 10], site[40 + 5 * k : 50 + 5 * k]) for k in range(3)],
+    }[kind]
+    draw = {
+        "equal": np.ones,
+        "sign": lambda n: rng.choice([-1.0, 1.0], n),
+        "normal": rng.standard_normal,
+    }[loadings]
+    products = [(columns[:, a] @ draw(len(a))) * (columns[:, b] @ draw(len(b))) for a, b in slots]
+    interaction = sum(p / p.std() for p in products)
+    additive = _additive_value(calls[:, rng.choice(n_sites, 20, replace=False)], rng)
+    trait = np.sqrt(share) * interaction / interaction.std() + np.sqrt(0.2) * additive / additive.std()
+    trait += np.sqrt(0.8 - share) * rng.standard_normal(n_samples)
+    each = n_sites // N_CHROMOSOMES
+    position = np.arange(1, each + 1) * SPACING
+    chromosomes = [(calls[:, k * each : (k + 1) * each], position) for k in range(N_CHROMOSOMES)]
+    terms = {tuple(sorted((int(i), int(j)))) for a, b in slots for i in a for j in b}
+    return Trial(_cohort(chromosomes, trait), tuple(sorted(terms)))
+
+
 Maker = Callable[[int, int, int], Trial]
 
 

@@ -39,7 +39,8 @@ from genoattn.fitting.metrics import r2
 
 HERE = Path(__file__).parent
 WORKER = HERE / "landscape_methods" / "worker.py"
-COLUMNS = ["set", "train", "method", "split", "r2", "spearman", "seconds", "peak_mib", "ceiling", "skipped"]
+FIGURES = ["r2", "r2_correlation", "spearman", "seconds", "peak_mib"]
+COLUMNS = ["set", "train", "method", "split", *FIGURES, "ceiling", "skipped"]
 KEY = ["set", "train", "method", "split"]
 
 
@@ -66,6 +67,8 @@ LANDSCAPES = (
     Landscape("fyn", "fyn_sh3_core.fasta.gz", "fyn_sh3_core.tsv.gz", "fitness", "fitness_var"),
     Landscape("his3", "his3_s12.fasta.gz", "his3_s12.tsv.gz", "score"),
     Landscape("gb1", "gb1_four_sites.fasta.gz", "gb1_four_sites.tsv.gz", "log_fitness", "log_fitness_var"),
+    Landscape("aav", "aav.fasta.gz", "aav.tsv.gz", "score"),
+    Landscape("lithium", "yeast_lithium.fasta.gz", "yeast_lithium.tsv.gz", "score", "variance"),
 )
 
 
@@ -84,7 +87,8 @@ def methods(options: argparse.Namespace) -> list[Method]:
     here, peer = sys.executable, options.mavenn_python or sys.executable
     own = json.loads(options.genoattn_options)
     noted = ", unweighted" if options.unweighted else ""
-    out = [
+    out = [Method(f"genoattn defaults{noted}", "genoattn", {"weighted": not options.unweighted, **own}, here)]
+    out += [
         Method(
             f"genoattn {k}{label}{noted}",
             "genoattn",
@@ -136,7 +140,7 @@ def run(method: Method, cohort: Cohort, problem: Path, test: np.ndarray, threads
     settings = dict(method.settings)
     if method.worker == "gaussian process":
         settings["order"] = min(cohort.n_sites, 4)
-    if method.worker == "genoattn" and int(str(settings["order"])) > cohort.n_sites:
+    if method.worker == "genoattn" and int(str(settings.get("order", 1))) > cohort.n_sites:
         return {"skipped": f"{cohort.n_sites} sites"}
     out = problem.with_name("out.npz")
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
@@ -158,7 +162,8 @@ def run(method: Method, cohort: Cohort, problem: Path, test: np.ndarray, threads
     assert cohort.phenotype is not None
     observed = cohort.phenotype.values[test]
     rank = float(spearmanr(observed, prediction).statistic)
-    return {"r2": r2(observed, prediction), "spearman": rank, **figures}
+    squared = float(np.corrcoef(observed, prediction)[0, 1] ** 2)
+    return {"r2": r2(observed, prediction), "r2_correlation": squared, "spearman": rank, **figures}
 
 
 def ceiling(cohort: Cohort, test: np.ndarray) -> float:
@@ -203,6 +208,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     table = rows.groupby(["set", "train", "method"], sort=False).agg(
         r2=("r2", "mean"),
         sd=("r2", "std"),
+        r2_correlation=("r2_correlation", "mean"),
         spearman=("spearman", "mean"),
         seconds=("seconds", "mean"),
         peak_mib=("peak_mib", "mean"),
@@ -221,14 +227,20 @@ def markdown(table: pd.DataFrame) -> str:
         limit = part["ceiling"].mean()
         known = "no variances in the file" if np.isnan(limit) else f"noise ceiling of R2 {limit:.3f}"
         lines += [f"## {name} ({known})", ""]
-        lines += ["| train | method | R2 | sd | Spearman | seconds | peak MiB | splits |", "|" + " --- |" * 8]
+        lines += [
+            "| train | method | R2 | sd | squared correlation | Spearman | seconds | peak MiB | splits |"
+        ]
+        lines += ["|" + " --- |" * 9]
         for row in part.to_dict("records"):
             if row["splits"]:
                 sd = "" if np.isnan(row["sd"]) else f"{row['sd']:.3f}"
-                figures = f"{row['r2']:.3f} | {sd} | {row['spearman']:.3f} | {row['seconds']:.1f} | "
+                squared = "" if np.isnan(row["r2_correlation"]) else f"{row['r2_correlation']:.3f}"
+                figures = (
+                    f"{row['r2']:.3f} | {sd} | {squared} | {row['spearman']:.3f} | {row['seconds']:.1f} | "
+                )
                 figures += f"{row['peak_mib']:.0f} | {row['splits']}"
             else:
-                figures = f"{row['skipped']} | | | | | 0"
+                figures = f"{row['skipped']} | | | | | | 0"
             lines.append(f"| {row['train']:.0%} | {row['method']} | {figures} |")
         lines.append("")
     return "\n".join(lines)
@@ -238,12 +250,12 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     """R2 against the share of the landscape that was measured, a panel a set; genoattn with a link only."""
     table = table[(table["splits"] > 0) & ~table["method"].str.startswith("ridge")]
     own = table["method"].str.startswith("genoattn")
-    table = table[~own | table["method"].str.contains("link")]
+    table = table[~own | table["method"].str.contains("link|defaults")]
     names = list(dict.fromkeys(table["set"]))
     blues = dict(zip("1234", plt.get_cmap("Blues")(np.linspace(0.35, 1, 4)), strict=True))
     others = {"MAVE-NN additive": "tan", "MAVE-NN pairwise": "tab:orange", "Gaussian process": "tab:green"}
-    others["boosting"] = "tab:red"
-    figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
+    others |= {"boosting": "tab:red", "genoattn defaults": "black"}
+    figure, axes = plt.subplots(2, 4, figsize=(16, 7), layout="constrained")
     for axis, name in zip(axes.flat, names, strict=False):
         part = table[table["set"] == name]
         for method, curve in part.groupby("method", sort=False):
@@ -275,7 +287,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--methods", nargs="+", choices=["genoattn", "ridge", "mavenn", "gaussian process", "boosting"]
     )
-    parser.add_argument("--orders", type=int, nargs="+")
+    parser.add_argument(
+        "--orders", type=int, nargs="*", help="0 or more; genoattn's defaults run in any case"
+    )
     parser.add_argument("--links", nargs="+", choices=["none", "monotone"], default=["none", "monotone"])
     parser.add_argument("--unweighted", action="store_true", help="genoattn is not told the variances")
     parser.add_argument("--fractions", type=float, nargs="+")
@@ -288,7 +302,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="run also what the table has")
     parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args()
-    options.orders = options.orders or ([1, 2, 3] if options.quick else [1, 2, 3, 4])
+    if options.orders is None:
+        options.orders = [1, 2, 3] if options.quick else [1, 2, 3, 4]
     options.fractions = options.fractions or ([0.8] if options.quick else [0.2, 0.5, 0.8])
     options.splits = options.splits or (1 if options.quick else 3)
     return options

@@ -30,6 +30,7 @@ from landscapes import LANDSCAPES, Landscape
 
 from genoattn.closed_form.product_kernel_fit import fit_product_kernel
 from genoattn.fitting.metrics import r2
+from genoattn.model.data import training_data
 
 HERE = Path(__file__).parent
 KEY = ["set", "kernel", "split"]
@@ -50,14 +51,21 @@ def measure(landscape: Landscape, folder: Path, split: int, per_allele: bool) ->
     shuffled = np.random.default_rng(split).permutation(len(y))
     test, train = np.split(shuffled, [round(0.2 * len(y))])
     known = None if variance is None else variance[train]
+    names = training_data(cohort).state_names if per_allele else None
     start = time.perf_counter()
     model = fit_product_kernel(
-        cohort.calls[train], cohort.sites.n_states, y[train], known, per_allele=per_allele, seed=split
+        cohort.calls[train],
+        cohort.sites.n_states,
+        y[train],
+        known,
+        per_allele=per_allele,
+        state_names=names,
+        seed=split,
     )
     fitted = time.perf_counter()
     predicted = model.predict(cohort.calls[test])
     unit = float(y[train].var())
-    decay = np.quantile(1 - np.exp(-2 * model.kernel.decay), [0, 0.5, 1])
+    decay = np.quantile(1 - np.exp(-2 * model.learned.decay), [0, 0.5, 1])
     return {
         "n_train": len(train),
         "r2_correlation": float(np.corrcoef(y[test], predicted)[0, 1] ** 2),

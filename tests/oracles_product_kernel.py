@@ -5,26 +5,21 @@ from itertools import combinations, product
 import numpy as np
 
 
-def table(w, a, b):
-    """Correlation of two states of a site with allele factors w."""
-    return 1.0 if a == b else w[a] * w[b]
-
-
-def table_entry(w, p, a, b):
+def table_entry(table, p, a, b):
     """The same where a negative state is the mean over states, with weights p."""
-    left = [(1.0, a)] if a >= 0 else [(p[i], i) for i in range(len(w))]
-    right = [(1.0, b)] if b >= 0 else [(p[i], i) for i in range(len(w))]
-    return sum(u * v * table(w, i, j) for u, i in left for v, j in right)
+    left = [(1.0, a)] if a >= 0 else [(p[i], i) for i in range(len(p))]
+    right = [(1.0, b)] if b >= 0 else [(p[i], i) for i in range(len(p))]
+    return sum(u * v * table[i][j] for u, i in left for v, j in right)
 
 
-def kernel_matrix(variance, factors, frequencies, left, right):
-    """Entry by entry; factors and frequencies are one array a site."""
+def kernel_matrix(variance, tables, frequencies, left, right):
+    """Entry by entry; tables of correlations and frequencies are one array a site."""
     out = np.zeros((len(left), len(right)))
     for i, x in enumerate(left):
         for j, y in enumerate(right):
             value = variance
-            for w, p, a, b in zip(factors, frequencies, x, y, strict=True):
-                value *= table_entry(w, p, a, b)
+            for table, p, a, b in zip(tables, frequencies, x, y, strict=True):
+                value *= table_entry(table, p, a, b)
             out[i, j] = value
     return out
 

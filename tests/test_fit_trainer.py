@@ -228,7 +228,7 @@ def test_two_processes_of_the_command_write_what_one_does(tmp_path):
     ("options", "n_trainings", "n_batches"),
     [
         ({**DENSE, "ensemble": 2, "max_epochs": 7}, 4, 4),
-        ({"estimator": "sparse", "patience": 2, "max_epochs": 30}, 2, 1),
+        ({"estimator": "sparse", "patience": 2, "max_epochs": 30}, 7, 1),  # five of the metrics
     ],
     ids=["dense", "sparse"],
 )

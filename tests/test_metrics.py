@@ -60,7 +60,7 @@ def test_r2_of_the_mean_is_zero_and_can_be_negative():
 def test_binary_metrics_by_part():
     y = np.array([0.0, 0, 1, 1, 0, 1])
     by_order = np.column_stack([np.zeros(6), [0.0, 1, 1, 2, 5, 4], [0, 0, 0, 0, -3, 0]])
-    metrics = evaluate(by_order, y, Split(np.arange(4), np.arange(0), np.array([4, 5])), True)
+    metrics = evaluate(by_order.cumsum(axis=1), y, Split(np.arange(4), np.arange(0), np.array([4, 5])), True)
     assert metrics.name == "auc"
     assert metrics.by_order["training"] == [0.5, 3.5 / 4, 3.5 / 4]
     assert metrics.by_order["test"] == [0.5, 0.0, 1.0]  # order 2 turns 5 against 4 into 2 against 4

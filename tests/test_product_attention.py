@@ -22,7 +22,7 @@ def random_attention(seed, n_states, rank=12, missing=0.1):
     kernel = random_kernel(rng, n_states)
     samples = random_states(rng, rank, n_states, missing)
     weights = rng.normal(size=rank)
-    attention = ProductAttention(samples, kernel.decay, kernel.frequency, kernel.site, weights)
+    attention = ProductAttention(samples, kernel.correlation, kernel.frequency, kernel.site, weights)
     return rng, kernel, samples, weights, attention
 
 

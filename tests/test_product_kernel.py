@@ -2,6 +2,7 @@
 
 import doctest
 import logging
+from dataclasses import replace
 
 import numpy as np
 import oracles_product_kernel as oracle
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 from genoattn.closed_form import kernel_system as systems
 from genoattn.closed_form import product_kernel_fit
 from genoattn.closed_form.kernel_system import BlockSystem, CholeskySystem, GridSystem, kernel_system
-from genoattn.closed_form.learned_kernel import LearnedKernel, allele_frequencies, learn_kernel
+from genoattn.closed_form.learned_kernel import (
+    LearnedKernel,
+    _KernelParameters,
+    allele_frequencies,
+    learn_kernel,
+)
 from genoattn.closed_form.product_kernel import ProductKernel
 from genoattn.closed_form.product_kernel_fit import fit_product_kernel, solve_product_kernel
 from genoattn.errors import InputError
@@ -28,7 +34,12 @@ def by_site(values, n_states):
 def random_kernel(rng, n_states, variance=1.7):
     n_columns = sum(n_states)
     frequency = np.concatenate([rng.dirichlet(np.full(k, 3.0)) for k in n_states])
-    return ProductKernel(variance, rng.uniform(0.1, 1.2, n_columns), np.array(n_states), frequency)
+    plain = ProductKernel.of_decay(variance, rng.uniform(0.1, 1.2, n_columns), np.array(n_states), frequency)
+    # States alike as points are that all sites share, as well.
+    points, state = rng.normal(size=(max(n_states), 2)), np.arange(n_columns) - plain.first[plain.site]
+    squares = ((points[state][:, None] - points[None]) ** 2).sum(axis=2)
+    contrast = rng.uniform(0.2, 1.0, len(n_states))[plain.site]
+    return replace(plain, correlation=plain.correlation * np.exp(-contrast[:, None] * squares))
 
 
 def centre_of(gauge, kernel):
@@ -47,7 +58,7 @@ def random_states(rng, n_samples, n_states, missing=0.0):
 
 
 def slow_kernel(kernel, left, right):
-    parts = by_site(np.exp(-kernel.decay), kernel.n_states), by_site(kernel.frequency, kernel.n_states)
+    parts = by_site(kernel.correlation, kernel.n_states), by_site(kernel.frequency, kernel.n_states)
     return oracle.kernel_matrix(kernel.variance, *parts, left, right)
 
 
@@ -87,7 +98,7 @@ def test_kernel_is_its_definition(seed, missing):
 def test_kernel_by_hand():
     # Two sites; at the second the samples differ: 2 * 1 * w_0 w_1 = 2 * 0.5 * 0.8.
     decay = -np.log([0.3, 0.9, 0.5, 0.8])
-    kernel = ProductKernel(2.0, decay, np.array([2, 2]), np.array([0.5, 0.5, 0.25, 0.75]))
+    kernel = ProductKernel.of_decay(2.0, decay, np.array([2, 2]), np.array([0.5, 0.5, 0.25, 0.75]))
     left, right = np.array([[1, 0]], dtype=np.int8), np.array([[1, 1]], dtype=np.int8)
     np.testing.assert_allclose(kernel.block(left, right), [[0.8]])
     # Missing at the second: 2 * (0.25 * 1 + 0.75 * 0.4).
@@ -220,7 +231,7 @@ def test_the_solver_is_chosen_by_size(monkeypatch):
 
 def planted(rng, n_samples, decay, n_states, noise=0.1):
     """A draw from the process itself."""
-    kernel = ProductKernel(2.0, decay, np.array(n_states), np.ones(sum(n_states)))
+    kernel = ProductKernel.of_decay(2.0, decay, np.array(n_states), np.ones(sum(n_states)))
     states = random_states(rng, n_samples, n_states)
     root = np.linalg.cholesky(kernel.block(states, states) + 1e-9 * np.eye(n_samples))
     return states, root @ rng.standard_normal(n_samples) + np.sqrt(noise) * rng.standard_normal(n_samples)
@@ -236,7 +247,7 @@ def test_planted_decays_are_found(per_allele):
     states, phenotype = planted(np.random.default_rng(8), 1500, decay, n_states)
     options = {"per_allele": per_allele, "n_steps": 100, "block_size": 500}
     learned = learn_kernel(states, np.array(n_states), phenotype, **options)
-    found = np.log(learned.kernel.decay)
+    found = np.log(learned.decay)
     assert np.corrcoef(found, np.log(decay))[0, 1] > 0.85
     assert learned.noise == pytest.approx(0.1, rel=0.3)
     if not per_allele:
@@ -273,7 +284,7 @@ def test_missing_states_are_learned_from():
     model = fit_product_kernel(
         states, np.array(n_states), phenotype, per_allele=False, n_steps=60, block_size=400
     )
-    assert np.corrcoef(np.log(model.kernel.decay), np.log(decay))[0, 1] > 0.9
+    assert np.corrcoef(np.log(model.learned.decay), np.log(decay))[0, 1] > 0.9
     np.testing.assert_allclose(model.kernel.frequency, allele_frequencies(states, np.array(n_states)))
     assert np.isfinite(model.predict_deviation(states[:20])).all()
 
@@ -312,13 +323,67 @@ def test_deviations_cover_a_draw_from_the_process():
     assert z.std() == pytest.approx(1.0, abs=0.12)
 
 
-def test_the_time_is_kept(caplog):
+@pytest.mark.parametrize("block_size", [200, 50])
+def test_the_time_is_kept(caplog, block_size):
     rng = np.random.default_rng(16)
     states, phenotype = planted(rng, 200, np.full(12, 0.2), [3] * 4)
     with caplog.at_level(logging.WARNING):
-        learned = learn_kernel(states, np.array([3] * 4), phenotype, budget_s=0.0)
+        options = {"block_size": block_size, "budget_s": 0.0}
+        learned = learn_kernel(states, np.array([3] * 4), phenotype, **options)
     assert learned.n_steps == 0
-    assert "0 of 120 steps: 0 s were up" in caplog.text
+    assert "0 of 120 steps: the time was up" in caplog.text
+
+
+def test_no_block_has_a_sample_twice(monkeypatch):
+    seen = []
+    step = _KernelParameters.step
+
+    def kept(model, indicators, phenotype, variance, n_samples):
+        seen.append(phenotype.numpy().copy())
+        return step(model, indicators, phenotype, variance, n_samples)
+
+    monkeypatch.setattr(_KernelParameters, "step", kept)
+    rng = np.random.default_rng(17)
+    states, phenotype = planted(rng, 350, np.full(12, 0.2), [3] * 4)
+    learn_kernel(states, np.array([3] * 4), phenotype, n_steps=30, block_size=250)
+    assert max(len(block) for block in seen) == 250
+    assert all(len(np.unique(block)) == len(block) for block in seen)
+
+
+def test_states_that_are_alike_at_all_sites_are_found():
+    """Residues 0 and 1 behave alike at every site, as 2 and 3 do."""
+    rng = np.random.default_rng(19)
+    n_states = np.full(6, 4)
+    plain = ProductKernel.of_decay(1.0, np.full(24, 0.1), n_states, np.full(24, 0.25))
+    squares = np.array([[0, 0.05, 2, 2], [0.05, 0, 2, 2], [2, 2, 0, 0.05], [2, 2, 0.05, 0]])
+    kernel = replace(plain, correlation=plain.correlation * np.tile(np.exp(-squares), (6, 1)))
+    states = random_states(rng, 1200, n_states.tolist())
+    factor = np.linalg.cholesky(kernel.block(states, states) + 1e-8 * np.eye(len(states)))
+    phenotype = factor @ rng.normal(size=len(states)) + 0.1 * rng.normal(size=len(states))
+    names = np.tile(np.arange(4), 6)
+    shared = fit_product_kernel(states[:800], n_states, phenotype[:800], state_names=names)
+    alone = fit_product_kernel(states[:800], n_states, phenotype[:800])
+    table = shared.kernel.correlation.reshape(6, 4, 4).mean(axis=0)
+    assert min(table[0, 1], table[2, 3]) > 2 * table[:2, 2:].max()
+    errors = [((m.predict(states[800:]) - phenotype[800:]) ** 2).mean() for m in (shared, alone)]
+    assert errors[0] < 0.9 * errors[1]
+
+
+def test_learning_goes_on_from_another_kernel():
+    rng = np.random.default_rng(18)
+    states, phenotype = planted(rng, 600, np.linspace(0.05, 0.4, 12), [3] * 4)
+    n_states = np.array([3] * 4)
+    known = np.full(600, 0.01)
+    whole = learn_kernel(states, n_states, phenotype, known)
+    first = learn_kernel(states[:400], n_states, phenotype[:400], known[:400])
+    second = learn_kernel(states, n_states, phenotype, known, start=first)
+    assert second.n_steps < whole.n_steps
+    np.testing.assert_allclose(second.decay, whole.decay, rtol=0.25)
+    unmoved = learn_kernel(states, n_states, phenotype, known, start=first, budget_s=0.0)
+    np.testing.assert_allclose(unmoved.decay, first.decay, rtol=1e-12)
+    assert unmoved.kernel.variance == pytest.approx(first.kernel.variance)
+    assert unmoved.noise == pytest.approx(first.noise, rel=1e-3)
+    assert unmoved.variance_scale == pytest.approx(first.variance_scale)
 
 
 def test_mistakes_are_named():

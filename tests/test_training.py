@@ -254,14 +254,14 @@ def test_r2_and_auc_by_hand():
 
 def test_metrics_cumulate_orders():
     y = np.array([0.0, 1, 2, 3, 4, 5])
-    by_order = np.column_stack([np.full(6, 2.5), (y - 2.5) / 2, (y - 2.5) / 2])
-    metrics = evaluate(by_order, y, Split(np.arange(4), np.arange(0), np.arange(6)), False)
+    means = np.cumsum([np.full(6, 2.5), (y - 2.5) / 2, (y - 2.5) / 2], axis=0).T
+    metrics = evaluate(means, y, Split(np.arange(4), np.arange(0), np.arange(6)), False)
     assert metrics.n_samples == {"training": 4, "test": 6}
     np.testing.assert_allclose(metrics.by_order["test"], [0, 0.75, 1])  # residual y / 2: a quarter of TSS
     assert metrics.test == pytest.approx(1)
     assert "R2 test" in metrics.summary()
     assert metrics.record()["test"]["by_order"]["1"] == pytest.approx(0.75)
-    single = evaluate(by_order, y, Split(np.arange(6), np.arange(0), np.arange(1)), False)
+    single = evaluate(means, y, Split(np.arange(6), np.arange(0), np.arange(1)), False)
     assert single.record()["test"]["r2"] is None
 
 

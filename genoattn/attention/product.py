@@ -24,8 +24,8 @@ _MOST = 2**25  # numbers of a block of attention weights: 128 MiB of float32
 class ProductAttention(nn.Module):
     r"""Attention over reference sequences r whose weights are a product over sites, positive.
 
-    A query with the state of the reference at a site keeps its attention; one with states a for b loses it by
-    the factor :math:`w_a w_b`. It is the posterior mean of a Gaussian process whose kernel is that product
+    A query with the state of the reference at a site keeps its attention; one with state a for b loses it but
+    for their correlation. It is the posterior mean of a Gaussian process whose kernel is that product
     (Zhou, Marti-Gomez, Petti & McCandlish 2025), the limit of full rank of a sum of HyperAttention of all
     orders. A missing state counts as the mean of the attention over the states of its site.
 
@@ -33,8 +33,9 @@ class ProductAttention(nn.Module):
     ----------
     samples
         Shape (rank, site), int8, the reference sequences; negative where missing.
-    decay
-        Shape (column,), -log w of each state.
+    correlation
+        Shape (column, n), of each state with states 0 to n - 1 of its own site, 1 with itself, positive; 0
+        where a site has fewer.
     frequency
         Shape (column,), of each state, which says what a missing state is.
     site
@@ -46,7 +47,7 @@ class ProductAttention(nn.Module):
     --------
     >>> import numpy as np, torch
     >>> from genoattn.attention import ProductAttention
-    >>> half = np.full(4, np.log(2) / 2)  # a change of state halves the attention
+    >>> half = np.array([[1, 0.5], [0.5, 1], [1, 0.5], [0.5, 1]])  # a change of state halves the attention
     >>> site = np.array([0, 0, 1, 1])
     >>> module = ProductAttention(np.array([[0, 1]]), half, np.full(4, 0.5), site, np.ones(1))
     >>> module(torch.tensor([[0, 1], [1, 1], [1, 0]])).numpy().round(3)
@@ -54,7 +55,7 @@ class ProductAttention(nn.Module):
     """
 
     samples: Tensor
-    decay: Tensor
+    correlation: Tensor
     frequency: Tensor
     site: Tensor
     first: Tensor
@@ -63,14 +64,14 @@ class ProductAttention(nn.Module):
     def __init__(
         self,
         samples: np.ndarray,
-        decay: np.ndarray,
+        correlation: np.ndarray,
         frequency: np.ndarray,
         site: np.ndarray,
         weights: np.ndarray,
     ) -> None:
         super().__init__()
         self.register_buffer("samples", torch.tensor(samples, dtype=torch.int8))
-        self.register_buffer("decay", torch.tensor(decay))
+        self.register_buffer("correlation", torch.tensor(correlation))
         self.register_buffer("frequency", torch.tensor(frequency))
         self.register_buffer("weights", torch.tensor(weights))
         self.register_buffer("site", torch.as_tensor(site), persistent=False)
@@ -84,13 +85,15 @@ class ProductAttention(nn.Module):
 
     def values(self, rows: slice = slice(None)) -> Tensor:
         """v of the states of some reference sequences: (rank, column), positive."""
-        w = (-self.decay).exp()
-        states = self._indicators(self.samples[rows])
-        n_columns = len(self.site)
         # A reference sequence with a missing state is the mean over the states of the site.
-        present = states[:, :n_columns] + states[:, n_columns:][:, self.site] * self.frequency
-        of_site = present.new_zeros(len(present), len(self.first)).index_add(1, self.site, present * w)
-        return present * (1 - w**2) + of_site[:, self.site] * w
+        n_columns, most = self.correlation.shape
+        of_site = self.first[self.site][:, None] + torch.arange(most, device=self.site.device)
+        share = self.frequency[of_site.clamp(max=n_columns - 1)]
+        mean = (self.correlation * share).sum(dim=1, keepdim=True)
+        table = torch.cat([self.correlation, mean], dim=1)
+        state = self.samples[rows].long()
+        state = torch.where(state < 0, most, state)[:, self.site]  # (rank, column)
+        return table[torch.arange(n_columns, device=table.device), state]
 
     def forward(self, calls: Tensor) -> Tensor:
         """Sum over the reference sequences: (sample,).
@@ -117,7 +120,7 @@ class ProductAttention(nn.Module):
         n_columns, n_sites = len(self.site), len(self.first)
         missing = n_columns + torch.arange(n_sites, device=calls.device)
         column = torch.where(calls < 0, missing, self.first + calls)
-        out = torch.zeros(len(calls), n_columns + n_sites, dtype=self.decay.dtype, device=calls.device)
+        out = torch.zeros(len(calls), n_columns + n_sites, dtype=self.correlation.dtype, device=calls.device)
         return out.scatter_(1, column, 1.0)
 
 

@@ -5,11 +5,14 @@ The sum of HyperAttention of all orders with shared factors is
 Gaussian process with a product kernel,
 
 .. math:: k(x, x') = \sigma^2 \prod_l k_l(x_l, x'_l), \qquad
-          k_l(a, b) = 1 \text{ if } a = b, \text{ else } w_{la} w_{lb}, \quad 0 < w < 1.
+          k_l(a, b) = 1 \text{ if } a = b, \text{ else } w_{la} w_{lb} s_l(a, b), \quad 0 < w < 1.
 
 One w for each site is the connectedness kernel, :math:`w_l^2 = (1 - \rho_l) / (1 + (q_l - 1) \rho_l)` with
 q_l states and decay rate :math:`\rho_l`; one for each allele the Jenga kernel (Zhou, Marti-Gomez, Petti &
-McCandlish 2025). Each table is a positive definite correlation: a rank-one matrix plus a diagonal.
+McCandlish 2025). The similarity :math:`s_l(a, b) = \exp(-c_l |z_a - z_b|^2)` of two states is that of points
+z, one for each state, which all sites share: what one site says of two residues is used at the others. Each
+table is a positive definite correlation, the elementwise product of two such: a rank-one matrix plus a
+diagonal, and a Gaussian kernel.
 
 A missing state is the mean over the states of its site, with the allele frequencies p as weights:
 :math:`k_l(?, b) = \sum_a p_a k_l(a, b)` and :math:`k_l(?, ?) = \sum_{ab} p_a p_b k_l(a, b)`. The value of
@@ -42,9 +45,24 @@ class ProductKernel:
     """
 
     variance: float  # prior variance of the phenotype at a sequence, sigma^2
-    decay: np.ndarray  # (n_columns,), -log w of each allele, positive
+    # (n_columns, n), of each state with states 0 to n - 1 of its own site, 0 where there are fewer
+    correlation: np.ndarray
     n_states: np.ndarray  # (n_sites,)
     frequency: np.ndarray  # (n_columns,), allele frequencies, which say what a missing state is
+
+    @staticmethod
+    def of_decay(
+        variance: float, decay: np.ndarray, n_states: np.ndarray, frequency: np.ndarray
+    ) -> "ProductKernel":
+        """The kernel whose states are alike as their decay (n_columns,), -log w, says alone."""
+        site = np.repeat(np.arange(len(n_states)), n_states)
+        first = np.concatenate([[0], np.cumsum(n_states)])
+        of_site = np.arange(n_states.max())  # its states, and more where it has fewer
+        other = np.minimum(first[site][:, None] + of_site, len(site) - 1)
+        correlation = np.exp(-decay[:, None] - decay[other])
+        correlation[np.arange(len(site)), np.arange(len(site)) - first[site]] = 1.0
+        correlation[of_site >= n_states[site][:, None]] = 0.0
+        return ProductKernel(variance, correlation, n_states, frequency)
 
     @property
     def n_sites(self) -> int:
@@ -65,9 +83,7 @@ class ProductKernel:
         """k_l of each site, (n_states + 1, n_states + 1); the last row and column are the missing state."""
         tables = []
         for start, stop in zip(self.first, self.first[1:], strict=False):
-            w = np.exp(-self.decay[start:stop])
-            table = np.outer(w, w)
-            np.fill_diagonal(table, 1.0)
+            table = self.correlation[start:stop, : stop - start]
             mix = np.vstack([np.eye(stop - start), self.frequency[start:stop]])
             tables.append(mix @ table @ mix.T)
         return tables

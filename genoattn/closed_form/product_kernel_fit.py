@@ -154,6 +154,8 @@ def fit_product_kernel(
     covariates: np.ndarray | None = None,
     *,
     per_allele: bool = True,
+    state_names: np.ndarray | None = None,
+    start: LearnedKernel | None = None,
     seed: int = 0,
     n_steps: int = 120,
     block_size: int = 3000,
@@ -179,10 +181,16 @@ def fit_product_kernel(
         Shape (n_samples, n_covariates), fixed effects; the kernel is learned on residuals of least squares.
     per_allele
         A decay for every allele; else one for each site.
+    state_names
+        Shape (n_columns,), numbers from 0 of the names of states, where sites share them: how alike two
+        residues are is then learned, too, from all sites together.
+    start
+        A kernel of other samples of the same sites, from which learning goes on for a dozen steps.
     seed
         Of the random blocks. The same seed gives the same model where the time is not up.
     n_steps, block_size
         Steps of the optimiser, and samples in a block; a third of that in the first two thirds of the steps.
+        Up to a third more samples than a block are taken together, in at most as many steps.
     budget_s
         Seconds after which learning ends, with a warning; the solve of all samples comes on top.
     max_gib
@@ -205,6 +213,8 @@ def fit_product_kernel(
         residual,
         variance,
         per_allele=per_allele,
+        state_names=state_names,
+        start=start,
         seed=seed,
         n_steps=n_steps,
         block_size=block_size,

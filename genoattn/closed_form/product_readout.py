@@ -22,6 +22,7 @@ from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge, gauge_centre
 
 _EXACT = 10_000  # training samples up to which the readout is in float64
+_AMPLE = 10_000  # training samples from which blocks of them teach a kernel all there is
 _MOST_WORK = 1e12  # multiplications for the deviations of the coefficients of an order in a gauge
 _PROBES = 16
 
@@ -119,7 +120,8 @@ def product_readout(
 ) -> tuple[Readout, TrainingSummary, ProductPosterior]:
     """The process of largest marginal likelihood; see :mod:`genoattn.closed_form.product_kernel`.
 
-    ``learned`` is the kernel where it is known already, of some of these samples.
+    ``learned`` is a kernel of other samples of the same sites: learning goes on from it, or where samples are
+    ample it is taken as it is.
 
     Returns a readout in phenotype units, the training summary, and the posterior of the coefficients.
     """
@@ -127,15 +129,16 @@ def product_readout(
     variance = None if data.variance is None else data.variance[training]
     calls, y = data.calls[training], data.phenotype[training]
     covariates = data.covariates[training]
-    if learned is None:
+    if learned is None or len(training) <= _AMPLE:
         model = fit_product_kernel(
-            calls, vocabulary.n_states, y, variance, covariates, seed=config.seed, progress=progress
-        )
+            calls, vocabulary.n_states, y, variance, covariates,
+            state_names=data.state_names, start=learned, seed=config.seed, progress=progress,
+        )  # fmt: skip
     else:
         model = solve_product_kernel(learned, calls, y, variance, covariates, progress=progress)
     kernel = model.kernel
     attention = ProductAttention(
-        calls, kernel.decay, kernel.frequency, vocabulary.site, kernel.variance * model.weights
+        calls, kernel.correlation, kernel.frequency, vocabulary.site, kernel.variance * model.weights
     )
     dtype = torch.float64 if len(training) <= _EXACT else torch.float32
     readout = Readout(vocabulary, {}, data.covariates.shape[1], dtype=dtype, product=attention)

@@ -15,6 +15,7 @@ from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
+from genoattn.fitting.cross_fit import N_FOLDS, costs_little, cross_fitted_means, cumulated_means
 from genoattn.fitting.fit_result import FitResult
 from genoattn.fitting.fit_settings import (
     FitConfig,
@@ -38,8 +39,8 @@ from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.data import training_data
 from genoattn.model.link import LinkKind
 from genoattn.model.own_trainer import settings_of_trainer
-from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood, mean_response
-from genoattn.model.prediction import predict_orders, respond
+from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood
+from genoattn.model.prediction import predict_orders
 from genoattn.model.split import split_samples
 from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData, TrainingSummary
@@ -50,7 +51,6 @@ from genoattn.tokens import build_vocabulary, default_encoding
 from genoattn.tokens.token_features import TokenFeatures, token_features
 
 _log = logging.getLogger(__name__)
-_AMPLE = 10_000  # samples
 
 
 def fit(
@@ -113,7 +113,7 @@ def fit(
     >>> result.table.top(1)[["site_1", "site_2"]].to_numpy().tolist()
     [['3:21904:C:T', '5:16358:A:T']]
     >>> round(result.metrics.test, 1)
-    0.4
+    0.5
     """
     config = with_options(config or FitConfig(), options)
     check_settings(config)
@@ -155,10 +155,11 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     else:
         kind = chosen_likelihood(config.training.likelihood, data.phenotype, data.binary)
         choice = choose_estimator(vocabulary, config.training, kind, len(split.training))
-        measured = train_readout(vocabulary, data, split, config.training, features, run, choice)
+        learned = None if ladder is None else ladder.learned
+        measured = train_readout(vocabulary, data, split, config.training, features, run, choice, learned)
     _log.info("estimator: %s (%s)", measured.choice.estimator, measured.choice.reason)
-    metrics = _metrics(measured, data)
     trained = _exported(cohort, config, measured, data, features, run)
+    metrics = _metrics(cohort, measured, trained, data, features, ours)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     discovery = _discovery(cohort, config, measured.summary)
@@ -217,9 +218,9 @@ def _exported(
     if summary.start == "random" and summary.ranks:
         training = replace(training, rank=max(summary.ranks.values()))
     ours = replace(run, trainer=None)
-    # Blocks of many samples teach a kernel all there is; few samples are worth learning from again.
-    learned = measured.learned if cohort.n_samples > _AMPLE else None
-    final = train_readout(vocabulary, data, split, training, features, ours, measured.choice, learned)
+    final = train_readout(
+        vocabulary, data, split, training, features, ours, measured.choice, measured.learned
+    )
     summary = replace(summary, ranks=final.summary.ranks, noise=final.summary.noise)
     return replace(final, summary=summary)
 
@@ -361,15 +362,30 @@ def _manifest(
     )
 
 
-def _metrics(trained: Trained, data: TrainingData) -> Metrics:
-    """Quality of the linear predictor, or of the mean of counts, by part and by order."""
-    kind = trained.summary.likelihood
-    counts = kind in COUNTS
+def _metrics(
+    cohort: Cohort,
+    measured: Trained,
+    exported: Trained,
+    data: TrainingData,
+    features: TokenFeatures | None,
+    run: TrainingRun,
+) -> Metrics:
+    """Quality of the linear predictor, or of the mean of counts, by part and by order.
 
-    def response(latent: np.ndarray) -> np.ndarray:
-        eta = respond(trained.readout, latent)
-        return mean_response(kind, eta) if counts else eta
+    A search for sparse factors may find others in all samples, so that where it costs little the metrics are
+    those of the exported model, with every sample predicted by a model that has not seen it.
+    """
 
-    by_order = predict_orders(trained.readout, data.calls, data.covariates)
-    found = evaluate(by_order, data.phenotype, trained.split, data.binary, response, counts, data.variance)
-    return found if trained.readout.product is None else replace(found, orders=("0", "all"))
+    def evaluated(means: np.ndarray, split: Split) -> Metrics:
+        is_count = measured.summary.likelihood in COUNTS
+        return evaluate(means, data.phenotype, split, data.binary, is_count, data.variance)
+
+    everyone, nobody = np.arange(cohort.n_samples), np.arange(0)
+    if exported is not measured and costs_little(exported, cohort.n_samples):
+        _log.info("measuring in %d folds", N_FOLDS)
+        means = cross_fitted_means(cohort, exported, data, features, run)
+        test = evaluated(means, Split(nobody, nobody, everyone))
+        training = evaluated(cumulated_means(exported, data, everyone), Split(everyone, nobody, nobody))
+        return training.with_folds(test, N_FOLDS)
+    found = evaluated(cumulated_means(measured, data, everyone), measured.split)
+    return found if measured.readout.product is None else replace(found, orders=("0", "all"))

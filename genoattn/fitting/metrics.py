@@ -1,7 +1,6 @@
 """Quality of predictions, by part of the samples and by order."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special, stats
@@ -27,6 +26,8 @@ class Metrics:
         over the test samples. No model can be expected to have a larger R2.
     orders
         Names of the orders; 0, 1, .. by default.
+    n_folds
+        Number of folds, where ``test`` is all samples, each predicted by a model trained without its fold.
     """
 
     name: str
@@ -34,6 +35,13 @@ class Metrics:
     by_order: dict[str, list[float]]
     ceiling: float | None = None
     orders: tuple[str, ...] | None = None
+    n_folds: int | None = None
+
+    def with_folds(self, test: "Metrics", n_folds: int) -> "Metrics":
+        """The parts of two, the second measured in folds."""
+        n_samples = {**self.n_samples, **test.n_samples}
+        by_order = {**self.by_order, **test.by_order}
+        return replace(self, n_samples=n_samples, by_order=by_order, ceiling=test.ceiling, n_folds=n_folds)
 
     @property
     def test(self) -> float:
@@ -47,6 +55,8 @@ class Metrics:
             named = list(zip(self._names(values), values, strict=True))
             figures = "  ".join(f"order {k} {v:.3f}" for k, v in named[1:])
             rows.append(f"{label} {part:<10} ({self.n_samples[part]:>6,} samples)  {figures}")
+        if self.n_folds is not None:
+            rows.append(f"test: every sample by a model of the others, in {self.n_folds} folds")
         if self.ceiling is not None:
             rows.append(
                 f"{label} noise ceiling of the test samples, from their variances: {self.ceiling:.3f}"
@@ -67,7 +77,8 @@ class Metrics:
             for part, values in self.by_order.items()
         }
         ceiling = {} if self.ceiling is None else {"noise_ceiling": _json_number(self.ceiling)}
-        return {"metric": self.name, **parts, **ceiling}
+        folds = {} if self.n_folds is None else {"test_folds": self.n_folds}
+        return {"metric": self.name, **parts, **ceiling, **folds}
 
 
 def _json_number(value: float) -> float | None:
@@ -75,37 +86,31 @@ def _json_number(value: float) -> float | None:
 
 
 def evaluate(
-    by_order: np.ndarray,
+    means: np.ndarray,
     phenotype: np.ndarray,
     split: Split,
     binary: bool,
-    response: Callable[[np.ndarray], np.ndarray] | None = None,
     counts: bool = False,
     variance: np.ndarray | None = None,
 ) -> Metrics:
-    """Metrics of predictions given by order, cumulated from order 0 up.
+    """Metrics of the predictions of a model cut at each order.
 
     Parameters
     ----------
-    by_order
-        Shape (n_samples, 1 + n_orders), what each order adds.
+    means
+        Shape (n_samples, 1 + n_orders), predicted phenotype (of a binary trait: anything increasing with it)
+        by order 0, by orders 0 and 1, and so on.
     phenotype, split
         Shape (n_samples,), and the samples of each part.
     binary, counts
         Kind of the phenotype: AUC, deviance, or R2.
-    response
-        From the sum of the orders to the mean (of a binary trait: anything increasing); the identity by
-        default.
     variance
         Shape (n_samples,), known variances of the phenotype.
     """
-    cumulated = np.cumsum(by_order, axis=1)
-    if response is not None:
-        cumulated = response(cumulated)
     name, score = ("auc", auc) if binary else ("d2", d2) if counts else ("r2", r2)
     parts = {"training": split.training, "validation": split.validation, "test": split.test}
     parts = {name: index for name, index in parts.items() if len(index)}
-    values = {name: [score(phenotype[i], c) for c in cumulated[i].T] for name, i in parts.items()}
+    values = {name: [score(phenotype[i], c) for c in means[i].T] for name, i in parts.items()}
     ceiling = None
     if variance is not None and len(split.test) > 1:
         ceiling = 1 - float(variance[split.test].mean() / phenotype[split.test].var())

@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import special, stats
 
 from genoattn.closed_form.gaussian_process import count_products
+from genoattn.closed_form.learned_kernel import LearnedKernel
 from genoattn.errors import InputError
 from genoattn.fitting.choose import all_at_once, choose_estimator
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
@@ -35,6 +36,7 @@ _log = logging.getLogger(__name__)
 _ALPHA = 0.05
 _RESAMPLES = 400
 _FEW, _FOLDS = 5000, 5  # samples up to which models are compared in folds
+_GOING_ON = 0.4  # of the time of a process, where its kernel is known from another fold
 HIGHEST_ORDER = 8
 ALL = "all"
 
@@ -60,6 +62,8 @@ class Ladder:
         Settings of the chosen model.
     trained
         The chosen model, where it was trained on the training samples of the split itself.
+    learned
+        The kernel of all orders at once, where that was chosen.
     """
 
     frame: pd.DataFrame
@@ -68,6 +72,7 @@ class Ladder:
     reason: str
     config: TrainConfig
     trained: Trained | None
+    learned: LearnedKernel | None
 
     def record(self) -> dict[str, Any]:
         """What was tried and why one was taken, for a manifest."""
@@ -98,6 +103,7 @@ class _Rung:
     link: LinkKind
     start: str
     trained: Trained | None
+    learned: LearnedKernel | None
     loss: np.ndarray
     shares: np.ndarray
     seconds: float
@@ -179,14 +185,18 @@ class _Trials:
         settings = self.settings(order, link)
         began = time.perf_counter()
         choice = choose_estimator(self.vocabulary, settings, self.kind, len(self.split.training))
-        expected = len(self.folds) * self._expected_s(settings, choice.estimator) + self._refit_s()
+        again = _GOING_ON if choice.estimator == "product process" else 1.0
+        expected = (1 + again * (len(self.folds) - 1)) * self._expected_s(settings, choice.estimator)
+        expected += self._refit_s()
         if not always and began - self.began + expected > self.budget_s:
             self._leave(order, link, "for lack of time")
             return
-        v, kept, predicted, by_order = self.vocabulary, None, [], []
+        v, kept, learned, predicted, by_order = self.vocabulary, None, None, [], []
         for fold in self.folds:
             try:
-                trained = train_readout(v, self.data, fold, settings, self.features, self.run, choice)
+                trained = train_readout(
+                    v, self.data, fold, settings, self.features, self.run, choice, learned
+                )
             except InputError as error:  # of this model alone: others may do
                 if always:
                     raise
@@ -196,10 +206,11 @@ class _Trials:
             eta = respond(trained.readout, by_order[-1].sum(axis=1))
             predicted.append(mean_response(self.kind, eta))
             start, kept = trained.summary.start, trained if len(self.folds) == 1 else None
+            learned = trained.learned
         loss = _losses(self.kind, self.observed, np.concatenate(predicted))
         shares = np.zeros(0) if order == ALL else _shares(np.concatenate(by_order))
         seconds = time.perf_counter() - began
-        self.rungs.append(_Rung(order, link, start, kept, loss, shares, seconds))
+        self.rungs.append(_Rung(order, link, start, kept, learned, loss, shares, seconds))
         score = 1 - loss.mean() / self.null.mean()
         _log.info("order %s, link %s: %.4f on held-out samples", order, link, score)
 
@@ -211,7 +222,7 @@ class _Trials:
         """Seconds that a model is expected to take, on a slow machine."""
         n, v = len(self.split.training), self.vocabulary
         if estimator == "product process":
-            return 60 * (min(n, 3000) / 3000) ** 2.5 + n**2 / 1.5e7
+            return min(30 * (n / 3000) ** 2.5, 60) + n**2 / 1.5e7
         if estimator == "gaussian process":
             rounds = 1 if settings.link == "none" else 10
             return rounds * n * float(count_products(v, settings.order)) ** 2 / 2e10
@@ -266,7 +277,7 @@ class _Trials:
             shares = [_shares(_by_order(m, self.data, self.split)) for m in members]
             _add_share_intervals(frame, chosen, shares)
         settings = self.settings(best.order, best.link)
-        return Ladder(frame, best.order, best.link, reason, settings, best.trained)
+        return Ladder(frame, best.order, best.link, reason, settings, best.trained, best.learned)
 
 
 def _folds(split: Split, seed: int) -> list[Split]:

@@ -203,8 +203,9 @@ def _readout(record: dict[str, Any], manifest: Manifest) -> Readout:
     product = None
     if settings.get("n_references") is not None:
         v, rank = manifest.vocabulary, settings["n_references"]
-        columns = np.zeros(v.n_columns)
-        product = ProductAttention(np.zeros((rank, v.n_sites)), columns, columns, v.site, np.zeros(rank))
+        correlation, frequency = np.zeros((v.n_columns, v.n_states.max())), np.zeros(v.n_columns)
+        references = np.zeros((rank, v.n_sites))
+        product = ProductAttention(references, correlation, frequency, v.site, np.zeros(rank))
     readout = Readout(
         manifest.vocabulary,
         settings["ranks"],

@@ -48,7 +48,7 @@ def train_readout(
     """Estimate a readout: in closed form, or from starting values by gradient steps.
 
     :func:`genoattn.fitting.choose.choose_estimator` decides which where ``choice`` is None.
-    ``learned`` is the kernel of a product process where it is known already.
+    ``learned`` is the kernel of a product process of other samples.
     """
     training = split.training
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)

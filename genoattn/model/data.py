@@ -190,6 +190,11 @@ def training_data(cohort: Cohort) -> TrainingData:
             f"covariates: {covariates.shape[1]} columns for {cohort.n_samples} samples leave nothing to "
             f"fit{hint}; remove some"
         )
-    relatives = find_relatives(cohort.calls) if cohort.kind == "genotype" else None
+    relatives, state_names = None, None
+    if cohort.kind == "genotype":
+        relatives = find_relatives(cohort.calls)
+    else:
+        names = [name for states in cohort.sites.states for name in states]
+        state_names = np.unique(names, return_inverse=True)[1].reshape(-1)
     values = phenotype.values, phenotype.binary, phenotype.variance
-    return TrainingData(cohort.calls, covariates, *values, relatives=relatives)
+    return TrainingData(cohort.calls, covariates, *values, relatives=relatives, state_names=state_names)

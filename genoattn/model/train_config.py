@@ -109,6 +109,9 @@ class TrainingData:
         Shape (n_sites,), the number from 0 of each site's chromosome; None where there are none.
     relatives
         Shape (n_samples,), the number from 0 of each sample's group of relatives; None where there are none.
+    state_names
+        Of sequences, the number from 0 of the name of each state of each site, one site after the other: the
+        same residue has the same number at all sites. None for genotypes.
     """
 
     calls: np.ndarray
@@ -118,6 +121,7 @@ class TrainingData:
     variance: np.ndarray | None = None
     chromosome: np.ndarray | None = None
     relatives: np.ndarray | None = None
+    state_names: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
