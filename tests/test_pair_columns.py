@@ -8,6 +8,7 @@ from inference_cohorts import linked_dosages, sites_on, standardised
 from oracles_inference import carrier_values, visible_product
 
 from genoattn.closed_form.pair_columns import PairColumns, chromosome_numbers, visible_segments
+from genoattn.closed_form.pair_growth import _select
 
 SEGMENT = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
 SCATTERED = np.array([2, 0, 1, 1, 0, 2, 0, 2, 2])
@@ -136,3 +137,24 @@ def test_chromosome_numbers():
     np.testing.assert_array_equal(chromosome_numbers(sites_on(3, 2, 10)), [0, 0, 1, 1, 2, 2])
     order = np.array([5, 0, 3])
     np.testing.assert_array_equal(chromosome_numbers(sites_on(3, 2, 10).select(order)), [2, 0, 1])
+
+
+def test_columns_that_see_little_of_a_slot_are_told_apart():
+    # Two chromosomes: a hub on the first, and a weak second entry of its slot on the other.
+    segment = np.array([0, 0, 0, 1, 1])
+    pairs = PairColumns(np.zeros((4, 5)), np.arange(5), segment, visible_segments(segment))
+    assert pairs.mostly_visible(np.array([1.0, 0, 0, 0.3, 0])).tolist() == [False] * 3 + [True] * 2
+    assert pairs.mostly_visible(np.array([0, 0, 0, 0, 2.0])).tolist() == [True] * 3 + [False] * 2
+
+
+def test_a_slot_gets_no_column_that_the_other_slot_hides():
+    """A strong interaction with a minor entry of the other slot would multiply its major one as well."""
+    rng = np.random.default_rng(5)
+    columns = rng.normal(size=(2000, 6))
+    segment = np.array([0, 0, 0, 1, 1, 1])
+    pairs = PairColumns(columns, np.arange(6), segment, visible_segments(segment))
+    hub, partner, other, minor = 0, 3, 1, 4
+    rest = columns[:, hub] * columns[:, partner] + columns[:, other] * columns[:, minor]
+    weights = _select(pairs, rest, np.array([1.0, 0, 0, 0, 0.2, 0]), 9.0)
+    assert weights[partner] > 0.5
+    assert not weights[:3].any()

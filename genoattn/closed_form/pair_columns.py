@@ -75,6 +75,17 @@ class PairColumns:
         """For each segment the sum of a vector over the segments visible from it: (n_samples, n_segments)."""
         return self.partial_sums(vector) @ self.visible.astype(np.float64)
 
+    def mostly_visible(self, vector: np.ndarray) -> np.ndarray:
+        """Columns from whose segment most of a vector's sum of squares is visible: (n_columns,), bool.
+
+        Another column of a slot would stand for its products with the little that it sees of the other slot,
+        but be multiplied with all of that.
+        """
+        weight = np.bincount(self.segment, vector**2, len(self.visible))
+        seen = self.visible.astype(np.float64) @ weight
+        share: np.ndarray = seen > 0.5 * weight.sum()
+        return share[self.segment]
+
     def product(self, factor: np.ndarray) -> np.ndarray:
         """Centred product of the slots of a factor (2, n_columns) over visible pairs: shape (n_samples,).
 

@@ -87,7 +87,7 @@ def _select(pairs: PairColumns, rest: np.ndarray, other: np.ndarray, threshold: 
     the cost of a step is that of the pool, not of the cohort.
     """
     carriers = pairs.carriers(other)
-    allowed = ~pairs.linked_to(other)
+    allowed = ~pairs.linked_to(other) & pairs.mostly_visible(other)
     weights = np.zeros(pairs.n_columns)
     pool, chosen, solution, residual = np.zeros(0, int), np.zeros(0, int), np.zeros(0), rest
     for _ in range(_PASSES):

@@ -20,6 +20,7 @@ Estimator = Literal[
     "dense factors",
     "feature factors",
     "sparse factors",
+    "genome-wide modifier",
 ]
 _NAMES: dict[Estimator, EstimatorKind] = {
     "product process": "posterior",
@@ -29,6 +30,7 @@ _NAMES: dict[Estimator, EstimatorKind] = {
     "dense factors": "attention",
     "feature factors": "attention",
     "sparse factors": "sparse",
+    "genome-wide modifier": "sparse",
 }
 CLOSED_FORMS: tuple[Estimator, ...] = ("product process", "gaussian process")
 _LEAST_PRODUCT, _MOST_PRODUCT = 200, 50_000  # samples of a product process, the kernel between them in memory
@@ -48,9 +50,18 @@ class EstimatorChoice:
     # order. ``full attention``: a coefficient for every pair, trained; ``ridge regression``: the same in
     # closed form. ``dense factors``: tied random factors, trained. ``feature factors``: products over the
     # features of tokens, trained. ``sparse factors``: factors read off the scores of pairs and triples and
-    # cross-validated, then trained unless there are none
+    # cross-validated, then trained unless there are none. ``genome-wide modifier``: these, one of which also
+    # modifies the effects of all sites, in closed form; taken where it predicts the validation samples better
     estimator: Estimator
     reason: str  # why, in words, with the numbers that decided
+
+    def among(self, losses: dict[Estimator, float]) -> "EstimatorChoice":
+        """The estimator of the smallest loss on the validation samples, among those compared."""
+        if len(losses) < 2:
+            return self
+        best = min(losses, key=lambda name: losses[name])
+        told = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
+        return EstimatorChoice(best, f"{self.reason}; validation loss of {told}")
 
     def record(self) -> dict[str, str]:
         """For a manifest: the name that asks for it, its form, and the reason."""

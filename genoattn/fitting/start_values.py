@@ -20,7 +20,7 @@ from genoattn.closed_form.isolated_terms import isolated_factors
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.ridge import Spectrum
 from genoattn.closed_form.strong_pairs import fine_mapped, genome_wide_modifier
-from genoattn.fitting.choose import KERNEL_SAMPLES
+from genoattn.fitting.choose import KERNEL_SAMPLES, Estimator
 from genoattn.inference.pair_selection import PairProblem, believed_factors
 from genoattn.model.optimiser import Penalties
 from genoattn.model.readout import Readout, set_random_factors
@@ -33,16 +33,17 @@ _log = logging.getLogger(__name__)
 _AMPLE = 8  # samples a parameter of dense factors, for twice as many of these
 
 
-def initial_readout(
+def initial_readouts(
     vocabulary: Vocabulary,
     data: TrainingData,
     config: TrainConfig,
-    estimator: str,
+    estimator: Estimator,
     features: TokenFeatures | None = None,
-) -> InitialReadout:
+) -> dict[Estimator, InitialReadout]:
     """Starting values for the training samples, phenotype and covariates standardised.
 
-    ``estimator`` is any of :func:`genoattn.fitting.choose.choose_estimator` but ``gaussian process``.
+    ``estimator`` is any of :func:`genoattn.fitting.choose.choose_estimator` but the closed forms. Of ``sparse
+    factors`` there are two where a pair may modify the effects of all sites: with and without that.
     """
     model = _additive_model(vocabulary, data, config)
     if estimator in ("full attention", "ridge regression"):
@@ -52,9 +53,16 @@ def initial_readout(
     elif estimator == "feature factors":
         made = _feature_readout(model, features)
     else:
-        model, factors, solved = _score_factors(model)
-        made = replace(_sparse_readout(model, factors, features), solved=solved)
-    readout, start, slope = made.readout, model.start, model.slope
+        return {
+            name: _with_additive(replace(_sparse_readout(found, factors, features), solved=solved), found)
+            for name, (found, factors, solved) in _score_factors(model).items()
+        }
+    return {estimator: _with_additive(made, model)}
+
+
+def _with_additive(made: InitialReadout, model: "_AdditiveModel") -> InitialReadout:
+    """The readout with the effects of the additive model."""
+    readout, start, slope, data = made.readout, model.start, model.slope, model.data
     with torch.no_grad():
         mean = float(data.phenotype.mean())
         readout.bias.fill_(log(mean / (1 - mean)) if data.binary else start.intercept)
@@ -121,17 +129,23 @@ def _sparse_readout(
             target.copy_(torch.as_tensor(values))
     universal = sqrt(2 * log(max(vocabulary.n_columns, 2)) / model.n_samples)
     penalties = Penalties(model.start.ridge * model.slope, config.penalty * model.noise * universal)
-    return InitialReadout(readout, penalties, "score", 0.003, 2048)
+    return InitialReadout(readout, penalties, "score", 0.006, 2048)
 
 
-def _score_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.ndarray], bool]:
-    """Sparse factors of every order from 2 up, read off the scores; the additive effects adjusted for those
-    of pairs; and whether these are the optimum."""
+# An additive model adjusted for factors, these by order, and whether they are the optimum already.
+_Scored = tuple[_AdditiveModel, dict[int, np.ndarray], bool]
+
+
+def _score_factors(model: _AdditiveModel) -> dict[Estimator, _Scored]:
+    """Sparse factors of every order from 2 up, read off the scores, with a modifier of all effects or not."""
+    if model.config.order < 2:
+        return {"sparse factors": _higher_orders(model, {}, False)}
+    return {name: _higher_orders(*found) for name, found in _pair_factors(model).items()}
+
+
+def _higher_orders(model: _AdditiveModel, factors: dict[int, np.ndarray], solved: bool) -> _Scored:
+    """The same with isolated terms from order 3 up."""
     columns, site, config = model.columns, model.vocabulary.site, model.config
-    factors: dict[int, np.ndarray] = {}
-    solved = False
-    if config.order >= 2:
-        model, factors, solved = _pair_factors(model)
     for order in range(3, config.order + 1):
         found, n = isolated_factors(columns, model.residual, site, order, config.most_factors)
         solved = solved and not len(found)
@@ -141,10 +155,10 @@ def _score_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.
     return model, factors, config.link == "none" and (solved or not any(map(len, factors.values())))
 
 
-def _pair_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.ndarray], bool]:
+def _pair_factors(model: _AdditiveModel) -> dict[Estimator, _Scored]:
     """Factors of pairs that predict samples they were not found in; and the additive effects with them.
 
-    One of the pairs may modify the effects of all other sites: then with factors for that, and solved.
+    One of the pairs may modify the effects of all other sites: then also with factors for that, and solved.
     """
     data, config, site = model.data, model.config, model.vocabulary.site
     columns, y, covariates = model.columns, data.phenotype, data.covariates
@@ -153,7 +167,7 @@ def _pair_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.n
     problem = PairProblem(pairs, y, covariates, model.start.ridge, config.most_factors, data.relatives)
     shapes, slope = believed_factors(problem, model.residual, config.seed)
     if not len(shapes):
-        return model, {2: np.zeros((0, 2, len(site)))}, False
+        return {"sparse factors": (model, {2: np.zeros((0, 2, len(site)))}, False)}
     start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)
     plain = np.column_stack([np.ones(len(y)), covariates])
     residual_y = y - plain @ np.linalg.lstsq(plain, y, rcond=None)[0]
@@ -161,13 +175,15 @@ def _pair_factors(model: _AdditiveModel) -> tuple[_AdditiveModel, dict[int, np.n
     if not np.array_equal(sharp, shapes):
         shapes = sharp
         start, residual, strength = joint_start(columns, model.spectrum, y, covariates, shapes, slope)
+    adjusted = replace(model, start=start, residual=residual)
+    out: dict[Estimator, _Scored] = {"sparse factors": (adjusted, {2: scaled(shapes, strength)}, False)}
     if not data.binary and config.link == "none":
         changed = genome_wide_modifier(columns, model.spectrum, y, covariates, shapes, strength, config.order)
         if changed is not None:
             pair = np.concatenate([scaled(shapes, changed.strength), changed.factors[2]])
             model = replace(model, start=changed.start, residual=changed.residual)
-            return model, {**changed.factors, 2: pair}, True
-    return replace(model, start=start, residual=residual), {2: scaled(shapes, strength)}, False
+            out["genome-wide modifier"] = (model, {**changed.factors, 2: pair}, True)
+    return out
 
 
 def _dense_readout(model: _AdditiveModel) -> InitialReadout:

@@ -10,7 +10,7 @@ from genoattn.closed_form.posterior import Posterior
 from genoattn.closed_form.product_readout import ProductPosterior, product_readout
 from genoattn.errors import InputError
 from genoattn.fitting.choose import CLOSED_FORMS, EstimatorChoice, choose_estimator
-from genoattn.fitting.start_values import initial_readout
+from genoattn.fitting.start_values import initial_readouts
 from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import calibrate
 from genoattn.model.readout import Readout
@@ -81,8 +81,17 @@ def train_readout(
             chromosome=data.chromosome,
             relatives=None if data.relatives is None else data.relatives[training],
         )
-        start = initial_readout(vocabulary, samples, config, choice.estimator, features)
-        readout, summary = train(start, data, standardisation, split, config, kind, run)
+        starts = initial_readouts(vocabulary, samples, config, choice.estimator, features)
+        if not len(split.validation) or run.trainer is not None:
+            # The form of the model that was measured, or the one that a Trainer can train.
+            starts = {choice.estimator: starts.get(choice.estimator, next(iter(starts.values())))}
+        trained = {
+            name: train(start, data, standardisation, split, config, kind, run)
+            for name, start in starts.items()
+        }
+        best = min(trained, key=lambda name: trained[name][1].validation_loss)
+        readout, summary = trained[best]
+        choice = choice.among({name: s.validation_loss for name, (_, s) in trained.items()})
     calibrate(readout, data.calls[training], data.covariates[training])
     return Trained(readout, summary, choice, vocabulary, split, config)
 

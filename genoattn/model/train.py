@@ -100,8 +100,11 @@ def train(
     batch = min(config.batch_size or start.batch_size, len(training))
     source = CohortData(data, split, batch_size=batch, seed=config.seed)
     # Annealed training ends at its best, so that stopping early would only cut the descent short.
-    patience = float("inf") if start.annealed or trainer is not None else config.patience
-    best = BestWeights(patience, start=start.kind == "score" and not stays)
+    is_sparse = start.kind == "score"
+    patience: float = (100 if is_sparse else 40) if config.patience is None else config.patience
+    if start.annealed or trainer is not None:
+        patience = float("inf")
+    best = BestWeights(patience, start=is_sparse and not stays)
     n_epochs = 1 if stays else config.max_epochs
     if start.annealed and not stays:  # enough steps and enough passes, set beforehand
         n_epochs = min(n_epochs, max(_LEAST_EPOCHS, -(-_STEPS // -(-len(training) // batch))))

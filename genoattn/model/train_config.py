@@ -49,11 +49,12 @@ class TrainConfig:
         Dense factors an order; at most so many sparse ones. None for 32, and for 64 dense ones where samples
         are eight times the parameters.
     max_epochs, patience
-        Longest training, and epochs without improvement of the validation loss before it stops. Dense
+        Longest training, and epochs without improvement of the validation loss before it stops, None for 100
+        with sparse factors, whose loss often falls late, and 40 elsewhere. Dense
         factors are trained for a number of epochs set beforehand, while the learning rate falls to zero:
         ``max_epochs`` is only its upper limit, and there is no need of patience.
     lr
-        Learning rate; None for 0.003 with sparse and 0.02 with dense factors.
+        Learning rate; None for 0.006 with sparse and 0.02 with dense factors.
     batch_size
         Samples in a batch; None for all of them up to 2,048 (sparse), a 32nd from 64 to 1,024 (dense).
     penalty
@@ -78,7 +79,7 @@ class TrainConfig:
     likelihood: LikelihoodKind = "auto"
     rank: int | None = None
     max_epochs: int = 500
-    patience: int = 40
+    patience: int | None = None
     lr: float | None = None
     batch_size: int | None = None
     penalty: float = 1.0
