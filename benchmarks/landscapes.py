@@ -131,6 +131,7 @@ def problems(
                 y=phenotype.values[train],
                 variance=np.zeros(0) if phenotype.variance is None else phenotype.variance[train],
                 n_states=cohort.sites.n_states,
+                states=json.dumps(cohort.sites.states),
             )
             yield fraction, split, path, test
 

@@ -28,6 +28,7 @@ class Problem:
         with np.load(path) as data:
             self.train, self.test = data["train"], data["test"]
             self.y, self.n_states = data["y"], data["n_states"]
+            self.states = tuple(map(tuple, json.loads(str(data["states"]))))  # their names, site by site
             self.variance = data["variance"] if len(data["variance"]) else None
 
 
@@ -36,10 +37,9 @@ def run_genoattn(problem: Problem, settings: dict[str, Any]) -> Callable[[], np.
     from genoattn.cohort import Cohort, Phenotype, Sites
 
     n_sites = len(problem.n_states)
-    states = tuple(tuple(_RESIDUES[:n]) for n in problem.n_states)
     none = np.full(n_sites, "", dtype=object)
     ids = np.array([f"s{k}" for k in range(n_sites)], dtype=object)
-    sites = Sites(ids, none, np.arange(1, n_sites + 1), none, none, states)
+    sites = Sites(ids, none, np.arange(1, n_sites + 1), none, none, problem.states)
 
     def cohort(calls: np.ndarray, phenotype: Phenotype | None) -> Cohort:
         names = np.arange(len(calls)).astype(str).astype(object)
