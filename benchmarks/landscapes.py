@@ -260,7 +260,8 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     for axis, name in zip(axes.flat, names, strict=False):
         part = table[table["set"] == name]
         for method, curve in part.groupby("method", sort=False):
-            colour = others.get(method) or blues[method.split()[1][0]]
+            known = others.get(method.removesuffix(", unweighted"))
+            colour = known or blues[method.split()[1][0]]
             style = "--x" if method in others else "-s" if "unweighted" in method else "-o"
             axis.plot(curve["train"], curve["r2"], style, color=colour, label=method, markersize=5)
         if not np.isnan(part["ceiling"].mean()):
