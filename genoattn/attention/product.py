@@ -24,10 +24,10 @@ _MOST = 2**25  # numbers of a block of attention weights: 128 MiB of float32
 class ProductAttention(nn.Module):
     r"""Attention over reference sequences r whose weights are a product over sites, positive.
 
-    A query with the state of the reference at a site keeps its attention; one with state a for b loses it but
-    for their correlation. It is the posterior mean of a Gaussian process whose kernel is that product
-    (Zhou, Marti-Gomez, Petti & McCandlish 2025), the limit of full rank of a sum of HyperAttention of all
-    orders. A missing state counts as the mean of the attention over the states of its site.
+    A query with the state of the reference at a site keeps its attention; one with another state keeps of it
+    what the correlation of the two says. It is the posterior mean of a Gaussian process whose kernel is that
+    product (Zhou, Marti-Gomez, Petti & McCandlish 2025), the limit of full rank of a sum of HyperAttention of
+    all orders. A missing state counts as the mean of the attention over the states of its site.
 
     Parameters
     ----------

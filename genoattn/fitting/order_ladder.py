@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _ALPHA = 0.05
 _RESAMPLES = 400
 _FEW, _FOLDS = 5000, 5  # samples up to which models are compared in folds
-_GOING_ON = 0.4  # of the time of a process, where its kernel is known from another fold
+_FROM_ANOTHER_FOLD = 0.4  # of the time of a process, where its kernel is known from another fold
 HIGHEST_ORDER = 8
 ALL = "all"
 
@@ -185,7 +185,7 @@ class _Trials:
         settings = self.settings(order, link)
         began = time.perf_counter()
         choice = choose_estimator(self.vocabulary, settings, self.kind, len(self.split.training))
-        again = _GOING_ON if choice.estimator == "product process" else 1.0
+        again = _FROM_ANOTHER_FOLD if choice.estimator == "product process" else 1.0
         expected = (1 + again * (len(self.folds) - 1)) * self._expected_s(settings, choice.estimator)
         expected += self._refit_s()
         if not always and began - self.began + expected > self.budget_s:

@@ -30,6 +30,7 @@ from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 100  # epochs: the loss of sparse factors often falls late
 _AMPLE = 8  # samples a parameter of dense factors, for twice as many of these
 
 
@@ -129,7 +130,7 @@ def _sparse_readout(
             target.copy_(torch.as_tensor(values))
     universal = sqrt(2 * log(max(vocabulary.n_columns, 2)) / model.n_samples)
     penalties = Penalties(model.start.ridge * model.slope, config.penalty * model.noise * universal)
-    return InitialReadout(readout, penalties, "score", 0.006, 2048)
+    return InitialReadout(readout, penalties, "score", 0.006, 2048, _PATIENCE)
 
 
 # An additive model adjusted for factors, these by order, and whether they are the optimum already.

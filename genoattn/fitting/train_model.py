@@ -89,9 +89,8 @@ def train_readout(
             name: train(start, data, standardisation, split, config, kind, run)
             for name, start in starts.items()
         }
-        best = min(trained, key=lambda name: trained[name][1].validation_loss)
-        readout, summary = trained[best]
         choice = choice.among({name: s.validation_loss for name, (_, s) in trained.items()})
+        readout, summary = trained[choice.estimator]
     calibrate(readout, data.calls[training], data.covariates[training])
     return Trained(readout, summary, choice, vocabulary, split, config)
 

@@ -44,6 +44,7 @@ class InitialReadout:
     # that suit this start
     lr: float
     batch_size: int
+    patience: int = 40  # epochs without a smaller validation loss before training stops
     # whether the learning rate is to fall to zero over a number of epochs set beforehand
     annealed: bool = False
     # whether this is the optimum already: ridge regression without factors, or with fixed ones
@@ -100,11 +101,10 @@ def train(
     batch = min(config.batch_size or start.batch_size, len(training))
     source = CohortData(data, split, batch_size=batch, seed=config.seed)
     # Annealed training ends at its best, so that stopping early would only cut the descent short.
-    is_sparse = start.kind == "score"
-    patience: float = (100 if is_sparse else 40) if config.patience is None else config.patience
+    patience: float = start.patience if config.patience is None else config.patience
     if start.annealed or trainer is not None:
         patience = float("inf")
-    best = BestWeights(patience, start=is_sparse and not stays)
+    best = BestWeights(patience, start=start.kind == "score" and not stays)
     n_epochs = 1 if stays else config.max_epochs
     if start.annealed and not stays:  # enough steps and enough passes, set beforehand
         n_epochs = min(n_epochs, max(_LEAST_EPOCHS, -(-_STEPS // -(-len(training) // batch))))

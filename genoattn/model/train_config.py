@@ -50,9 +50,9 @@ class TrainConfig:
         are eight times the parameters.
     max_epochs, patience
         Longest training, and epochs without improvement of the validation loss before it stops, None for 100
-        with sparse factors, whose loss often falls late, and 40 elsewhere. Dense
-        factors are trained for a number of epochs set beforehand, while the learning rate falls to zero:
-        ``max_epochs`` is only its upper limit, and there is no need of patience.
+        with sparse factors, whose loss often falls late, and 40 elsewhere. Dense factors are trained for a
+        number of epochs set beforehand, while the learning rate falls to zero: ``max_epochs`` is only its
+        upper limit, and there is no need of patience.
     lr
         Learning rate; None for 0.006 with sparse and 0.02 with dense factors.
     batch_size

@@ -113,8 +113,8 @@ def check_device(device: str) -> None:
     """Refuse a device that torch does not have here."""
     import torch
 
-    # torch raises any of these for a device it does not know, has not, or cannot compute in float64 on.
     try:
         torch.zeros(1, dtype=torch.float64, device=device).sum()
+    # What torch raises for a device that it does not know, that is not there, or that has no float64.
     except (RuntimeError, AssertionError, TypeError, NotImplementedError):
         raise InputError(f"device {device!r} is not available here; use cpu") from None
