@@ -30,26 +30,28 @@ class LeftOutRows:
         if error.doubtful:
             self._doubtful.append(message)
 
-    def report(self) -> tuple[str, ...]:
-        """The line of the log on what was left out; none where nothing was.
+    def check(self) -> None:
+        """Raise InputError where no row is left, or too many are doubtful.
 
-        Raises
-        ------
-        InputError
-            Where no row is left; or where rows that contradict the reference or the alphabet, or are no
-            mutations at all, are more than one in twenty of those that could be used but for that.
+        These are rows that contradict the reference or the alphabet, or are no mutations at all; more than
+        one in twenty of the rows that could be used but for that are too many.
         """
-        if not self._counts:
-            return ()
         n_out, n_doubtful = sum(self._counts.values()), len(self._doubtful)
         if n_doubtful > _MOST_DOUBTFUL * (self._n_rows - n_out + n_doubtful):
             raise InputError(f"{self._doubtful[0]} ({n_doubtful} such rows of {self._n_rows})")
-        reasons = ", ".join(
-            f"{n} {reason} (first: {self._examples[reason]})" for reason, n in self._counts.items()
-        )
         if n_out == self._n_rows:
-            raise InputError(f"{self._path}: no variant is left of {n_out}: {reasons}; check the column")
-        line = f"left out {n_out} of {self._n_rows} rows: {reasons}"
-        if n_doubtful:
+            raise InputError(
+                f"{self._path}: no variant is left of {n_out}: {self._reasons()}; check the column"
+            )
+
+    def report(self) -> tuple[str, ...]:
+        """The line of the log on what was left out, if anything; a warning, too, where that is doubtful."""
+        if not self._counts:
+            return ()
+        line = f"left out {sum(self._counts.values())} of {self._n_rows} rows: {self._reasons()}"
+        if self._doubtful:
             _log.warning("%s: %s", self._path, line)
         return (line,)
+
+    def _reasons(self) -> str:
+        return ", ".join(f"{n} {one} (first: {self._examples[one]})" for one, n in self._counts.items())

@@ -86,7 +86,7 @@ def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Sam
     rows = VariantRows(path, tuple(range(1, len(ids) + 1)), ids, texts)
     left_out = LeftOutRows(path, len(ids), columns.strict)
     given = rows.select(_given(rows, bool(columns.mutation), left_out))
-    left_out.report()  # whether there are any
+    left_out.check()
     read = _read_sequences if columns.sequence else _read_mutations
     cohort, kept = read(given, columns, left_out)
     cohort = with_log(cohort, *left_out.report())
@@ -135,7 +135,7 @@ def _read_sequences(
         column = int(wrong[i].argmax())
         text = f"column {column + 1}: {no_letter(rows.texts[i][column], choice.alphabet)}"
         left_out.add(rows.numbers[i], rows.ids[i], MutationError(text, "outside the alphabet"))
-    left_out.report()
+    left_out.check()
     rows = rows.select(np.flatnonzero(~wrong.any(axis=1)).tolist())
     alignment = align_texts(rows.path, "row", rows.ids, rows.texts, choice)
     if columns.wild_type is not None or columns.reference is None:
@@ -179,7 +179,7 @@ def _read_mutations(
         else:
             kept.append(i)
             variants.append(as_read)
-    left_out.report()
+    left_out.check()
     rows = rows.select(kept)
     letters = mutated(reference, variants)
     log = describe_letters(rows.path, choice, count_letters(letters))
