@@ -125,7 +125,7 @@ def _doubt(alphabet: Letters, counts: np.ndarray) -> str:
             f"all letters are codes of nucleotides, and {unclear} count as missing; "
             "if this is a protein (N is asparagine) give --alphabet protein"
         )
-    if _number(counts, _PLAIN + _TWO_BASES) == every and plain >= every / 2:
+    if _number(counts, _PLAIN + _TWO_BASES) == every and plain > every / 2:
         codes = _seen(counts, _TWO_BASES)
         return f"many letters are none of A, C, G, T and N ({codes}); if this is DNA give --alphabet dna"
     if plain >= (1 - _MOST_CODES) * every:
