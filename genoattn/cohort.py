@@ -28,7 +28,11 @@ class AlignmentFrame:
     """The alignment that sites are columns of, in which they are numbered."""
 
     alphabet: Letters  # what its letters mean
-    n_columns: int  # before any were dropped
+    consensus: str  # the commonest state of every column, before any were dropped
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.consensus)
 
 
 @dataclass(frozen=True, eq=False)

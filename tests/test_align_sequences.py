@@ -34,7 +34,7 @@ def expect(message, cohort, sites):
 
 def test_the_frame_of_an_alignment(tmp_path):
     sites = model_sites(tmp_path, *TRAINING)
-    assert sites.frame == AlignmentFrame("protein", 5)
+    assert sites.frame == AlignmentFrame("protein", "MKVAL")
     assert len(sites) == 4
 
 
@@ -119,8 +119,35 @@ def test_another_alphabet(tmp_path, model, training, own, sequence):
 def test_letters_that_mean_the_same_in_both_alphabets(tmp_path):
     sites = model_sites(tmp_path, "ANGT", "ATNG", alphabet="protein")
     guessed = aligned(tmp_path, "ATGT")
-    assert guessed.sites.frame == AlignmentFrame("dna", 4)
+    assert guessed.sites.frame == AlignmentFrame("dna", "ATGT")
     np.testing.assert_array_equal(align_calls(guessed, sites), [[1, 0, 0]])
+
+
+CONSTANT = "ACDEFGHIKL"
+
+
+@pytest.mark.parametrize("others", [(), ("MK" + CONSTANT,), ("CK" + CONSTANT, "MX" + CONSTANT)])
+def test_residues_that_no_column_of_the_model_knows_are_told(tmp_path, caplog, others):
+    sites = model_sites(tmp_path, "MK" + CONSTANT, "CK" + CONSTANT)
+    cohort = aligned(tmp_path, "MKAWDEFGHIKV", *others, alphabet="protein")
+    assert align_calls(cohort, sites)[0].tolist() == [0]
+    names = [str(cohort.sites.ids[k]) for k in (3, 11)]
+    assert caplog.messages == [
+        f"{tmp_path / 'x.fa'}: 1 samples differ from the consensus of the training at 2 columns that "
+        f"the model does not use ({', '.join(names)}); it ignores them"
+    ]
+
+
+def test_a_sample_of_another_numbering(tmp_path, caplog):
+    sites = model_sites(tmp_path, "MK" + CONSTANT, "CK" + CONSTANT)
+    cohort = aligned(tmp_path, "MK" + CONSTANT, "C" + CONSTANT + "M", "MX" + CONSTANT)
+    message = (
+        r"x.fa: r2 differs from the consensus of the training at 11 of 11 columns that hardly varied there; "
+        "check that the sequences are aligned and numbered"
+    )
+    expect(message, cohort, sites)
+    assert align_calls(cohort.select_samples(np.array([0, 2])), sites).tolist() == [[0], [0]]
+    assert caplog.messages == []
 
 
 def test_sites_of_an_earlier_version_have_no_frame(tmp_path):

@@ -83,14 +83,14 @@ def alignment_cohort(alignment: Alignment, wild_type: np.ndarray, wild_name: str
     known, unknown = is_state(alphabet), unknown_letter(alphabet)
     columns = zip(alignment.letters.T, wild_type.tolist(), strict=True)
     encoded = [_encode(column, first, known, unknown) for column, first in columns]
-    states = tuple(residues for residues, _ in encoded)
-    calls = np.column_stack([index for _, index in encoded])
+    states = tuple(residues for residues, _, _ in encoded)
+    calls = np.column_stack([index for _, index, _ in encoded])
     ref = np.array([residues[0] for residues in states], dtype=object)
     # A digit in front of a number could not be told from it.
     form = "column{1}" if alphabet == "symbols" else "{0}{1}"
     ids = np.array([form.format(residue, i) for i, residue in enumerate(ref, start=1)], dtype=object)
     empty = np.full(len(ref), "", dtype=object)
-    frame = AlignmentFrame(alphabet, len(ref))
+    frame = AlignmentFrame(alphabet, "".join(commonest for _, _, commonest in encoded))
     sites = Sites(ids, empty, np.arange(1, len(ref) + 1), ref, empty, states, frame=frame)
     log = (f"{alphabet} alignment, reference {wild_name}", *alignment.log)
     return Cohort(np.array(alignment.names, dtype=object), sites, calls, kind="sequence", log=log)
@@ -127,15 +127,14 @@ def check_lengths(
 
 def _encode(
     column: np.ndarray, first: int, known: np.ndarray, unknown: str
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """The states of one column, and each sample's index into them, shape (n_samples,), int8."""
+) -> tuple[tuple[str, ...], np.ndarray, str]:
+    """States of one column, each sample's index into them, (n_samples,), int8, and the commonest state."""
     counts = np.where(known, np.bincount(column, minlength=256), 0)
-    if not known[first]:
-        if not counts.any():
-            # Nothing is known here; one state keeps the column usable in prediction.
-            return (unknown,), np.full(len(column), MISSING, dtype=np.int8)
-        first = int(np.argmax(counts))
+    commonest = int(np.argmax(counts)) if counts.any() else ord(unknown)
+    # Where nothing is known, one state keeps the column usable in prediction.
+    first = first if known[first] else commonest
     order = [first, *(code for code in np.flatnonzero(counts).tolist() if code != first)]
     index = np.full(256, MISSING, dtype=np.int8)
     index[order] = np.arange(len(order))
-    return tuple(chr(code) for code in order), index[column]
+    index[~known] = MISSING
+    return tuple(chr(code) for code in order), index[column], chr(commonest)

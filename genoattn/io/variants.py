@@ -60,9 +60,8 @@ class VariantRows:
 
     def select(self, index: Sequence[int]) -> "VariantRows":
         """The rows at ``index``, in that order."""
-        numbers, ids, texts = (
-            tuple(column[i] for i in index) for column in (self.numbers, self.ids, self.texts)
-        )
+        numbers = tuple(self.numbers[i] for i in index)
+        ids, texts = (tuple(column[i] for i in index) for column in (self.ids, self.texts))
         return VariantRows(self.path, numbers, ids, texts)
 
 

@@ -10,14 +10,15 @@ from genoattn.io.alphabets import unknown_letter
 
 _log = logging.getLogger(__name__)
 _UNSEEN = -2
+_ENOUGH = 10  # columns to tell another numbering by
 
 
 def align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
     """Calls of an alignment at the columns of a model, (n_samples, n_model_sites), int8; -1 where missing."""
     if cohort.sites.frame is not None and sites.frame is not None:
         _check_frame(cohort, cohort.sites.frame, sites.frame, source)
+        _compare_other_columns(cohort, sites, sites.frame, source)
     column = {int(p): k for k, p in enumerate(cohort.sites.pos)}
-    _report_other_columns(cohort, sites, source)
     out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
     for k in range(len(sites)):
         own = column.get(int(sites.pos[k]))
@@ -71,15 +72,37 @@ def _unseen(cohort: Cohort, sites: Sites, unseen: np.ndarray, source: str) -> In
     )
 
 
-def _report_other_columns(cohort: Cohort, sites: Sites, source: str) -> None:
-    """Log where samples differ from each other at columns that the model does not know."""
-    known = set(sites.pos.tolist())
-    other = [k for k, pos in enumerate(cohort.sites.pos.tolist()) if pos not in known]
-    varies = [k for k in other if len(np.unique(cohort.calls[:, k][cohort.calls[:, k] != MISSING])) > 1]
-    if varies:
-        _log.warning(
-            "%s: samples differ at %d columns that did not vary in training (%s); the model ignores them",
-            source,
-            len(varies),
-            ", ".join(str(name) for name in cohort.sites.ids[varies][:3]),
+def _compare_other_columns(cohort: Cohort, sites: Sites, frame: AlignmentFrame, source: str) -> None:
+    """Compare samples with the consensus of the training at columns that the model does not use.
+
+    Few differences are a warning, since the model ignores them; a sample that differs at most of these
+    columns is numbered in another way.
+    """
+    # Columns of the model, and those where nothing is known of the training.
+    left_out = set(sites.pos.tolist())
+    left_out |= {i for i, state in enumerate(frame.consensus, 1) if state == unknown_letter(frame.alphabet)}
+    other = [k for k, pos in enumerate(cohort.sites.pos.tolist()) if pos not in left_out]
+    differs = np.zeros((cohort.n_samples, len(other)), dtype=bool)
+    for j, k in enumerate(other):
+        expected = frame.consensus[cohort.sites.pos[k] - 1]
+        states = cohort.sites.states[k]
+        # The last entry is that of a missing call, whose index is -1.
+        unlike = np.array([state != expected for state in states] + [False])
+        differs[:, j] = unlike[cohort.calls[:, k]]
+    if not differs.any():
+        return
+    n_differ, most = differs.sum(axis=1), int(differs.sum(axis=1).argmax())
+    if len(other) >= _ENOUGH and n_differ[most] > len(other) / 2:
+        raise InputError(
+            f"{source}: {cohort.samples[most]} differs from the consensus of the training at "
+            f"{n_differ[most]} of {len(other)} columns that hardly varied there; "
+            "check that the sequences are aligned and numbered as in training"
         )
+    _log.warning(
+        "%s: %d samples differ from the consensus of the training at %d columns that the model does not use "
+        "(%s); it ignores them",
+        source,
+        int(n_differ.astype(bool).sum()),
+        int(differs.any(axis=0).sum()),
+        ", ".join(str(cohort.sites.ids[other[j]]) for j in np.flatnonzero(differs.any(axis=0))[:3]),
+    )
