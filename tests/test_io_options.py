@@ -14,7 +14,7 @@ from genoattn.io import read
 
 
 def test_suffixes(tmp_path: Path) -> None:
-    for name in ("a.fasta", "a.FA", "a.fas", "a.faa"):
+    for name in ("a.fasta", "a.FA", "a.fas", "a.afa", "a.faa"):
         path = write_text(tmp_path / name, ">a\nMW\n>b\nMC\n")
         assert read(path).kind == "sequence"
     assert read(str(path)).n_sites == 1
@@ -48,7 +48,7 @@ def test_suffix_errors(tmp_path: Path) -> None:
         ({"max_missing": float("nan")}, r"max_missing is nan"),
         ({"transform": "sqrt"}, r"transform is 'sqrt'; choose one of none, log, rank"),
         ({"trait_type": "ordinal"}, r"trait_type is 'ordinal'; choose one of auto, quantitative, binary"),
-        ({"alphabet": "rna"}, r"alphabet is 'rna'; choose one of auto, dna, protein"),
+        ({"alphabet": "rna"}, r"alphabet is 'rna'; choose one of auto, dna, diploid, protein, symbols"),
         ({"trait": "T"}, r"trait 'T' without a table; give the phenotypes too"),
         ({"reference": "wt"}, r"g.vcf: reference and alphabet are for alignments; leave them out"),
         ({"alphabet": "dna"}, r"g.vcf: reference and alphabet are for alignments"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
-from genoattn.io.alignment import Alphabet
+from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort, nameless_cohort
 from genoattn.io.duplicates import merge_duplicates
 from genoattn.io.filters import SiteFilter, filter_sites
@@ -86,8 +86,9 @@ def read(
         Column of a table of variants that holds their sequences, aligned. Without an ``IID`` or ``sample``
         column the sequence is the ID.
     mutation_column
-        Column of a table of variants that holds mutation strings (``A24G:T30S``, ``p.Ala24Gly``, ``24A>G``;
-        ``WT``, ``_wt`` or ``=`` for the wild type), counted from 1 in the sequence of ``reference``.
+        Column of a table of variants that holds mutation strings (``A24G:T30S``, ``p.Ala24Gly``,
+        ``c.[76A>C;83G>C]``; ``WT``, ``_wt`` or ``=`` for the wild type), counted from 1 in the sequence of
+        ``reference``.
     reference
         FASTA of one record, the wild type of a table of variants; of an alignment as ``wild_type``.
     wild_type
@@ -100,13 +101,16 @@ def read(
         Columns of the phenotype table instead of a trait, whose mean is the trait; for the variance of that
         mean see :func:`genoattn.io.measurements.replicate_means`.
     strict
-        Refuse a record that cannot be used (no GT, an allele that is not listed), instead of leaving it out,
-        and a sequence that occurs more than once with different values, instead of averaging them.
+        Refuse a record that cannot be used (no GT, an allele that is not listed; a variant that is no
+        sequence of the reference's length), instead of leaving it out, and a sequence that occurs more than
+        once with different values, instead of averaging them.
     average
         Whether a sequence that occurs more than once is kept once, at its mean; False keeps all samples, as
         counts have to be.
     alphabet
-        Letters of sequences.
+        Letters of sequences: ``dna``; ``diploid``, DNA in which R Y S W K M are heterozygotes, states of
+        their own; ``protein``; ``symbols``, letters and digits such as 0 and 1; or ``auto``, which the suffix
+        or the letters tell. For prediction that of the model, its ``alphabet``.
     features
         Table of features of the sites (gene, region, consequence), with a column ``site``: ID, chrom:pos or
         alignment column.
@@ -146,7 +150,9 @@ def read(
     """
     path = Path(path)
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
-    variants = _variant_columns(path, sequence_column, mutation_column, reference, wild_type, alphabet)
+    variants = _variant_columns(
+        path, sequence_column, mutation_column, reference, wild_type, alphabet, strict
+    )
     formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
     source, own_table = None, None
@@ -214,7 +220,7 @@ def _check_choices(
     choices = {
         "transform": (transform, ("none", "log", "rank")),
         "trait_type": (trait_type, ("auto", "quantitative", "binary")),
-        "alphabet": (alphabet, ("auto", "dna", "protein")),
+        "alphabet": (alphabet, ("auto", "dna", "diploid", "protein", "symbols")),
         "haploid": (haploid, ("as-is", "double")),
         "duplicates": (duplicates, ("keep", "error")),
     }
@@ -230,6 +236,7 @@ def _variant_columns(
     reference: str | PathLike[str] | None,
     wild_type: str | None,
     alphabet: Alphabet,
+    strict: bool,
 ) -> VariantColumns | None:
     """Columns of the variants of a table; None for a file that is no table of variants."""
     if sequence is not None and mutation is not None:
@@ -243,7 +250,7 @@ def _variant_columns(
         raise InputError(
             f"{path}: mutations in '{mutation}' without the sequence they are of; give its FASTA as reference"
         )
-    return VariantColumns(sequence, mutation, fasta, wild_type, alphabet)
+    return VariantColumns(sequence, mutation, fasta, wild_type, alphabet, strict)
 
 
 def _phenotype_table(

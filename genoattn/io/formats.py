@@ -10,14 +10,14 @@ from typing import Literal
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-from genoattn.io.alignment import Alphabet
 from genoattn.io.alignment_files import AlignmentFormat, read_alignment
+from genoattn.io.alphabets import Alphabet
 from genoattn.io.source import GenotypeSource
 from genoattn.io.text import check_file, read_lines
 
 _VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _A2M = (".a2m", ".a3m")
-_FASTA = (".fasta", ".fa", ".fas", ".faa", ".afa")
+_FASTA = (".fasta", ".fa", ".fas", ".faa", ".fna", ".ffn", ".afa")
 _ALIGNED = (*_FASTA, *_A2M, ".aln", ".clustal", ".clw", ".sto", ".stk", ".stockholm")
 ALIGNMENT_SUFFIXES = tuple(stem + gz for stem in _ALIGNED for gz in ("", ".gz"))
 _TABLE = tuple(stem + gz for stem in (".tsv", ".csv") for gz in ("", ".gz"))
