@@ -111,8 +111,8 @@ def test_damaged_files(tmp_path: Path) -> None:
         (
             "fam",
             1,
-            "g s0 0 0 0 -9",
-            r"x.fam: sample ID 's0' occurs twice \(families f and g\); make IIDs unique",
+            "f s0 0 0 0 -9",
+            r"x.fam: sample ID 's0' of family f occurs twice; make IIDs unique",
         ),
         ("fam", 1, "f s1 0 0", r"x.fam, line 2: 4 columns, 6 are needed; make it again with plink2"),
         ("bim", 2, "1 rs3 0 x A C", r"x.bim, line 3: position 'x' is not a number; correct it"),

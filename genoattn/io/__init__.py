@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
@@ -14,21 +14,25 @@ from genoattn.io.alignment import Alphabet
 from genoattn.io.duplicates import merge_duplicates
 from genoattn.io.filters import filter_sites, with_log
 from genoattn.io.formats import FormatOptions, read_genotypes
-from genoattn.io.matching import match_covariates, match_phenotype
+from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.measurements import MeasurementColumns
 from genoattn.io.phenotypes import TraitType, Transform
 from genoattn.io.site_features import match_features
 from genoattn.io.tables import SampleTable, read_table
 from genoattn.io.variants import VariantColumns, read_variants
+from genoattn.streams import forget_copies
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["read"]
 
 
 def read(
     path: str | PathLike[str],
-    pheno: str | PathLike[str] | None = None,
+    pheno: str | PathLike[str] | pd.DataFrame | None = None,
     trait: str | None = None,
-    covar: str | PathLike[str] | None = None,
+    covar: str | PathLike[str] | pd.DataFrame | None = None,
     *,
     region: str | None = None,
     maf: float | None = None,
@@ -45,7 +49,7 @@ def read(
     strict: bool = False,
     average: bool = True,
     alphabet: Alphabet = "auto",
-    features: str | PathLike[str] | None = None,
+    features: str | PathLike[str] | pd.DataFrame | None = None,
     info: Sequence[str] = (),
     haploid: Literal["as-is", "double"] = "double",
     filters: bool = True,
@@ -60,12 +64,14 @@ def read(
         ``.bed`` or its prefix, told apart by suffix, and alignments by their first line; or, with
         ``sequence_column`` or ``mutation_column``, a table of variants. PLINK counts copies of A1.
     pheno
-        Table of phenotypes with an ``IID`` or ``sample`` column; None (prediction) for no phenotype. For a
-        table of variants it may be that table itself.
+        Table of phenotypes with an ``IID`` or ``sample`` column, also ``FID``: TSV, CSV, Parquet or a pandas
+        DataFrame (IDs in a column or the index); None (prediction) for no phenotype. For a table of variants
+        it may be that table itself.
     trait
         Its column to use; needed if there are several. Of a table of variants where there is no ``pheno``.
     covar
-        Table of covariates, all of whose columns are used: numbers as they are, words as dummies.
+        Table of covariates as ``pheno``, all of whose columns are used: numbers as they are, words as
+        dummies.
     region
         ``chr:from-to``, 1-based, both ends inside; VCF and BCF need an index.
     maf
@@ -134,6 +140,8 @@ def read(
     Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
     path = Path(path)
+    named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+    forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid)
     variants = _variant_columns(path, sequence_column, mutation_column, reference, wild_type, alphabet)
     formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet)
@@ -148,21 +156,31 @@ def read(
     table = _phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
-    covariates = None if covar is None else Path(covar)
-    if table is not None:
-        cohort = match_phenotype(cohort, table, columns, transform, trait_type, covariates)
-    elif covariates is not None:
-        cohort = match_covariates(cohort, covariates, covariates_like)
+    covariates = None if covar is None else read_table(covar, "covariate table")
+    if table is not None or covariates is not None:
+        tables = SampleTables(table, covariates, columns, transform, trait_type, covariates_like)
+        cohort = _with_tables(cohort, tables)
     cohort = merge_duplicates(cohort, path, strict, average)
     if features is not None:
-        cohort = match_features(cohort, Path(features))
-    named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+        cohort = match_features(cohort, features)
     if variants is not None:
         named["reference"] = variants.reference
-    cohort = replace(cohort, source={role: str(name) for role, name in named.items() if name is not None})
+    cohort = replace(cohort, source={role: _name(role, p) for role, p in named.items() if p is not None})
     if filters:
         return filter_sites(cohort, read_what, maf, max_missing, path)
     return with_log(cohort, f"read {read_what}, kept all (filters off)")
+
+
+def _with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
+    """The samples that have everything in the tables."""
+    match = match_samples(cohort.samples, cohort.families, tables)
+    kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
+    return with_log(replace(kept, phenotype=match.phenotype, covariates=match.covariates), *match.log)
+
+
+def _name(role: str, source: str | PathLike[str] | pd.DataFrame) -> str:
+    """Path of an input; a DataFrame has none."""
+    return str(source) if isinstance(source, str | PathLike) else f"DataFrame of {role}"
 
 
 def _check_choices(
@@ -207,13 +225,17 @@ def _variant_columns(
 
 
 def _phenotype_table(
-    path: Path, pheno: str | PathLike[str] | None, own: SampleTable | None, columns: MeasurementColumns
+    path: Path,
+    pheno: str | PathLike[str] | pd.DataFrame | None,
+    own: SampleTable | None,
+    columns: MeasurementColumns,
 ) -> SampleTable | None:
     """The table that has the phenotypes; None where none were asked for."""
-    if own is not None and (columns.any if pheno is None else Path(pheno) == path):
+    is_own = Path(pheno) == path if isinstance(pheno, str | PathLike) else pheno is None and columns.any
+    if own is not None and is_own:
         return own
     if pheno is not None:
-        return read_table(Path(pheno))
+        return read_table(pheno, "phenotype table")
     if columns.trait is not None:
         raise InputError(f"trait '{columns.trait}' without a table; give the phenotypes too")
     if columns.any:

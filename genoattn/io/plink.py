@@ -10,6 +10,7 @@ import numpy as np
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_ids, parse_region
+from genoattn.io.sample_ids import name_samples
 from genoattn.io.text import check_file, read_lines
 
 _MAGIC = b"\x6c\x1b\x01"  # variant-major, the only order PLINK has written since 2009
@@ -26,11 +27,12 @@ def read_plink(
 
     The effect allele (``alt``), whose copies are counted, is **A1**, column 5 of the .bim, which PLINK 1.9
     makes the minor allele and PLINK 2 the alternate one; ``ref`` is A2, column 6. The sample ID is the
-    within-family ID (IID); family, parents, sex and phenotype of the .fam are not used. The files hold
+    within-family ID (IID), or ``FID:IID`` where several families have that IID; parents, sex and phenotype of
+    the .fam are not used. The files hold
     haploid calls (chrX of males) as homozygous, that is ``double``; ``as-is`` is refused where there are
     sites of chrX. Returns the cohort before any matching or filtering, and what was read in words.
     """
-    samples = _samples(path.with_suffix(".fam"))
+    samples, families, renamed = _samples(path.with_suffix(".fam"))
     variants = _variants(path.with_suffix(".bim"))
     _check_bed(path, len(samples), len(variants))
     index = np.arange(len(variants))
@@ -45,11 +47,12 @@ def read_plink(
     chosen = [variants[i] for i in index]
     cure = "keep one of them, for example with: plink2 --set-all-var-ids '@:#:$r:$a' --rm-dup force-first"
     check_distinct(path.with_suffix(".bim"), chosen, cure)
-    log = ["effect allele: A1 of the .bim", *_about_x(path, chosen, haploid)]
+    log = ["effect allele: A1 of the .bim", *renamed, *_about_x(path, chosen, haploid)]
     if n_shared := n_shared_ids(chosen):
         log.append(f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead")
     calls = _calls(path, len(samples), index).T
-    cohort = Cohort(np.array(samples, dtype=object), build_sites(chosen), calls, log=tuple(log))
+    names = np.array(samples, dtype=object)
+    cohort = Cohort(names, build_sites(chosen), calls, families=families, log=tuple(log))
     return cohort, f"{len(chosen)} records ({len(chosen)} sites)"
 
 
@@ -95,16 +98,24 @@ def _columns(path: Path) -> list[list[str]]:
     return rows
 
 
-def _samples(path: Path) -> list[str]:
-    seen: dict[str, str] = {}
-    for family, sample, *_ in _columns(path):
-        if sample in seen:
-            raise InputError(
-                f"{path}: sample ID '{sample}' occurs twice (families {seen[sample]} and {family}); "
-                "make IIDs unique"
-            )
-        seen[sample] = family
-    return list(seen)
+def _samples(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
+    """Names, families (n_samples,), object, and how many are named by family and IID, in words."""
+    families: list[str] = []
+    iids: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    for family, iid, *_ in _columns(path):
+        if (family, iid) in seen:
+            raise InputError(f"{path}: sample ID '{iid}' of family {family} occurs twice; make IIDs unique")
+        seen.add((family, iid))
+        families.append(family)
+        iids.append(iid)
+    names = name_samples(families, iids)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: '{twice}' is both an IID and FID:IID of another sample; make IIDs unique")
+    n_renamed = sum(name != iid for name, iid in zip(names, iids, strict=True))
+    line = f"{n_renamed} samples share their IID with another family, named FID:IID instead"
+    return names, np.array(families, dtype=object), [line] if n_renamed else []
 
 
 def _variants(path: Path) -> list[Allele]:
