@@ -1,5 +1,6 @@
 """A fitted model, new or read back: its predictions, and its table in any gauge."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from genoattn.interactions.extract import describe_tests, readout_factors, table
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import LEVEL, InteractionTable
 from genoattn.io.alphabets import Alphabet
+from genoattn.io.sample_ids import iids_of
 from genoattn.model.phenotype_likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout, extend_readout, unseen_states
@@ -93,7 +95,7 @@ class FittedModel:
         return predict_orders(readout, align_calls(cohort, sites), covariates).sum(axis=1)
 
     def prediction_table(self, cohort: Cohort) -> pd.DataFrame:
-        """One row a sample: ``IID``, ``prediction``, and what follows from it.
+        """One row a sample: ``IID`` (``FID`` and ``IID`` of PLINK files), ``prediction``, and what follows.
 
         ``latent`` where the model has a link, ``probability`` where the prediction is log-odds, ``mean``
         where it is the logarithm of expected counts. Where the coefficients have a posterior, ``lower`` and
@@ -102,7 +104,10 @@ class FittedModel:
         """
         latent = self.latent(cohort)
         prediction = respond(self.readout, latent)
-        frame = pd.DataFrame({"IID": cohort.samples, "prediction": prediction})
+        ids: dict[str, Iterable[str]] = {"IID": cohort.samples}
+        if cohort.families is not None:
+            ids = {"FID": cohort.families, "IID": iids_of(cohort.samples, cohort.families)}
+        frame = pd.DataFrame({**ids, "prediction": prediction})
         if self.readout.link is not None:
             frame["latent"] = latent
         if self.posterior is not None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from genoattn.cohort import Cohort, Sites, count_states
+from genoattn.cohort import Cohort, count_states
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, build_sites, n_shared_ids, repeated_sites
 from genoattn.io.filters import SiteFilter, SiteTally
@@ -71,15 +71,10 @@ def collect_cohort(
     read = f"{source.n_records} records ({tally.n_sites} sites)"
     line = tally.line(source.path, read) if limits is not None else f"read {read}, kept all (filters off)"
     cohort = _assembled(source, samples, calls.finished(), alleles, labels, duplicates)
+    if source.families is not None:
+        families = np.array(source.families, dtype=object)
+        cohort = replace(cohort, families=families if kept is None else families[kept])
     return replace(cohort, log=(*source.log(), *cohort.log, line))
-
-
-def nameless_cohort(source: GenotypeSource) -> Cohort:
-    """The samples of a file without any site, to be matched with their tables."""
-    nothing = np.empty(0, dtype=object)
-    sites = Sites(nothing, nothing, np.empty(0, dtype=np.int64), nothing, nothing, ())
-    samples = np.array(source.samples, dtype=object)
-    return Cohort(samples, sites, np.empty((len(samples), 0), dtype=np.int8))
 
 
 def _assembled(
