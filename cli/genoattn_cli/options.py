@@ -64,6 +64,13 @@ class HaploidName(StrEnum):
     as_is = "as-is"
 
 
+class MatchName(StrEnum):
+    """What sites of genotypes match by."""
+
+    position = "position"
+    id = "id"
+
+
 class Precision(StrEnum):
     """Floating-point numbers of a training."""
 
@@ -186,9 +193,11 @@ MaxMissing = Annotated[
     float, typer.Option("--max-missing", min=0, max=1, help="Drop sites with more missing calls.")
 ]
 Alphabet = Annotated[AlphabetName, typer.Option("--alphabet", help="Of a FASTA.")]
-Haploid = Annotated[
-    HaploidName,
-    typer.Option("--haploid", help="Copies of a male's call on chrX: double, 0 or 2; as-is, 0 or 1."),
+_HAPLOID_HELP = "Copies of a male's call on chrX: double, 0 or 2; as-is, 0 or 1."
+Haploid = Annotated[HaploidName, typer.Option("--haploid", help=_HAPLOID_HELP)]
+HaploidLikeModel = Annotated[
+    HaploidName | None,
+    typer.Option("--haploid", help=f"{_HAPLOID_HELP} (default: that of the model)", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]

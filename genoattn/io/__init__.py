@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal
 
-from genoattn.cohort import Cohort, Covariates
+from genoattn.cohort import Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alignment import Alphabet
 from genoattn.io.duplicates import merge_duplicates
@@ -47,7 +46,7 @@ def read(
     alphabet: Alphabet = "auto",
     features: str | PathLike[str] | None = None,
     info: Sequence[str] = (),
-    haploid: Literal["as-is", "double"] = "double",
+    haploid: Haploid = "double",
     filters: bool = True,
     covariates_like: Covariates | None = None,
 ) -> Cohort:
@@ -159,7 +158,8 @@ def read(
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     if variants is not None:
         named["reference"] = variants.reference
-    cohort = replace(cohort, source={role: str(name) for role, name in named.items() if name is not None})
+    source = {role: str(name) for role, name in named.items() if name is not None}
+    cohort = replace(cohort, source=source, haploid=haploid)
     if filters:
         return filter_sites(cohort, read_what, maf, max_missing, path)
     return with_log(cohort, f"read {read_what}, kept all (filters off)")

@@ -72,6 +72,7 @@ class _Reader:
     n_records: int = 0
     n_half_missing: int = 0
     haploid: dict[str, tuple[int, int]] = field(default_factory=dict)
+    single: list[np.ndarray] = field(default_factory=list)  # per site, where haploid calls are not doubled
 
     def add(self, line: str) -> None:
         """Read one record, a line without its end."""
@@ -99,6 +100,8 @@ class _Reader:
             copies = self.codes.copies(codes, index + 1)
             double = self.double and single.any()
             self.calls.append(np.where(single, 2 * copies, copies) if double else copies)
+            if not self.double:
+                self.single.append(single)
             self.labels.append([info_label(fields[7], k, index, len(alternates)) for k in self.info])
 
     def _ploidy(self, fields: list[str], codes: np.ndarray) -> tuple[int, np.ndarray]:
@@ -140,7 +143,8 @@ class _Reader:
             )
         calls = np.ascontiguousarray(np.array(self.calls, dtype=np.int8).T)
         sites = replace(build_sites(alleles), features=self._features())
-        return Cohort(np.array(self.samples, dtype=object), sites, calls, log=tuple(log))
+        single = np.array(self.single).T if self.single and self.haploid else None
+        return Cohort(np.array(self.samples, dtype=object), sites, calls, log=tuple(log), is_haploid=single)
 
     def _features(self) -> dict[str, np.ndarray]:
         """Labels of each INFO entry asked for, by its key; an error for one that no record has."""
