@@ -193,6 +193,12 @@ def test_unseen_residue():
         align_calls(cohort_of(new, [[0, 0], [1, 1]], "sequence"), sequence_sites(2))
 
 
+def test_columns_have_no_ids():
+    message = "new.vcf: columns of an alignment match by number and have no ID; leave match_by out"
+    with pytest.raises(InputError, match=message):
+        align_calls(cohort_of(sequence_sites(1), [[0]], "sequence"), sequence_sites(1), match_by="id")
+
+
 def test_alignment_too_short():
     message = r"new.vcf: no column 3, which the model uses \(A3\); align to the same length"
     with pytest.raises(InputError, match=message):

@@ -42,6 +42,10 @@ def align_calls(
         )
     if match_by not in get_args(MatchBy):
         raise InputError(f"match_by is {match_by!r}; choose one of {', '.join(get_args(MatchBy))}")
+    if is_sequence and match_by != "position":
+        raise InputError(
+            f"{source}: columns of an alignment match by number and have no ID; leave match_by out"
+        )
     if not is_sequence and haploid not in (None, cohort.haploid):
         raise InputError(
             f"{source}: haploid calls read as {cohort.haploid}, but the model was fitted with haploid "
