@@ -101,10 +101,10 @@ class FittedModel:
         """
         latent = self.latent(cohort)
         prediction = respond(self.readout, latent)
-        ids = {"IID": cohort.samples}
+        frame = pd.DataFrame({"IID": cohort.samples, "prediction": prediction})
         if cohort.families is not None:
-            ids = {"FID": cohort.families, "IID": iids_of(cohort.samples, cohort.families)}
-        frame = pd.DataFrame({**ids, "prediction": prediction})
+            frame["IID"] = iids_of(cohort.samples, cohort.families)
+            frame.insert(0, "FID", cohort.families)
         if self.readout.link is not None:
             frame["latent"] = latent
         if self.posterior is not None:
