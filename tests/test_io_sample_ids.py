@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 from bed_reader import to_bed
 from read_files import expect
-from vcf_files import record, write_text, write_vcf
+from vcf_files import read_genotypes, record, write_text, write_vcf
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io import read
 from genoattn.io.matching import SampleTables, match_samples
-from genoattn.io.plink import read_plink
 from genoattn.io.sample_ids import iids_of, match_rows, name_samples
 from genoattn.io.tables import read_table
 
@@ -50,7 +49,7 @@ def vcf(tmp_path, samples):
 
 
 def test_iids_unique_only_within_families(tmp_path):
-    cohort, _ = read_plink(fileset(tmp_path))
+    cohort, _ = read_genotypes(fileset(tmp_path))
     assert cohort.samples.tolist() == NAMES
     assert cohort.families.tolist() == FAMILIES
     assert "4 samples share their IID with another family, named FID:IID instead" in cohort.log

@@ -1,7 +1,7 @@
 """A fitted model, new or read back: its predictions, and its table in any gauge."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import LEVEL, InteractionTable
+from genoattn.io.alphabets import Alphabet
 from genoattn.io.sample_ids import iids_of
 from genoattn.model.phenotype_likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond
@@ -54,10 +55,12 @@ class FittedModel:
         return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels) if names else None
 
     @property
-    def alphabet(self) -> Literal["auto", "dna", "protein"]:
-        """Alphabet of the sequences, which tells asparagine from unknown N; ``auto`` for genotypes."""
+    def alphabet(self) -> Alphabet:
+        """Alphabet of the sequences, for :func:`genoattn.read` of new ones; ``auto`` for genotypes."""
         if self.manifest.vocabulary.encoding != "sequence":
             return "auto"
+        if self.manifest.sites.frame is not None:
+            return self.manifest.sites.frame.alphabet
         letters = {residue for residues in self.manifest.sites.states for residue in residues}
         return "dna" if letters <= _NUCLEOTIDES else "protein"
 
@@ -101,10 +104,10 @@ class FittedModel:
         """
         latent = self.latent(cohort)
         prediction = respond(self.readout, latent)
-        frame = pd.DataFrame({"IID": cohort.samples, "prediction": prediction})
+        ids: dict[str, Iterable[str]] = {"IID": cohort.samples}
         if cohort.families is not None:
-            frame["IID"] = iids_of(cohort.samples, cohort.families)
-            frame.insert(0, "FID", cohort.families)
+            ids = {"FID": cohort.families, "IID": iids_of(cohort.samples, cohort.families)}
+        frame = pd.DataFrame({**ids, "prediction": prediction})
         if self.readout.link is not None:
             frame["latent"] = latent
         if self.posterior is not None:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from genoattn.cohort import Sites
+from genoattn.cohort import AlignmentFrame, Sites
 from genoattn.errors import InputError
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.site_records import column_values, from_site_records, site_records
@@ -105,12 +105,13 @@ class Manifest:
 
     def to_json(self) -> str:
         """Readable JSON; :func:`manifest_from_json` is its inverse."""
-        v = self.vocabulary
+        v, frame = self.vocabulary, self.sites.frame
         covariates = zip(self.covariate_names, self.covariate_coefficients, strict=True)
         record = {
             "schema_version": SCHEMA_VERSION,
             **{k: getattr(self, k) for k in _PHENOTYPE},
             "encoding": v.encoding,
+            **({} if frame is None else {"alignment": asdict(frame)}),
             "complete": self.complete,
             "estimand": self.estimand,
             "tests": self.tests,
@@ -156,6 +157,8 @@ def manifest_from_json(text: str) -> Manifest:
         record |= {"estimand": SCHEMA_1, "tests": {"schema_version": 1}}
     rows = record["sites"]
     sites, vocabulary = from_site_records(record["encoding"], rows)
+    if "alignment" in record:
+        sites = replace(sites, frame=AlignmentFrame(**record["alignment"]))
     return Manifest(
         **{k: record[k] for k in (*_PHENOTYPE, "estimand", "tests", *_PROVENANCE)},
         sites=sites,

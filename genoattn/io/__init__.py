@@ -8,16 +8,20 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
-from genoattn.io.alignment import Alphabet
+from genoattn.io.alphabets import Alphabet
+from genoattn.io.collect import Duplicates, collect_cohort
 from genoattn.io.duplicates import merge_duplicates
-from genoattn.io.filters import filter_sites, with_log
-from genoattn.io.formats import FormatOptions, read_genotypes
+from genoattn.io.filters import SiteFilter, filter_sites, with_log
+from genoattn.io.formats import ALIGNMENT_SUFFIXES, FormatOptions, open_genotypes, read_aligned
 from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.measurements import MeasurementColumns
 from genoattn.io.phenotypes import TraitType, Transform
 from genoattn.io.site_features import match_features
+from genoattn.io.source import GenotypeSource
 from genoattn.io.tables import SampleTable, read_table
 from genoattn.io.variants import VariantColumns, read_variants
 from genoattn.streams import forget_copies
@@ -53,6 +57,7 @@ def read(
     info: Sequence[str] = (),
     haploid: Literal["as-is", "double"] = "double",
     filters: bool = True,
+    duplicates: Duplicates = "keep",
     covariates_like: Covariates | None = None,
 ) -> Cohort:
     """Read genotypes or aligned sequences, with a phenotype and covariates, as a cohort.
@@ -60,9 +65,10 @@ def read(
     Parameters
     ----------
     path
-        VCF or BCF, aligned sequences (FASTA, A2M, Clustal or Stockholm, also compressed), or a PLINK 1
-        ``.bed`` or its prefix, told apart by suffix, and alignments by their first line; or, with
-        ``sequence_column`` or ``mutation_column``, a table of variants. PLINK counts copies of A1.
+        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, VCF Zarr ``.vcz``, or aligned
+        sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and alignments by
+        their first line; or, with ``sequence_column`` or ``mutation_column``, a table of variants. Of a
+        PLINK 1 data set copies of A1 are counted.
     pheno
         Table of phenotypes with an ``IID`` or ``sample`` column, also ``FID``: TSV, CSV, Parquet or a pandas
         DataFrame (IDs in a column or the index); None (prediction) for no phenotype. For a table of variants
@@ -86,8 +92,9 @@ def read(
         Column of a table of variants that holds their sequences, aligned. Without an ``IID`` or ``sample``
         column the sequence is the ID.
     mutation_column
-        Column of a table of variants that holds mutation strings (``A24G:T30S``, ``p.Ala24Gly``, ``24A>G``;
-        ``WT``, ``_wt`` or ``=`` for the wild type), counted from 1 in the sequence of ``reference``.
+        Column of a table of variants that holds mutation strings (``A24G:T30S``, ``p.Ala24Gly``,
+        ``c.[76A>C;83G>C]``; ``WT``, ``_wt`` or ``=`` for the wild type), counted from 1 in the sequence of
+        ``reference``.
     reference
         FASTA of one record, the wild type of a table of variants; of an alignment as ``wild_type``.
     wild_type
@@ -100,12 +107,16 @@ def read(
         Columns of the phenotype table instead of a trait, whose mean is the trait; for the variance of that
         mean see :func:`genoattn.io.measurements.replicate_means`.
     strict
-        Refuse a sequence that occurs more than once with different values, instead of averaging them.
+        Refuse a record that cannot be used (no GT, an allele that is not listed; a variant that is no
+        sequence of the reference's length), instead of leaving it out, and a sequence that occurs more than
+        once with different values, instead of averaging them.
     average
         Whether a sequence that occurs more than once is kept once, at its mean; False keeps all samples, as
         counts have to be.
     alphabet
-        Letters of sequences.
+        Letters of sequences: ``dna``; ``diploid``, DNA in which R Y S W K M are heterozygotes, states of
+        their own; ``protein``; ``symbols``, letters and digits such as 0 and 1; or ``auto``, which the suffix
+        or the letters tell. For prediction that of the model, its ``alphabet``.
     features
         Table of features of the sites (gene, region, consequence), with a column ``site``: ID, chrom:pos or
         alignment column.
@@ -115,6 +126,10 @@ def read(
         What a haploid call among diploid ones (chrX of males) counts: ``double``, 0 or 2 copies, as PLINK
         files hold it and as dosage compensation has it; ``as-is``, 0 or 1. Sites where all calls are haploid
         (chrY, mitochondria) count 0 or 1, pseudo-autosomal ones as any diploid site. Give sex as a covariate.
+    duplicates
+        Of records that name the same site (position and alleles) again: ``keep`` one where the calls are the
+        same, else both, which are never tested as a pair; ``error`` refuses them. Records without a position
+        (0, or chromosome 0) are different sites if their IDs differ.
     filters
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
@@ -142,37 +157,48 @@ def read(
     path = Path(path)
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
-    _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid)
-    variants = _variant_columns(path, sequence_column, mutation_column, reference, wild_type, alphabet)
-    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet)
+    _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
+    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict)
+    variants = _variant_columns(path, sequence_column, mutation_column, formats)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
-    own_table = None
-    if variants is None:
-        cohort, read_what = read_genotypes(path, formats)
-    elif region is not None or info:
-        raise InputError(f"{path}: a table of variants has no regions and no INFO entries; leave them out")
-    else:
+    source, own_table = None, None
+    if variants is not None:
         cohort, read_what, own_table = read_variants(path, variants)
+    elif path.name.lower().endswith(ALIGNMENT_SUFFIXES):
+        cohort, read_what = read_aligned(path, formats)
+    else:
+        source = open_genotypes(path, formats)
     table = _phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
     covariates = None if covar is None else read_table(covar, "covariate table")
-    if table is not None or covariates is not None:
-        tables = SampleTables(table, covariates, columns, transform, trait_type, covariates_like)
-        cohort = _with_tables(cohort, tables)
-    cohort = merge_duplicates(cohort, path, strict, average)
+    tables = SampleTables(table, covariates, columns, transform, trait_type, covariates_like)
+    limits = SiteFilter.of("sequence" if source is None else "genotype", maf, max_missing)
+    if source is not None:
+        cohort = _genotypes(source, tables, limits if filters else None, duplicates)
+    else:
+        cohort = merge_duplicates(_with_tables(cohort, tables), path, strict, average)
+        cohort = filter_sites(cohort, read_what, limits if filters else None, path)
     if features is not None:
         cohort = match_features(cohort, features)
     if variants is not None:
         named["reference"] = variants.reference
-    cohort = replace(cohort, source={role: _name(role, p) for role, p in named.items() if p is not None})
-    if filters:
-        return filter_sites(cohort, read_what, maf, max_missing, path)
-    return with_log(cohort, f"read {read_what}, kept all (filters off)")
+    return replace(cohort, source={role: _name(role, p) for role, p in named.items() if p is not None})
+
+
+def _genotypes(
+    source: GenotypeSource, tables: SampleTables, limits: SiteFilter | None, duplicates: Duplicates
+) -> Cohort:
+    """The samples of a file of genotypes with everything in the tables; only their calls are read."""
+    match = match_samples(source.samples, source.families, tables)
+    kept = None if match.keep.all() else np.flatnonzero(match.keep)
+    cohort = collect_cohort(source, kept, limits, duplicates)
+    log = (*match.log, *cohort.log)
+    return replace(cohort, phenotype=match.phenotype, covariates=match.covariates, log=log)
 
 
 def _with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
-    """The samples that have everything in the tables."""
+    """The samples of a cohort with everything in the tables."""
     match = match_samples(cohort.samples, cohort.families, tables)
     kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
     return with_log(replace(kept, phenotype=match.phenotype, covariates=match.covariates), *match.log)
@@ -184,7 +210,13 @@ def _name(role: str, source: str | PathLike[str] | pd.DataFrame) -> str:
 
 
 def _check_choices(
-    maf: float | None, max_missing: float, transform: str, trait_type: str, alphabet: str, haploid: str
+    maf: float | None,
+    max_missing: float,
+    transform: str,
+    trait_type: str,
+    alphabet: str,
+    haploid: str,
+    duplicates: str,
 ) -> None:
     if maf is not None and not 0 <= maf <= 0.5:
         raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
@@ -193,8 +225,9 @@ def _check_choices(
     choices = {
         "transform": (transform, ("none", "log", "rank")),
         "trait_type": (trait_type, ("auto", "quantitative", "binary")),
-        "alphabet": (alphabet, ("auto", "dna", "protein")),
+        "alphabet": (alphabet, ("auto", "dna", "diploid", "protein", "symbols")),
         "haploid": (haploid, ("as-is", "double")),
+        "duplicates": (duplicates, ("keep", "error")),
     }
     for option, (value, allowed) in choices.items():
         if value not in allowed:
@@ -202,12 +235,7 @@ def _check_choices(
 
 
 def _variant_columns(
-    path: Path,
-    sequence: str | None,
-    mutation: str | None,
-    reference: str | PathLike[str] | None,
-    wild_type: str | None,
-    alphabet: Alphabet,
+    path: Path, sequence: str | None, mutation: str | None, options: FormatOptions
 ) -> VariantColumns | None:
     """Columns of the variants of a table; None for a file that is no table of variants."""
     if sequence is not None and mutation is not None:
@@ -216,12 +244,14 @@ def _variant_columns(
         )
     if sequence is None and mutation is None:
         return None
-    fasta = None if reference is None else Path(reference)
+    if options.region is not None or options.info:
+        raise InputError(f"{path}: a table of variants has no regions and no INFO entries; leave them out")
+    fasta = None if options.reference is None else Path(options.reference)
     if mutation is not None and fasta is None:
         raise InputError(
             f"{path}: mutations in '{mutation}' without the sequence they are of; give its FASTA as reference"
         )
-    return VariantColumns(sequence, mutation, fasta, wild_type, alphabet)
+    return VariantColumns(sequence, mutation, fasta, options.wild_type, options.alphabet, options.strict)
 
 
 def _phenotype_table(

@@ -81,8 +81,9 @@ def _text(value: object) -> str:
     if isinstance(value, bool | np.bool_):
         return str(int(value))
     if isinstance(value, float | np.floating):
+        value = float(value)
         if np.isnan(value):
             return "NA"
         # Identifiers that pandas made floating-point numbers, as it does where one is missing.
-        return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(float(value))
+XX(value) < 2**53 and value == int(value) else repr(value)
     return str(value)

@@ -109,7 +109,7 @@ def match_samples(
         covariates = _find(samples, families, _covariate_table(tables, measured), tally)
         missing = np.append(missing_rows(covariates.table), False)[covariates.rows]
         tally.drop(missing, "with a missing covariate")
-    log = [tally.line()]
+    log = [tally.line()] if phenotypes or covariates else []
     phenotype = found = None
     if phenotypes is not None and measured is not None:
         log += [*phenotypes.log, *measured.log]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,22 @@ def name_samples(families: Sequence[str], iids: Sequence[str]) -> list[str]:
     for iid in iids:
         counts[iid] += 1
     return [iid if counts[iid] == 1 else f"{fid}:{iid}" for fid, iid in zip(families, iids, strict=True)]
+
+
+def named_samples(
+    path: Path, families: Sequence[str], iids: Sequence[str]
+) -> tuple[Sequence[str], list[str], list[str]]:
+    """Families and unique names of the samples of a .fam or .psam; how many are named by both, in words."""
+    if len(set(zip(families, iids, strict=True))) < len(iids):
+        (family, iid), _ = Counter(zip(families, iids, strict=True)).most_common(1)[0]
+        raise InputError(f"{path}: sample ID '{iid}' of family {family} occurs twice; make IIDs unique")
+    names = name_samples(families, iids)
+    if len(set(names)) < len(names):
+        twice, _ = Counter(names).most_common(1)[0]
+        raise InputError(f"{path}: '{twice}' is both an IID and FID:IID of another sample; make IIDs unique")
+    n_renamed = sum(name != iid for name, iid in zip(names, iids, strict=True))
+    line = f"{n_renamed} samples share their IID with another family, named FID:IID instead"
+    return families, names, [line] if n_renamed else []
 
 
 def iids_of(samples: Iterable[str], families: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TableSource: TypeAlias = "str | PathLike[str] | pd.DataFrame"
+# Lines before the header, as MaveDB writes them; "#IID" and "# IID" are headers.
+_COMMENT = re.compile(r"##|# (?!\s*(?:FID|IID|sample)\b)")
 CheckHeader = Callable[[Path, list[str]], None]
 
 
@@ -98,7 +101,7 @@ def _text_cells(path: Path, check_header: CheckHeader, unit: str) -> TableCells:
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each record; a quoted cell may hold the separator and line ends."""
     lines = enumerate(read_lines(path), start=1)
-    number, line = next(((n, text) for n, text in lines if text.strip()), (1, ""))
+    number, line = next(((n, t) for n, t in lines if t.strip() and not _COMMENT.match(t)), (1, ""))
     if line.startswith("sep=") and len(line) == 5:  # Excel's way to say it
         separator: str | None = line[4]
     else:

@@ -7,6 +7,7 @@ import numpy as np
 
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.errors import InputError
+from genoattn.tokens.align_sequences import align_sequences
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
         raise InputError(
             f"{source}: {cohort.kind} data, but the model was fitted on {model}; give it the same kind"
         )
-    return _align_sequences(cohort, sites, source) if is_sequence else _align_genotypes(cohort, sites, source)
+    return align_sequences(cohort, sites, source) if is_sequence else _align_genotypes(cohort, sites, source)
 
 
 def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
@@ -81,46 +82,6 @@ def _absence(own: Sites, sites: Sites, absent: list[str], source: str) -> InputE
         f"{source}: {len(absent)} of the model's {len(sites)} sites are not there "
         f"({', '.join(absent[:3])}); add them, as missing calls ./. if they were not typed"
     )
-
-
-def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
-    column = {int(p): k for k, p in enumerate(cohort.sites.pos)}
-    _report_other_columns(cohort, sites, source)
-    out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
-    for k in range(len(sites)):
-        own = column.get(int(sites.pos[k]))
-        if own is None:
-            raise InputError(
-                f"{source}: no column {sites.pos[k]}, which the model uses ({sites.ids[k]}); "
-                "align to the same length"
-            )
-        known = {state: i for i, state in enumerate(sites.states[k])}
-        states = cohort.sites.states[own]
-        lookup = np.array([known.get(s, -2) for s in states] + [MISSING], dtype=np.int8)
-        out[:, k] = lookup[cohort.calls[:, own]]
-        if (out[:, k] == -2).any():
-            row = int(np.argmax(out[:, k] == -2))
-            found = states[cohort.calls[row, own]]
-            raise InputError(
-                f"{source}: {cohort.samples[row]} has {found} at column {sites.pos[k]}, "
-                "which no training sample had "
-                f"({', '.join(sites.states[k])}); write X where it should count as missing"
-            )
-    return out
-
-
-def _report_other_columns(cohort: Cohort, sites: Sites, source: str) -> None:
-    """Log where samples differ from each other at columns that the model does not know."""
-    known = set(sites.pos.tolist())
-    other = [k for k, pos in enumerate(cohort.sites.pos.tolist()) if pos not in known]
-    varies = [k for k in other if len(np.unique(cohort.calls[:, k][cohort.calls[:, k] != MISSING])) > 1]
-    if varies:
-        _log.warning(
-            "%s: samples differ at %d columns that did not vary in training (%s); the model ignores them",
-            source,
-            len(varies),
-            ", ".join(str(name) for name in cohort.sites.ids[varies][:3]),
-        )
 
 
 def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> np.ndarray:
