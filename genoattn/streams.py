@@ -39,14 +39,17 @@ def local_copy(path: Path) -> Path:
 def is_stream(path: Path) -> bool:
     """Whether the path is a pipe or a device, which may be read only once."""
     # A file that stdin was redirected from counts too: on some systems it cannot be opened from its start.
-    named = str(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/self/fd/"))
-    return path.exists() and not path.is_dir() and (named or not path.is_file())
+    return path.exists() and not path.is_dir() and (_is_open_already(path) or not path.is_file())
+
+
+def _is_open_already(path: Path) -> bool:
+    return str(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/self/fd/"))
 
 
 def forget_copies(*paths: Path) -> None:
-    """Remove the copies of these paths, whose pipes may have something new to say."""
+    """Remove the copies of named pipes, which wait for someone to write into them again."""
     for path in paths:
-        if is_stream(path):
+        if is_stream(path) and not _is_open_already(path):
             status = path.stat()
             copy = _copies.pop((status.st_dev, status.st_ino), None)
             if copy is not None:
