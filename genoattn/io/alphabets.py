@@ -109,7 +109,10 @@ def describe_letters(path: Path, choice: AlphabetChoice, counts: np.ndarray) -> 
     if alphabet in NUCLEOTIDES and (n_codes := _number(counts, codes)):
         more = "" if alphabet == "diploid" else "; with alphabet diploid those of two bases are states"
         lines.append(f"{n_codes} IUPAC codes ({_seen(counts, codes)}) are missing{more}")
-    doubt = _doubt(choice.alphabet, counts) if choice.guessed else ""
+    if alphabet in NUCLEOTIDES and (bases := _seen(counts, "TU")).count(",") == 1:
+        _log.warning("%s: T and U are two states here (%s); write one of them", path, bases)
+        lines.append(f"T and U are two states ({bases})")
+    doubt = _doubt(alphabet, counts) if choice.guessed else ""
     if doubt:
         _log.warning("%s: read as %s: %s", path, alphabet, doubt)
         lines.append(f"alphabet guessed: {doubt}")
