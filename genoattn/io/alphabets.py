@@ -20,6 +20,7 @@ _TWO_BASES, _MORE_BASES = "RYSWKM", "BDHV"  # IUPAC codes of nucleotides (NC-IUB
 _PLAIN = "ACGTUN"
 # Share of other IUPAC codes among the nucleotides of an alignment, above which its letters are amino acids.
 _MOST_CODES = 0.1
+_BLOCK = 1 << 24  # letters counted at once: numpy counts in eight bytes each
 _SUFFIXES: dict[str, Letters] = {".faa": "protein", ".fna": "dna", ".ffn": "dna"}
 _log = logging.getLogger(__name__)
 
@@ -142,7 +143,10 @@ def _doubt(alphabet: Letters, counts: np.ndarray) -> str:
 
 def count_letters(letters: np.ndarray) -> np.ndarray:
     """Number of each ASCII code, shape (256,)."""
-    return np.bincount(letters.ravel(), minlength=256)
+    flat, counts = letters.ravel(), np.zeros(256, dtype=np.int64)
+    for start in range(0, len(flat), _BLOCK):
+        counts += np.bincount(flat[start : start + _BLOCK], minlength=256)
+    return counts
 
 
 def letter_codes(texts: Sequence[str]) -> np.ndarray:
