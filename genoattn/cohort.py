@@ -11,6 +11,7 @@ import numpy as np
 MISSING = -1
 Kind = Literal["genotype", "sequence"]
 Haploid = Literal["as-is", "double"]
+Letters = Literal["dna", "diploid", "protein", "symbols"]
 
 
 def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
@@ -23,6 +24,18 @@ def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
     return counts
 
 
+@dataclass(frozen=True)
+class AlignmentFrame:
+    """The alignment that sites are columns of, in which they are numbered."""
+
+    alphabet: Letters  # what its letters mean
+    consensus: str  # the commonest state of every column, before any were dropped
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.consensus)
+
+
 @dataclass(frozen=True, eq=False)
 class Sites:
     """The columns of a cohort: alternate alleles of VCF records, or columns of an alignment.
@@ -31,7 +44,7 @@ class Sites:
     ----------
     ids
         Shape (n_sites,), unique names: the record's ID, else chrom:pos:ref:alt; for an alignment the
-        reference residue and the 1-based column (``G41``).
+        reference residue and the 1-based column (``G41``; ``column41`` where states are symbols).
     chrom, pos, ref, alt
         Shape (n_sites,). 1-based positions. ``alt`` is the effect allele; empty for an alignment, where
         every state is compared with ``ref``.
@@ -41,6 +54,8 @@ class Sites:
     features
         By name (``gene``, ``region``, ``consequence``) a label for each site, shape (n_sites,); empty
         where it has none.
+    frame
+        The alignment that the sites are columns of; None for genotypes.
     """
 
     ids: np.ndarray
@@ -50,6 +65,7 @@ class Sites:
     alt: np.ndarray
     states: tuple[tuple[str, ...], ...]
     features: Mapping[str, np.ndarray] = field(default_factory=dict)
+    frame: AlignmentFrame | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -79,7 +95,7 @@ class Sites:
         ids, chrom, pos, ref, alt = (column[index] for column in columns)
         features = {name: labels[index] for name, labels in self.features.items()}
         states = tuple(self.states[i] for i in index)
-        return Sites(ids, chrom, pos, ref, alt, states, features)
+        return Sites(ids, chrom, pos, ref, alt, states, features, self.frame)
 
 
 @dataclass(frozen=True, eq=False)

@@ -166,17 +166,6 @@ def test_sequences_match_by_column_and_residue():
     np.testing.assert_array_equal(found, [[1, 1], [0, 0], [-1, 2]])
 
 
-def test_columns_that_vary_but_the_model_does_not_know_are_told(caplog):
-    model = column("A", [2], ["AC"])
-    # Column 4 varies; 5 does not, and 6 only between a residue and a missing one.
-    new = column("AGTC", [2, 4, 5, 6], ["AC", "GA", "T", "CD"])
-    with caplog.at_level(logging.WARNING):
-        align_calls(cohort_of(new, [[0, 1, 0, 0], [1, 0, 0, -1]], "sequence"), model)
-    assert caplog.messages == [
-        "new.vcf: samples differ at 1 columns that did not vary in training (G4); the model ignores them"
-    ]
-
-
 def test_states_that_occur_in_the_header_but_not_in_the_samples_do_no_harm():
     new = column("A", [1], ["AW"])  # W is a state of the column, and no sample has it
     found = align_calls(cohort_of(new, [[0], [-1]], "sequence"), column("A", [1], ["CA"]))

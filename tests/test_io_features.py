@@ -6,7 +6,7 @@ import pytest
 
 import genoattn
 from genoattn.errors import InputError
-from genoattn.io.vcf import info_label
+from genoattn.io.genotype_records import info_label
 
 VCF = """##fileformat=VCFv4.3
 #CHROM	POS	ID	REF	ALT	QUAL	FILTER	INFO	FORMAT	a	b	c

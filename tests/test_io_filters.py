@@ -17,7 +17,9 @@ def test_frequencies_by_hand(tmp_path: Path) -> None:
     cohort = read(genotypes(tmp_path), filters=False)
     # Copies over two chromosomes of the called: 6/12, 6/12, 0/12 (G), 4/8, 1/12 and 0.
     counts = state_counts(cohort)
-    np.testing.assert_allclose(minor_frequency(cohort, counts), [0.5, 0.5, 0, 0.5, 1 / 12, 0])
+    np.testing.assert_allclose(
+        minor_frequency(cohort.kind, counts, cohort.sites.n_states), [0.5, 0.5, 0, 0.5, 1 / 12, 0]
+    )
     np.testing.assert_allclose(missingness(counts, 6), [0, 0, 0, 2 / 6, 0, 0])
     assert counts[:, 3].tolist() == [1, 2, 1]
 
@@ -29,7 +31,10 @@ def test_frequencies_from_the_definition(tmp_path: Path) -> None:
     rows = [record(list(rng.choice(words, size=20)), pos=i + 1) for i in range(30)]
     cohort = read(write_vcf(tmp_path / "r.vcf", [f"s{i}" for i in range(20)], rows), filters=False)
     counts = state_counts(cohort)
-    frequencies, missing_shares = minor_frequency(cohort, counts), missingness(counts, 20)
+    frequencies, missing_shares = (
+        minor_frequency(cohort.kind, counts, cohort.sites.n_states),
+        missingness(counts, 20),
+    )
     for row, frequency, missing in zip(rows, frequencies, missing_shares, strict=True):
         called = [g for g in row.split("\t")[9:] if "." not in g]
         chromosomes = [a for g in called for a in g.replace("|", "/").split("/")]
@@ -72,5 +77,7 @@ def test_default_frequency_limits(tmp_path: Path) -> None:
     assert cohort.sites.ids.tolist() == ["C2"]
     assert cohort.log[-1].startswith("read 200 sequences (2 sites), kept 1 (1 monomorphic, 0 over")
     # In a sequence all residues but the commonest are the minor ones: 1/200.
-    np.testing.assert_allclose(minor_frequency(cohort, state_counts(cohort)), [1 / 200])
+    np.testing.assert_allclose(
+        minor_frequency(cohort.kind, state_counts(cohort), cohort.sites.n_states), [1 / 200]
+    )
     expect(r"1 monomorphic, .* 1 under the minor allele frequency 0.01", fasta, maf=0.01)

@@ -7,10 +7,9 @@ import pysam
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vcf_files import record, write_vcf
+from vcf_files import read_genotypes, record, write_vcf
 
-from genoattn.io.genotype_strings import GenotypeCodes, MalformedGenotypeError, parse_genotype
-from genoattn.io.vcf import read_vcf
+from genoattn.io.genotype_codes import GenotypeCodes, MalformedGenotypeError, parse_genotype
 
 ALLELES = ["0", "1", "2", "3", "."]
 
@@ -44,17 +43,18 @@ def test_codes_by_hand() -> None:
     codes = GenotypeCodes()
     met = codes.encode(["0/1", "1/1", "./1", "./.", "0/1", "2/1"])
     # Copies of allele 1 in 0/1, 1/1, half-missing, missing, 0/1 and 2/1; of allele 2 only the last has one.
-    assert codes.copies(met, 1).tolist() == [1, 2, -1, -1, 1, 1]
-    assert codes.copies(met, 2).tolist() == [0, 0, -1, -1, 0, 1]
-    assert codes.largest_allele(met).tolist() == [1, 1, 1, -1, 1, 2]
-    assert codes.ploidies(met).max() == 2
-    assert codes.n_half_missing(met) == 1
+    assert codes.copies(1)[met].tolist() == [1, 2, -1, -1, 1, 1]
+    assert codes.copies(2)[met].tolist() == [0, 0, -1, -1, 0, 1]
+    assert codes.largest_allele[met].tolist() == [1, 1, 1, -1, 1, 2]
+    assert codes.ploidy[met].max() == 2
+    assert codes.half_missing[met].sum() == 1
     # A string met later must not leave the tables behind.
     later = codes.encode(["3", "1"])
-    assert codes.copies(later, 1).tolist() == [0, 1]
-    assert codes.copies(later, 3).tolist() == [1, 0]
-    assert codes.ploidies(later).max() == 1
-    assert codes.ploidies(codes.encode(["./.", "./1", "."])).max() == 0
+    assert codes.copies(1)[later].tolist() == [0, 1]
+    assert codes.copies(3)[later].tolist() == [1, 0]
+    assert codes.ploidy[later].max() == 1
+    missing = codes.encode(["./.", "./1", "."])
+    assert codes.ploidy[missing].max() == 0
 
 
 @st.composite
@@ -92,5 +92,5 @@ def test_copies_equal_those_of_htslib(
         for line in file:
             indices = [line.samples[s].allele_indices for s in ("a", "b", "c")]
             expected += [[-1 if None in g else g.count(alt) for g in indices] for alt in (1, 2, 3)]
-    cohort, _ = read_vcf(path, haploid="as-is")
+    cohort, _ = read_genotypes(path, haploid="as-is")
     np.testing.assert_array_equal(cohort.calls, np.array(expected).T)

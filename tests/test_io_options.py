@@ -14,7 +14,7 @@ from genoattn.io import read
 
 
 def test_suffixes(tmp_path: Path) -> None:
-    for name in ("a.fasta", "a.FA", "a.fas", "a.faa"):
+    for name in ("a.fasta", "a.FA", "a.fas", "a.afa", "a.faa"):
         path = write_text(tmp_path / name, ">a\nMW\n>b\nMC\n")
         assert read(path).kind == "sequence"
     assert read(str(path)).n_sites == 1
@@ -32,15 +32,11 @@ def test_missing_file(tmp_path: Path, name: str) -> None:
 
 def test_suffix_errors(tmp_path: Path) -> None:
     expect(
-        r"a.txt: unknown suffix '.txt'; readable are .vcf, .vcf.gz, .vcf.bgz, .bcf, .fasta, .*, PLINK .bed",
+        r"a.txt: unknown suffix '.txt'; readable are .vcf, .vcf.gz, .vcf.bgz, .bcf, .bed, .pgen, .*.fasta",
         write_text(tmp_path / "a.txt", "x"),
     )
-    expect(
-        r"a.vcz: VCF Zarr is not readable in this version; convert it with: vcztools view", tmp_path / "a.vcz"
-    )
-    expect(
-        r"a.pgen: PLINK 2 files are not readable in this version; convert with: plink2", tmp_path / "a.pgen"
-    )
+    expect(r"a.vcz: no such folder; check the path", tmp_path / "a.vcz")
+    expect(r"a.pgen: no such file; check the path", tmp_path / "a.pgen")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +48,7 @@ def test_suffix_errors(tmp_path: Path) -> None:
         ({"max_missing": float("nan")}, r"max_missing is nan"),
         ({"transform": "sqrt"}, r"transform is 'sqrt'; choose one of none, log, rank"),
         ({"trait_type": "ordinal"}, r"trait_type is 'ordinal'; choose one of auto, quantitative, binary"),
-        ({"alphabet": "rna"}, r"alphabet is 'rna'; choose one of auto, dna, protein"),
+        ({"alphabet": "rna"}, r"alphabet is 'rna'; choose one of auto, dna, diploid, protein, symbols"),
         ({"trait": "T"}, r"trait 'T' without a table; give the phenotypes too"),
         ({"reference": "wt"}, r"g.vcf: reference and alphabet are for alignments; leave them out"),
         ({"alphabet": "dna"}, r"g.vcf: reference and alphabet are for alignments"),

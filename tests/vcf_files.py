@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pysam
 import pysam.bcftools
+
+from genoattn.cohort import Cohort
+from genoattn.io.collect import collect_cohort
+from genoattn.io.formats import FormatOptions, open_genotypes
 
 HEADER = (
     "##fileformat=VCFv4.3\n"
@@ -59,3 +65,10 @@ def write_text(path: Path, text: str) -> Path:
     """Write a text file and return its path."""
     path.write_text(text)
     return path
+
+
+def read_genotypes(path: Path, region: str | None = None, **options: Any) -> tuple[Cohort, str]:
+    """The cohort of a file of genotypes alone, without filters, and what was read in words."""
+    cohort = collect_cohort(open_genotypes(path, FormatOptions(region=region, **options)))
+    *log, last = cohort.log
+    return replace(cohort, log=tuple(log)), last.removeprefix("read ").partition(", kept all")[0]

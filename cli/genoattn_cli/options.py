@@ -50,11 +50,13 @@ class EncodingName(StrEnum):
 
 
 class AlphabetName(StrEnum):
-    """Letters of an alignment."""
+    """Letters of aligned sequences."""
 
     auto = "auto"
     dna = "dna"
+    diploid = "diploid"
     protein = "protein"
+    symbols = "symbols"
 
 
 class HaploidName(StrEnum):
@@ -116,7 +118,7 @@ MutationColumn = Annotated[
     typer.Option(
         "--mutation-column",
         metavar="NAME",
-        help="COHORT is a table with mutations (A24G:T30S, p.Ala24Gly, WT) of --reference here.",
+        help="COHORT is a table with mutations (A24G:T30S, HGVS, WT) of --reference here.",
         show_default=False,
     ),
 ]
@@ -161,7 +163,11 @@ ReplicateColumns = Annotated[
     ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse a sequence with different values instead of averaging.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse sequences with different values and variants that cannot be used.",
+    ),
 ]
 Folder = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
@@ -192,7 +198,14 @@ Maf = Annotated[
 MaxMissing = Annotated[
     float, typer.Option("--max-missing", min=0, max=1, help="Drop sites with more missing calls.")
 ]
-Alphabet = Annotated[AlphabetName, typer.Option("--alphabet", help="Of a FASTA.")]
+Alphabet = Annotated[
+    AlphabetName,
+    typer.Option(
+        "--alphabet",
+        help="Letters of sequences. diploid: DNA whose heterozygotes (R Y S W K M) are states; symbols: "
+        "letters and digits as they are; auto: by suffix or letters, for a model its own.",
+    ),
+]
 _HAPLOID_HELP = "Copies of a male's call on chrX: double, 0 or 2; as-is, 0 or 1."
 Haploid = Annotated[HaploidName, typer.Option("--haploid", help=_HAPLOID_HELP)]
 HaploidLikeModel = Annotated[

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from genoattn.interactions.expansion import Expansion
 from genoattn.interactions.extract import describe_tests, readout_factors, table_rows
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import LEVEL, InteractionTable
+from genoattn.io.alphabets import Alphabet
 from genoattn.model.phenotype_likelihood import COUNTS
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout, extend_readout, unseen_states
@@ -59,10 +59,12 @@ class FittedModel:
         return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels) if names else None
 
     @property
-    def alphabet(self) -> Literal["auto", "dna", "protein"]:
-        """Alphabet of the sequences, which tells asparagine from unknown N; ``auto`` for genotypes."""
+    def alphabet(self) -> Alphabet:
+        """Alphabet of the sequences, for :func:`genoattn.read` of new ones; ``auto`` for genotypes."""
         if self.manifest.vocabulary.encoding != "sequence":
             return "auto"
+        if self.manifest.sites.frame is not None:
+            return self.manifest.sites.frame.alphabet
         letters = {residue for residues in self.manifest.sites.states for residue in residues}
         return "dna" if letters <= _NUCLEOTIDES else "protein"
 

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from genoattn.cohort import Haploid, Sites
+from genoattn.cohort import AlignmentFrame, Haploid, Sites
 from genoattn.errors import InputError
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.site_records import column_values, from_site_records, site_records
@@ -107,13 +107,14 @@ class Manifest:
 
     def to_json(self) -> str:
         """Readable JSON; :func:`manifest_from_json` is its inverse."""
-        v = self.vocabulary
+        v, frame = self.vocabulary, self.sites.frame
         covariates = zip(self.covariate_names, self.covariate_coefficients, strict=True)
         record = {
             "schema_version": SCHEMA_VERSION,
             **{k: getattr(self, k) for k in _PHENOTYPE},
             "encoding": v.encoding,
             "haploid": self.haploid,
+            **({} if frame is None else {"alignment": asdict(frame)}),
             "complete": self.complete,
             "estimand": self.estimand,
             "tests": self.tests,
@@ -159,6 +160,8 @@ def manifest_from_json(text: str) -> Manifest:
         record |= {"estimand": SCHEMA_1, "tests": {"schema_version": 1}}
     rows = record["sites"]
     sites, vocabulary = from_site_records(record["encoding"], rows)
+    if "alignment" in record:
+        sites = replace(sites, frame=AlignmentFrame(**record["alignment"]))
     return Manifest(
         **{k: record[k] for k in (*_PHENOTYPE, "estimand", "tests", *_PROVENANCE)},
         sites=sites,

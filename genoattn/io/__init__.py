@@ -7,16 +7,20 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from genoattn.cohort import Cohort, Covariates, Haploid
 from genoattn.errors import InputError
-from genoattn.io.alignment import Alphabet
+from genoattn.io.alphabets import Alphabet
+from genoattn.io.collect import Duplicates, collect_cohort, nameless_cohort
 from genoattn.io.duplicates import merge_duplicates
-from genoattn.io.filters import filter_sites, with_log
-from genoattn.io.formats import FormatOptions, read_genotypes
+from genoattn.io.filters import SiteFilter, filter_sites
+from genoattn.io.formats import ALIGNMENT_SUFFIXES, FormatOptions, open_genotypes, read_aligned
 from genoattn.io.matching import match_covariates, match_phenotype
 from genoattn.io.measurements import MeasurementColumns
 from genoattn.io.phenotypes import TraitType, Transform
 from genoattn.io.site_features import match_features
+from genoattn.io.source import GenotypeSource
 from genoattn.io.tables import SampleTable, read_table
 from genoattn.io.variants import VariantColumns, read_variants
 
@@ -48,6 +52,7 @@ def read(
     info: Sequence[str] = (),
     haploid: Haploid = "double",
     filters: bool = True,
+    duplicates: Duplicates = "keep",
     covariates_like: Covariates | None = None,
 ) -> Cohort:
     """Read genotypes or aligned sequences, with a phenotype and covariates, as a cohort.
@@ -55,9 +60,10 @@ def read(
     Parameters
     ----------
     path
-        VCF or BCF, aligned sequences (FASTA, A2M, Clustal or Stockholm, also compressed), or a PLINK 1
-        ``.bed`` or its prefix, told apart by suffix, and alignments by their first line; or, with
-        ``sequence_column`` or ``mutation_column``, a table of variants. PLINK counts copies of A1.
+        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, VCF Zarr ``.vcz``, or aligned
+        sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and alignments by
+        their first line; or, with ``sequence_column`` or ``mutation_column``, a table of variants. Of a
+        PLINK 1 data set copies of A1 are counted.
     pheno
         Table of phenotypes with an ``IID`` or ``sample`` column; None (prediction) for no phenotype. For a
         table of variants it may be that table itself.
@@ -79,8 +85,9 @@ def read(
         Column of a table of variants that holds their sequences, aligned. Without an ``IID`` or ``sample``
         column the sequence is the ID.
     mutation_column
-        Column of a table of variants that holds mutation strings (``A24G:T30S``, ``p.Ala24Gly``, ``24A>G``;
-        ``WT``, ``_wt`` or ``=`` for the wild type), counted from 1 in the sequence of ``reference``.
+        Column of a table of variants that holds mutation strings (``A24G:T30S``, ``p.Ala24Gly``,
+        ``c.[76A>C;83G>C]``; ``WT``, ``_wt`` or ``=`` for the wild type), counted from 1 in the sequence of
+        ``reference``.
     reference
         FASTA of one record, the wild type of a table of variants; of an alignment as ``wild_type``.
     wild_type
@@ -93,12 +100,16 @@ def read(
         Columns of the phenotype table instead of a trait, whose mean is the trait; for the variance of that
         mean see :func:`genoattn.io.measurements.replicate_means`.
     strict
-        Refuse a sequence that occurs more than once with different values, instead of averaging them.
+        Refuse a record that cannot be used (no GT, an allele that is not listed; a variant that is no
+        sequence of the reference's length), instead of leaving it out, and a sequence that occurs more than
+        once with different values, instead of averaging them.
     average
         Whether a sequence that occurs more than once is kept once, at its mean; False keeps all samples, as
         counts have to be.
     alphabet
-        Letters of sequences.
+        Letters of sequences: ``dna``; ``diploid``, DNA in which R Y S W K M are heterozygotes, states of
+        their own; ``protein``; ``symbols``, letters and digits such as 0 and 1; or ``auto``, which the suffix
+        or the letters tell. For prediction that of the model, its ``alphabet``.
     features
         Table of features of the sites (gene, region, consequence), with a column ``site``: ID, chrom:pos or
         alignment column.
@@ -108,6 +119,10 @@ def read(
         What a haploid call among diploid ones (chrX of males) counts: ``double``, 0 or 2 copies, as PLINK
         files hold it and as dosage compensation has it; ``as-is``, 0 or 1. Sites where all calls are haploid
         (chrY, mitochondria) count 0 or 1, pseudo-autosomal ones as any diploid site. Give sex as a covariate.
+    duplicates
+        Of records that name the same site (position and alleles) again: ``keep`` one where the calls are the
+        same, else both, which are never tested as a pair; ``error`` refuses them. Records without a position
+        (0, or chromosome 0) are different sites if their IDs differ.
     filters
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
@@ -133,40 +148,70 @@ def read(
     Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
     path = Path(path)
-    _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid)
-    variants = _variant_columns(path, sequence_column, mutation_column, reference, wild_type, alphabet)
-    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet)
+    _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
+    variants = _variant_columns(
+        path, sequence_column, mutation_column, reference, wild_type, alphabet, strict
+    )
+    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
-    own_table = None
-    if variants is None:
-        cohort, read_what = read_genotypes(path, formats)
-    elif region is not None or info:
-        raise InputError(f"{path}: a table of variants has no regions and no INFO entries; leave them out")
-    else:
+    source, own_table = None, None
+    if variants is not None:
+        if region is not None or info:
+            raise InputError(
+                f"{path}: a table of variants has no regions and no INFO entries; leave them out"
+            )
         cohort, read_what, own_table = read_variants(path, variants)
+    elif path.name.lower().endswith(ALIGNMENT_SUFFIXES):
+        cohort, read_what = read_aligned(path, formats)
+    else:
+        source = open_genotypes(path, formats)
+        cohort = nameless_cohort(source)
     table = _phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
-    covariates = None if covar is None else Path(covar)
+    names, covariates = cohort.samples, None if covar is None else Path(covar)
     if table is not None:
         cohort = match_phenotype(cohort, table, columns, transform, trait_type, covariates)
     elif covariates is not None:
         cohort = match_covariates(cohort, covariates, covariates_like)
-    cohort = merge_duplicates(cohort, path, strict, average)
+    limits = SiteFilter.of(cohort.kind, maf, max_missing) if filters else None
+    if source is not None:
+        cohort = _with_calls(cohort, source, names, limits, duplicates)
+    else:
+        cohort = filter_sites(merge_duplicates(cohort, path, strict, average), read_what, limits, path)
     if features is not None:
         cohort = match_features(cohort, Path(features))
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     if variants is not None:
         named["reference"] = variants.reference
-    source = {role: str(name) for role, name in named.items() if name is not None}
-    cohort = replace(cohort, source=source, haploid=haploid)
-    if filters:
-        return filter_sites(cohort, read_what, maf, max_missing, path)
-    return with_log(cohort, f"read {read_what}, kept all (filters off)")
+    files = {role: str(name) for role, name in named.items() if name is not None}
+    return replace(cohort, source=files, haploid=haploid)
+
+
+def _with_calls(
+    matched: Cohort,
+    source: GenotypeSource,
+    names: np.ndarray,
+    limits: SiteFilter | None,
+    duplicates: Duplicates,
+) -> Cohort:
+    """The cohort of a file of the samples ``names``, given those that have everything asked for."""
+    kept = None
+    if matched.n_samples < len(names):
+        kept = np.flatnonzero(np.isin(names.astype(str), matched.samples.astype(str)))
+    found = collect_cohort(source, kept, limits, duplicates)
+    log = (*matched.log, *found.log)
+    return replace(found, phenotype=matched.phenotype, covariates=matched.covariates, log=log)
 
 
 def _check_choices(
-    maf: float | None, max_missing: float, transform: str, trait_type: str, alphabet: str, haploid: str
+    maf: float | None,
+    max_missing: float,
+    transform: str,
+    trait_type: str,
+    alphabet: str,
+    haploid: str,
+    duplicates: str,
 ) -> None:
     if maf is not None and not 0 <= maf <= 0.5:
         raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
@@ -175,8 +220,9 @@ def _check_choices(
     choices = {
         "transform": (transform, ("none", "log", "rank")),
         "trait_type": (trait_type, ("auto", "quantitative", "binary")),
-        "alphabet": (alphabet, ("auto", "dna", "protein")),
+        "alphabet": (alphabet, ("auto", "dna", "diploid", "protein", "symbols")),
         "haploid": (haploid, ("as-is", "double")),
+        "duplicates": (duplicates, ("keep", "error")),
     }
     for option, (value, allowed) in choices.items():
         if value not in allowed:
@@ -190,6 +236,7 @@ def _variant_columns(
     reference: str | PathLike[str] | None,
     wild_type: str | None,
     alphabet: Alphabet,
+    strict: bool,
 ) -> VariantColumns | None:
     """Columns of the variants of a table; None for a file that is no table of variants."""
     if sequence is not None and mutation is not None:
@@ -203,7 +250,7 @@ def _variant_columns(
         raise InputError(
             f"{path}: mutations in '{mutation}' without the sequence they are of; give its FASTA as reference"
         )
-    return VariantColumns(sequence, mutation, fasta, wild_type, alphabet)
+    return VariantColumns(sequence, mutation, fasta, wild_type, alphabet, strict)
 
 
 def _phenotype_table(

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort, Sites
+from genoattn.cohort import MISSING, AlignmentFrame, Cohort, Letters, Sites
 from genoattn.errors import InputError
-
-Alphabet = Literal["auto", "dna", "protein"]
-Letters = Literal["dna", "protein"]
-
-GAP = "-"
-# RNA is read as nucleotides too: T and U are both letters of "dna".
-_LETTERS = {"dna": "ACGTUN-.", "protein": "ACDEFGHIKLMNPQRSTVWYOUX*-."}
-UNKNOWN = {"dna": "N", "protein": "X"}
+from genoattn.io.alphabets import (
+    ALPHABETS,
+    Alphabet,
+    AlphabetChoice,
+    allowed_letters,
+    choose_alphabet,
+    count_letters,
+    describe_letters,
+    is_state,
+    letter_codes,
+    no_letter,
+    unknown_letter,
+    upper_case,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,27 +33,43 @@ class Alignment:
     path: Path
     unit: str  # what a sequence is called there: ``record`` of a FASTA, ``row`` of a table
     names: Sequence[str]
-    letters: np.ndarray  # (n_sequences, n_columns), uint8: upper-case ASCII of each residue
+    letters: np.ndarray  # (n_sequences, n_columns), uint8: ASCII of each state, upper case but for symbols
     alphabet: Letters
+    log: tuple[str, ...] = ()
 
 
 def align_texts(
-    path: Path, unit: str, names: Sequence[str], texts: Sequence[str], alphabet: Alphabet
+    path: Path,
+    unit: str,
+    names: Sequence[str],
+    texts: Sequence[str],
+    alphabet: Alphabet | AlphabetChoice,
+    other: Path | None = None,
 ) -> Alignment:
-    """Upper-case sequences as an alignment; ``-`` and ``.`` are one letter, the gap."""
+    """Sequences as an alignment, in the alphabet given, that of a file's suffix, or a guess.
+
+    ``other`` is a second file whose suffix may say what the letters are.
+    """
     check_lengths(path, unit, names, texts)
     letters = letter_codes(texts)
-    kind = detect_alphabet(letters) if alphabet == "auto" else alphabet
+    if not isinstance(alphabet, AlphabetChoice):
+        alphabet = choose_alphabet(alphabet, count_letters(upper_case(letters)), path, other)
+    kind = alphabet.alphabet
+    letters = spell(letters, kind)
     wrong = ~allowed_letters(kind)[letters]
     if wrong.any():
         i, column = np.argwhere(wrong)[0]
-        raise InputError(
-            f"{path}: {unit} {i + 1} ({names[i]}), column {column + 1}: '{texts[i][column]}' is not a "
-            f"letter of the {kind} alphabet; write {UNKNOWN[kind]} if unknown, "
-            "or choose another alphabet"
-        )
-    letters[letters == ord(".")] = ord(GAP)
-    return Alignment(path, unit, names, letters, kind)
+        place = f"{path}: {unit} {i + 1} ({names[i]}), column {column + 1}"
+        raise InputError(f"{place}: {no_letter(texts[i][column], kind)}")
+    log = describe_letters(path, alphabet, count_letters(letters))
+    return Alignment(path, unit, names, letters, kind, log)
+
+
+def spell(letters: np.ndarray, alphabet: Letters) -> np.ndarray:
+    """ASCII codes with each state spelled in one way: upper case but for symbols, and no dots."""
+    meaning = ALPHABETS[alphabet]
+    letters = letters if meaning.has_case else upper_case(letters)
+    return np.where(letters == ord("."), ord(meaning.dot), letters).astype(np.uint8)
 
 
 def alignment_cohort(alignment: Alignment, wild_type: np.ndarray, wild_name: str) -> Cohort:
@@ -58,16 +79,20 @@ def alignment_cohort(alignment: Alignment, wild_type: np.ndarray, wild_name: str
     or not, and the rest sorted; where it is missing, the commonest residue (the first of the sorted on a tie)
     takes its place.
     """
-    unknown = UNKNOWN[alignment.alphabet]
+    alphabet = alignment.alphabet
+    known, unknown = is_state(alphabet), unknown_letter(alphabet)
     columns = zip(alignment.letters.T, wild_type.tolist(), strict=True)
-    encoded = [_encode(column, first, unknown) for column, first in columns]
-    states = tuple(residues for residues, _ in encoded)
-    calls = np.column_stack([index for _, index in encoded])
+    encoded = [_encode(column, first, known, unknown) for column, first in columns]
+    states = tuple(residues for residues, _, _ in encoded)
+    calls = np.column_stack([index for _, index, _ in encoded])
     ref = np.array([residues[0] for residues in states], dtype=object)
-    ids = np.array([f"{residue}{i}" for i, residue in enumerate(ref, start=1)], dtype=object)
+    # A digit in front of a number could not be told from it.
+    form = "column{1}" if alphabet == "symbols" else "{0}{1}"
+    ids = np.array([form.format(residue, i) for i, residue in enumerate(ref, start=1)], dtype=object)
     empty = np.full(len(ref), "", dtype=object)
-    sites = Sites(ids, empty, np.arange(1, len(ref) + 1), ref, empty, states)
-    log = (f"{alignment.alphabet} alignment, reference {wild_name}",)
+    frame = AlignmentFrame(alphabet, "".join(commonest for _, _, commonest in encoded))
+    sites = Sites(ids, empty, np.arange(1, len(ref) + 1), ref, empty, states, frame=frame)
+    log = (f"{alphabet} alignment, reference {wild_name}", *alignment.log)
     return Cohort(np.array(alignment.names, dtype=object), sites, calls, kind="sequence", log=log)
 
 
@@ -84,47 +109,32 @@ def row_of(alignment: Alignment, name: str | None, role: str) -> int:
     return names.index(name)
 
 
-def detect_alphabet(letters: np.ndarray) -> Letters:
-    """``dna`` where no other letter than those of nucleotides occurs, else ``protein``."""
-    return "dna" if allowed_letters("dna")[letters].all() else "protein"
-
-
-def allowed_letters(alphabet: Letters) -> np.ndarray:
-    """Whether each ASCII code is a letter of the alphabet: shape (256,), bool."""
-    allowed = np.zeros(256, dtype=bool)
-    allowed[[ord(letter) for letter in _LETTERS[alphabet]]] = True
-    return allowed
-
-
-def check_lengths(path: Path, unit: str, names: Sequence[str], texts: Sequence[str]) -> None:
-    """Raise InputError where sequences differ in length, or have none."""
-    n = len(texts[0])
+def check_lengths(
+    path: Path, unit: str, names: Sequence[str], texts: Sequence[str], numbers: Sequence[int] | None = None
+) -> None:
+    """Raise InputError where sequences differ in length, or have none; ``numbers`` are 1, 2, .. if None."""
+    numbers = range(1, len(texts) + 1) if numbers is None else numbers
+    n, first = len(texts[0]), f"{unit} {numbers[0]} ({names[0]})"
     if n == 0:
-        raise InputError(f"{path}: {unit} 1 ({names[0]}) has no sequence; add it or remove the {unit}")
-    for i, text in enumerate(texts, start=1):
+        raise InputError(f"{path}: {first} has no sequence; add it or remove the {unit}")
+    for number, name, text in zip(numbers, names, texts, strict=True):
         if len(text) != n:
             raise InputError(
-                f"{path}: {unit} {i} ({names[i - 1]}) has {len(text)} residues, {unit} 1 ({names[0]}) "
-                f"has {n}; align the sequences to one length"
+                f"{path}: {unit} {number} ({name}) has {len(text)} residues, {first} has {n}; "
+                "align the sequences to one length"
             )
 
 
-def letter_codes(texts: Sequence[str]) -> np.ndarray:
-    """Shape (n_records, n_columns), uint8: the ASCII code of each residue, 63 (?) for what is not ASCII."""
-    flat = "".join(texts).encode("ascii", errors="replace")
-    return np.frombuffer(flat, dtype=np.uint8).reshape(len(texts), -1).copy()
-
-
-def _encode(column: np.ndarray, first: int, unknown: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """The states of one column, and each sample's index into them, shape (n_samples,), int8."""
-    counts = np.bincount(column, minlength=128)
-    counts[ord(unknown)] = 0
-    if chr(first) == unknown:
-        if not counts.any():
-            # Nothing is known here; one state keeps the column usable in prediction.
-            return (unknown,), np.full(len(column), MISSING, dtype=np.int8)
-        first = int(np.argmax(counts))
+def _encode(
+    column: np.ndarray, first: int, known: np.ndarray, unknown: str
+) -> tuple[tuple[str, ...], np.ndarray, str]:
+    """States of one column, each sample's index into them, (n_samples,), int8, and the commonest state."""
+    counts = np.where(known, np.bincount(column, minlength=256), 0)
+    commonest = int(np.argmax(counts)) if counts.any() else ord(unknown)
+    # Where nothing is known, one state keeps the column usable in prediction.
+    first = first if known[first] else commonest
     order = [first, *(code for code in np.flatnonzero(counts).tolist() if code != first)]
-    index = np.full(128, MISSING, dtype=np.int8)
+    index = np.full(256, MISSING, dtype=np.int8)
     index[order] = np.arange(len(order))
-    return tuple(chr(code) for code in order), index[column]
+    index[~known] = MISSING
+    return tuple(chr(code) for code in order), index[column], chr(commonest)

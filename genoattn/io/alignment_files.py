@@ -13,7 +13,8 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-from genoattn.io.alignment import Alphabet, align_texts, alignment_cohort, check_lengths, letter_codes, row_of
+from genoattn.io.alignment import align_texts, alignment_cohort, check_lengths, row_of
+from genoattn.io.alphabets import Alphabet, letter_codes
 from genoattn.io.text import read_lines
 
 AlignmentFormat = Literal["fasta", "a2m", "clustal", "stockholm"]
@@ -34,16 +35,18 @@ def read_alignment(
     ----------
     path
         Sequences of one length. The first word of a FASTA or A2M header is the sample ID. Case is ignored,
-        but in A2M, where lower-case letters and ``.`` are insertions relative to the model that the
-        sequences were aligned to: these columns are dropped and counted.
+        but of symbols and in A2M, where lower-case letters and ``.`` are insertions relative to the model
+        that the sequences were aligned to: these columns are dropped and counted.
     file_format
         What the file is; :func:`alignment_format` tells.
     reference
         The record whose residues are the reference; the first one if None.
     alphabet
-        ``dna`` (A C G T U), ``protein`` (20 amino acids, O, U and ``*``), or ``auto``: nucleotides if no
-        other letter occurs in the file. ``-`` and ``.`` are one state, the gap. N in nucleotides and X in
-        proteins are missing.
+        ``dna`` (A C G T U; N and the other IUPAC codes are missing), ``diploid`` (the same, with R Y S W K M
+        as states), ``protein`` (20 amino acids, O, U and ``*``; X is missing), ``symbols`` (letters and
+        digits, case kept), or ``auto``: what the suffix says (``.faa``, ``.fna``, ``.ffn``), else a guess
+        from the letters. ``?`` is missing; ``-`` and ``.`` are one state, the gap, but of symbols, where
+        ``.`` is missing.
     role
         What the reference is called in messages.
 
@@ -59,7 +62,7 @@ def read_alignment(
         names, texts = read_records(path)
         if file_format == "a2m":
             texts, dropped = _without_insertions(path, names, texts)
-    alignment = align_texts(path, "record", names, [text.upper() for text in texts], alphabet)
+    alignment = align_texts(path, "record", names, texts, alphabet)
     row = row_of(alignment, reference, role)
     cohort = alignment_cohort(alignment, alignment.letters[row], names[row])
     return replace(cohort, log=(*cohort.log, *dropped)), f"{len(names)} sequences ({cohort.n_sites} sites)"
@@ -116,7 +119,7 @@ def _without_insertions(path: Path, names: list[str], texts: list[str]) -> tuple
 
 
 def read_reference(path: Path) -> tuple[str, str]:
-    """Name and sequence, in upper case, of a FASTA of one record."""
+    """Name and sequence of a FASTA of one record."""
     names, texts = read_records(path)
     if len(names) != 1:
         raise InputError(
@@ -124,7 +127,7 @@ def read_reference(path: Path) -> tuple[str, str]:
         )
     if not texts[0]:
         raise InputError(f"{path}: record 1 ({names[0]}) has no sequence; add it")
-    return names[0], texts[0].upper()
+    return names[0], texts[0]
 
 
 def read_records(path: Path) -> tuple[list[str], list[str]]:

@@ -1,6 +1,10 @@
-"""Names and states of sites that come from alternate alleles: shared by VCF and PLINK."""
+"""Names and states of sites that come from alternate alleles."""
+
+from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -10,23 +14,48 @@ import numpy as np
 from genoattn.cohort import Sites
 from genoattn.errors import InputError
 
+_NO_ID = (".", "")
 
-class Allele(NamedTuple):
-    """One alternate allele of one record."""
 
-    record: int  # 1-based number of the record among those read
-    record_id: str  # ``.`` where it has none
-    chrom: str
-    pos: int  # 1-based
-    ref: str
-    alt: str  # the allele whose copies are counted
-    multiallelic: bool  # the record has other alternate alleles
-    ploidy: int  # the largest seen at the record, at least 1
+@dataclass(frozen=True)
+class Alleles:
+    """Alternate alleles of records, by column: rows as objects would keep the garbage collector busy."""
 
-    @property
-    def key(self) -> str:
-        """``chrom:pos:ref:alt``."""
-        return f"{self.chrom}:{self.pos}:{self.ref}:{self.alt}"
+    record: list[int]  # 1-based number of the record among those read
+    record_id: list[str]  # ``.`` where it has none
+    chrom: list[str]
+    pos: list[int]  # 1-based
+    ref: list[str]
+    alt: list[str]  # the allele whose copies are counted
+    multiallelic: list[bool]  # whether the record has other alternate alleles
+    ploidy: list[int]  # the largest seen at the record; 0 where nothing is called
+
+    @classmethod
+    def none(cls) -> Alleles:
+        return cls(*([] for _ in range(8)))
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    def extend(self, others: Alleles) -> None:
+        """Add alleles behind those there are."""
+        for own, more in zip(vars(self).values(), vars(others).values(), strict=True):
+            own.extend(more)
+
+    def take(self, index: Iterable[int]) -> Alleles:
+        """The alleles at ``index``, in that order."""
+        index = list(index)
+        return Alleles(*([column[i] for i in index] for column in vars(self).values()))
+
+    def keys(self) -> list[str]:
+        """``chrom:pos:ref:alt`` of each."""
+        columns = zip(self.chrom, self.pos, self.ref, self.alt, strict=True)
+        return [f"{chrom}:{pos}:{ref}:{alt}" for chrom, pos, ref, alt in columns]
+
+
+def is_placed(chrom: str, pos: int) -> bool:
+    """Whether a chromosome and position are known: PLINK and arrays write 0 where they are not."""
+    return pos > 0 and chrom not in ("0", ".", "")
 
 
 def copy_states(ref: str, alt: str, ploidy: int, multiallelic: bool) -> tuple[str, ...]:
@@ -39,58 +68,68 @@ def copy_states(ref: str, alt: str, ploidy: int, multiallelic: bool) -> tuple[st
     return tuple("/".join([other] * (ploidy - c) + [alt] * c) for c in range(ploidy + 1))
 
 
-def name_sites(alleles: list[Allele]) -> list[str]:
-    """A unique name for each site, in order.
+def name_sites(alleles: Alleles, keys: list[str]) -> list[str]:
+    """A unique name for each site, in order, given its ``chrom:pos:ref:alt``.
 
     The record's ID (``ID:ALT`` where multi-allelic) if it has one and no other record shares it, else
     ``chrom:pos:ref:alt``.
     """
-    first_of_record = {a.record: a for a in alleles}
-    n_records = Counter(a.record_id for a in first_of_record.values())
-    keys = {a.key for a in alleles}
-
-    def label(a: Allele) -> str:
-        if a.record_id in (".", "") or n_records[a.record_id] > 1:
-            return a.key
-        return f"{a.record_id}:{a.alt}" if a.multiallelic else a.record_id
-
-    labels = [label(a) for a in alleles]
-    n_sites = Counter(labels)
-    # An ID may look like the position of another site, or like another record's ID:ALT.
-    return [
-        name if n_sites[name] == 1 and (name == a.key or name not in keys) else a.key
-        for name, a in zip(labels, alleles, strict=True)
+    n_records = _records_with(alleles)
+    columns = zip(alleles.record_id, alleles.alt, alleles.multiallelic, keys, strict=True)
+    labels = [
+        key if name in _NO_ID or n_records[name] > 1 else f"{name}:{alt}" if several else name
+        for name, alt, several, key in columns
     ]
+    n_sites, places = Counter(labels), set(keys)
+    # An ID may look like the position of another site, or like another record's ID:ALT.
+    names = [
+        name if n_sites[name] == 1 and (name == key or name not in places) else key
+        for name, key in zip(labels, keys, strict=True)
+    ]
+    if len(set(names)) < len(names):  # records that are in the file again
+        seen: Counter[str] = Counter()
+        for k, name in enumerate(names):
+            seen[name] += 1
+            names[k] = name if seen[name] == 1 else f"{name}#{seen[name]}"
+    return names
 
 
-def n_shared_ids(alleles: list[Allele]) -> int:
+def _records_with(alleles: Alleles) -> Counter[str]:
+    """The number of records with each ID."""
+    return Counter(dict(zip(alleles.record, alleles.record_id, strict=True)).values())
+
+
+def n_shared_ids(alleles: Alleles) -> int:
     """The number of records whose ID another record has too."""
-    ids = Counter({a.record: a.record_id for a in alleles}.values())
-    return sum(n for name, n in ids.items() if n > 1 and name not in (".", ""))
+    return sum(n for name, n in _records_with(alleles).items() if n > 1 and name not in _NO_ID)
 
 
-def check_distinct(path: Path, alleles: list[Allele], cure: str) -> None:
-    """Raise InputError if two sites have the same chrom:pos:ref:alt."""
-    seen: dict[str, int] = {}
-    for a in alleles:
-        if a.key in seen:
-            where = (
-                f"record {a.record} lists {a.key} twice"
-                if seen[a.key] == a.record
-                else f"records {seen[a.key]} and {a.record} are the same site {a.key}"
-            )
-            raise InputError(f"{path}: {where}; {cure}")
-        seen[a.key] = a.record
+def repeated_sites(alleles: Alleles) -> list[list[int]]:
+    """Indices of alleles that are the same site, a list for each site that occurs more than once.
+
+    A site is told by chromosome, position and alleles, or where it has no position by ID and alleles.
+    """
+    keys = alleles.keys()
+    for k, (chrom, pos) in enumerate(zip(alleles.chrom, alleles.pos, strict=True)):
+        if not is_placed(chrom, pos):
+            keys[k] = f"{alleles.record_id[k]} {alleles.ref[k]}:{alleles.alt[k]}"
+    if len(set(keys)) == len(keys):
+        return []
+    groups: dict[str, list[int]] = {}
+    for k, key in enumerate(keys):
+        groups.setdefault(key, []).append(k)
+    return [group for group in groups.values() if len(group) > 1]
 
 
-def build_sites(alleles: list[Allele]) -> Sites:
+def build_sites(alleles: Alleles) -> Sites:
     """The sites of alternate alleles, named and with their states."""
     # Few distinct (ref, alt, ploidy) exist, so that sites share their label tuples.
-    label = lru_cache(copy_states)
-    states = tuple(label(a.ref, a.alt, a.ploidy, a.multiallelic) for a in alleles)
-    rows = [(a.chrom, a.pos, a.ref, a.alt) for a in alleles]
-    chrom, pos, ref, alt = np.array(rows, dtype=object).reshape(-1, 4).T
-    return Sites(np.array(name_sites(alleles), dtype=object), chrom, pos, ref, alt, states)
+    states = tuple(
+        map(lru_cache(copy_states), alleles.ref, alleles.alt, alleles.ploidy, alleles.multiallelic)
+    )
+    names = np.array(name_sites(alleles, alleles.keys()), dtype=object)
+    chrom, ref, alt = (np.array(texts, dtype=object) for texts in (alleles.chrom, alleles.ref, alleles.alt))
+    return Sites(names, chrom, np.array(alleles.pos, dtype=np.int64), ref, alt, states)
 
 
 class Region(NamedTuple):
@@ -117,3 +156,16 @@ def parse_region(text: str, contigs: list[str], path: Path) -> Region:
     if start < 1 or (end is not None and end < start):
         raise InputError(f"region {text} is empty; positions start at 1 and must not decrease")
     return Region(contig, start, end)
+
+
+def in_region(region: str | None, chrom: Sequence[str], pos: Sequence[int], path: Path) -> np.ndarray:
+    """Indices of the records inside a region, ascending; all of them for None."""
+    if region is None:
+        return np.arange(len(pos))
+    span = parse_region(region, list(dict.fromkeys(chrom)), path)
+    end = float("inf") if span.end is None else span.end
+    places = zip(chrom, pos, strict=True)
+    found = np.flatnonzero([c == span.contig and span.start <= p <= end for c, p in places])
+    if not len(found):
+        raise InputError(f"{path}: no records in region {region}; choose another region")
+    return found

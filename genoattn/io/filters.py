@@ -1,14 +1,71 @@
 """Filters of sites: polymorphic, called in most samples, not too rare; dropped ones counted by reason."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from genoattn.cohort import Cohort, count_states
+from genoattn.cohort import Cohort, Kind, count_states
 from genoattn.errors import InputError
 
-_DEFAULT_MAF = {"genotype": 0.01, "sequence": 0.0}
+_DEFAULT_MAF: dict[Kind, float] = {"genotype": 0.01, "sequence": 0.0}
+
+
+@dataclass(frozen=True)
+class SiteFilter:
+    """Limits of the sites worth analysing."""
+
+    kind: Kind
+    maf: float  # smallest minor allele frequency
+    max_missing: float  # largest fraction of the samples without a call
+
+    @classmethod
+    def of(cls, kind: Kind, maf: float | None, max_missing: float) -> "SiteFilter":
+        """The filter with the default of the kind where ``maf`` is None."""
+        return cls(kind, _DEFAULT_MAF[kind] if maf is None else maf, max_missing)
+
+
+class SiteTally:
+    """Sites that a filter keeps, block by block, and counts of the others by the first reason."""
+
+    def __init__(self, limits: SiteFilter | None, n_samples: int) -> None:
+        self.limits, self.n_samples = limits, n_samples
+        self.n_sites = self.n_kept = self.n_monomorphic = self.n_missing = self.n_rare = 0
+
+    def keep(self, counts: np.ndarray, n_states: np.ndarray) -> np.ndarray:
+        """Which sites pass, shape (n_sites,), given the samples in each state (n_states_most, n_sites).
+
+        ``n_states`` (n_sites,) are the states each site has, seen or not.
+        """
+        assert self.limits is not None
+        over_missing = missingness(counts, self.n_samples) > self.limits.max_missing
+        n_seen = (counts > 0).sum(axis=0)
+        # A site nobody is called at shows no state: that is missingness, unless the limit lets it pass.
+        monomorphic = (n_seen == 1) | ((n_seen == 0) & ~over_missing)
+        over_missing &= ~monomorphic
+        rare = minor_frequency(self.limits.kind, counts, n_states) < self.limits.maf
+        rare &= ~monomorphic & ~over_missing
+        keep = ~(monomorphic | over_missing | rare)
+        self.n_kept += int(keep.sum())
+        self.n_monomorphic += int(monomorphic.sum())
+        self.n_missing += int(over_missing.sum())
+        self.n_rare += int(rare.sum())
+        return keep
+
+    def line(self, path: Path, read: str) -> str:
+        """What was kept of what was ``read``, and why the rest was not; an error where nothing was."""
+        assert self.limits is not None
+        reasons = (
+            f"{self.n_monomorphic} monomorphic, "
+            f"{self.n_missing} over the missingness limit {self.limits.max_missing:g}, "
+            f"{self.n_rare} under the minor allele frequency {self.limits.maf:g}"
+        )
+        if not self.n_kept:
+            raise InputError(
+                f"{path}: no site is left of {read} in {self.n_samples} samples: {reasons}; "
+                "loosen the filter that dropped most, or check the samples"
+            )
+        return f"read {read}, kept {self.n_kept} ({reasons})"
 
 
 def state_counts(cohort: Cohort) -> np.ndarray:
@@ -21,46 +78,29 @@ def missingness(counts: np.ndarray, n_samples: int) -> np.ndarray:
     return (n_samples - counts.sum(axis=0)) / n_samples
 
 
-def minor_frequency(cohort: Cohort, counts: np.ndarray) -> np.ndarray:
+def minor_frequency(kind: Kind, counts: np.ndarray, n_states: np.ndarray) -> np.ndarray:
     """Minor allele frequency among the called samples, shape (n_sites,); 0 where none is called.
 
     Genotypes: the frequency f of the effect allele is its mean number of copies over the ploidy of the site
     (the largest seen), and the smaller of f and 1 - f counts. Sequences: all states but the commonest.
-    ``counts``: samples in each state, (n_states, n_sites).
+    ``counts``: samples in each state, (n_states_most, n_sites); ``n_states`` (n_sites,) those of each site.
     """
     called = np.maximum(counts.sum(axis=0), 1)
-    if cohort.kind == "sequence":
+    if kind == "sequence":
         return np.where(counts.sum(axis=0) > 0, 1 - counts.max(axis=0) / called, 0.0)
     copies = np.arange(len(counts)) @ counts
-    frequency = copies / called / np.maximum(cohort.sites.n_states - 1, 1)
+    frequency = copies / called / np.maximum(n_states - 1, 1)
     return np.minimum(frequency, 1 - frequency)
 
 
-def filter_sites(cohort: Cohort, read: str, maf: float | None, max_missing: float, path: Path) -> Cohort:
-    """The sites worth analysing in the samples at hand.
-
-    ``read`` is what was read, in words, for the log; ``maf`` and ``max_missing`` as in ``genoattn.read``.
-    """
-    maf = _DEFAULT_MAF[cohort.kind] if maf is None else maf
+def filter_sites(cohort: Cohort, read: str, limits: SiteFilter | None, path: Path) -> Cohort:
+    """The sites of a cohort within ``limits``, all for None; ``read`` is what was read in words."""
+    if limits is None:
+        return with_log(cohort, f"read {read}, kept all (filters off)")
     counts = state_counts(cohort)
-    over_missing = missingness(counts, cohort.n_samples) > max_missing
-    n_seen = (counts > 0).sum(axis=0)
-    # A site nobody is called at shows no state: that is missingness, unless the limit lets it pass.
-    monomorphic = (n_seen == 1) | ((n_seen == 0) & ~over_missing)
-    over_missing &= ~monomorphic
-    rare = (minor_frequency(cohort, counts) < maf) & ~monomorphic & ~over_missing
-    keep = ~(monomorphic | over_missing | rare)
-    reasons = (
-        f"{int(monomorphic.sum())} monomorphic, "
-        f"{int(over_missing.sum())} over the missingness limit {max_missing:g}, "
-        f"{int(rare.sum())} under the minor allele frequency {maf:g}"
-    )
-    if not keep.any():
-        raise InputError(
-            f"{path}: no site is left of {read} in {cohort.n_samples} samples: {reasons}; "
-            "loosen the filter that dropped most, or check the samples"
-        )
-    line = f"read {read}, kept {int(keep.sum())} ({reasons})"
+    tally = SiteTally(limits, cohort.n_samples)
+    keep = tally.keep(counts, cohort.sites.n_states)
+    line = tally.line(path, read)
     kept = cohort if keep.all() else cohort.select_sites(keep)
     unseen = kept.sites.ids[counts[0, keep] == 0] if cohort.kind == "sequence" else []
     if len(unseen):

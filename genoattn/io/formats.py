@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -9,65 +10,108 @@ from typing import Literal
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
-from genoattn.io.alignment import Alphabet
 from genoattn.io.alignment_files import AlignmentFormat, read_alignment
-from genoattn.io.plink import read_plink
-from genoattn.io.text import read_lines
-from genoattn.io.vcf import read_vcf
+from genoattn.io.alphabets import Alphabet
+from genoattn.io.source import GenotypeSource
+from genoattn.io.text import check_file, read_lines
 
 _VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _A2M = (".a2m", ".a3m")
-_FASTA = (".fasta", ".fa", ".fas", ".faa", ".afa")
+_FASTA = (".fasta", ".fa", ".fas", ".faa", ".fna", ".ffn", ".afa")
 _ALIGNED = (*_FASTA, *_A2M, ".aln", ".clustal", ".clw", ".sto", ".stk", ".stockholm")
 ALIGNMENT_SUFFIXES = tuple(stem + gz for stem in _ALIGNED for gz in ("", ".gz"))
 _TABLE = tuple(stem + gz for stem in (".tsv", ".csv") for gz in ("", ".gz"))
-_SUPPORTED = f"{', '.join((*_VCF, *_ALIGNED))} (alignments also .gz), PLINK .bed or its prefix"
 # First words of files in the format of Clustal (biopython, Bio.AlignIO.ClustalIO).
 _CLUSTAL_HEADS = ("CLUSTAL", "PROBCONS", "MUSCLE", "MSAPROBS", "Kalign", "Biopython")
-_CONVERT = {
-    ".vcz": "VCF Zarr is not readable in this version; convert it with: vcztools view FILE.vcz > FILE.vcf",
-    ".pgen": "PLINK 2 files are not readable in this version; convert with: plink2 --pfile PREFIX --make-bed",
-}
 
 
 @dataclass(frozen=True)
 class FormatOptions:
     """Options of single formats, as the parameters of ``genoattn.io.read`` of these names."""
 
-    region: str | None
-    info: tuple[str, ...]
-    haploid: Literal["as-is", "double"]
-    reference: str | PathLike[str] | None
-    wild_type: str | None
-    alphabet: Alphabet
+    region: str | None = None
+    info: tuple[str, ...] = ()
+    haploid: Literal["as-is", "double"] = "double"
+    reference: str | PathLike[str] | None = None
+    wild_type: str | None = None
+    alphabet: Alphabet = "auto"
+    strict: bool = False
 
 
-def read_genotypes(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
-    """The cohort of a genotype file or an alignment alone, and what was read in words."""
+def _open_vcf(path: Path, options: FormatOptions) -> GenotypeSource:
+    """A VCF or BCF, told apart by contents; regions and INFO entries of a BCF go through htslib."""
+    from genoattn.io.bcf import Bcf, is_bcf
+    from genoattn.io.indexed import bcf_blocks, bcf_columns, region_blocks
+    from genoattn.io.vcf import VcfText
+
+    region, common = options.region, (options.haploid, options.strict)
+    if not is_bcf(path):
+        lines = None if region is None else region_blocks(path, region)
+        return VcfText(path, options.info, *common, region, lines)
+    if region is None and not options.info:
+        return Bcf(path, *common)
+    return VcfText(path, options.info, *common, region, bcf_blocks(path, region), bcf_columns(path))
+
+
+def _open_bed(path: Path, options: FormatOptions) -> GenotypeSource:
+    from genoattn.io.plink import Plink
+
+    return Plink(path, options.region, options.haploid)
+
+
+def _open_pgen(path: Path, options: FormatOptions) -> GenotypeSource:
+    from genoattn.io.pgen import Pgen
+
+    return Pgen(path, options.region, options.haploid)
+
+
+def _open_zarr(path: Path, options: FormatOptions) -> GenotypeSource:
+    from genoattn.io.vcf_zarr import VcfZarr
+
+    return VcfZarr(path, options.region, options.haploid, options.strict)
+
+
+# Formats of genotypes, by suffix. A new one is a module with a GenotypeSource, and a line here.
+_GENOTYPES: dict[tuple[str, ...], Callable[[Path, FormatOptions], GenotypeSource]] = {
+    _VCF: _open_vcf,
+    (".bed",): _open_bed,
+    (".pgen",): _open_pgen,
+    (".vcz", ".vcz.zip", ".zarr", ".zarr.zip"): _open_zarr,
+}
+_SUPPORTED = f"{', '.join(s for suffixes in _GENOTYPES for s in suffixes)}, {', '.join(_ALIGNED)} (also .gz)"
+
+
+def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
+    """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet."""
     name = path.name.lower()
     if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
-    if name.endswith(ALIGNMENT_SUFFIXES):
-        return _read_alignment(path, options)
     if options.reference is not None or options.alphabet != "auto":
         raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
     if options.wild_type is not None:
         raise InputError(f"{path}: wild_type is for alignments; leave it out")
-    if name.endswith(_VCF):
-        return read_vcf(path, options.region, options.info, options.haploid)
-    bed = path if name.endswith(".bed") else Path(f"{path}.bed")
-    if name.endswith(".bed") or bed.exists():
-        return read_plink(bed, options.region, options.haploid)
-    if path.suffix in _CONVERT:
-        raise InputError(f"{path}: {_CONVERT[path.suffix]}")
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check the path")
+    for suffixes, opener in _GENOTYPES.items():
+        if name.endswith(suffixes):
+            return opener(path, options)
+    there = [s for s in (".bed", ".pgen") if Path(f"{path}{s}").exists()]
+    if len(there) > 1:
+        raise InputError(f"{path}: both {path}.bed and {path}.pgen are there; name one of them")
+    if there:
+        return open_genotypes(Path(f"{path}{there[0]}"), options)
+    check_file(path)
     if name.endswith(_TABLE):
         raise InputError(
             f"{path}: a table, but not which of its columns holds the variants; "
             "give sequence_column or mutation_column"
         )
     raise InputError(f"{path}: unknown suffix '{path.suffix}'; readable are {_SUPPORTED}")
+
+
+def read_aligned(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
+    """The cohort of an alignment, and what was read in words."""
+    if options.info:
+        raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
+    return _read_alignment(path, options)
 
 
 def _read_alignment(path: Path, options: FormatOptions) -> tuple[Cohort, str]:

@@ -2,78 +2,87 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort
+from genoattn.cohort import MISSING
 from genoattn.errors import InputError
-from genoattn.io.alleles import Allele, build_sites, check_distinct, n_shared_ids, parse_region
+from genoattn.io.alleles import Alleles, in_region
+from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import check_file, read_lines
 
 _MAGIC = b"\x6c\x1b\x01"  # variant-major, the only order PLINK has written since 2009
-_BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 22
 _X = frozenset({"X", "23", "chrX"})
 # What two bits mean, 00 01 10 11: two copies of A1, missing, one, none (PLINK 1.9, "BED file format").
 _COPIES = np.array([2, MISSING, 1, 0], dtype=np.int8)
 
 
-def read_plink(
-    path: Path, region: str | None = None, haploid: Literal["as-is", "double"] = "double"
-) -> tuple[Cohort, str]:
-    """Read the three files of a PLINK 1 data set.
+class Plink(GenotypeSource):
+    """The three files of a PLINK 1 data set.
 
     The effect allele (``alt``), whose copies are counted, is **A1**, column 5 of the .bim, which PLINK 1.9
-    makes the minor allele and PLINK 2 the alternate one; ``ref`` is A2, column 6. The sample ID is the
-    within-family ID (IID); family, parents, sex and phenotype of the .fam are not used. The files hold
-    haploid calls (chrX of males) as homozygous, that is ``double``; ``as-is`` is refused where there are
-    sites of chrX. Returns the cohort before any matching or filtering, and what was read in words.
+    makes the minor allele and PLINK 2 the alternate one; ``ref`` is A2, column 6. Parents, sex and phenotype
+    of the .fam are not used. The files hold haploid calls (chrX of males) as homozygous, that is ``double``;
+    ``as-is`` is refused where there are sites of chrX.
     """
-    samples = _samples(path.with_suffix(".fam"))
-    variants = _variants(path.with_suffix(".bim"))
-    _check_bed(path, len(samples), len(variants))
-    index = np.arange(len(variants))
-    if region is not None:
-        contigs = list(dict.fromkeys(a.chrom for a in variants))
-        span = parse_region(region, contigs, path)
-        end = float("inf") if span.end is None else span.end
-        inside = [a.chrom == span.contig and span.start <= a.pos <= end for a in variants]
-        index = index[np.array(inside)]
-        if not len(index):
-            raise InputError(f"{path}: no records in region {region}; choose another region")
-    chosen = [variants[i] for i in index]
-    cure = "keep one of them, for example with: plink2 --set-all-var-ids '@:#:$r:$a' --rm-dup force-first"
-    check_distinct(path.with_suffix(".bim"), chosen, cure)
-    log = ["effect allele: A1 of the .bim", *_about_x(path, chosen, haploid)]
-    if n_shared := n_shared_ids(chosen):
-        log.append(f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead")
-    calls = _calls(path, len(samples), index).T
-    cohort = Cohort(np.array(samples, dtype=object), build_sites(chosen), calls, log=tuple(log))
-    return cohort, f"{len(chosen)} records ({len(chosen)} sites)"
+
+    def __init__(self, path: Path, region: str | None = None, haploid: str = "double") -> None:
+        fam = path.with_suffix(".fam")
+        rows = _columns(fam)
+        families, samples, notes = name_samples(fam, [row[0] for row in rows], [row[1] for row in rows])
+        super().__init__(path, samples, families=families, region=region)
+        self._variants = _variants(path.with_suffix(".bim"))
+        _check_bed(path, len(self.samples), len(self._variants))
+        self._chosen = in_region(region, self._variants.chrom, self._variants.pos, path)
+        chrom = [self._variants.chrom[i] for i in self._chosen]
+        self.notes += [
+            *notes,
+            "effect allele: A1 of the .bim",
+            *about_x(path.with_suffix(".bim"), chrom, haploid),
+        ]
+
+    def blocks(self, kept: np.ndarray | None = None) -> Iterator[SiteBlock]:
+        """The sites in file order, with the calls of the samples at ``kept``, None for all."""
+        # bed-reader takes as long to read, and 0.15 s more to import.
+        n = len(self.samples)
+        width = (n + 3) // 4
+        packed = np.memmap(self.path, dtype=np.uint8, mode="r", offset=len(_MAGIC)).reshape(-1, width)
+        byte = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3  # the first sample in the lowest bits
+        four = _COPIES[byte].view(np.int32)[:, 0]  # the calls of four samples, as one number
+        self.n_records = len(self._chosen)
+        step = max(1, BLOCK_BYTES // n)
+        for start in range(0, len(self._chosen), step):
+            index = self._chosen[start : start + step]
+            copies = np.take(four, packed[index]).view(np.int8)[:, :n]
+            yield SiteBlock(self._variants.take(index), copies if kept is None else copies[:, kept])
 
 
-def _calls(path: Path, n_samples: int, variants: np.ndarray) -> np.ndarray:
-    """Copies of A1 of the chosen variants: (n_chosen, n_samples), int8, -1 where missing."""
-    # bed-reader takes as long to read (0.03 s for 2,000 x 5,000) and 0.15 s more to import.
-    width = (n_samples + 3) // 4
-    packed = np.memmap(path, dtype=np.uint8, mode="r", offset=len(_MAGIC)).reshape(-1, width)
-    byte = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3  # the first sample in the lowest bits
-    four = _COPIES[byte].view(np.int32)[:, 0]  # the calls of four samples, as one number
-    out = np.empty((len(variants), n_samples), dtype=np.int8)
-    step = max(1, _BLOCK_BYTES // width)
-    for start in range(0, len(variants), step):
-        block = slice(start, start + step)
-        out[block] = np.take(four, packed[variants[block]]).view(np.int8)[:, :n_samples]
-    return out
+def name_samples(
+    path: Path, families: Sequence[str], names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    """Families, unique names and lines for the log: an IID that several families have becomes ``FID:IID``."""
+    counts = Counter(names)
+    unique = [
+        name if counts[name] == 1 else f"{family}:{name}"
+        for family, name in zip(families, names, strict=True)
+    ]
+    if repeated := [name for name, n in Counter(unique).items() if n > 1]:
+        raise InputError(f"{path}: sample ID '{repeated[0]}' occurs twice in one family; rename one of them")
+    n_renamed = sum(counts[name] > 1 for name in names)
+    log = [f"{n_renamed} IIDs are those of several families: samples named FID:IID"] if n_renamed else []
+    return tuple(families), tuple(unique), log
 
 
-def _about_x(path: Path, variants: list[Allele], haploid: str) -> list[str]:
+def about_x(path: Path, chrom: Sequence[str], haploid: str) -> list[str]:
     """Lines for the log on the sites of chrX."""
-    n = sum(a.chrom in _X for a in variants)
+    n = sum(name in _X for name in chrom)
     if n and haploid == "as-is":
         raise InputError(
-            f"{path.with_suffix('.bim')}: {n} sites of chrX, whose haploid calls PLINK files hold as 0 or 2 "
+            f"{path}: {n} sites of chrX, whose haploid calls PLINK files hold as 0 or 2 "
             "copies; haploid as-is needs a VCF, or leave those sites out"
         )
     line = f"{n} sites of chrX: PLINK files hold haploid calls as 0 or 2 copies; give sex as a covariate"
@@ -95,25 +104,14 @@ def _columns(path: Path) -> list[list[str]]:
     return rows
 
 
-def _samples(path: Path) -> list[str]:
-    seen: dict[str, str] = {}
-    for family, sample, *_ in _columns(path):
-        if sample in seen:
-            raise InputError(
-                f"{path}: sample ID '{sample}' occurs twice (families {seen[sample]} and {family}); "
-                "make IIDs unique"
-            )
-        seen[sample] = family
-    return list(seen)
-
-
-def _variants(path: Path) -> list[Allele]:
-    alleles = []
-    for number, (chrom, name, _, pos, a1, a2) in enumerate(_columns(path), start=1):
-        if not pos.isdecimal():
-            raise InputError(f"{path}, line {number}: position '{pos}' is not a number; correct it")
-        alleles.append(Allele(number, name, chrom, int(pos), a2, a1, multiallelic=False, ploidy=2))
-    return alleles
+def _variants(path: Path) -> Alleles:
+    rows = _columns(path)
+    for number, row in enumerate(rows, start=1):
+        if not (row[3].isdecimal() and int(row[3]) < 2**62):
+            raise InputError(f"{path}, line {number}: position '{row[3]}' is not a position; correct it")
+    chrom, name, _, pos, a1, a2 = map(list, zip(*rows, strict=True)) if rows else ([] for _ in range(6))
+    n = len(rows)
+    return Alleles(list(range(1, n + 1)), name, chrom, [int(p) for p in pos], a2, a1, [False] * n, [2] * n)
 
 
 def _check_bed(path: Path, n_samples: int, n_variants: int) -> None:

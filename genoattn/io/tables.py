@@ -1,6 +1,7 @@
 """Tables of samples (phenotypes, covariates): text in, columns of text out, keyed by sample ID."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from genoattn.io.text import read_lines
 # What stands for a missing value. "." is VCF's and no number or sensible category; -9 is not here, as it
 # may be a measurement.
 MISSING_TEXT = frozenset({"", "NA", "NaN", "nan", "."})
+# Lines before the header, as MaveDB writes them; "#IID" and "# IID" are headers.
+_COMMENT = re.compile(r"##|# (?!\s*(?:FID|IID|sample)\b)")
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ def read_columns(
     path: Path, check_header: Callable[[Path, list[str]], None], unit: str
 ) -> dict[str, tuple[str, ...]]:
     """The cells of a table as text, by column, in file order; a row is a ``unit`` (sample, site)."""
-    lines = read_lines(path)
-    header_line = next(lines, "")
+    lines = enumerate(read_lines(path), start=1)
+    header_line = next((line for _, line in lines if not _COMMENT.match(line)), "")
     separator = next((c for c in "\t," if c in header_line), None)
     header = _cells(header_line.removeprefix("#"), separator)
     check_header(path, header)
@@ -57,7 +60,7 @@ def read_columns(
         if header.count(name) > 1:
             raise InputError(f"{path}: two columns are named '{name}'; rename one of them")
     rows = []
-    for number, line in enumerate(lines, start=2):
+    for number, line in lines:
         if not line.strip():
             continue
         cells = _cells(line, separator)

@@ -10,6 +10,7 @@ import numpy as np
 
 from genoattn.cohort import Sites
 from genoattn.errors import InputError
+from genoattn.io.alleles import is_placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +111,17 @@ def make_scope(
 
 
 def records(sites: Sites) -> np.ndarray:
-    """A number for each site, shape (n_sites,), alike for the alternate alleles of one multi-allelic record.
+    """A number for each site, shape (n_sites,), alike for what is not paired.
 
-    These are told by what their states call any other allele, and by chromosome, position and reference.
+    These are the alternate alleles of one multi-allelic record, told by what their states call any other
+    allele and by chromosome, position and reference; and a record that is in the file again with other calls.
     """
     number = np.arange(len(sites))
     first: dict[tuple, int] = {}
-    for k, states in enumerate(sites.states):
-        if sites.alt[k] and states[0].split("/")[0] in ("*", "other"):
-            number[k] = first.setdefault((sites.chrom[k], sites.pos[k], sites.ref[k]), k)
+    rows = zip(sites.chrom, sites.pos.tolist(), sites.ref, sites.alt, sites.states, strict=True)
+    for k, (chrom, pos, ref, alt, states) in enumerate(rows):
+        if not alt or not is_placed(chrom, pos):
+            continue
+        is_several = states[0].split("/")[0] in ("*", "other")
+        number[k] = first.setdefault((chrom, pos, ref, None if is_several else alt), k)
     return number

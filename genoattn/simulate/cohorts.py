@@ -11,7 +11,7 @@ import numpy as np
 import genoattn
 from genoattn.cohort import MISSING, Cohort, Phenotype
 from genoattn.errors import InputError
-from genoattn.io.vcf import quiet_htslib
+from genoattn.io.indexed import quiet_htslib
 from genoattn.simulate.architecture import place_terms
 from genoattn.simulate.config import SimulationConfig
 from genoattn.simulate.effects import draw_effects, truth_table

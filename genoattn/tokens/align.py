@@ -9,6 +9,7 @@ import numpy as np
 from genoattn.cohort import MISSING, Cohort, Haploid, Sites
 from genoattn.errors import InputError
 from genoattn.tokens.align_genotypes import MatchBy, align_genotypes
+from genoattn.tokens.align_sequences import align_sequences
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def align_calls(
             f"{haploid}; read them so, or fit again"
         )
     if is_sequence:
-        calls = _align_sequences(cohort, sites, source)
+        calls = align_sequences(cohort, sites, source)
     else:
         calls = align_genotypes(cohort, sites, source, match_by)
     _warn_of_missing(cohort.samples, calls, source)
@@ -71,46 +72,6 @@ def _warn_of_missing(samples: np.ndarray, calls: np.ndarray, source: str) -> Non
             len(sparse),
             calls.shape[1],
             ", ".join(f"{samples[i]} at {n_missing[i]}" for i in sparse[:3]),
-        )
-
-
-def _align_sequences(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
-    column = {int(p): k for k, p in enumerate(cohort.sites.pos)}
-    _report_other_columns(cohort, sites, source)
-    out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
-    for k in range(len(sites)):
-        own = column.get(int(sites.pos[k]))
-        if own is None:
-            raise InputError(
-                f"{source}: no column {sites.pos[k]}, which the model uses ({sites.ids[k]}); "
-                "align to the same length"
-            )
-        known = {state: i for i, state in enumerate(sites.states[k])}
-        states = cohort.sites.states[own]
-        lookup = np.array([known.get(s, -2) for s in states] + [MISSING], dtype=np.int8)
-        out[:, k] = lookup[cohort.calls[:, own]]
-        if (out[:, k] == -2).any():
-            row = int(np.argmax(out[:, k] == -2))
-            found = states[cohort.calls[row, own]]
-            raise InputError(
-                f"{source}: {cohort.samples[row]} has {found} at column {sites.pos[k]}, "
-                "which no training sample had "
-                f"({', '.join(sites.states[k])}); write X where it should count as missing"
-            )
-    return out
-
-
-def _report_other_columns(cohort: Cohort, sites: Sites, source: str) -> None:
-    """Log where samples differ from each other at columns that the model does not know."""
-    known = set(sites.pos.tolist())
-    other = [k for k, pos in enumerate(cohort.sites.pos.tolist()) if pos not in known]
-    varies = [k for k in other if len(np.unique(cohort.calls[:, k][cohort.calls[:, k] != MISSING])) > 1]
-    if varies:
-        _log.warning(
-            "%s: samples differ at %d columns that did not vary in training (%s); the model ignores them",
-            source,
-            len(varies),
-            ", ".join(str(name) for name in cohort.sites.ids[varies][:3]),
         )
 
 

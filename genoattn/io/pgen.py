@@ -1,0 +1,120 @@
+"""PLINK 2 binary files (.pgen, .pvar, .psam), through pgenlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from genoattn.cohort import MISSING
+from genoattn.errors import InputError
+from genoattn.io.alleles import Alleles, in_region
+from genoattn.io.plink import BLOCK_BYTES, about_x, name_samples
+from genoattn.io.source import GenotypeSource, SiteBlock
+from genoattn.io.text import check_file, read_lines
+
+
+class Pgen(GenotypeSource):
+    """Hard calls of a PLINK 2 data set: every alternate allele is a site, counted as it is in a VCF."""
+
+    def __init__(self, path: Path, region: str | None = None, haploid: str = "double") -> None:
+        import pgenlib
+
+        check_file(path)
+        psam = path.with_suffix(".psam")
+        families, samples, notes = name_samples(psam, *_psam(psam))
+        super().__init__(path, samples, families=families, region=region)
+        self.notes += notes
+        self._pvar = _pvar_path(path)
+        try:
+            self._variants = pgenlib.PvarReader(str(self._pvar).encode())
+            self._offsets = self._variants.get_allele_idx_offsets()
+            pgenlib.PgenReader(str(path).encode(), **self._options()).close()
+        except RuntimeError as error:
+            raise self._error(error) from None
+        self._haploid = haploid
+
+    def _options(self) -> dict:
+        return {
+            "raw_sample_ct": len(self.samples),
+            "variant_ct": self._variants.get_variant_ct(),
+            "allele_idx_offsets": self._offsets,
+        }
+
+    def _error(self, error: RuntimeError) -> InputError:
+        text = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
+        return InputError(
+            f"{self.path}: cannot be read: {' '.join(text.split()).rstrip('.')}; it is cut short or its "
+            ".pvar or .psam belongs to another one: check it with plink2 --pgen-info, or copy it again"
+        )
+
+    def _alleles(self) -> tuple[Alleles, np.ndarray]:
+        """The alternate alleles, and where those of each record begin: (n_records + 1,)."""
+        v, out = self._variants, Alleles.none()
+        counts = [v.get_allele_ct(i) - 1 for i in range(v.get_variant_ct())]
+        for i, n in enumerate(counts):
+            ref, *alt = [v.get_allele_code(i, k).decode() for k in range(n + 1)]
+            name, chrom = v.get_variant_id(i).decode(), v.get_variant_chrom(i).decode()
+            pos, several = int(v.get_variant_pos(i)), [n > 1] * n
+            out.extend(
+                Alleles([i + 1] * n, [name] * n, [chrom] * n, [pos] * n, [ref] * n, alt, several, [2] * n)
+            )
+        return out, np.concatenate([[0], np.cumsum(counts)])
+
+    def blocks(self, kept: np.ndarray | None = None) -> Iterator[SiteBlock]:
+        """The sites in file order, with the calls of the samples at ``kept``, None for all."""
+        import pgenlib
+
+        alleles, begin = self._alleles()
+        chrom, pos = ([column[k] for k in begin[:-1]] for column in (alleles.chrom, alleles.pos))
+        chosen = in_region(self.region, chrom, pos, self.path)
+        self.n_records = len(chosen)
+        self.notes += about_x(self._pvar, [chrom[i] for i in chosen], self._haploid)
+        subset = None if kept is None else np.sort(kept).astype(np.uint32)
+        order = None if kept is None else np.argsort(np.argsort(kept))
+        n = len(self.samples) if kept is None else len(kept)
+        step = max(1, BLOCK_BYTES // n)
+        with pgenlib.PgenReader(str(self.path).encode(), sample_subset=subset, **self._options()) as file:
+            for start in range(0, len(chosen), step):
+                index = chosen[start : start + step].astype(np.uint32)
+                first = np.empty((len(index), n), dtype=np.int8)
+                rows, found = [], list[int]()
+                try:
+                    file.read_list(index, first)
+                    for row, i in zip(first, index.tolist(), strict=True):
+                        rows.append(row)
+                        for allele in range(2, 1 + begin[i + 1] - begin[i]):
+                            rows.append(np.empty(n, dtype=np.int8))
+                            file.read(i, rows[-1], allele_idx=allele)
+                        found += range(begin[i], begin[i + 1])
+                except RuntimeError as error:
+                    raise self._error(error) from None
+                copies = first if len(rows) == len(first) else np.array(rows)
+                copies[copies < 0] = MISSING  # pgenlib writes -9
+                yield SiteBlock(alleles.take(found), copies if order is None else copies[:, order])
+
+
+def _pvar_path(path: Path) -> Path:
+    for suffix in (".pvar", ".pvar.zst"):
+        if (found := path.with_suffix(suffix)).exists():
+            return found
+    raise InputError(f"{path.with_suffix('.pvar')}: no such file; it belongs to {path.name}")
+
+
+def _psam(path: Path) -> tuple[list[str], list[str]]:
+    """Family IDs, 0 where the file has none, and within-family IDs."""
+    header, rows = ["FID", "IID"], list[list[str]]()
+    for line in read_lines(path):
+        if line.startswith("##") or not line.strip():
+            continue
+        if line.startswith("#"):
+            header = line[1:].split()
+            if "IID" not in header:
+                raise InputError(f"{path}: no IID column in the header; make it again with plink2")
+            continue
+        rows.append(line.split())
+    place = header.index("IID")
+    if any(len(row) <= place for row in rows):
+        raise InputError(f"{path}: a row without an IID; make it again with plink2")
+    return [row[0] if header[0] == "FID" else "0" for row in rows], [row[place] for row in rows]

@@ -1,0 +1,229 @@
+"""Genotypes of many VCF or BCF records in one pass over their bytes, as packed codes.
+
+A packed code is ``first | second << 4``, of two allele indices up to 9, 14 for a missing allele and 15 for
+the absent second one of a haploid call. Records that do not fit are marked for the general parser.
+"""
+
+import numpy as np
+from numba import njit
+
+MISSING_ALLELE, NO_ALLELE = 14, 15
+REGULAR, IRREGULAR, COMMENT = 0, 1, 2
+_VECTOR_END = 0x81  # what fills the vector of a sample of lower ploidy
+N_FIXED = 9  # columns of a record before those of its samples
+_TAB, _LINE, _RETURN, _COLON, _DOT, _HASH = (ord(c) for c in "\t\n\r:.#")
+_SLASH, _BAR, _ZERO, _NINE, _G, _T = (ord(c) for c in "/|09GT")
+
+
+@njit(cache=True, nogil=True)
+def _allele(byte: int) -> int:
+    """The allele index a byte stands for, 14 where missing, -1 where it is neither."""
+    if _ZERO <= byte <= _NINE:
+        return byte - _ZERO
+    return MISSING_ALLELE if byte == _DOT else -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_allele(byte: np.uint32) -> bool:
+    return (byte - np.uint32(_ZERO) <= np.uint32(9)) | (byte == np.uint32(_DOT))
+
+
+@njit(cache=True, nogil=True)
+def _parse_even(words: np.ndarray, codes: np.ndarray) -> bool:
+    """Parse diploid calls of one digit each; False where there are others.
+
+    ``words`` (n_samples,), uint32, little-endian, hold a call and the tab behind it, the last one the end of
+    the line instead. This is the layout of nearly all calls there are, and the loop has no branches, so that
+    it is compiled to vector instructions.
+    """
+    wrong = np.uint32(0)
+    last = len(words) - 1
+    for sample in range(last + 1):
+        word = words[sample]
+        between = word & np.uint32(0xFF00FF00)
+        separated = (between == np.uint32(0x09002F00)) | (between == np.uint32(0x09007C00))
+        separated |= (sample == last) & (
+            (between == np.uint32(0x0A002F00)) | (between == np.uint32(0x0A007C00))
+        )
+        first, second = word & np.uint32(255), (word >> np.uint32(16)) & np.uint32(255)
+        wrong |= np.uint32(0) if separated & _is_allele(first) & _is_allele(second) else np.uint32(1)
+        # The low bits of a digit are its number, those of a dot 14.
+        codes[sample] = np.uint8((word & np.uint32(15)) | ((word >> np.uint32(12)) & np.uint32(240)))
+    return wrong == 0
+
+
+@njit(cache=True, nogil=True)
+def _parse_calls(text: np.ndarray, p: int, codes: np.ndarray) -> int:
+    """Parse calls of any width from ``p``, GT first in each; the end of the line, -1 if irregular."""
+    for sample in range(len(codes)):
+        first = _allele(text[p])
+        second = NO_ALLELE
+        p += 1
+        if first >= 0 and (text[p] == _SLASH or text[p] == _BAR):
+            second = _allele(text[p + 1])
+            p += 2
+        if first < 0 or second < 0:
+            return -1
+        if text[p] == _COLON:
+            while text[p] != _TAB and text[p] != _LINE:
+                p += 1
+            p -= text[p - 1] == _RETURN
+        p += text[p] == _RETURN and text[p + 1] == _LINE
+        codes[sample] = first | second << 4
+        if text[p] != (_TAB if sample < len(codes) - 1 else _LINE):
+            return -1
+        p += 1
+    return p - 1
+
+
+@njit(cache=True, nogil=True)
+def parse_lines(text: np.ndarray, codes: np.ndarray, tabs: np.ndarray, status: np.ndarray) -> None:
+    """Parse the complete lines of a block of VCF text.
+
+    Parameters
+    ----------
+    text
+        Shape (n_bytes,), uint8; the last byte ends a line.
+    codes
+        Shape (n_lines, n_samples), uint8; filled with packed codes.
+    tabs
+        Shape (n_lines, 11), int64; filled with the start of the line, the ends of its nine fixed columns, and
+        the end of the line.
+    status
+        Shape (n_lines,), uint8; filled with what each line is.
+    """
+    p, width = 0, 4 * codes.shape[1]
+    for line in range(len(status)):
+        tabs[line, 0] = p
+        column = 1
+        while column <= N_FIXED and text[p] != _LINE:
+            if text[p] == _TAB:
+                tabs[line, column] = p
+                column += 1
+            p += 1
+        status[line], end = IRREGULAR, -1
+        at = tabs[line, N_FIXED - 1] + 1  # FORMAT
+        if text[tabs[line, 0]] == _HASH or text[tabs[line, 0]] == _LINE:
+            status[line] = COMMENT
+        elif column > N_FIXED and text[at] == _G and text[at + 1] == _T:
+            last = p + width - 1
+            even = at + 3 == p and last < len(text) and text[last] == _LINE
+            if even and _parse_even(text[p : last + 1].view(np.uint32), codes[line]):
+                end = last
+            if end < 0 and (at + 3 == p or text[at + 2] == _COLON):
+                end = _parse_calls(text, p, codes[line])
+            if end >= 0:
+                status[line], p = REGULAR, end
+        while text[p] != _LINE:
+            p += 1
+        tabs[line, N_FIXED + 1] = p
+        p += 1
+
+
+@njit(cache=True, nogil=True)
+def _number(data: np.ndarray, p: int, size: int) -> np.int64:
+    """The little-endian signed integer of ``size`` bytes at ``p``."""
+    value = np.int64(0)
+    for i in range(size):
+        value |= np.int64(data[p + i]) << (8 * i)
+    return value - (np.int64(1) << (8 * size)) if data[p + size - 1] > 127 else value
+
+
+@njit(cache=True, nogil=True)
+def _descriptor(data: np.ndarray, p: int) -> tuple[np.int64, int, int]:
+    """Number of values, bytes of each, and where they begin, of the typed values at ``p`` of a BCF."""
+    kind, n = data[p] & 15, np.int64(data[p] >> 4)
+    size = 1 if kind == 1 or kind == 7 else 2 if kind == 2 else 4 if kind == 3 or kind == 5 else 0
+    p += 1
+    if n == 15:  # the number follows, as a typed integer
+        kind = data[p] & 15
+        width = 4 if kind == 3 else kind
+        n, p = _number(data, p + 1, width), p + 1 + width
+    return n, size, p
+
+
+@njit(cache=True, nogil=True)
+def parse_bcf(
+    data: np.ndarray, gt: int, codes: np.ndarray, starts: np.ndarray, vectors: np.ndarray, status: np.ndarray
+) -> int:
+    """Parse the complete records of a block of BCF.
+
+    Parameters
+    ----------
+    data
+        Shape (n_bytes,), uint8.
+    gt
+        Number of GT in the dictionary of strings of the header.
+    codes
+        Shape (n_most, n_samples), uint8; filled with packed codes.
+    starts
+        Shape (n_most + 1,), int64; filled with the start of each record and the end of the last.
+    vectors
+        Shape (n_most, 3), int64; filled with where the genotypes of a record begin, alleles a sample, and
+        bytes an allele; -1 where it has none.
+    status
+        Shape (n_most,), uint8; filled with whether the codes are those of the record.
+
+    Returns
+    -------
+    The number of records; -1 - the number where the next one contradicts itself.
+    """
+    p, n_records, n_samples = 0, 0, codes.shape[1]
+    while n_records < len(status) and p + 32 <= len(data):
+        shared, individual = _number(data, p, 4), _number(data, p + 4, 4)
+        if shared < 24 or individual < 0:
+            return -1 - n_records
+        end = p + 8 + shared + individual
+        if end > len(data):
+            break
+        starts[n_records], status[n_records] = p, IRREGULAR
+        vectors[n_records] = -1
+        q = p + 8 + shared
+        for _ in range(data[p + 31]):
+            if q + 3 > end:
+                return -1 - n_records
+            _, width, q = _descriptor(data, q)  # of the key
+            key = _number(data, q, width)
+            n, size, q = _descriptor(data, q + width)
+            if n < 0 or q + n * size * n_samples > end:
+                return -1 - n_records
+            if key == gt:
+                vectors[n_records, 0], vectors[n_records, 1], vectors[n_records, 2] = q, n, size
+                if size == 1 and (n == 1 or n == 2) and _unpack(data, q, n, codes[n_records]):
+                    status[n_records] = REGULAR
+            q += n * size * n_samples
+        n_records += 1
+        p = end
+    starts[n_records] = p
+    return n_records
+
+
+@njit(cache=True, nogil=True)
+def _unpack(data: np.ndarray, p: int, ploidy: int, codes: np.ndarray) -> bool:
+    """Packed codes of the genotypes of a BCF, one byte an allele; False where an allele index is above 9."""
+    largest = np.uint8(0)
+    for sample in range(len(codes)):
+        first = data[p + ploidy * sample]
+        second = data[p + ploidy * sample + 1] if ploidy == 2 else np.uint8(_VECTOR_END)
+        # An allele a is stored as (a + 1) << 1, with the phase in the lowest bit; 0 is missing.
+        a = (first >> 1) - 1 if first > 1 else MISSING_ALLELE
+        b = NO_ALLELE if second == _VECTOR_END else (second >> 1) - 1 if second > 1 else MISSING_ALLELE
+        largest = max(largest, first, np.uint8(0) if second == _VECTOR_END else second)
+        codes[sample] = np.uint8(a | b << 4)
+    return bool(largest <= 21)
+
+
+@njit(cache=True, nogil=True)
+def note_codes(codes: np.ndarray, seen: np.ndarray) -> None:
+    """Set ``seen`` (n_rows, 256), bool, where a row of ``codes`` (n_rows, n), uint8, has the code."""
+    for i in range(codes.shape[0]):
+        for k in range(codes.shape[1]):
+            seen[i, codes[i, k]] = True
+
+
+@njit(cache=True, nogil=True)
+def translate(codes: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    """Write ``table[codes]`` to ``out``: codes and out (n_rows, n), uint8 and int8; table (256,), int8."""
+    for i in range(codes.shape[0]):
+        for k in range(codes.shape[1]):
+            out[i, k] = table[codes[i, k]]

@@ -1,0 +1,104 @@
+"""VCF Zarr (.vcz), what bio2zarr and sgkit write: records in chunks of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from genoattn.errors import InputError
+from genoattn.io.alleles import in_region
+from genoattn.io.genotype_records import RecordDecoder, Records, join_blocks
+from genoattn.io.record_kernels import MISSING_ALLELE, NO_ALLELE
+from genoattn.io.source import GenotypeSource, SiteBlock
+
+_NEEDED = ("call_genotype", "variant_position", "variant_contig", "variant_allele", "contig_id", "sample_id")
+_FILL = -2  # in place of the alleles that a sample of lower ploidy does not have
+
+
+class VcfZarr(GenotypeSource):
+    """Hard calls of a VCF Zarr store: a folder, or a ``.zip`` of one."""
+
+    def __init__(
+        self,
+        path: Path,
+        region: str | None = None,
+        haploid: Literal["as-is", "double"] = "double",
+        strict: bool = False,
+    ) -> None:
+        self._group = _open(path)
+        super().__init__(path, _texts(self._group["sample_id"][:]), region=region)
+        self.decoder = RecordDecoder(path, self.samples, (), haploid == "double", strict)
+
+    def _records(self) -> Records:
+        """The fixed columns of all records."""
+        group = self._group
+        contigs = _texts(group["contig_id"][:])
+        pos = group["variant_position"][:].tolist()
+        chrom = [contigs[c] for c in group["variant_contig"][:].tolist()]
+        names = _texts(group["variant_id"][:]) if "variant_id" in group else ["."] * len(pos)
+        alleles = [[text for text in _texts(row) if text] or [""] for row in group["variant_allele"][:]]
+        ref, alt = [row[0] for row in alleles], [",".join(row[1:]) or "." for row in alleles]
+        return Records(list(range(1, len(pos) + 1)), chrom, pos, [n or "." for n in names], ref, alt)
+
+    def blocks(self, kept: np.ndarray | None = None) -> Iterator[SiteBlock]:
+        """The sites in file order, with the calls of the samples at ``kept``, None for all."""
+        if kept is not None:
+            self.decoder.samples = [self.samples[i] for i in kept]
+        records = self._records()
+        chosen = in_region(self.region, records.chrom, records.pos, self.path)
+        genotypes = self._group["call_genotype"]
+        step = genotypes.chunks[0]
+        for start in range(0, len(records), step):
+            inside = chosen[(chosen >= start) & (chosen < start + step)]
+            if not len(inside):
+                continue
+            self.n_records += len(inside)
+            calls = genotypes[start : start + step][inside - start]
+            yield self._block(records.take(inside), calls if kept is None else calls[:, kept])
+        self.decoder.left_out.check(self.n_records)
+
+    def _block(self, records: Records, calls: np.ndarray) -> SiteBlock:
+        """The sites of records, from allele indices (n_records, n_samples, ploidy)."""
+        if calls.shape[2] <= 2 and calls.max(initial=0) <= 9:
+            packed = np.where(calls == _FILL, NO_ALLELE, np.where(calls < 0, MISSING_ALLELE, calls))
+            packed = packed.astype(np.uint8)
+            second = packed[:, :, 1] if calls.shape[2] == 2 else np.uint8(NO_ALLELE)
+            return self.decoder.decode(records, packed[:, :, 0] | second << np.uint8(4))
+        parts = []
+        for k, own in enumerate(calls.tolist()):
+            texts = ["/".join("." if a < 0 else str(a) for a in row if a != _FILL) for row in own]
+            parts.append(
+                self.decoder.decode_one(records[k], self.decoder.codes.encode(t or "." for t in texts))
+            )
+        return join_blocks(parts, calls.shape[1])
+
+    def log(self) -> list[str]:
+        """What was found, one readable line each."""
+        return self.decoder.log()
+
+
+def _open(path: Path) -> Any:
+    """The group of a store that has what genotypes need."""
+    import zarr
+
+    if not path.exists():
+        raise InputError(f"{path}: no such folder; check the path")
+    try:
+        group = zarr.open_group(zarr.storage.ZipStore(path) if path.is_file() else path, mode="r")
+        absent = [name for name in _NEEDED if name not in group]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a Zarr store; make one with: vcf2zarr convert") from error
+    if absent:
+        raise InputError(
+            f"{path}: no {absent[0]} in the store, which a VCF Zarr with genotypes has; "
+            "make it again with: vcf2zarr convert"
+        )
+    return group
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    """Strings, however the store holds them."""
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in values.tolist()]
