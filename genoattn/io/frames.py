@@ -85,5 +85,5 @@ def _text(value: object) -> str:
         if np.isnan(value):
             return "NA"
         # Identifiers that pandas made floating-point numbers, as it does where one is missing.
-XX(value) < 2**53 and value == int(value) else repr(value)
+        return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
     return str(value)
