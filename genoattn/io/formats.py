@@ -14,6 +14,7 @@ from genoattn.io.alignment_files import AlignmentFormat, read_alignment
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.source import GenotypeSource
 from genoattn.io.text import check_file, read_lines
+from genoattn.streams import is_stream
 
 _VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _A2M = (".a2m", ".a3m")
@@ -84,12 +85,14 @@ _SUPPORTED = f"{', '.join(s for suffixes in _GENOTYPES for s in suffixes)}, {', 
 def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
     """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet."""
     name = path.name.lower()
-    if options.info and not name.endswith(_VCF):
+    if options.info and not (name.endswith(_VCF) or is_stream(path)):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
     if options.reference is not None or options.alphabet != "auto":
         raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
     if options.wild_type is not None:
         raise InputError(f"{path}: wild_type is for alignments; leave it out")
+    if is_stream(path):
+        return _open_stream(path, options)
     for suffixes, opener in _GENOTYPES.items():
         if name.endswith(suffixes):
             return opener(path, options)
@@ -105,6 +108,21 @@ def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
             "give sequence_column or mutation_column"
         )
     raise InputError(f"{path}: unknown suffix '{path.suffix}'; readable are {_SUPPORTED}")
+
+
+def _open_stream(path: Path, options: FormatOptions) -> GenotypeSource:
+    """A VCF or BCF that comes through a pipe, whose name says nothing."""
+    from genoattn.io.bcf import is_bcf
+    from genoattn.io.vcf import is_vcf
+
+    if options.region is not None:
+        raise InputError(f"{path}: a pipe has no index, which a region needs; write it to a file first")
+    if not (is_bcf(path) or is_vcf(path)):
+        raise InputError(
+            f"{path}: neither VCF nor BCF, by its first bytes; a pipe holds one file, so that other formats "
+            "are not read from it: write it to a file with its usual suffix"
+        )
+    return _open_vcf(path, options)
 
 
 def read_aligned(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
