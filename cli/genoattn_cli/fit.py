@@ -133,7 +133,7 @@ _COUNTS = (LikelihoodName.poisson, LikelihoodName.negative_binomial)
 _READ = (
     "region", "maf", "max_missing", "haploid", "transform", "trait_type", "sequence_column",
     "mutation_column", "reference", "wild_type", "variance_column", "se_column", "strict", "alphabet",
-    "features",
+    "features", "duplicates",
 )  # fmt: skip
 _FIT = (
     "order", "gauge", "attention", "estimator", "link", "budget", "likelihood", "rank", "penalty",
@@ -159,6 +159,7 @@ def command(
     maf: options.Maf = None,
     max_missing: options.MaxMissing = 0.1,
     haploid: options.Haploid = options.HaploidName.double,
+    duplicates: options.Duplicates = options.DuplicatesName.keep,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,

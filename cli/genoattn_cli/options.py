@@ -66,6 +66,13 @@ class HaploidName(StrEnum):
     as_is = "as-is"
 
 
+class DuplicatesName(StrEnum):
+    """What becomes of records that name one site again."""
+
+    keep = "keep"
+    error = "error"
+
+
 class MatchName(StrEnum):
     """What sites of genotypes match by."""
 
@@ -166,7 +173,7 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Refuse sequences with different values and variants that cannot be used.",
+        help="Refuse sequences with different values, and records and variants that cannot be used.",
     ),
 ]
 Folder = Annotated[
@@ -211,6 +218,12 @@ Haploid = Annotated[HaploidName, typer.Option("--haploid", help=_HAPLOID_HELP)]
 HaploidLikeModel = Annotated[
     HaploidName | None,
     typer.Option("--haploid", help=f"{_HAPLOID_HELP} (default: that of the model)", show_default=False),
+]
+Duplicates = Annotated[
+    DuplicatesName,
+    typer.Option(
+        "--duplicates", help="Records that name one site again: keep (equal calls once), or an error."
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
