@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from genotype_files import CONTIGS, vcf_of, write_rows
+from genotype_files import CONTIGS, described, vcf_of, write_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles_genotypes import Row, alleles_of, expected, sites_of
@@ -13,9 +13,7 @@ from vcf_files import read_genotypes
 from genoattn.errors import InputError
 from genoattn.io import byte_blocks, read
 
-quick = settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXT = ("x.vcf", "x.plain.vcf.gz", "x.vcf.gz", "x.bcf")
 KEYS = [("GT",), ("GT", "DP", "AD"), ("DP", "GT", "FT"), ("AD", "DP", "GT")]
 PLOIDIES = {"haploid": (1, 1), "diploid": (2, 2), "mixed": (1, 2), "triploid": (3, 3), "tetraploid": (4, 4)}
@@ -57,13 +55,6 @@ def cohorts(draw, kinds=tuple(PLOIDIES), most_alts=11, half=True, n_most=7):
         calls = draw(st.permutations(one.genotypes)) if draw(st.booleans()) else one.genotypes
         rows.append(one._replace(genotypes=tuple(calls), name=draw(st.sampled_from([one.name, "rs9"]))))
     return [f"s{i}" for i in range(n)], rows
-
-
-def described(cohort):
-    """The sites of a cohort as the oracle has them."""
-    s = cohort.sites
-    columns = s.ids, s.chrom, s.pos.tolist(), s.ref, s.alt, s.states, cohort.calls.T.tolist()
-    return list(zip(*columns, strict=True))
 
 
 def check(path, samples, rows):
@@ -158,7 +149,9 @@ def test_order_of_samples_records_and_fields(tmp_path, name, data):
     samples, rows = data.draw(unrepeated())
     before, _ = read_genotypes(write_rows(tmp_path / name, samples, rows))
     people = data.draw(st.permutations(range(len(samples))))
-    moved = [r._replace(genotypes=tuple(r.genotypes[i] for i in people)) for r in data.draw(st.permutations(rows))]
+    moved = [
+        r._replace(genotypes=tuple(r.genotypes[i] for i in people)) for r in data.draw(st.permutations(rows))
+    ]
     path = write_rows(tmp_path / name, [samples[i] for i in people], moved, data.draw(st.sampled_from(KEYS)))
     after, _ = read_genotypes(path)
     assert after.samples.tolist() == [samples[i] for i in people]

@@ -148,7 +148,9 @@ def damage_array(values, rng):
     """Alter an entry, the shape or the kind of an array."""
     values, i = values.copy(), rng.randrange(values.size)
     number = values.dtype.kind in "iu"
-    some = rng.choice([-3, -1, 0, 1, 9, 10, 100, 127]) if number else rng.choice(["", ".", "1", "\u00e9", "A,C"])
+    some = (
+        rng.choice([-3, -1, 0, 1, 9, 10, 100, 127]) if number else rng.choice(["", ".", "1", "\u00e9", "A,C"])
+    )
     choice = rng.randrange(7)
     if choice < 3:
         values.reshape(-1)[i] = some
@@ -158,7 +160,7 @@ def damage_array(values, rng):
     if choice == 4:
         return np.concatenate([values, values[:1]])
     if choice == 5:
-        return values[..., None] if rng.random() < 0.5 else values[0]
+        return values[..., None] if rng.random() < 0.5 else values[:1].sum(axis=0, keepdims=values.ndim < 2)
     return values.astype(object).astype(str) if number else np.arange(values.size).reshape(values.shape)
 
 
