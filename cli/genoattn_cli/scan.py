@@ -132,10 +132,8 @@ def command(
     from genoattn.writing import check_output
 
     check_output(output, force, folder=True, inputs=(cohort, pheno, covar, pairs))
-    sources = dict(
-        region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet,
-        duplicates=duplicates, strict=strict,
-    )  # fmt: skip
+    sources = dict(region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet)
+    sources |= {"duplicates": duplicates, "strict": strict}
     settings = dict(
         progress=not quiet, sites=sites, with_sites=with_sites, min_distance=min_distance, max_r2=max_r2,
         test=test.value, missing=missing.value, encoding=options.chosen_encoding(encoding),

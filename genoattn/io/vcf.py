@@ -95,7 +95,7 @@ class VcfText(GenotypeSource):
         return Records(numbers, chrom, positions, record_id, ref, alt, info)
 
     def _position(self, number: int, chrom: str, pos: str) -> int:
-        if not (pos.isdecimal() and int(pos) < _LARGEST_POSITION):
+        if not (pos.isdecimal() and len(pos) < 20 and int(pos) < _LARGEST_POSITION):
             what = "is not a number" if not pos.isdecimal() else "is beyond any chromosome"
             raise InputError(
                 f"{self.path}, record {number} ({chrom}:{pos}): position '{pos}' {what}; correct it"
