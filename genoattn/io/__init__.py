@@ -176,7 +176,7 @@ def read(
         cohort = match_covariates(cohort, covariates, covariates_like)
     limits = SiteFilter.of(cohort.kind, maf, max_missing) if filters else None
     if source is not None:
-        cohort = _with_calls(cohort, source, names, limits, duplicates)
+        cohort = _with_calls(cohort, source, names, limits, duplicates, haploid)
     else:
         cohort = filter_sites(merge_duplicates(cohort, path, strict, average), read_what, limits, path)
     if features is not None:
@@ -184,8 +184,7 @@ def read(
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     if variants is not None:
         named["reference"] = variants.reference
-    files = {role: str(name) for role, name in named.items() if name is not None}
-    return replace(cohort, source=files, haploid=haploid)
+    return replace(cohort, source={role: str(name) for role, name in named.items() if name is not None})
 
 
 def _with_calls(
@@ -194,14 +193,15 @@ def _with_calls(
     names: np.ndarray,
     limits: SiteFilter | None,
     duplicates: Duplicates,
+    haploid: Haploid,
 ) -> Cohort:
     """The cohort of a file of the samples ``names``, given those that have everything asked for."""
     kept = None
     if matched.n_samples < len(names):
         kept = np.flatnonzero(np.isin(names.astype(str), matched.samples.astype(str)))
     found = collect_cohort(source, kept, limits, duplicates)
-    log = (*matched.log, *found.log)
-    return replace(found, phenotype=matched.phenotype, covariates=matched.covariates, log=log)
+    found = replace(found, haploid=haploid, log=(*matched.log, *found.log))
+    return replace(found, phenotype=matched.phenotype, covariates=matched.covariates)
 
 
 def _check_choices(
