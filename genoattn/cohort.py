@@ -10,8 +10,8 @@ import numpy as np
 
 MISSING = -1
 Kind = Literal["genotype", "sequence"]
-Haploid = Literal["as-is", "double"]
 Letters = Literal["dna", "diploid", "protein", "symbols"]
+Haploid = Literal["as-is", "double"]
 
 
 def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
@@ -177,6 +177,9 @@ class Cohort:
         ``genotype`` (VCF and its kin) or ``sequence`` (an alignment).
     phenotype, covariates
         In the order of ``samples``; None where none were given.
+    families
+        Shape (n_samples,), family IDs (PLINK's FID); None where the file has none. A sample whose IID several
+        families have is called ``FID:IID``.
     source
         The files this came from, by role (``genotypes``, ``phenotypes``, ``covariates``).
     log
@@ -202,6 +205,7 @@ class Cohort:
     kind: Kind = "genotype"
     phenotype: Phenotype | None = None
     covariates: Covariates | None = None
+    families: np.ndarray | None = None
     source: dict[str, str] = field(default_factory=dict)
     log: tuple[str, ...] = ()
     haploid: Haploid = "double"
@@ -212,6 +216,8 @@ class Cohort:
         n, n_sites = len(self.samples), len(self.sites)
         if len(set(self.samples)) != n:
             raise ValueError("Cohort.samples are not unique")
+        if self.families is not None and len(self.families) != n:
+            raise ValueError(f"Cohort.families has {len(self.families)} entries for {n} samples")
         if self.calls.dtype != np.int8 or self.calls.shape != (n, n_sites):
             found = f"{self.calls.dtype} {self.calls.shape}"
             raise ValueError(f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {found}")
@@ -244,6 +250,7 @@ class Cohort:
             calls = calls[index]
         else:  # keeps its layout
             calls = np.take(calls.T, np.arange(len(calls))[index], axis=1).T
+        families = None if self.families is None else self.families[index]
         haploid = None if self.is_haploid is None else self.is_haploid[index]
         return replace(
             self,
@@ -251,6 +258,7 @@ class Cohort:
             calls=calls,
             phenotype=pheno,
             covariates=covar,
+            families=families,
             is_haploid=haploid,
         )
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from genoattn.streams import is_stream, local_copy
+
 _PACKAGES = ("genoattn", "torch", "pytorch-lightning", "numpy", "pandas", "pysam", "biopython", "statsmodels")
 
 
@@ -25,9 +27,9 @@ def input_records(source: Mapping[str, str]) -> dict[str, dict[str, str]]:
     records = {}
     for role, path in source.items():
         file = Path(path)
-        if not file.is_file():  # the prefix of a PLINK fileset
+        if not file.is_file() and not is_stream(file):  # the prefix of a PLINK fileset
             file = Path(f"{path}.bed")
-        digest = sha256(file) if file.is_file() else ""
+        digest = sha256(local_copy(file)) if file.exists() else ""
         records[role] = {"file": file.name if digest else Path(path).name, "sha256": digest}
     return records
 

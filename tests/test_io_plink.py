@@ -108,7 +108,12 @@ def test_damaged_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "line", "replacement", "message"),
     [
-        ("fam", 1, "f s0 0 0 0 -9", r"x.fam: sample ID 'f:s0' occurs twice in one family; rename one"),
+        (
+            "fam",
+            1,
+            "f s0 0 0 0 -9",
+            r"x.fam: sample ID 's0' of family f occurs twice; make IIDs unique",
+        ),
         ("fam", 1, "f s1 0 0", r"x.fam, line 2: 4 columns, 6 are needed; make it again with plink2"),
         ("bim", 2, "1 rs3 0 x A C", r"x.bim, line 3: position 'x' is not a position; correct it"),
     ],

@@ -12,6 +12,7 @@ from read_files import RECORDS, SAMPLES, equal, expect, genotypes, pheno
 from vcf_files import write_text, write_vcf
 
 from genoattn.io import read
+from genoattn.io.tables import MISSING_TEXT
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -110,7 +111,7 @@ def test_nothing_in_common(tmp_path: Path) -> None:
     other = pheno(tmp_path, "IID\tT\nS0\t1\nS1\t2\nS2\t3\nS3\t4\n")
     message = (
         r"p.tsv: no sample in common with the genotypes; IDs there: S0, S1, S2; "
-        r"IDs of the genotypes: s0, s1, s2; make them alike$"
+        r"IDs of the genotypes: s0, s1, s2; they differ in upper and lower case; make them alike$"
     )
     expect(message, genotypes(tmp_path), other)
     covar = write_text(tmp_path / "c.tsv", other.read_text().replace("T", "x"))
@@ -148,13 +149,13 @@ def test_errors_of_tables(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["", "NA", "NaN", "nan", "."])
+@pytest.mark.parametrize("word", sorted(MISSING_TEXT))
 def test_missing_words(tmp_path: Path, word: str) -> None:
     text = "IID,T\n" + "".join(f"s{i},{word if i == 3 else i}\n" for i in range(6))
     assert read(genotypes(tmp_path), pheno(tmp_path, text)).samples.tolist() == ["s0", "s1", "s2", "s4", "s5"]
 
 
-@pytest.mark.parametrize("word", ["1_000", "NAN", "N/A", "null"])
+@pytest.mark.parametrize("word", ["1_000", "none", "unknown", "missing"])
 def test_words_that_are_no_numbers(tmp_path: Path, word: str) -> None:
     text = "IID,T\n" + "".join(f"s{i},{word if i == 3 else i}\n" for i in range(6))
     expect(rf"trait 'T' of sample s3 is '{word}', not a number", genotypes(tmp_path), pheno(tmp_path, text))

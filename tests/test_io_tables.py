@@ -13,6 +13,7 @@ from vcf_files import write_text
 from genoattn.errors import InputError
 from genoattn.io.covariates import check_covariates, expand_covariates, missing_rows, plan_covariates
 from genoattn.io.phenotypes import build_phenotype, choose_trait, rank_normal
+from genoattn.io.sample_ids import match_rows
 from genoattn.io.tables import SampleTable, read_table
 
 
@@ -67,7 +68,8 @@ def test_spaces_and_compression(tmp_path: Path) -> None:
 
 
 def test_rows_by_id_keep_case(tmp_path: Path) -> None:
-    assert table(tmp_path, "IID\tx\nb\t1\nA\t2\n").rows(["A", "a", "b"]).tolist() == [1, -1, 0]
+    rows, lines = match_rows(["A", "a", "b"], None, table(tmp_path, "IID\tx\nb\t1\nA\t2\n"))
+    assert (rows.tolist(), lines) == ([1, -1, 0], [])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,10 @@ def test_quantitative() -> None:
     found, log = phenotype([0, 1, 2])
     assert (found.name, found.binary, found.transform) == ("T", False, "none")
     assert found.values.tolist() == [0, 1, 2]
-    assert log == ["trait T: quantitative, 3 samples, mean 1, standard deviation 0.8165"]
+    assert log == [
+        "trait T: quantitative, 3 samples, mean 1, standard deviation 0.8165",
+        "trait T: values 0, 1 and 2 read as numbers; for controls and cases write NA for the third",
+    ]
 
 
 @pytest.mark.parametrize(("values", "case"), [([0, 1, 1], 1), ([1, 2, 2], 2)])
@@ -177,7 +182,13 @@ def test_minus_nine_among_measurements_is_said() -> None:
             [0, 1, 2],
             "binary",
             "none",
-            r"of sample s2 is 2; a binary trait is coded 0 and 1, or 1 and 2 \(2 the case\)",
+            r"is 0, 1 and 2, where a binary trait has two values; write NA for the one that",
+        ),
+        (
+            [0, 1, 3],
+            "binary",
+            "none",
+            r"of sample s2 is 3; a binary trait is coded 0 and 1, or 1 and 2 \(2 the case\)",
         ),
         ([0.5, 1], "binary", "none", r"of sample s0 is 0.5; a binary trait is coded"),
         (

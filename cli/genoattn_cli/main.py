@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from genoattn.errors import InputError, OutputError
+from genoattn.streams import remove_copies
 from genoattn_cli import export, fit, predict, scan, simulate, suggest
 
 # typer brings its own copy of click in some versions: its base class of errors is found by descent.
@@ -86,6 +87,7 @@ def run(arguments: list[str]) -> int:
     except SystemExit:  # typer's answer to a closed reader of our stdout, as `| head` does
         return 0
     finally:
+        remove_copies()  # main ends without running what is registered for the exit
         logging.shutdown()
 
 

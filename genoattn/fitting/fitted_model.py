@@ -1,6 +1,7 @@
 """A fitted model, new or read back: its predictions, and its table in any gauge."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from genoattn.interactions.extract import describe_tests, readout_factors, table
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import LEVEL, InteractionTable
 from genoattn.io.alphabets import Alphabet
+from genoattn.io.sample_ids import iids_of
 from genoattn.model.phenotype_likelihood import COUNTS
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout, extend_readout, unseen_states
@@ -109,7 +111,7 @@ class FittedModel:
         return predict_orders(readout, calls, covariates).sum(axis=1), calls
 
     def prediction_table(self, cohort: Cohort, match_by: MatchBy = "position") -> pd.DataFrame:
-        """One row a sample: ``IID``, ``prediction`` in units of the trait, and what goes with it.
+        """One row a sample: ``IID``, and ``FID`` where it has one, and ``prediction`` in units of the trait.
 
         Where the model's scale is another, ``prediction_log_odds``, ``prediction_log`` or
         ``prediction_normal_score`` is the prediction on it; for what becomes of it in the trait's units see
@@ -118,6 +120,9 @@ class FittedModel:
         90 % probability, without the noise of a new measurement; a link is taken for known, so that they are
         too narrow where it is flat. ``probability`` of a case and ``mean`` of counts are the prediction.
         """
+        ids: dict[str, Iterable[str]] = {"IID": cohort.samples}
+        if cohort.families is not None:
+            ids = {"FID": cohort.families, "IID": iids_of(cohort.samples, cohort.families)}
         latent, calls = self._latent(cohort, match_by)
         values = {"prediction": respond(self.readout, latent)}
         if self.posterior is not None:
@@ -134,14 +139,14 @@ class FittedModel:
                 "the model has no quantiles of %s, so that predictions are normal scores alone; fit again",
                 self.manifest.trait,
             )
-            return pd.DataFrame({"IID": cohort.samples, **columns})
+            return pd.DataFrame({**ids, **columns})
         back = {k: in_trait_units(v, self.manifest, self.quantiles) for k, v in values.items()}
         columns = {"prediction": back.pop("prediction"), **columns, **back}
         if self.manifest.model.get("likelihood") in COUNTS:
             columns["mean"] = columns["prediction"]
         if self.manifest.binary:
             columns["probability"] = columns["prediction"]
-        return pd.DataFrame({"IID": cohort.samples, **columns})
+        return pd.DataFrame({**ids, **columns})
 
     def export(self, gauge: Gauge, order: int | None = None) -> InteractionTable:
         """The model as a table in ``gauge``, with orders up to ``order`` (all by default).

@@ -6,32 +6,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genoattn.cohort import Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alphabets import Alphabet
-from genoattn.io.collect import Duplicates, collect_cohort, nameless_cohort
+from genoattn.io.collect import Duplicates, collect_cohort
 from genoattn.io.duplicates import merge_duplicates
-from genoattn.io.filters import SiteFilter, filter_sites
+from genoattn.io.filters import SiteFilter, filter_sites, with_log
 from genoattn.io.formats import ALIGNMENT_SUFFIXES, FormatOptions, open_genotypes, read_aligned
-from genoattn.io.matching import match_covariates, match_phenotype
+from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.measurements import MeasurementColumns
 from genoattn.io.phenotypes import TraitType, Transform
 from genoattn.io.site_features import match_features
 from genoattn.io.source import GenotypeSource
 from genoattn.io.tables import SampleTable, read_table
 from genoattn.io.variants import VariantColumns, read_variants
+from genoattn.streams import forget_copies
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["read"]
 
 
 def read(
     path: str | PathLike[str],
-    pheno: str | PathLike[str] | None = None,
+    pheno: str | PathLike[str] | pd.DataFrame | None = None,
     trait: str | None = None,
-    covar: str | PathLike[str] | None = None,
+    covar: str | PathLike[str] | pd.DataFrame | None = None,
     *,
     region: str | None = None,
     maf: float | None = None,
@@ -48,7 +53,7 @@ def read(
     strict: bool = False,
     average: bool = True,
     alphabet: Alphabet = "auto",
-    features: str | PathLike[str] | None = None,
+    features: str | PathLike[str] | pd.DataFrame | None = None,
     info: Sequence[str] = (),
     haploid: Haploid = "double",
     filters: bool = True,
@@ -65,12 +70,14 @@ def read(
         their first line; or, with ``sequence_column`` or ``mutation_column``, a table of variants. Of a
         PLINK 1 data set copies of A1 are counted.
     pheno
-        Table of phenotypes with an ``IID`` or ``sample`` column; None (prediction) for no phenotype. For a
-        table of variants it may be that table itself.
+        Table of phenotypes with an ``IID`` or ``sample`` column, also ``FID``: TSV, CSV, Parquet or a pandas
+        DataFrame (IDs in a column or the index); None (prediction) for no phenotype. For a table of variants
+        it may be that table itself.
     trait
         Its column to use; needed if there are several. Of a table of variants where there is no ``pheno``.
     covar
-        Table of covariates, all of whose columns are used: numbers as they are, words as dummies.
+        Table of covariates as ``pheno``, all of whose columns are used: numbers as they are, words as
+        dummies.
     region
         ``chr:from-to``, 1-based, both ends inside; VCF and BCF need an index.
     maf
@@ -148,60 +155,59 @@ def read(
     Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
     path = Path(path)
+    named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+    forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
-    variants = _variant_columns(
-        path, sequence_column, mutation_column, reference, wild_type, alphabet, strict
-    )
     formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict)
+    variants = _variant_columns(path, sequence_column, mutation_column, formats)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
     source, own_table = None, None
     if variants is not None:
-        if region is not None or info:
-            raise InputError(
-                f"{path}: a table of variants has no regions and no INFO entries; leave them out"
-            )
         cohort, read_what, own_table = read_variants(path, variants)
     elif path.name.lower().endswith(ALIGNMENT_SUFFIXES):
         cohort, read_what = read_aligned(path, formats)
     else:
         source = open_genotypes(path, formats)
-        cohort = nameless_cohort(source)
     table = _phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
-    names, covariates = cohort.samples, None if covar is None else Path(covar)
-    if table is not None:
-        cohort = match_phenotype(cohort, table, columns, transform, trait_type, covariates)
-    elif covariates is not None:
-        cohort = match_covariates(cohort, covariates, covariates_like)
-    limits = SiteFilter.of(cohort.kind, maf, max_missing) if filters else None
+    covariates = None if covar is None else read_table(covar, "covariate table")
+    tables = SampleTables(table, covariates, columns, transform, trait_type, covariates_like)
+    limits = SiteFilter.of("sequence" if source is None else "genotype", maf, max_missing)
     if source is not None:
-        cohort = _with_calls(cohort, source, names, limits, duplicates, haploid)
+        cohort = _genotypes(source, tables, limits if filters else None, duplicates)
     else:
-        cohort = filter_sites(merge_duplicates(cohort, path, strict, average), read_what, limits, path)
+        cohort = merge_duplicates(_with_tables(cohort, tables), path, strict, average)
+        cohort = filter_sites(cohort, read_what, limits if filters else None, path)
     if features is not None:
-        cohort = match_features(cohort, Path(features))
-    named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+        cohort = match_features(cohort, features)
     if variants is not None:
         named["reference"] = variants.reference
-    return replace(cohort, source={role: str(name) for role, name in named.items() if name is not None})
+    inputs = {role: _name(role, p) for role, p in named.items() if p is not None}
+    return replace(cohort, source=inputs, haploid=haploid)
 
 
-def _with_calls(
-    matched: Cohort,
-    source: GenotypeSource,
-    names: np.ndarray,
-    limits: SiteFilter | None,
-    duplicates: Duplicates,
-    haploid: Haploid,
+def _genotypes(
+    source: GenotypeSource, tables: SampleTables, limits: SiteFilter | None, duplicates: Duplicates
 ) -> Cohort:
-    """The cohort of a file of the samples ``names``, given those that have everything asked for."""
-    kept = None
-    if matched.n_samples < len(names):
-        kept = np.flatnonzero(np.isin(names.astype(str), matched.samples.astype(str)))
-    found = collect_cohort(source, kept, limits, duplicates)
-    found = replace(found, haploid=haploid, log=(*matched.log, *found.log))
-    return replace(found, phenotype=matched.phenotype, covariates=matched.covariates)
+    """The samples of a file of genotypes with everything in the tables; only their calls are read."""
+    match = match_samples(source.samples, source.families, tables)
+    kept = None if match.keep.all() else np.flatnonzero(match.keep)
+    cohort = collect_cohort(source, kept, limits, duplicates)
+    log = (*match.log, *cohort.log)
+    return replace(cohort, phenotype=match.phenotype, covariates=match.covariates, log=log)
+
+
+def _with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
+    """The samples of a cohort with everything in the tables."""
+    match = match_samples(cohort.samples, cohort.families, tables)
+    kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
+    return with_log(replace(kept, phenotype=match.phenotype, covariates=match.covariates), *match.log)
+
+
+def _name(role: str, source: str | PathLike[str] | pd.DataFrame) -> str:
+    """Path of an input; a DataFrame has none."""
+    return str(source) if isinstance(source, str | PathLike) else f"DataFrame of {role}"
 
 
 def _check_choices(
@@ -230,13 +236,7 @@ def _check_choices(
 
 
 def _variant_columns(
-    path: Path,
-    sequence: str | None,
-    mutation: str | None,
-    reference: str | PathLike[str] | None,
-    wild_type: str | None,
-    alphabet: Alphabet,
-    strict: bool,
+    path: Path, sequence: str | None, mutation: str | None, options: FormatOptions
 ) -> VariantColumns | None:
     """Columns of the variants of a table; None for a file that is no table of variants."""
     if sequence is not None and mutation is not None:
@@ -245,22 +245,28 @@ def _variant_columns(
         )
     if sequence is None and mutation is None:
         return None
-    fasta = None if reference is None else Path(reference)
+    if options.region is not None or options.info:
+        raise InputError(f"{path}: a table of variants has no regions and no INFO entries; leave them out")
+    fasta = None if options.reference is None else Path(options.reference)
     if mutation is not None and fasta is None:
         raise InputError(
             f"{path}: mutations in '{mutation}' without the sequence they are of; give its FASTA as reference"
         )
-    return VariantColumns(sequence, mutation, fasta, wild_type, alphabet, strict)
+    return VariantColumns(sequence, mutation, fasta, options.wild_type, options.alphabet, options.strict)
 
 
 def _phenotype_table(
-    path: Path, pheno: str | PathLike[str] | None, own: SampleTable | None, columns: MeasurementColumns
+    path: Path,
+    pheno: str | PathLike[str] | pd.DataFrame | None,
+    own: SampleTable | None,
+    columns: MeasurementColumns,
 ) -> SampleTable | None:
     """The table that has the phenotypes; None where none were asked for."""
-    if own is not None and (columns.any if pheno is None else Path(pheno) == path):
+    is_own = Path(pheno) == path if isinstance(pheno, str | PathLike) else pheno is None and columns.any
+    if own is not None and is_own:
         return own
     if pheno is not None:
-        return read_table(Path(pheno))
+        return read_table(pheno, "phenotype table")
     if columns.trait is not None:
         raise InputError(f"trait '{columns.trait}' without a table; give the phenotypes too")
     if columns.any:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from genoattn.cohort import Covariates
 from genoattn.errors import InputError
-from genoattn.io.tables import MISSING_TEXT, SampleTable, list_names, numeric_column, to_number
+from genoattn.io.tables import (
+    MISSING_TEXT,
+    SampleTable,
+    check_decimal,
+    list_names,
+    numeric_column,
+    to_number,
+)
 
 # Norm of the residual of a standardised column after regression on the others, over its own.
 _RANK_TOLERANCE = 1e-8
@@ -56,6 +63,8 @@ def _is_numeric(table: SampleTable, column: str) -> bool:
     texts = table.columns[column]
     distinct = {text: to_number(text) for text in texts if text not in MISSING_TEXT}
     words = [text for text, value in distinct.items() if value is None]
+    for word in words:
+        check_decimal(table.path, "covariate", column, table.ids[texts.index(word)], word)
     if words and 2 * len(words) < len(distinct):
         sample = table.ids[texts.index(words[0])]
         raise InputError(
@@ -85,7 +94,7 @@ def only_planned(table: SampleTable, plan: CovariateColumns) -> SampleTable:
     """The table without the columns a model does not know."""
     check_columns(table, plan)
     columns = {name: table.columns[name] for name in (*plan.numeric, *plan.levels)}
-    return SampleTable(table.path, table.ids, columns)
+    return replace(table, columns=columns)
 
 
 def expand_covariates(

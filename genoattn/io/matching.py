@@ -1,11 +1,13 @@
-"""Samples matched with their phenotypes and covariates by ID, never by order."""
+"""Samples matched with their phenotypes and covariates by ID, never by order; no genotypes are needed."""
 
-from dataclasses import replace
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from genoattn.cohort import Cohort, Covariates
+from genoattn.cohort import Covariates, Phenotype
 from genoattn.errors import InputError
 from genoattn.io.covariates import (
     CovariateColumns,
@@ -15,10 +17,43 @@ from genoattn.io.covariates import (
     only_planned,
     plan_covariates,
 )
-from genoattn.io.filters import with_log
-from genoattn.io.measurements import MeasurementColumns, read_measurements
+from genoattn.io.measurements import MeasurementColumns, Measurements, read_measurements
 from genoattn.io.phenotypes import TraitType, Transform, build_phenotype, with_variance
-from genoattn.io.tables import SampleTable, read_table
+from genoattn.io.sample_ids import match_rows
+from genoattn.io.sentinels import code_lines
+from genoattn.io.tables import SampleTable
+
+
+@dataclass(frozen=True, eq=False)
+class SampleTables:
+    """Tables of a cohort's samples, and what is asked of them."""
+
+    phenotype: SampleTable | None = None
+    covariates: SampleTable | None = None
+    columns: MeasurementColumns = field(default_factory=MeasurementColumns)
+    transform: Transform = "none"
+    trait_type: TraitType = "auto"
+    like: Covariates | None = None  # of a fitted model, to expand new ones as they were
+
+
+@dataclass(frozen=True, eq=False)
+class SampleMatch:
+    """The samples with everything asked for.
+
+    Parameters
+    ----------
+    keep
+        Shape (n_samples,), bool.
+    phenotype, covariates
+        Of the samples kept, in their order; None where none were given.
+    log
+        What was matched, kept and dropped, one line each.
+    """
+
+    keep: np.ndarray
+    phenotype: Phenotype | None
+    covariates: Covariates | None
+    log: tuple[str, ...]
 
 
 class _Tally:
@@ -32,96 +67,114 @@ class _Tally:
         self._counts.append((int((out & self.keep).sum()), reason))
         self.keep &= ~out
 
-    def reasons(self) -> str:
-        return ", ".join(f"{n} {reason}" for n, reason in self._counts)
+    def line(self) -> str:
+        """What is kept; an error where that is nothing."""
+        n = len(self.keep)
+        reasons = ", ".join(f"{count} {reason}" for count, reason in self._counts)
+        if not self.keep.any():
+            raise InputError(f"no sample is left of {n}: {reasons}; check the tables")
+        return f"{n} samples with genotypes, kept {int(self.keep.sum())} ({reasons})"
 
 
-def match_phenotype(
-    cohort: Cohort,
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The rows of one table that belong to the samples."""
+
+    table: SampleTable
+    rows: np.ndarray  # (n_samples,), -1 for a sample without one
+    log: tuple[str, ...]
+
+
+def match_samples(
+    samples: Sequence[str] | np.ndarray, families: Sequence[str] | np.ndarray | None, tables: SampleTables
+) -> SampleMatch:
+    """The samples with a phenotype and all covariates, where these are given.
+
+    Parameters
+    ----------
+    samples
+        Names, as in :class:`genoattn.cohort.Cohort`: IIDs, or ``FID:IID`` where the IID is not unique.
+    families
+        Their FIDs; None where the genotypes have none.
+    tables
+        What they are matched with.
+    """
+    tally = _Tally(len(samples))
+    measured, phenotypes, covariates = None, None, None
+    if tables.phenotype is not None:
+        measured = read_measurements(tables.phenotype, tables.columns, tables.trait_type)
+        phenotypes = _find(samples, families, tables.phenotype, tally)
+        _drop_unmeasured(measured, phenotypes, tally)
+    if tables.covariates is not None:
+        covariates = _find(samples, families, _covariate_table(tables, measured), tally)
+        missing = np.append(missing_rows(covariates.table), False)[covariates.rows]
+        tally.drop(missing, "with a missing covariate")
+    log = [tally.line()] if phenotypes or covariates else []
+    phenotype = found = None
+    if phenotypes is not None and measured is not None:
+        log += [*phenotypes.log, *measured.log]
+        phenotype, lines = _phenotype(np.asarray(samples)[tally.keep], tables, measured, phenotypes, tally)
+        log += lines
+    if covariates is not None:
+        found, lines = _covariates(covariates, tally.keep, tables.like)
+        log += [*covariates.log, *lines]
+    return SampleMatch(tally.keep, phenotype, found, tuple(log))
+
+
+def _find(
+    samples: Sequence[str] | np.ndarray,
+    families: Sequence[str] | np.ndarray | None,
     table: SampleTable,
-    columns: MeasurementColumns,
-    transform: Transform,
-    trait_type: TraitType,
-    covar: Path | None,
-) -> Cohort:
-    """The samples with a phenotype and all covariates, in the order of the genotype file."""
-    measured = read_measurements(table, columns)
-    name, path = measured.name, table.path
-    rows = _rows(cohort, table)
-    values = np.append(measured.values, np.nan)[rows]  # (sample,), NaN without a row
-    tally = _Tally(cohort.n_samples)
-    tally.drop(rows < 0, f"without a row in {path}")
-    tally.drop(np.isnan(values), f"without a value of {name}")
-    variance = None
+    tally: _Tally,
+) -> _Rows:
+    rows, lines = match_rows(samples, families, table)
+    tally.drop(rows < 0, f"without a row in {table.path}")
+    return _Rows(table, rows, (*table.log, *lines))
+
+
+def _drop_unmeasured(measured: Measurements, found: _Rows, tally: _Tally) -> None:
+    tally.drop(
+        np.isnan(np.append(measured.values, np.nan)[found.rows]), f"without a value of {measured.name}"
+    )
     if measured.variance is not None:
-        variance = np.append(measured.variance, np.nan)[rows]
+        variance = np.append(measured.variance, np.nan)[found.rows]
         tally.drop(np.isnan(variance), "without a variance of the measurement")
-    covariate_table = None if covar is None else read_table(covar)
-    if covariate_table is not None:
-        if name in covariate_table.columns:
-            raise InputError(
-                f"{covar}: covariate '{name}' is the trait itself; give a table without that column"
-            )
-        covariate_rows = _drop_without_covariates(cohort, covariate_table, tally)
-    kept = _keep(cohort, tally)
-    values = values[tally.keep]
-    phenotype, lines = build_phenotype(path, name, kept.samples, values, trait_type, transform)
-    if variance is not None:
-        phenotype, line = with_variance(path, phenotype, values, variance[tally.keep])
+
+
+def _covariate_table(tables: SampleTables, measured: Measurements | None) -> SampleTable:
+    """The table of covariates with the columns in use; the trait must not be one of them."""
+    table, like = tables.covariates, tables.like
+    assert table is not None
+    if measured is not None and measured.name in table.columns:
+        raise InputError(
+            f"{table.path}: covariate '{measured.name}' is the trait itself; give a table without that column"
+        )
+    return table if like is None else only_planned(table, CovariateColumns.of(like.names, like.levels))
+
+
+def _phenotype(
+    samples: np.ndarray, tables: SampleTables, measured: Measurements, found: _Rows, tally: _Tally
+) -> tuple[Phenotype, list[str]]:
+    """The phenotype of the samples kept, and what was found in words."""
+    path, rows = found.table.path, found.rows[tally.keep]
+    values = measured.values[rows]
+    phenotype, lines = build_phenotype(
+        path, measured.name, samples, values, tables.trait_type, tables.transform
+    )
+    if measured.variance is not None:
+        phenotype, line = with_variance(path, phenotype, values, measured.variance[rows])
         lines.append(line)
-    unused = len(table.ids) - int((rows >= 0).sum())
+    unused = len(found.table.ids) - int((found.rows >= 0).sum())
     if unused:
         lines.append(f"{unused} rows of {path} have no genotypes")
-    kept = with_log(replace(kept, phenotype=phenotype), *measured.log, *lines)
-    if covariate_table is None:
-        return kept
-    return _with_new_covariates(kept, covariate_table, covariate_rows[tally.keep])
+    return phenotype, lines
 
 
-def match_covariates(cohort: Cohort, path: Path, like: Covariates | None) -> Cohort:
-    """The samples with all covariates, expanded to the names and levels of a fitted model or on their own."""
-    table = read_table(path)
+def _covariates(found: _Rows, keep: np.ndarray, like: Covariates | None) -> tuple[Covariates, list[str]]:
+    """Covariates of the samples kept: expanded like those of a fitted model, or on their own."""
+    table, rows = found.table, found.rows[keep]
     if like is not None:
-        table = only_planned(table, CovariateColumns.of(like.names, like.levels))
-    tally = _Tally(cohort.n_samples)
-    rows = _drop_without_covariates(cohort, table, tally)
-    kept = _keep(cohort, tally)
-    rows = rows[tally.keep]
-    if like is None:
-        return _with_new_covariates(kept, table, rows)
-    return replace(kept, covariates=expand_covariates(table, rows, like.names, like.levels))
-
-
-def _rows(cohort: Cohort, table: SampleTable) -> np.ndarray:
-    """The table's row for each sample, shape (n_samples,), -1 for none; an error if there is none at all."""
-    rows = table.rows(cohort.samples)
-    if (rows < 0).all():
-        ours = ", ".join(str(sample) for sample in cohort.samples[:3])
-        theirs = ", ".join(table.ids[:3])
-        raise InputError(
-            f"{table.path}: no sample in common with the genotypes; IDs there: {theirs}; "
-            f"IDs of the genotypes: {ours}; make them alike"
-        )
-    return rows
-
-
-def _drop_without_covariates(cohort: Cohort, table: SampleTable, tally: _Tally) -> np.ndarray:
-    rows = _rows(cohort, table)
-    tally.drop(rows < 0, f"without a row in {table.path}")
-    tally.drop(np.append(missing_rows(table), False)[rows], "with a missing covariate")
-    return rows
-
-
-def _keep(cohort: Cohort, tally: _Tally) -> Cohort:
-    reasons = tally.reasons()
-    if not tally.keep.any():
-        raise InputError(f"no sample is left of {cohort.n_samples}: {reasons}; check the tables")
-    line = f"{cohort.n_samples} samples with genotypes, kept {int(tally.keep.sum())} ({reasons})"
-    kept = cohort if tally.keep.all() else cohort.select_samples(tally.keep)
-    return with_log(kept, line)
-
-
-def _with_new_covariates(cohort: Cohort, table: SampleTable, rows: np.ndarray) -> Cohort:
+        return expand_covariates(table, rows, like.names, like.levels), []
     plan = plan_covariates(table, rows)
     covariates = expand_covariates(table, rows, plan.names, plan.levels)
     check_covariates(table, covariates)
@@ -129,4 +182,7 @@ def _with_new_covariates(cohort: Cohort, table: SampleTable, rows: np.ndarray) -
         f"covariate {column}: categorical, {len(levels)} levels, baseline {levels[0]}"
         for column, levels in plan.levels.items()
     ]
-    return with_log(replace(cohort, covariates=covariates), *lines)
+    for name in plan.numeric:
+        values = covariates.values[:, plan.names.index(name)]
+        lines += code_lines(f"{table.path}: covariate '{name}'", f"covariate {name}", values)
+    return covariates, lines

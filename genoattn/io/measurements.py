@@ -1,11 +1,11 @@
 """Columns of a table to the values of a trait and the variances of their measurement."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from genoattn.errors import InputError
-from genoattn.io.phenotypes import choose_trait
+from genoattn.io.phenotypes import TraitType, choose_trait, trait_values
 from genoattn.io.tables import SampleTable, list_names, numeric_column
 
 
@@ -52,7 +52,9 @@ class Measurements:
     log: tuple[str, ...] = ()
 
 
-def read_measurements(table: SampleTable, columns: MeasurementColumns) -> Measurements:
+def read_measurements(
+    table: SampleTable, columns: MeasurementColumns, trait_type: TraitType = "auto"
+) -> Measurements:
     """The trait of a table with its measurement variances."""
     columns.check()
     used = [c for c in (columns.variance, columns.se, *columns.replicates) if c is not None]
@@ -62,14 +64,14 @@ def read_measurements(table: SampleTable, columns: MeasurementColumns) -> Measur
     if columns.replicates:
         return _replicates(table, columns.replicates)
     others = {k: v for k, v in table.columns.items() if k not in used}
-    name = choose_trait(SampleTable(table.path, table.ids, others), columns.trait)
-    values = numeric_column(table, name, "trait")
+    name = choose_trait(replace(table, columns=others), columns.trait)
+    values, lines = trait_values(table, name, trait_type)
     variance = None
     if columns.variance is not None:
         variance = _positive(table, columns.variance, "variance")
     elif columns.se is not None:
         variance = _positive(table, columns.se, "standard error") ** 2
-    return Measurements(name, values, variance)
+    return Measurements(name, values, variance, tuple(lines))
 
 
 def _positive(table: SampleTable, name: str, what: str) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from genoattn.cohort import MISSING
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, in_region
-from genoattn.io.plink import BLOCK_BYTES, about_x, name_samples
+from genoattn.io.plink import BLOCK_BYTES, about_x
+from genoattn.io.sample_ids import named_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import check_file, read_lines
 
@@ -23,7 +24,7 @@ class Pgen(GenotypeSource):
 
         check_file(path)
         psam = path.with_suffix(".psam")
-        families, samples, notes = name_samples(psam, *_psam(psam))
+        families, samples, notes = named_samples(psam, *_psam(psam))
         super().__init__(path, samples, families=families, region=region)
         self.notes += notes
         self._pvar = _pvar_path(path)

@@ -1,5 +1,6 @@
 """A column of a table to a Phenotype: choice of the trait, its type, its transformation."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,10 @@ import numpy as np
 
 from genoattn.cohort import Phenotype
 from genoattn.errors import InputError
-from genoattn.io.tables import SampleTable, list_names
+from genoattn.io.sentinels import code_lines
+from genoattn.io.tables import SampleTable, list_names, numeric_column
+
+_log = logging.getLogger(__name__)
 
 Transform = Literal["none", "log", "rank"]
 TraitType = Literal["auto", "quantitative", "binary"]
@@ -29,6 +33,23 @@ def choose_trait(table: SampleTable, trait: str | None) -> str:
     if trait not in names:
         raise InputError(f"{table.path}: no trait '{trait}'; there are: {list_names(names)}")
     return trait
+
+
+def trait_values(table: SampleTable, name: str, trait_type: TraitType) -> tuple[np.ndarray, list[str]]:
+    """A trait's values, shape (n_rows,), NaN where missing, and what was taken as missing in words.
+
+    In a table of PLINK (columns FID and IID) 0 is a missing status where there are 1 and 2, as PLINK has it.
+    """
+    values = numeric_column(table, name, "trait")
+    found = set(np.unique(values[~np.isnan(values)]))
+    if not table.plink or trait_type == "quantitative" or found != {0.0, 1.0, 2.0}:
+        return values, []
+    line = (
+        f"trait {name}: {int((values == 0).sum())} values of 0 read as missing, 1 and 2 as control and case "
+        "(columns FID and IID, a table of PLINK); trait_type quantitative reads numbers"
+    )
+    _log.warning("%s: %s", table.path, line)
+    return np.where(values == 0, np.nan, values), [line]
 
 
 def build_phenotype(
@@ -55,8 +76,11 @@ def build_phenotype(
         return Phenotype(name, coded, binary=True), [f"trait {name}: {line}"]
     moments = f"mean {values.mean():.4g}, standard deviation {values.std():.4g}"
     log = [f"trait {name}: quantitative, {len(values)} samples, {moments}"]
-    if n_nine := int((values == -9).sum()):
-        log.append(f"trait {name}: {n_nine} values of -9 read as numbers, not as missing")
+    log += code_lines(where, f"trait {name}", values)
+    if set(np.unique(values)) == {0.0, 1.0, 2.0}:
+        log.append(
+            f"trait {name}: values 0, 1 and 2 read as numbers; for controls and cases write NA for the third"
+        )
     if transform != "none":
         log.append(f"trait {name}: transform {transform}")
     if transform == "log":
@@ -132,6 +156,11 @@ def _check_values(where: str, samples: np.ndarray, values: np.ndarray, trait_typ
 def _binary(where: str, samples: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, str]:
     """Values coded 0 (control) and 1 (case), and the counts in words."""
     outside = ~np.isin(values, [0.0, 1.0]) if (values == 0).any() else ~np.isin(values, [1.0, 2.0])
+    if set(np.unique(values)) == {0.0, 1.0, 2.0}:
+        raise InputError(
+            f"{where} is 0, 1 and 2, where a binary trait has two values; write NA for the one that "
+            "stands for missing (0 in files of PLINK), or use trait_type quantitative"
+        )
     if outside.any():
         raise InputError(
             f"{where} of sample {samples[outside][0]} is {values[outside][0]:g}; a binary trait is coded "

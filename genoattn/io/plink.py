@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from genoattn.cohort import MISSING
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, in_region
+from genoattn.io.sample_ids import named_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import check_file, read_lines
 
@@ -33,7 +33,7 @@ class Plink(GenotypeSource):
     def __init__(self, path: Path, region: str | None = None, haploid: str = "double") -> None:
         fam = path.with_suffix(".fam")
         rows = _columns(fam)
-        families, samples, notes = name_samples(fam, [row[0] for row in rows], [row[1] for row in rows])
+        families, samples, notes = named_samples(fam, [row[0] for row in rows], [row[1] for row in rows])
         super().__init__(path, samples, families=families, region=region)
         self._variants = _variants(path.with_suffix(".bim"))
         _check_bed(path, len(self.samples), len(self._variants))
@@ -59,22 +59,6 @@ class Plink(GenotypeSource):
             index = self._chosen[start : start + step]
             copies = np.take(four, packed[index]).view(np.int8)[:, :n]
             yield SiteBlock(self._variants.take(index), copies if kept is None else copies[:, kept])
-
-
-def name_samples(
-    path: Path, families: Sequence[str], names: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
-    """Families, unique names and lines for the log: an IID that several families have becomes ``FID:IID``."""
-    counts = Counter(names)
-    unique = [
-        name if counts[name] == 1 else f"{family}:{name}"
-        for family, name in zip(families, names, strict=True)
-    ]
-    if repeated := [name for name, n in Counter(unique).items() if n > 1]:
-        raise InputError(f"{path}: sample ID '{repeated[0]}' occurs twice in one family; rename one of them")
-    n_renamed = sum(counts[name] > 1 for name in names)
-    log = [f"{n_renamed} IIDs are those of several families: samples named FID:IID"] if n_renamed else []
-    return tuple(families), tuple(unique), log
 
 
 def about_x(path: Path, chrom: Sequence[str], haploid: str) -> list[str]:

@@ -8,17 +8,19 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.filters import with_log
-from genoattn.io.tables import MISSING_TEXT, list_names, read_columns
+from genoattn.io.table_cells import TableSource, read_cells
+from genoattn.io.tables import MISSING_TEXT, list_names
 
 _RESERVED = ("site", "state", "class")
 
 
-def match_features(cohort: Cohort, path: Path) -> Cohort:
+def match_features(cohort: Cohort, source: TableSource) -> Cohort:
     """The cohort with the features of a table: gene, region, consequence, or what its columns are called.
 
     Its column ``site`` has IDs, ``chrom:pos``, or columns of an alignment.
     """
-    columns = read_columns(path, _check_header, "site")
+    table = read_cells(source, _check_header, "site", "feature table", ("site",))
+    path, columns = table.path, dict(table.columns)
     keys = columns.pop("site")
     row: dict[str, int] = {}
     for i, key in enumerate(keys):
@@ -38,7 +40,7 @@ def match_features(cohort: Cohort, path: Path) -> Cohort:
         labels = np.array(["" if cell in MISSING_TEXT else cell for cell in (*cells, "")], dtype=object)
         features[name] = labels[found]
     line = f"features {list_names(columns)} of {int((found >= 0).sum())} of {len(sites)} sites"
-    return with_log(replace(cohort, sites=replace(sites, features=features)), line)
+    return with_log(replace(cohort, sites=replace(sites, features=features)), *table.log, line)
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -1,104 +1,120 @@
-"""Tables of samples (phenotypes, covariates): text in, columns of text out, keyed by sample ID."""
+"""Tables of samples (phenotypes, covariates): columns of text, keyed by sample ID."""
 
-import csv
+from __future__ import annotations
+
+import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from genoattn.errors import InputError
-from genoattn.io.text import read_lines
+from genoattn.io.table_cells import CheckHeader, TableSource, read_cells
 
-# What stands for a missing value. "." is VCF's and no number or sensible category; -9 is not here, as it
-# may be a measurement.
-MISSING_TEXT = frozenset({"", "NA", "NaN", "nan", "."})
-# Lines before the header, as MaveDB writes them; "#IID" and "# IID" are headers.
-_COMMENT = re.compile(r"##|# (?!\s*(?:FID|IID|sample)\b)")
+_log = logging.getLogger(__name__)
+
+# What stands for a missing value, in every table: empty, VCF's ".", and how R, pandas, Excel, SQL, C and
+# Python write one. -9 is not here, as it may be a measurement; nor is "none", which may be a level.
+MISSING_TEXT = frozenset(
+    ("", *". NA na N/A n/a #N/A #NA <NA> NaN nan NAN -nan -NaN NULL null Null None".split())  # noqa: SIM905
+)
+# Names of the column of sample IDs: the first two as they stand, the others where these are absent, in any
+# case.
+ID_NAMES = ("IID", "sample", "sample_id", "sampleid", "id")
+_PLINK_MISSING = re.compile(r"-9(\.0*)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
 class SampleTable:
     """A table of samples."""
 
-    path: Path
-    ids: tuple[str, ...]  # of the sample of each row, unique, case as written
-    columns: dict[str, tuple[str, ...]]  # the others as text, in file order; PLINK's FID is left out
-
-    def rows(self, samples: Iterable[str]) -> np.ndarray:
-        """The row of each sample, shape (n_samples,); -1 for a sample without one."""
-        row = {sample: i for i, sample in enumerate(self.ids)}
-        return np.array([row.get(sample, -1) for sample in samples], dtype=np.intp)
+    path: Path  # where it is from; of a DataFrame what messages call it
+    ids: tuple[str, ...]  # of the sample of each row, case as written; unique, or so with their families
+    columns: dict[str, tuple[str, ...]]  # the others as text, in file order
+    families: tuple[str, ...] | None = None  # PLINK's FID of each row; None without that column
+    plink: bool = False  # columns FID and IID: PLINK's rules for missing values hold
+    log: tuple[str, ...] = ()
 
 
-def read_table(path: Path) -> SampleTable:
-    """Read a table with a header line and an ``IID`` or ``sample`` column.
+def read_table(source: TableSource, role: str = "table") -> SampleTable:
+    """Read a table with a header and a column of sample IDs: ``IID`` or ``sample``.
 
-    Columns are separated by tabs if the header line has one, else by commas, else by spaces. PLINK's
-    ``#FID IID`` is understood. Empty cells, ``NA``, ``NaN``, ``nan`` and ``.`` are missing values.
+    Text, Parquet or a DataFrame, as of :func:`genoattn.io.table_cells.read_cells`. PLINK's ``#FID IID`` is
+    understood, and there -9 is a missing value, as are the words of ``MISSING_TEXT`` everywhere. ``role`` is
+    what a DataFrame is called in messages.
     """
-    columns = read_columns(path, _check_header, "sample")
-    id_column = "IID" if "IID" in columns else "sample"
+    cells = read_cells(source, _check_header, "sample", role, ID_NAMES)
+    path, columns, log = cells.path, dict(cells.columns), list(cells.log)
+    id_column = find_id_column(path, list(columns))
     ids = columns.pop(id_column)
-    if id_column == "IID":
-        columns.pop("FID", None)
-    check_ids(path, ids)
-    return SampleTable(path, ids, columns)
+    if id_column not in ID_NAMES[:2]:
+        log.append(f"column {id_column} of {path} read as the sample IDs")
+    families = columns.pop(next((name for name in columns if name.upper() == "FID"), ""), None)
+    check_ids(path, ids, families)
+    plink = families is not None and id_column.upper() == "IID"
+    if plink:
+        columns, n = _without_minus_nine(columns)
+        if n:
+            log.append(f"{n} values of -9 in {path} read as missing (columns FID and IID, a table of PLINK)")
+    return SampleTable(path, ids, columns, families, plink, tuple(log))
 
 
-def read_columns(
-    path: Path, check_header: Callable[[Path, list[str]], None], unit: str
-) -> dict[str, tuple[str, ...]]:
-    """The cells of a table as text, by column, in file order; a row is a ``unit`` (sample, site)."""
-    lines = enumerate(read_lines(path), start=1)
-    header_line = next((line for _, line in lines if not _COMMENT.match(line)), "")
-    separator = next((c for c in "\t," if c in header_line), None)
-    header = _cells(header_line.removeprefix("#"), separator)
-    check_header(path, header)
-    for name in header:
-        if header.count(name) > 1:
-            raise InputError(f"{path}: two columns are named '{name}'; rename one of them")
-    rows = []
-    for number, line in lines:
-        if not line.strip():
-            continue
-        cells = _cells(line, separator)
-        if len(cells) != len(header):
-            raise InputError(
-                f"{path}, line {number}: {len(cells)} columns, the header has {len(header)}; "
-                "write NA for an empty cell"
-            )
-        rows.append(cells)
-    if not rows:
-        raise InputError(f"{path}: no rows below the header; add one for each {unit}")
-    return dict(zip(header, zip(*rows, strict=True), strict=True))
+def read_columns(path: Path, check_header: CheckHeader, unit: str) -> dict[str, tuple[str, ...]]:
+    """The cells of a table as text, by column, in file order; a row is a ``unit`` (variant)."""
+    cells = read_cells(path, check_header, unit, "table", ID_NAMES)
+    for line in cells.log:
+        _log.info("%s", line)
+    return cells.columns
 
 
-def _cells(line: str, separator: str | None) -> list[str]:
-    if separator is None:
-        return line.split()
-    if '"' in line:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
-    return [cell.strip() for cell in line.split(separator)]
+def find_id_column(path: Path, header: Sequence[str]) -> str:
+    """The column of sample IDs: ``IID``, ``sample``, or the only one with such a name in any case."""
+    for name in ID_NAMES[:2]:
+        if name in header:
+            return name
+    like = [name for name in header if name.lower().replace(" ", "_") in {n.lower() for n in ID_NAMES}]
+    if len(like) == 1:
+        return like[0]
+    found = f"{list_names(like)} could each be it" if like else list_names(header)
+    raise InputError(f"{path}: no IID or sample column in the header ({found}); name the ID column IID")
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    if "IID" not in header and "sample" not in header:
-        raise InputError(
-            f"{path}: no IID or sample column in the header ({list_names(header)}); name the ID column IID"
-        )
+    find_id_column(path, header)
 
 
-def check_ids(path: Path, ids: tuple[str, ...]) -> None:
-    """Raise InputError if a sample ID is missing or occurs twice."""
-    seen: set[str] = set()
-    for i, sample in enumerate(ids, start=1):
+def check_ids(path: Path, ids: Sequence[str], families: Sequence[str] | None = None) -> None:
+    """Raise InputError if a sample ID is missing, or occurs twice (in one family, where these are known)."""
+    seen: set[tuple[str, str]] = set()
+    for i, sample in enumerate(ids):
         if sample in MISSING_TEXT:
-            raise InputError(f"{path}: row {i} has no sample ID; fill it in or remove the row")
-        if sample in seen:
-            raise InputError(f"{path}: sample ID '{sample}' has two rows; keep one of them")
-        seen.add(sample)
+            raise InputError(f"{path}: row {i + 1} has no sample ID; fill it in or remove the row")
+        family = "" if families is None else known_family(families[i])
+        if (family, sample) in seen:
+            of = f" of family {family}" if family else ""
+            raise InputError(f"{path}: sample ID '{sample}'{of} has two rows; keep one of them")
+        seen.add((family, sample))
+
+
+def known_family(fid: str) -> str:
+    """PLINK's FID, empty where there is none: ``0`` or a missing value."""
+    return "" if fid == "0" or fid in MISSING_TEXT else fid
+
+
+def _without_minus_nine(
+    columns: dict[str, tuple[str, ...]],
+) -> tuple[dict[str, tuple[str, ...]], int]:
+    """Columns with PLINK's missing value -9 as ``NA``, and how many there were."""
+    n = 0
+    out = {}
+    for name, cells in columns.items():
+        coded = [_PLINK_MISSING.fullmatch(cell) is not None for cell in cells]
+        n += sum(coded)
+        out[name] = tuple("NA" if c else cell for c, cell in zip(coded, cells, strict=True))
+    return out, n
 
 
 def list_names(names: Iterable[str], most: int = 20) -> str:
@@ -119,12 +135,22 @@ def to_number(text: str) -> float | None:
     return None if "_" in text or np.isnan(value) else value
 
 
+def check_decimal(path: Path, what: str, name: str, sample: str, text: str) -> None:
+    """Raise InputError for a number with a decimal comma."""
+    if _DECIMAL_COMMA.fullmatch(text):
+        raise InputError(
+            f"{path}: {what} '{name}' of sample {sample} is '{text}', with a comma in the number; "
+            "write the table with decimal points"
+        )
+
+
 def numeric_column(table: SampleTable, name: str, what: str) -> np.ndarray:
     """A column as float64, shape (n_rows,); NaN where missing, infinite where written so."""
     values = np.empty(len(table.ids))
     for i, (sample, text) in enumerate(zip(table.ids, table.columns[name], strict=True)):
         value = to_number(text)
         if value is None:
+            check_decimal(table.path, what, name, sample, text)
             raise InputError(
                 f"{table.path}: {what} '{name}' of sample {sample} is '{text}', not a number; "
                 "correct it or write NA if it is missing"

@@ -15,9 +15,9 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import TermColumns
-from genoattn.io.phenotypes import TraitType, Transform, build_phenotype
-from genoattn.io.tables import SampleTable as Table
-from genoattn.io.tables import check_ids, list_names, numeric_column, read_table
+from genoattn.io.phenotypes import TraitType, Transform, build_phenotype, trait_values
+from genoattn.io.sample_ids import match_rows
+from genoattn.io.tables import list_names, read_table
 from genoattn.scan.pair_scan import prepare, scan_columns
 from genoattn.scan.result import ScanResult
 from genoattn.scan.settings import check_config, read_config
@@ -84,7 +84,7 @@ def scan_traits(
     """
     config = read_config(threshold, options)
     check_config(config)
-    where, values = _values(cohort, traits, names)
+    where, values = _values(cohort, traits, names, trait_type)
     if isinstance(traits, str | PathLike):
         cohort = replace(cohort, source={**cohort.source, "phenotypes": str(traits)})
     results: dict[str, ScanResult] = {}
@@ -167,35 +167,25 @@ def _same_samples(where: Path, values: dict[str, np.ndarray]) -> Iterator[tuple[
 
 
 def _values(
-    cohort: Cohort, traits: pd.DataFrame | str | PathLike[str], names: Sequence[str] | None
+    cohort: Cohort,
+    traits: pd.DataFrame | str | PathLike[str],
+    names: Sequence[str] | None,
+    trait_type: TraitType,
 ) -> tuple[Path, dict[str, np.ndarray]]:
     """Name of the table in messages; by trait a value for each sample of the cohort, NaN where none."""
-    table = read_table(Path(traits)) if isinstance(traits, str | PathLike) else _table(traits)
+    table = read_table(traits, "traits")
     chosen = list(table.columns) if names is None else list(dict.fromkeys(names))
     if not chosen:
         raise InputError(f"{table.path}: no trait, only sample IDs; add a column of phenotypes")
     for name in chosen:
         if name not in table.columns:
             raise InputError(f"{table.path}: no trait '{name}'; there are: {list_names(table.columns)}")
-    rows = table.rows(cohort.samples)
-    if (rows < 0).all():
-        raise InputError(
-            f"{table.path}: no sample in common with the genotypes; IDs there: {list_names(table.ids, 3)}"
-        )
-    return table.path, {
-        name: np.append(numeric_column(table, name, "trait"), np.nan)[rows] for name in chosen
-    }
-
-
-def _table(frame: pd.DataFrame) -> Table:
-    """A DataFrame as a table of text, as if it had been read."""
-    path = Path("traits")
-    id_column = next((name for name in ("IID", "sample") if name in frame.columns), None)
-    ids = tuple(str(sample) for sample in (frame.index if id_column is None else frame[id_column]))
-    check_ids(path, ids)
-    texts = frame.drop(columns=[name for name in (id_column, "FID") if name in frame.columns])
-    columns = {
-        str(name): tuple(np.where(texts[name].isna(), "NA", texts[name].astype(str)))
-        for name in texts.columns
-    }
-    return Table(path, ids, columns)
+    rows, lines = match_rows(cohort.samples, cohort.families, table)
+    values = {}
+    for name in chosen:
+        found, read = trait_values(table, name, trait_type)
+        values[name] = np.append(found, np.nan)[rows]
+        lines += read
+    for line in (*table.log, *lines):
+        _log.info("%s", line)
+    return table.path, values
