@@ -11,6 +11,7 @@ import numpy as np
 MISSING = -1
 Kind = Literal["genotype", "sequence"]
 Letters = Literal["dna", "diploid", "protein", "symbols"]
+Haploid = Literal["as-is", "double"]
 
 
 def count_states(calls: np.ndarray, n_states: int) -> np.ndarray:
@@ -114,6 +115,9 @@ class Phenotype:
     variance
         Shape (n_samples,), float64, finite and above zero: the variance of each value's measurement error, in
         squared units of ``values``; None where it is not known.
+    quantiles
+        Shape (2, n_quantiles): normal scores, ascending, and the values of the trait that have them, under
+        ``rank``; what leads back to the trait. None where it is not known.
     """
 
     name: str
@@ -121,6 +125,7 @@ class Phenotype:
     binary: bool = False
     transform: str = "none"
     variance: np.ndarray | None = None
+    quantiles: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.variance is None:
@@ -179,6 +184,10 @@ class Cohort:
         The files this came from, by role (``genotypes``, ``phenotypes``, ``covariates``).
     log
         What was read, kept and dropped, one readable line each.
+    haploid
+        What haploid calls among diploid ones count: ``double``, 0 or 2 copies, or ``as-is``, 0 or 1.
+    is_haploid
+        Shape (n_samples, n_sites), bool: these calls where they count 0 or 1; None where there are none.
 
     Examples
     --------
@@ -199,6 +208,8 @@ class Cohort:
     families: np.ndarray | None = None
     source: dict[str, str] = field(default_factory=dict)
     log: tuple[str, ...] = ()
+    haploid: Haploid = "double"
+    is_haploid: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", np.asarray(self.samples, dtype=object))
@@ -240,14 +251,21 @@ class Cohort:
         else:  # keeps its layout
             calls = np.take(calls.T, np.arange(len(calls))[index], axis=1).T
         families = None if self.families is None else self.families[index]
-        samples = self.samples[index]
+        haploid = None if self.is_haploid is None else self.is_haploid[index]
         return replace(
-            self, samples=samples, calls=calls, phenotype=pheno, covariates=covar, families=families
+            self,
+            samples=self.samples[index],
+            calls=calls,
+            phenotype=pheno,
+            covariates=covar,
+            families=families,
+            is_haploid=haploid,
         )
 
     def select_sites(self, index: np.ndarray) -> Cohort:
         """The sites at ``index`` (integers or a boolean mask), in that order."""
-        return replace(self, sites=self.sites.select(index), calls=self.calls[:, index])
+        haploid = None if self.is_haploid is None else self.is_haploid[:, index]
+        return replace(self, sites=self.sites.select(index), calls=self.calls[:, index], is_haploid=haploid)
 
     def __repr__(self) -> str:
         trait = "no phenotype" if self.phenotype is None else f"trait {self.phenotype.name}"

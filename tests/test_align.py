@@ -1,6 +1,7 @@
 """A new cohort laid out as a model expects it."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_position_and_alleles_match_whatever_the_id():
 
 def test_id_and_alleles_match_whatever_the_position():
     sites = with_changes(genotype_sites(3), pos=[7, 8, 9], chrom=["chr1", "chr2", "chr3"])
-    np.testing.assert_array_equal(align_calls(cohort_of(sites, CALLS), genotype_sites(3)), CALLS)
+    np.testing.assert_array_equal(align_calls(cohort_of(sites, CALLS), genotype_sites(3), None, "id"), CALLS)
 
 
 def test_position_goes_before_id():
@@ -66,10 +67,15 @@ def test_swapped_alleles_are_turned_round_and_said(caplog, by):
     changes |= {"ids": ["x", "y", "z"]} if by == "position" else {"pos": [7, 8, 9]}
     sites = with_changes(genotype_sites(3), **changes)
     with caplog.at_level(logging.INFO, "genoattn"):
-        found = align_calls(cohort_of(sites, [[0, 0, 2], [2, -1, 0], [1, 2, 1]]), genotype_sites(3))
+        new = cohort_of(sites, [[0, 0, 2], [2, -1, 0], [1, 2, 1]])
+        found = align_calls(new, genotype_sites(3), match_by=by)
     np.testing.assert_array_equal(found, [[0, 2, 2], [2, -1, 0], [1, 0, 1]])
-    said = "new.vcf: reference and effect allele change places at 1 sites; dosages turned round"
-    assert [r.getMessage() for r in caplog.records] == [said]
+    how = "position" if by == "position" else "ID"
+    said = (
+        f"new.vcf: 3 sites of the model matched by {how}; 1 with reference and effect allele swapped, turned"
+    )
+    said += " round"
+    assert caplog.messages == [said + ("" if by == "position" else "; 3 at another position")]
 
 
 def test_an_own_match_is_not_swapped_for_another_record_of_the_position():
@@ -81,7 +87,10 @@ def test_an_own_match_is_not_swapped_for_another_record_of_the_position():
 
 def test_other_alleles_are_another_site():
     sites = with_changes(genotype_sites(3), alt=["G", "T", "G"])
-    message = r"new.vcf: 1 of the model's 3 sites are not there \(rs2\); add them, as missing calls"
+    message = (
+        r"new.vcf: rs2 \(2:200\) has the alleles A/G in the model and A/T in the file, one of 1 such sites; "
+        "correct the alleles or their strand, which is not guessed"
+    )
     with pytest.raises(InputError, match=message):
         align_calls(cohort_of(sites, CALLS), genotype_sites(3))
 
@@ -104,16 +113,49 @@ def test_diploid_calls_without_heterozygotes_or_carriers_fit_a_haploid_model():
     np.testing.assert_array_equal(found, [[0, 1], [1, -1]])
 
 
-def test_fewer_copies_are_copies_all_the_same():
-    found = align_calls(cohort_of(genotype_sites(2, ploidy=1), [[0, 1], [-1, 0]]), genotype_sites(2))
-    np.testing.assert_array_equal(found, [[0, 1], [-1, 0]])
+@pytest.mark.parametrize(("haploid", "copies"), [("double", 2), ("as-is", 1)])
+def test_haploid_calls_where_the_model_counts_two_copies_are_as_in_the_fit(haploid, copies, caplog):
+    new = replace(cohort_of(genotype_sites(2, ploidy=1), [[0, 1], [-1, 0]]), haploid=haploid)
+    with caplog.at_level(logging.INFO, "genoattn"):
+        found = align_calls(new, genotype_sites(2), haploid)
+    np.testing.assert_array_equal(found, [[0, copies], [-1, 0]])
+    said = "new.vcf: 3 haploid calls at 2 sites count 0 or 2 copies, as in the fit"
+    assert (said in caplog.messages) == (haploid == "double")
+
+
+def test_a_cohort_read_otherwise_than_that_of_the_fit_is_refused():
+    message = "new.vcf: haploid calls read as double, but the model was fitted with haploid as-is; read"
+    with pytest.raises(InputError, match=message):
+        align_calls(cohort_of(genotype_sites(2), [[0, 1]]), genotype_sites(2), "as-is")
+
+
+def test_a_higher_ploidy_of_the_model_is_no_other_number_of_copies():
+    message = "new.vcf: calls of ploidy 2 at rs1, where the model knows ploidy 4; call the samples as"
+    with pytest.raises(InputError, match=message):
+        align_calls(cohort_of(genotype_sites(2), [[0, 1]]), genotype_sites(2, ploidy=4))
 
 
 def test_swapped_haploid_calls_turn_round_within_their_own_ploidy():
     # A haploid sample with the model's reference carries no effect allele, not one.
     sites = with_changes(genotype_sites(2, ploidy=1), ref=["G", "G"], alt=["A", "A"])
     found = align_calls(cohort_of(sites, [[1, 0], [-1, 1]]), genotype_sites(2))
-    np.testing.assert_array_equal(found, [[0, 1], [-1, 0]])
+    np.testing.assert_array_equal(found, [[0, 2], [-1, 0]])
+
+
+def test_turned_round_calls_of_more_copies_than_the_model_knows():
+    sites = with_changes(genotype_sites(1), ref=["G"], alt=["A"])
+    with pytest.raises(InputError, match="sample i0 has 2 copies at rs1, where the model knows ploidy 1"):
+        align_calls(cohort_of(sites, [[0]]), genotype_sites(1, ploidy=1))
+
+
+def test_samples_without_most_calls_are_named(caplog):
+    calls = [[-1, -1, -1, 0], [-1, -1, 1, 0], [-1, 0, 1, 0], [-1, -1, 2, -1]]
+    with caplog.at_level(logging.WARNING, "genoattn"):
+        align_calls(cohort_of(genotype_sites(4), calls), genotype_sites(4))
+    assert caplog.messages == [
+        "new.vcf: 2 samples lack a call at more than half of the model's 4 sites (i0 at 3, i3 at 3); "
+        "a missing call counts as the mean of the training samples"
+    ]
 
 
 def test_sequences_match_by_column_and_residue():
@@ -138,6 +180,12 @@ def test_unseen_residue():
     )
     with pytest.raises(InputError, match=message):
         align_calls(cohort_of(new, [[0, 0], [1, 1]], "sequence"), sequence_sites(2))
+
+
+def test_columns_have_no_ids():
+    message = "new.vcf: columns of an alignment match by number and have no ID; leave match_by out"
+    with pytest.raises(InputError, match=message):
+        align_calls(cohort_of(sequence_sites(1), [[0]], "sequence"), sequence_sites(1), match_by="id")
 
 
 def test_alignment_too_short():

@@ -168,6 +168,15 @@ def test_a_question_mark_is_missing(tmp_path, alphabet):
     assert cohort.calls.tolist() == [[0, -1, 0], [0, 0, -1]]
 
 
+def test_dna_and_rna_in_one_alignment(tmp_path, caplog):
+    cohort = aligned(tmp_path / "x.fna", "ACGT", "ACGU", "ACGU")
+    assert cohort.sites.states[3] == ("T", "U")
+    assert "T and U are two states (2 U, 1 T)" in cohort.log
+    assert caplog.messages == [
+        f"{tmp_path / 'x.fna'}: T and U are two states here (2 U, 1 T); write one of them"
+    ]
+
+
 def test_no_letter_of_another_script(tmp_path):
     with pytest.raises(InputError, match=r"record 2 \(r2\), column 2: 'А' is not a letter of the protein"):
         aligned(tmp_path / "x.fa", "MA", "M\u0410")

@@ -196,7 +196,8 @@ def command(
     q-values count all terms of the order that could have been reported. They do not correct for several
     traits or for relatedness beyond the covariates. For a cohort of genotypes q-values of pairs are those
     of signals, in signals.tsv: clusters of linked pairs that hold up when adjusted for structure and the
-    additive genome; ranking.tsv has all pairs worth a look, stability.tsv what --ensemble finds.
+    additive genome; ranking.tsv has all pairs worth a look, stability.tsv what --ensemble finds. Where
+    signals cannot be tested, pairs have no q-values, and the log says why.
 
     The state of the training is kept in DIR.checkpoint until the fit is complete.
     """

@@ -66,6 +66,13 @@ class HaploidName(StrEnum):
     as_is = "as-is"
 
 
+class MatchName(StrEnum):
+    """What sites of genotypes match by."""
+
+    position = "position"
+    id = "id"
+
+
 class Precision(StrEnum):
     """Floating-point numbers of a training."""
 
@@ -199,9 +206,11 @@ Alphabet = Annotated[
         "letters and digits as they are; auto: by suffix or letters, for a model its own.",
     ),
 ]
-Haploid = Annotated[
-    HaploidName,
-    typer.Option("--haploid", help="Copies of a male's call on chrX: double, 0 or 2; as-is, 0 or 1."),
+_HAPLOID_HELP = "Copies of a male's call on chrX: double, 0 or 2; as-is, 0 or 1."
+Haploid = Annotated[HaploidName, typer.Option("--haploid", help=_HAPLOID_HELP)]
+HaploidLikeModel = Annotated[
+    HaploidName | None,
+    typer.Option("--haploid", help=f"{_HAPLOID_HELP} (default: that of the model)", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]

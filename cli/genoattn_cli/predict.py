@@ -18,6 +18,13 @@ OutputOption = Annotated[
         "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
     ),
 ]
+MatchOption = Annotated[
+    options.MatchName,
+    typer.Option(
+        "--match-by",
+        help="Sites match by position and alleles; or by ID and alleles, where the build has changed.",
+    ),
+]
 
 
 def command(
@@ -26,7 +33,8 @@ def command(
     output: OutputOption = None,
     covar: options.Covar = None,
     region: options.Region = None,
-    haploid: options.Haploid = options.HaploidName.double,
+    haploid: options.HaploidLikeModel = None,
+    match_by: MatchOption = options.MatchName.position,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,
@@ -38,9 +46,12 @@ def command(
 ) -> None:
     """Predict the phenotype of new samples with a fitted model.
 
-    The cohort needs the sites of the model, matched by position and alleles or by ID, never by order; it may
-    also be a table of variants, as for fit. --haploid is that of the fit. For a binary trait the
-    table has the log-odds and the probability.
+    The cohort needs the sites of the model, in any order and with the alleles in either; how they matched is
+    said on stderr. It may also be a table of variants, as for fit.
+
+    The column prediction is in units of the trait: of a binary trait the probability of a case, of counts
+    their mean, and after --transform log or rank the median of the trait. The scale of the model, where it
+    is another, is in prediction_log_odds, prediction_log or prediction_normal_score.
     """
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output, write_output
@@ -59,7 +70,7 @@ def command(
         cohort,
         covar=covar,
         region=region,
-        haploid=haploid,
+        haploid=haploid or fitted.manifest.haploid or options.HaploidName.double,
         sequence_column=sequence_column,
         mutation_column=mutation_column,
         reference=reference,
@@ -67,4 +78,5 @@ def command(
         filters=False,
         covariates_like=like,
     )
-    write_output(fitted.prediction_table(data).to_csv(sep="\t", index=False).encode(), output, force)
+    table = fitted.prediction_table(data, match_by.value)
+    write_output(table.to_csv(sep="\t", index=False).encode(), output, force)

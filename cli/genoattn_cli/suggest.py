@@ -69,9 +69,10 @@ def command(
 ) -> None:
     """Suggest the best combinations of mutations under a fitted model.
 
-    The table says of each what the model predicts, how much of that single mutations, pairs, .. add to the
-    starting sequence, whether it was measured, and how it was found: by enumeration or branch and bound,
-    which are exact, or by a beam where there are too many combinations for both.
+    The table says of each what the model predicts, on the scale of its coefficients, how much of that single
+    mutations, pairs, .. add to the starting sequence, whether it was measured, and how it was found: by
+    enumeration or branch and bound, which are exact, or by a beam where there are too many combinations for
+    both.
     """
     options.start_logging(verbose, quiet)
     from genoattn.writing import check_output, write_output

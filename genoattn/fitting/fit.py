@@ -28,7 +28,7 @@ from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics, evaluate
 from genoattn.fitting.order_ladder import HIGHEST_ORDER, Ladder, climb
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
-from genoattn.inference.discovery import Discovery, can_discover, discover
+from genoattn.inference.discovery import Discovery, discover, why_no_discovery
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors, variance_table
 from genoattn.interactions.extract import describe_tests, phenotype_units, readout_factors, table_rows
@@ -43,7 +43,7 @@ from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood
 from genoattn.model.prediction import predict_orders
 from genoattn.model.split import split_samples
 from genoattn.model.train import TrainingRun
-from genoattn.model.train_config import Split, TrainingData, TrainingSummary
+from genoattn.model.train_config import Split, TrainingData
 from genoattn.model.training_states import open_states
 from genoattn.model.working_response import ResponseModel
 from genoattn.provenance import input_records, package_versions
@@ -162,9 +162,11 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     metrics = _metrics(cohort, measured, trained, data, features, ours)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
-    discovery = _discovery(cohort, config, measured.summary)
+    unsought = _why_no_signals(cohort, config, measured)
+    discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config)
     members = _ensemble(cohort, config, trained, data, features, ours)
     tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
+    tested = replace(tested, signals=unsought)
     expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
     manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder)
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
@@ -172,8 +174,9 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     intervals = None
     if members or trained.posterior is not None:
         intervals = coefficient_intervals(table.frame, len(members))
+    quantiles = None if cohort.phenotype is None else cohort.phenotype.quantiles
     stored = trained.posterior if isinstance(trained.posterior, Posterior) else None
-    model = FittedModel(trained.readout, tested, manifest, stored)
+    model = FittedModel(trained.readout, tested, manifest, stored, quantiles)
     return FitResult(model, table, metrics, variance, discovery, intervals, ladder)
 
 
@@ -277,12 +280,28 @@ def _tested(
     return tested, left_out
 
 
-def _discovery(cohort: Cohort, config: FitConfig, summary: TrainingSummary) -> Discovery | None:
-    """Signals among the pairs of a cohort of genotypes; None where pairs are not what was sought."""
+def _why_no_signals(cohort: Cohort, config: FitConfig, measured: Trained) -> str:
+    """Why signals are not tested among the pairs of a cohort of genotypes, logged; empty where they are."""
+    reason = ""
+    if cohort.kind == "sequence":
+        return reason
+    if config.training.order < 2:
+        reason = "order 1 has no pairs"
+    elif measured.vocabulary.encoding != "dosage":
+        reason = f"signals are pairs of dosages, and the encoding is {measured.vocabulary.encoding}"
+    elif measured.summary.start != "score":
+        choice = measured.choice
+        reason = f"signals go with sparse factors, and the estimator is {choice.estimator} ({choice.reason})"
+    else:
+        reason = why_no_discovery(cohort)
+    if reason:
+        _log.info("signals are not tested, and pairs have no q-values: %s", reason)
+    return reason
+
+
+def _discovery(cohort: Cohort, config: FitConfig) -> Discovery:
+    """Signals among the pairs of a cohort of genotypes."""
     training = config.training
-    sparse = summary.start == "score" and training.order >= 2
-    if not sparse or (config.encoding or "dosage") != "dosage" or not can_discover(cohort):
-        return None
     return discover(
         cohort, alpha=config.alpha, seed=training.seed, max_rank=training.most_factors, halves=config.ensemble
     )
@@ -359,6 +378,7 @@ def _manifest(
             **trained.choice.record(),
             **({} if ladder is None else ladder.record()),
         },
+        haploid=cohort.haploid if cohort.kind == "genotype" else None,
     )
 
 

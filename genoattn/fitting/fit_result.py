@@ -16,6 +16,7 @@ from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.model.readout import Readout
+from genoattn.tokens.align_genotypes import MatchBy
 from genoattn.tokens.gauge_centre import Gauge
 
 
@@ -78,9 +79,9 @@ class FitResult:
         """Description of the table."""
         return self.table.manifest
 
-    def predict(self, cohort: Cohort) -> np.ndarray:
+    def predict(self, cohort: Cohort, match_by: MatchBy = "position") -> np.ndarray:
         """Predictions, as of :meth:`genoattn.fitting.fitted_model.FittedModel.predict`."""
-        return self.model.predict(cohort)
+        return self.model.predict(cohort, match_by)
 
     def export(self, gauge: Gauge, order: int | None = None) -> InteractionTable:
         """Table, as of :meth:`genoattn.fitting.fitted_model.FittedModel.export`."""

@@ -139,7 +139,12 @@ def _checkpoint(model: FittedModel) -> bytes:
             gauge: {order: _arrays(e) for order, e in by_order.items()}
             for gauge, by_order in tested.estimates.items()
         },
-        "tests": {"method": tested.method, "reason": tested.reason, "untested": dict(tested.untested)},
+        "tests": {
+            "method": tested.method,
+            "reason": tested.reason,
+            "untested": dict(tested.untested),
+            "signals": tested.signals,
+        },
         "proxies": {order: torch.as_tensor(p) for order, p in tested.proxies.items()},
         "claims": {order: _arrays(c) for order, c in tested.claims.items()},
     }
@@ -151,6 +156,8 @@ def _checkpoint(model: FittedModel) -> bytes:
             "covariance": torch.as_tensor(model.posterior.covariance).float(),
             "prior": torch.as_tensor(model.posterior.prior),
         }
+    if model.quantiles is not None:
+        record["quantiles"] = torch.as_tensor(model.quantiles)
     buffer = io.BytesIO()
     torch.save(record, buffer)
     return buffer.getvalue()
@@ -183,8 +190,13 @@ def load_model(directory: str | Path) -> FittedModel:
     try:
         manifest = manifest_from_json((directory / _MANIFEST).read_text(encoding="utf-8"))
         record = torch.load(directory / _MODEL, map_location="cpu", weights_only=True)
+        quantiles = record.get("quantiles")
         return FittedModel(
-            _readout(record, manifest), _tested(record), manifest, _posterior(record, manifest)
+            _readout(record, manifest),
+            _tested(record),
+            manifest,
+            _posterior(record, manifest),
+            None if quantiles is None else quantiles.numpy(),
         )
     except InputError as error:  # of a later schema
         raise InputError(f"{directory}: {error}") from None

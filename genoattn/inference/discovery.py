@@ -146,10 +146,10 @@ def discover(
     phenotype = cohort.phenotype
     if phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
-    if not can_discover(cohort):
+    if unfit := why_no_discovery(cohort):
         raise InputError(
-            "discovery needs genotypes of two sites or more on different chromosomes, or 1 Mb apart; "
-            "fit an alignment instead"
+            "discovery needs genotypes of two sites or more on different chromosomes, or 1 Mb apart, but "
+            f"{unfit}; fit an alignment instead, and scan such a cohort"
         )
     background, where, site, scale = cohort_background(cohort)
     sites, columns = cohort.sites, background.columns
@@ -184,10 +184,15 @@ def discover(
     )
 
 
-def can_discover(cohort: Cohort) -> bool:
-    """Whether any pair of a cohort's sites is tested: genotypes, far enough apart."""
-    far = cohort.kind == "genotype" and cohort.n_sites >= 2
-    return far and SiteMap.of(cohort.sites, np.arange(cohort.n_sites)).n_far() > 0
+def why_no_discovery(cohort: Cohort) -> str:
+    """Why no pair of a cohort's sites can be tested; empty where some can."""
+    if cohort.kind != "genotype":
+        return "these are aligned sequences"
+    if cohort.n_sites < 2:
+        return f"there are {cohort.n_sites} sites"
+    if SiteMap.of(cohort.sites, np.arange(cohort.n_sites)).n_far() == 0:
+        return f"all {cohort.n_sites} sites are on one chromosome within 1 Mb of each other"
+    return ""
 
 
 def _far_pairs(score: sparse.csr_array, columns: np.ndarray, where: SiteMap) -> tuple[np.ndarray, np.ndarray]:

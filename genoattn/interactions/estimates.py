@@ -85,6 +85,7 @@ class TestedTerms:
     untested: Mapping[Gauge, str] = field(default_factory=dict)  # why some rows have no test
     proxies: Mapping[int, np.ndarray] = field(default_factory=dict)
     claims: Mapping[int, Claims] = field(default_factory=dict)  # for orders that inference has looked at
+    signals: str = ""  # why inference has not looked at pairs of genotypes, which then have no q-values
 
     def n_tests(self, expansion: Expansion) -> dict[int, int]:
         """For each order the number of terms that could have been reported in the gauge."""

@@ -59,9 +59,9 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
 
     They are sorted by p-value, then by |coefficient|, in units of its standard deviation where it has one.
     q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that
-    are not in the table count as p = 1. Where inference has made claims, they are those of its signals.
-    In the reference gauge rows of the reference state are left out:
-    their coefficient is zero by definition.
+    are not in the table count as p = 1. Where inference has made claims, they are those of its signals;
+    where it could not, pairs of genotypes have none. In the reference gauge rows of the reference state are
+    left out: their coefficient is zero by definition.
     """
     orders = [order for order in sorted(tested.terms) if order <= max_order]
     frame = pd.concat([_order_rows(expansion, sites, tested, k) for k in orders], ignore_index=True)
@@ -96,6 +96,8 @@ def describe_tests(tested: TestedTerms, expansion: Expansion, units: str) -> dic
     record = {"method": tested.method, "reason": tested.reason}
     if expansion.gauge in tested.untested:
         record["untested"] = tested.untested[expansion.gauge]
+    if tested.signals:
+        record["signals"] = tested.signals
     return {"estimand": words, "tests": record}
 
 
@@ -135,7 +137,12 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
             sites.alt[s] if v.is_dosage else sites.states[s][a] for s, a in zip(site, state, strict=True)
         ]
         rows[f"state_{k + 1}"] = np.array(labels, dtype=object)
-    n_tests = count_terms(v, order, expansion.gauge)
+    if claims is not None:
+        q_value = claims.q_value[kept]
+    elif order == 2 and tested.signals:  # nothing has told pairs of genotypes from what looks like them
+        q_value = np.full(len(columns), np.nan)
+    else:
+        q_value = q_values(estimates.p_value, count_terms(v, order, expansion.gauge))
     rows |= {
         "coefficient": expansion.coefficients(columns),
         "coefficient_sd": estimates.coefficient_sd,
@@ -143,7 +150,7 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
         "se": estimates.se,
         "statistic": estimates.statistic,
         "p_value": estimates.p_value,
-        "q_value": q_values(estimates.p_value, n_tests) if claims is None else claims.q_value[kept],
+        "q_value": q_value,
         "n_samples": described.n_samples,
         "frequency": described.frequency,
         # The intercept explains no variance about the mean.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genoattn.cohort import AlignmentFrame, Sites
+from genoattn.cohort import AlignmentFrame, Haploid, Sites
 from genoattn.errors import InputError
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.site_records import column_values, from_site_records, site_records
@@ -74,7 +74,8 @@ class Manifest:
     probability of a state. ``n_tests`` is for each order the number of terms that could have been reported,
     over which q-values are taken; ``left_out`` that of non-zero terms below the reporting limit, empty where
     the table is the model. ``estimand`` says what ``coefficient`` and ``effect`` of a row are, ``tests`` how
-    effects were estimated: ``method``, ``reason``, and ``untested``, why rows have no test.
+    effects were estimated: ``method``, ``reason``, and ``untested``, why rows have no test; ``signals`` why
+    pairs have no q-value. ``haploid`` is what haploid calls count, as of a cohort of genotypes.
     """
 
     trait: str
@@ -97,6 +98,7 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)  # of packages
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)  # name and SHA-256 of each
     model: dict[str, Any] = field(default_factory=dict)  # settings of the fit
+    haploid: Haploid | None = None
 
     @property
     def complete(self) -> bool:
@@ -112,6 +114,7 @@ class Manifest:
             **{k: getattr(self, k) for k in _PHENOTYPE},
             "encoding": v.encoding,
             **({} if frame is None else {"alignment": asdict(frame)}),
+            "haploid": self.haploid,
             "complete": self.complete,
             "estimand": self.estimand,
             "tests": self.tests,
@@ -169,6 +172,7 @@ def manifest_from_json(text: str) -> Manifest:
         covariate_coefficients=np.array([c["coefficient"] for c in record["covariates"]], dtype=np.float64),
         n_tests={int(k): n for k, n in record["n_tests"].items()},
         left_out={int(k): n for k, n in record["left_out"].items()},
+        haploid=record.get("haploid"),
     )
 
 

@@ -22,6 +22,7 @@ from genoattn.interactions.schema import (
     table_columns,
 )
 from genoattn.tokens.align import align_calls, align_covariates
+from genoattn.tokens.align_genotypes import MatchBy
 
 _log = logging.getLogger(__name__)
 LEVEL = 0.9
@@ -100,7 +101,9 @@ class InteractionTable:
                 different = rows[~has_flag(rows["flag"], "repeat") & ~has_flag(rows["flag"], "proxy")]
                 below = int((different["q_value"] < 0.05).sum())
                 tests = self.manifest.n_tests.get(order, len(rows))
-                text = f"  order {order}: {len(different):,} contrasts, {below:,} with q < 0.05"
+                unclaimed = order == 2 and "signals" in self.manifest.tests
+                claimed = "without q-values" if unclaimed else f"{below:,} with q < 0.05"
+                text = f"  order {order}: {len(different):,} contrasts, {claimed}"
                 lines.append(f"{text} ({len(rows):,} rows of {tests:,} possible)")
         for order in range(min(2, self.manifest.order), self.manifest.order + 1):
             rows = self.top(len(self.frame), order)
@@ -108,6 +111,8 @@ class InteractionTable:
             rows = rows[worth & ~has_flag(rows["flag"], "repeat")].head(n)
             if len(rows):
                 lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
+        if "signals" in self.manifest.tests:
+            lines += ["", f"Signals are not tested: {self.manifest.tests['signals']}."]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -116,15 +121,15 @@ class InteractionTable:
     def _repr_html_(self) -> str:
         return f"<p>{self.manifest.describe()}</p>" + self.top(20).to_html(index=False)
 
-    def predict(self, cohort: Cohort) -> np.ndarray:
+    def predict(self, cohort: Cohort, match_by: MatchBy = "position") -> np.ndarray:
         """Phenotype predicted from the rows alone: sum of coefficient times term, plus covariates.
 
         A missing call counts as the site's training mean (dosage) or training frequencies (states), as in
-        the model.
+        the model. Sites match by position, or ``match_by`` ID, and by alleles.
 
         Returns
         -------
-        Shape (n_samples,), phenotype units; log-odds for a binary trait.
+        Shape (n_samples,), in the units of the coefficients (``manifest.units``).
         """
         m, v = self.manifest, self.manifest.vocabulary
         if not m.complete:
@@ -136,7 +141,7 @@ class InteractionTable:
                 "or fit with a larger max_terms",
                 ", ".join(counts),
             )
-        calls = align_calls(cohort, m.sites)[:, v.site]
+        calls = align_calls(cohort, m.sites, m.haploid, match_by)[:, v.site]
         value = calls.astype(np.float64) if v.is_dosage else (calls == v.state).astype(np.float64)
         value = np.where(calls == MISSING, v.mean, value)
         if v.is_dosage:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genoattn.cohort import Cohort, Covariates
+from genoattn.cohort import Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
@@ -55,7 +55,7 @@ def read(
     alphabet: Alphabet = "auto",
     features: str | PathLike[str] | pd.DataFrame | None = None,
     info: Sequence[str] = (),
-    haploid: Literal["as-is", "double"] = "double",
+    haploid: Haploid = "double",
     filters: bool = True,
     duplicates: Duplicates = "keep",
     covariates_like: Covariates | None = None,
@@ -183,7 +183,8 @@ def read(
         cohort = match_features(cohort, features)
     if variants is not None:
         named["reference"] = variants.reference
-    return replace(cohort, source={role: _name(role, p) for role, p in named.items() if p is not None})
+    inputs = {role: _name(role, p) for role, p in named.items() if p is not None}
+    return replace(cohort, source=inputs, haploid=haploid)
 
 
 def _genotypes(

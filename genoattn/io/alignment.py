@@ -69,7 +69,7 @@ def spell(letters: np.ndarray, alphabet: Letters) -> np.ndarray:
     """ASCII codes with each state spelled in one way: upper case but for symbols, and no dots."""
     meaning = ALPHABETS[alphabet]
     letters = letters if meaning.has_case else upper_case(letters)
-    return np.where(letters == ord("."), ord(meaning.dot), letters).astype(np.uint8)
+    return np.where(letters == ord("."), np.uint8(ord(meaning.dot)), letters)
 
 
 def alignment_cohort(alignment: Alignment, wild_type: np.ndarray, wild_name: str) -> Cohort:

@@ -20,6 +20,7 @@ _TWO_BASES, _MORE_BASES = "RYSWKM", "BDHV"  # IUPAC codes of nucleotides (NC-IUB
 _PLAIN = "ACGTUN"
 # Share of other IUPAC codes among the nucleotides of an alignment, above which its letters are amino acids.
 _MOST_CODES = 0.1
+_BLOCK = 1 << 24  # letters counted at once: numpy counts in eight bytes each
 _SUFFIXES: dict[str, Letters] = {".faa": "protein", ".fna": "dna", ".ffn": "dna"}
 _log = logging.getLogger(__name__)
 
@@ -109,7 +110,10 @@ def describe_letters(path: Path, choice: AlphabetChoice, counts: np.ndarray) -> 
     if alphabet in NUCLEOTIDES and (n_codes := _number(counts, codes)):
         more = "" if alphabet == "diploid" else "; with alphabet diploid those of two bases are states"
         lines.append(f"{n_codes} IUPAC codes ({_seen(counts, codes)}) are missing{more}")
-    doubt = _doubt(choice.alphabet, counts) if choice.guessed else ""
+    if alphabet in NUCLEOTIDES and (bases := _seen(counts, "TU")).count(",") == 1:
+        _log.warning("%s: T and U are two states here (%s); write one of them", path, bases)
+        lines.append(f"T and U are two states ({bases})")
+    doubt = _doubt(alphabet, counts) if choice.guessed else ""
     if doubt:
         _log.warning("%s: read as %s: %s", path, alphabet, doubt)
         lines.append(f"alphabet guessed: {doubt}")
@@ -139,7 +143,10 @@ def _doubt(alphabet: Letters, counts: np.ndarray) -> str:
 
 def count_letters(letters: np.ndarray) -> np.ndarray:
     """Number of each ASCII code, shape (256,)."""
-    return np.bincount(letters.ravel(), minlength=256)
+    flat, counts = letters.ravel(), np.zeros(256, dtype=np.int64)
+    for start in range(0, len(flat), _BLOCK):
+        counts += np.bincount(flat[start : start + _BLOCK], minlength=256)
+    return counts
 
 
 def letter_codes(texts: Sequence[str]) -> np.ndarray:

@@ -12,31 +12,53 @@ from genoattn.cohort import Cohort, count_states
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, build_sites, n_shared_ids, repeated_sites
 from genoattn.io.filters import SiteFilter, SiteTally
-from genoattn.io.source import GenotypeSource
+from genoattn.io.source import GenotypeSource, SiteBlock
 
 Duplicates = Literal["keep", "error"]
 _GROWTH = 1.3
 
 
-class _Calls:
-    """Rows of calls, grown in place: a list of blocks would be in memory twice when it is joined."""
+class _Collected:
+    """Sites collected so far; their calls grow in place, as joining blocks would hold all of them twice."""
 
     def __init__(self, n_samples: int) -> None:
-        self._rows = np.empty((0, n_samples), dtype=np.int8)
-        self._n = 0
+        self.n_samples = n_samples
+        self.alleles = Alleles.none()
+        self.labels: list[Sequence[str]] = []
+        self.haploid: dict[int, np.ndarray] = {}
+        self._calls = np.empty((0, n_samples), dtype=np.int8)
 
-    def append(self, rows: np.ndarray) -> None:
-        n = self._n + len(rows)
-        if n > len(self._rows):
+    def append(self, block: SiteBlock, index: np.ndarray) -> None:
+        """Add the sites ``index`` of a block."""
+        n = len(self.alleles)
+        end = n + len(index)
+        everything = len(index) == len(block.alleles)
+        if not n:
+            self._calls = self._calls.astype(block.copies.dtype)
+        if end > len(self._calls):
             # What is not written yet is not in memory.
-            self._rows.resize((max(n, int(_GROWTH * len(self._rows))), rows.shape[1]), refcheck=False)
-        self._rows[self._n : n] = rows
-        self._n = n
+            self._calls.resize((max(end, int(_GROWTH * len(self._calls))), self.n_samples), refcheck=False)
+        self._calls[n:end] = block.copies if everything else block.copies[index]
+        self.alleles.extend(block.alleles if everything else block.alleles.take(index))
+        if block.labels:
+            self.labels += [block.labels[i] for i in index.tolist()]
+        if block.haploid:
+            number = {k: n + i for i, k in enumerate(index.tolist())}
+            self.haploid |= {number[k]: single for k, single in block.haploid.items() if k in number}
 
-    def finished(self) -> np.ndarray:
-        """The rows, shape (n_rows, n_samples)."""
-        self._rows.resize((self._n, self._rows.shape[1]), refcheck=False)
-        return self._rows
+    def calls(self) -> np.ndarray:
+        """Shape (n_sites, n_samples)."""
+        self._calls.resize((len(self.alleles), self.n_samples), refcheck=False)
+        return self._calls
+
+    def is_haploid(self) -> np.ndarray | None:
+        """Shape (n_sites, n_samples), bool; None where no call is haploid among diploid ones."""
+        if not self.haploid:
+            return None
+        out = np.zeros((len(self.alleles), self.n_samples), dtype=bool)
+        for k, single in self.haploid.items():
+            out[k] = single
+        return out
 
 
 def collect_cohort(
@@ -50,19 +72,16 @@ def collect_cohort(
     Sites are alternate alleles in file order. A record that occurs again with the same calls is kept once,
     one with other calls under a name of its own; ``duplicates="error"`` refuses both.
     """
-    samples = np.array(source.samples, dtype=object)
-    samples = samples if kept is None else samples[kept]
-    calls, alleles, labels = _Calls(len(samples)), Alleles.none(), list[Sequence[str]]()
-    tally = SiteTally(limits, len(samples))
-    for found, copies, rows in source.blocks(kept):
-        index = np.arange(len(found))
-        if limits is not None and len(found):
-            n_states = 1 + np.array(found.ploidy)
-            index = np.flatnonzero(tally.keep(count_states(copies.T, int(n_states.max())), n_states))
-        tally.n_sites += len(found)
-        calls.append(copies if len(index) == len(found) else copies[index])
-        alleles.extend(found if len(index) == len(found) else found.take(index))
-        labels += [rows[i] for i in index.tolist()] if source.info else []
+    every = np.arange(len(source.samples)) if kept is None else kept
+    sites = _Collected(len(every))
+    tally = SiteTally(limits, len(every))
+    for block in source.blocks(kept):
+        index = np.arange(len(block.alleles))
+        if limits is not None and len(index):
+            n_states = 1 + np.array(block.alleles.ploidy)
+            index = np.flatnonzero(tally.keep(count_states(block.copies.T, int(n_states.max())), n_states))
+        tally.n_sites += len(block.alleles)
+        sites.append(block, index)
     if not source.n_records:
         where = "; it has only a header"
         if source.region:
@@ -70,50 +89,60 @@ def collect_cohort(
         raise InputError(f"{source.path}: no records{where}")
     read = f"{source.n_records} records ({tally.n_sites} sites)"
     line = tally.line(source.path, read) if limits is not None else f"read {read}, kept all (filters off)"
-    cohort = _assembled(source, samples, calls.finished(), alleles, labels, duplicates)
-    if source.families is not None:
-        families = np.array(source.families, dtype=object)
-        cohort = replace(cohort, families=families if kept is None else families[kept])
+    cohort = _assembled(source, sites, every, duplicates)
     return replace(cohort, log=(*source.log(), *cohort.log, line))
 
 
 def _assembled(
-    source: GenotypeSource,
-    samples: np.ndarray,
-    calls: np.ndarray,
-    alleles: Alleles,
-    labels: list[Sequence[str]],
-    duplicates: Duplicates,
+    source: GenotypeSource, found: _Collected, samples: np.ndarray, duplicates: Duplicates
 ) -> Cohort:
-    """The cohort of calls (n_alleles, n_samples), with repeated sites settled and all of them named."""
-    log: list[str] = []
-    index = np.arange(len(alleles))
-    if groups := repeated_sites(alleles):
-        if duplicates == "error":
-            key = alleles.keys()[groups[0][0]]
-            first, again = (alleles.record[k] for k in groups[0][:2])
-            where = f"records {first} and {again} are the same site {key}"
-            if first == again:
-                where = f"record {first} lists {key} twice"
-            raise InputError(f"{source.path}: {where}; keep one of them, or leave duplicates at keep")
-        equal = [k for group in groups for k in _repeats(calls, group)]
-        index = np.delete(index, equal)
-        if equal:
-            log.append(f"{len(equal)} sites repeat an earlier one with the same calls: each is kept once")
-        if n_other := sum(len(group) - 1 for group in groups) - len(equal):
-            log.append(
-                f"{n_other} sites repeat an earlier one with other calls: kept under names of their own, "
-                "never tested as a pair"
-            )
+    """The cohort of collected sites, with repeated ones settled and all of them named."""
+    calls, alleles, single = found.calls(), found.alleles, found.is_haploid()
+    index, log = _distinct(source, calls, alleles, duplicates)
+    if len(index) < len(alleles):
+        calls, alleles = calls[index], alleles.take(index)
+        single = None if single is None else single[index]
     # A record without any call takes the ploidy of the others.
     default = max(alleles.ploidy, default=2) or 2
-    chosen = alleles if len(index) == len(alleles) else alleles.take(index)
-    chosen = replace(chosen, ploidy=[n or default for n in chosen.ploidy])
-    if n_shared := n_shared_ids(chosen):
+    alleles = replace(alleles, ploidy=[n or default for n in alleles.ploidy])
+    if n_shared := n_shared_ids(alleles):
         log.append(f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead")
-    features = dict(_features(source, [labels[i] for i in index])) if source.info else {}
-    sites = replace(build_sites(chosen), features=features)
-    return Cohort(samples, sites, (calls if len(index) == len(alleles) else calls[index]).T, log=tuple(log))
+    features = dict(_features(source, [found.labels[i] for i in index])) if source.info else {}
+    families = None if source.families is None else np.array(source.families, dtype=object)[samples]
+    return Cohort(
+        np.array(source.samples, dtype=object)[samples],
+        replace(build_sites(alleles), features=features),
+        calls.T,
+        families=families,
+        is_haploid=None if single is None else single.T,
+        log=tuple(log),
+    )
+
+
+def _distinct(
+    source: GenotypeSource, calls: np.ndarray, alleles: Alleles, duplicates: Duplicates
+) -> tuple[np.ndarray, list[str]]:
+    """Indices of the sites to keep, and lines for the log on those that repeat another one."""
+    index = np.arange(len(alleles))
+    groups = repeated_sites(alleles)
+    if not groups:
+        return index, []
+    if duplicates == "error":
+        key = alleles.keys()[groups[0][0]]
+        first, again = (alleles.record[k] for k in groups[0][:2])
+        where = f"records {first} and {again} are the same site {key}"
+        if first == again:
+            where = f"record {first} lists {key} twice"
+        raise InputError(f"{source.path}: {where}; keep one of them, or leave duplicates at keep")
+    log, equal = [], [k for group in groups for k in _repeats(calls, group)]
+    if equal:
+        log.append(f"{len(equal)} sites repeat an earlier one with the same calls: each is kept once")
+    if n_other := sum(len(group) - 1 for group in groups) - len(equal):
+        log.append(
+            f"{n_other} sites repeat an earlier one with other calls: kept under names of their own, "
+            "never tested as a pair"
+        )
+    return np.delete(index, equal), log
 
 
 def _repeats(calls: np.ndarray, group: list[int]) -> list[int]:

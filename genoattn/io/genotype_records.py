@@ -150,7 +150,8 @@ class RecordDecoder:
             [record.ref] * n, [alt for _, alt in seen], [several] * n, [ploidy] * n,
         )  # fmt: skip
         labels = [self._labels(record.info, index, len(alternates)) for index, _ in seen] if self.info else []
-        return SiteBlock(alleles, np.array(rows, dtype=np.int8), labels)
+        single = {} if self.double or not fewer.any() else dict.fromkeys(range(n), fewer)
+        return SiteBlock(alleles, np.array(rows, dtype=np.int8), labels, single)
 
     def _labels(self, info: str, index: int, n_alternates: int) -> list[str]:
         return [info_label(info, key, index, n_alternates) for key in self.info]
@@ -173,10 +174,12 @@ def join_blocks(blocks: Sequence[SiteBlock], n_samples: int) -> SiteBlock:
     if len(blocks) == 1:
         return blocks[0]
     copies = [block.copies for block in blocks] or [np.empty((0, n_samples), dtype=np.int8)]
-    alleles = Alleles.none()
+    alleles, haploid = Alleles.none(), dict[int, np.ndarray]()
     for block in blocks:
+        haploid |= {len(alleles) + k: single for k, single in block.haploid.items()}
         alleles.extend(block.alleles)
-    return SiteBlock(alleles, np.concatenate(copies), [row for block in blocks for row in block.labels])
+    labels = [row for block in blocks for row in block.labels]
+    return SiteBlock(alleles, np.concatenate(copies), labels, haploid)
 
 
 def info_label(info: str, key: str, index: int, n_alternates: int) -> str:

@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 Transform = Literal["none", "log", "rank"]
 TraitType = Literal["auto", "quantitative", "binary"]
+_QUANTILES = 1000  # of a trait, between which normal scores are interpolated back
 
 
 def choose_trait(table: SampleTable, trait: str | None) -> str:
@@ -91,7 +92,8 @@ def build_phenotype(
             )
         values = np.log(values)
     elif transform == "rank":
-        values = rank_normal(values)
+        scores = rank_normal(values)
+        return Phenotype(name, scores, transform=transform, quantiles=trait_quantiles(values, scores)), log
     return Phenotype(name, values, transform=transform), log
 
 
@@ -125,6 +127,13 @@ def rank_normal(values: np.ndarray) -> np.ndarray:
     from scipy.stats import norm, rankdata
 
     return norm.ppf((rankdata(values) - 3 / 8) / (len(values) + 1 / 4))
+
+
+def trait_quantiles(values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Normal scores (n_samples,) and the values that have them, ascending: (2, n), up to 1,000 of them."""
+    trait, first = np.unique(values, return_index=True)
+    kept = np.linspace(0, len(trait) - 1, min(len(trait), _QUANTILES)).round().astype(np.int64)
+    return np.stack([scores[first], trait])[:, kept]
 
 
 def _check_values(where: str, samples: np.ndarray, values: np.ndarray, trait_type: TraitType) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ class SiteBlock(NamedTuple):
     alleles: Alleles
     copies: np.ndarray  # (n_alleles, n_kept), int8: copies of the alternate allele, -1 where missing
     labels: Sequence[Sequence[str]] = ()  # of each allele the values of the INFO entries asked for
+    # by number of the allele, where calls are haploid among diploid ones and not doubled: (n_kept,), bool
+    haploid: Mapping[int, np.ndarray] = MappingProxyType({})
 
 
 class GenotypeSource(ABC):

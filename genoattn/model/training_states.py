@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 
 from genoattn import __version__
-from genoattn.cohort import Cohort
+from genoattn.cohort import AlignmentFrame, Cohort
 from genoattn.errors import InputError
 from genoattn.writing import atomic_directory, atomic_file, check_output
 
@@ -171,4 +172,6 @@ def _parts(cohort: Cohort) -> Iterator[Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, AlignmentFrame):
+        return asdict(value)
     return value.tolist() if hasattr(value, "tolist") else dict(value)

@@ -2,22 +2,35 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort, Sites
+from genoattn.cohort import MISSING, Cohort, Haploid, Sites
 from genoattn.errors import InputError
+from genoattn.tokens.align_genotypes import MatchBy, align_genotypes
 from genoattn.tokens.align_sequences import align_sequences
 
 _log = logging.getLogger(__name__)
 
 
-def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
+def align_calls(
+    cohort: Cohort, sites: Sites, haploid: Haploid | None = None, match_by: MatchBy = "position"
+) -> np.ndarray:
     """Calls of a cohort at the sites of a model.
 
-    Genotype sites match by chromosome, position and alleles, or by ID and alleles; where reference and
-    effect allele have changed places the dosage is turned round, and how many were is logged. Alignments
-    match by column. Shape (n_samples, n_model_sites), int8 states of the model, -1 where missing.
+    Genotype sites match as :func:`genoattn.tokens.align_genotypes.align_genotypes` has it, and how many did
+    in which way is logged; alignments match by column. Samples without a call at more than half of the
+    sites are named in a warning. Shape (n_samples, n_model_sites), int8 states of the model, -1 where
+    missing.
+
+    Parameters
+    ----------
+    haploid
+        What haploid calls count in the model; a cohort of genotypes read otherwise is refused. None where
+        that is not known.
+    match_by
+        What genotype sites match by: ``position``, or ``id`` where the build has changed.
     """
     if cohort.sites is sites:
         return cohort.calls
@@ -28,60 +41,38 @@ def align_calls(cohort: Cohort, sites: Sites) -> np.ndarray:
         raise InputError(
             f"{source}: {cohort.kind} data, but the model was fitted on {model}; give it the same kind"
         )
-    return align_sequences(cohort, sites, source) if is_sequence else _align_genotypes(cohort, sites, source)
-
-
-def _align_genotypes(cohort: Cohort, sites: Sites, source: str) -> np.ndarray:
-    own = cohort.sites
-    keys = zip(own.chrom, own.pos.tolist(), own.ref, own.alt, strict=True)
-    place = {key: k for k, key in enumerate(keys)}
-    by_id = {(own.ids[k], own.ref[k], own.alt[k]): k for k in range(len(own))}
-    out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
-    absent: list[str] = []
-    n_swapped = 0
-    rows = zip(sites.chrom, sites.pos.tolist(), sites.ref, sites.alt, sites.ids, strict=True)
-    for k, (chrom, pos, ref, alt, name) in enumerate(rows):
-        index = place.get((chrom, pos, ref, alt), by_id.get((name, ref, alt)))
-        is_swapped = index is None
-        if is_swapped:
-            index = place.get((chrom, pos, alt, ref), by_id.get((name, alt, ref)))
-        if index is None:
-            absent.append(name)
-            continue
-        calls = cohort.calls[:, index]
-        ploidy = len(sites.states[k]) - 1
-        if calls.max(initial=0) > ploidy:
-            sample = cohort.samples[int(calls.argmax())]
-            raise InputError(
-                f"{source}: sample {sample} has {calls.max()} copies at {name}, "
-                f"where the model knows ploidy {ploidy}; check the ploidy of the calls"
-            )
-        if is_swapped:
-            n_swapped += 1
-            own_ploidy = len(own.states[index]) - 1  # haploid calls turn round among 0 and 1
-            calls = np.where(calls == MISSING, MISSING, own_ploidy - calls)
-        out[:, k] = calls
-    if absent:
-        raise _absence(own, sites, absent, source)
-    if n_swapped:
-        text = "%s: reference and effect allele change places at %d sites; dosages turned round"
-        _log.info(text, source, n_swapped)
-    return out
-
-
-def _absence(own: Sites, sites: Sites, absent: list[str], source: str) -> InputError:
-    """The error for sites of a model that a cohort lacks; often its chromosomes have other names."""
-    theirs, ours = sorted(set(own.chrom)), sorted(set(sites.chrom))
-    if not set(theirs) & set(ours):
-        return InputError(
-            f"{source}: none of the model's sites are there; its chromosomes are called "
-            f"{', '.join(theirs[:3])}, the model's {', '.join(ours[:3])}; "
-            "rename them with bcftools annotate --rename-chrs"
+    if match_by not in get_args(MatchBy):
+        raise InputError(f"match_by is {match_by!r}; choose one of {', '.join(get_args(MatchBy))}")
+    if is_sequence and match_by != "position":
+        raise InputError(
+            f"{source}: columns of an alignment match by number and have no ID; leave match_by out"
         )
-    return InputError(
-        f"{source}: {len(absent)} of the model's {len(sites)} sites are not there "
-        f"({', '.join(absent[:3])}); add them, as missing calls ./. if they were not typed"
-    )
+    if not is_sequence and haploid not in (None, cohort.haploid):
+        raise InputError(
+            f"{source}: haploid calls read as {cohort.haploid}, but the model was fitted with haploid "
+            f"{haploid}; read them so, or fit again"
+        )
+    if is_sequence:
+        calls = align_sequences(cohort, sites, source)
+    else:
+        calls = align_genotypes(cohort, sites, source, match_by)
+    _warn_of_missing(cohort.samples, calls, source)
+    return calls
+
+
+def _warn_of_missing(samples: np.ndarray, calls: np.ndarray, source: str) -> None:
+    """Name samples whose prediction is mostly the mean of the training samples."""
+    n_missing = (calls == MISSING).sum(axis=1)
+    sparse = np.flatnonzero(n_missing > calls.shape[1] / 2)
+    if len(sparse):
+        _log.warning(
+            "%s: %d samples lack a call at more than half of the model's %d sites (%s); "
+            "a missing call counts as the mean of the training samples",
+            source,
+            len(sparse),
+            calls.shape[1],
+            ", ".join(f"{samples[i]} at {n_missing[i]}" for i in sparse[:3]),
+        )
 
 
 def align_covariates(cohort: Cohort, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> np.ndarray:

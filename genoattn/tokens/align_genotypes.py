@@ -1,0 +1,217 @@
+"""Genotypes of a new cohort laid out as a model expects: its sites, in its order, its effect alleles counted.
+
+A call depends on the sample's own record alone: which alleles the file's other samples have, and how many
+copies of a chromosome, changes nothing.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from genoattn.cohort import MISSING, Cohort, Sites
+from genoattn.errors import InputError
+from genoattn.tokens.record_alleles import RecordAlleles, same_chromosomes
+
+MatchBy = Literal["position", "id"]
+_log = logging.getLogger(__name__)
+_WAYS = {  # how the calls of a site were found, in words for the log
+    "swapped": "with reference and effect allele swapped, turned round",
+    "unlisted": "where the file lists no such allele, counted by the alleles that it lists",
+    "further": "with further alleles, which are no copies of the effect allele",
+    "renamed": "of chromosomes whose names differ by the prefix chr",
+    "moved": "at another position",
+}
+
+
+def align_genotypes(cohort: Cohort, sites: Sites, source: str, match_by: MatchBy) -> np.ndarray:
+    """Copies of the effect alleles of ``sites`` in a cohort: (n_samples, n_model_sites), int8, -1 missing.
+
+    Sites match by place, ``match_by`` position (names of chromosomes may differ by the prefix ``chr``) or
+    ID, and by alleles in either order. A site that the file records without the effect allele, because none
+    of its samples carries one, has 0 copies where it is called; where the only allele is the effect allele,
+    all copies. Further alleles of the file are no copies. Strands are not guessed. Haploid calls at a site
+    where the model counts two copies are doubled where the cohort was read so.
+    """
+    places = _Places.of(cohort.sites, sites, match_by)
+    absent, other = places.unmatched
+    if absent or other:
+        raise _mismatch(cohort.sites, sites, places, source)
+    laid = _Layout(cohort, source)
+    out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
+    for k, found in enumerate(places.records):
+        assert found is not None
+        out[:, k] = laid.copies(found, sites.ref[k], sites.alt[k], len(sites.states[k]) - 1, sites.ids[k])
+    places.report(sites, source)
+    if laid.n_doubled:
+        text = "%s: %d haploid calls at %d sites count 0 or 2 copies, as in the fit"
+        _log.info(text, source, laid.n_doubled, laid.n_doubled_sites)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """For each site of a model the record of a cohort that tells its alleles."""
+
+    match_by: MatchBy
+    records: list[RecordAlleles | None]
+    others: list[list[RecordAlleles]]  # for each site the records of its place
+    ways: Counter[str]
+
+    @classmethod
+    def of(cls, own: Sites, sites: Sites, match_by: MatchBy) -> "_Places":
+        names = same_chromosomes(own.chrom, sites.chrom)
+        keys = _keys(sites, sites.chrom, match_by)
+        at_key: dict[Hashable, list[int]] = {key: [] for key in keys}
+        for k, key in enumerate(_keys(own, [names[c] for c in own.chrom], match_by)):
+            if key is not None and key in at_key:
+                at_key[key].append(k)
+        at_key[None] = []  # a site without an ID has no place among IDs
+        records = {key: RecordAlleles.of(own, index) for key, index in at_key.items()}
+        known: defaultdict[Hashable, set[str]] = defaultdict(set)
+        for key, ref, alt in zip(keys, sites.ref, sites.alt, strict=True):
+            known[key, ref] |= {ref, alt}
+        found: list[RecordAlleles | None] = []
+        ways: Counter[str] = Counter()
+        for k, key in enumerate(keys):
+            ref, alt = sites.ref[k], sites.alt[k]
+            record = next((r for r in records[key] if r.ref == ref and r.has(ref, alt)), None)
+            record = record or next((r for r in records[key] if r.ref == alt and r.has(ref, alt)), None)
+            listed = record is not None
+            if record is None:
+                record = next((r for r in records[key] if r.is_within(ref, known[key, ref])), None)
+            found.append(record)
+            if record is None:
+                continue
+            ways["swapped"] += listed and record.ref == alt
+            ways["unlisted"] += not listed
+            ways["further"] += bool(record.named - known[key, ref])
+            ways["renamed"] += own.chrom[record.first] != sites.chrom[k] and match_by == "position"
+            ways["moved"] += own.pos[record.first] != sites.pos[k]
+        return cls(match_by, found, [records[key] for key in keys], ways)
+
+    @property
+    def n_found(self) -> int:
+        return sum(record is not None for record in self.records)
+
+    @property
+    def unmatched(self) -> tuple[list[int], list[int]]:
+        """Sites without a record, and those whose records have other alleles, by index."""
+        left = [k for k, record in enumerate(self.records) if record is None]
+        return [k for k in left if not self.others[k]], [k for k in left if self.others[k]]
+
+    def report(self, sites: Sites, source: str) -> None:
+        """Log how sites matched."""
+        by = "ID" if self.match_by == "id" else "position"
+        told = [f"{self.ways[way]} {words}" for way, words in _WAYS.items() if self.ways[way]]
+        _log.info("%s: %d sites of the model matched by %s", source, len(sites), "; ".join([by, *told]))
+
+
+def _keys(sites: Sites, chrom: Iterable[str], match_by: MatchBy) -> list[Hashable]:
+    """What says that two sites are of one place, for each site; None for one without an ID."""
+    if match_by == "position":
+        return list(zip(chrom, sites.pos.tolist(), strict=True))
+    rows = zip(sites.ids, sites.chrom, sites.pos.tolist(), sites.ref, sites.alt, strict=True)
+    # Sites without an ID are named by their position, which another build has at another sequence; of
+    # records with several alternate alleles each has the ID with its own added.
+    return [
+        None if name == f"{c}:{pos}:{ref}:{alt}" else name.removesuffix(f":{alt}")
+        for name, c, pos, ref, alt in rows
+    ]
+
+
+@dataclass(eq=False)
+class _Layout:
+    """Calls of a cohort as copies in the ploidy of a model; counts what it doubles."""
+
+    cohort: Cohort
+    source: str
+    n_doubled: int = 0
+    n_doubled_sites: int = 0
+
+    def copies(self, record: RecordAlleles, ref: str, alt: str, ploidy: int, name: str) -> np.ndarray:
+        """Copies of ``alt`` in the calls of a record, (n_samples,), at the model's site ``name``."""
+        chosen = [record.columns[alt]] if alt in record.columns else list(record.columns.values())
+        calls = self.cohort.calls[:, chosen].astype(np.int16)
+        is_missing = (calls == MISSING).any(axis=1)
+        each = np.array([len(self.cohort.sites.states[k]) - 1 for k in chosen])
+        own, double = int(each.max()), self.cohort.haploid == "double"
+        if double:  # one of several records of a place may have haploid calls alone
+            calls *= np.where((each == 1) & (own == 2), 2, 1).astype(np.int16)
+        is_double = double and (own, ploidy) == (1, 2)
+        if own < ploidy and not is_missing.all() and (own, ploidy) != (1, 2):
+            raise InputError(
+                f"{self.source}: calls of ploidy {own} at {name}, where the model knows ploidy {ploidy}; "
+                "call the samples as those of the fit were called"
+            )
+        if alt in record.columns:
+            out = calls[:, 0]
+        elif alt == record.ref:
+            out = self._ploidy(chosen, own) - calls.sum(axis=1)
+        else:
+            out = np.zeros(len(calls), dtype=np.int16)
+        if is_double:
+            self.n_doubled += int((~is_missing).sum())
+            self.n_doubled_sites += 1
+            out = 2 * out
+        out = np.where(is_missing, MISSING, out)
+        self._check(out, ploidy, name, record, is_missing)
+        return out
+
+    def _ploidy(self, chosen: list[int], own: int) -> np.ndarray | int:
+        """Copies of a chromosome in each call, (n_samples,) or of all of them."""
+        if self.cohort.is_haploid is None:
+            return own
+        return np.where(self.cohort.is_haploid[:, chosen].any(axis=1), 1, own)
+
+    def _check(
+        self, copies: np.ndarray, ploidy: int, name: str, record: RecordAlleles, is_missing: np.ndarray
+    ) -> None:
+        """Refuse more copies than the model knows, and records that together have too many."""
+        if copies.max(initial=0) > ploidy:
+            sample = self.cohort.samples[int(copies.argmax())]
+            raise InputError(
+                f"{self.source}: sample {sample} has {copies.max()} copies at {name}, "
+                f"where the model knows ploidy {ploidy}; check the ploidy of the calls"
+            )
+        if (copies[~is_missing] < 0).any():
+            sample = self.cohort.samples[int(copies.argmin())]
+            raise InputError(
+                f"{self.source}: sample {sample} has more copies of {', '.join(record.columns)} together "
+                f"than chromosomes at {name}; correct its records there"
+            )
+
+
+def _mismatch(own: Sites, sites: Sites, places: _Places, source: str) -> InputError:
+    """The error for sites of a model that a cohort lacks, or has with other alleles, with the cause."""
+    absent, other = places.unmatched
+    by_position, n = places.match_by == "position", len(sites)
+    if by_position:
+        by_id = _Places.of(own, sites, "id").n_found
+        if by_id > places.n_found:
+            return InputError(
+                f"{source}: {places.n_found} of the model's {n} sites match by position, {by_id} by ID; "
+                "if the build changed use --match-by id"
+            )
+    if by_position and not set(same_chromosomes(own.chrom, sites.chrom).values()) & set(sites.chrom):
+        theirs, ours = sorted(set(own.chrom)), sorted(set(sites.chrom))
+        return InputError(
+            f"{source}: none of the model's sites are there; its chromosomes are called "
+            f"{', '.join(theirs[:3])}, the model's {', '.join(ours[:3])}; "
+            "rename them with bcftools annotate --rename-chrs"
+        )
+    if other:
+        k = other[0]
+        listed = ", ".join("/".join([r.ref, *r.columns]) for r in places.others[k])
+        return InputError(
+            f"{source}: {sites.ids[k]} ({sites.chrom[k]}:{sites.pos[k]}) has the alleles "
+            f"{sites.ref[k]}/{sites.alt[k]} in the model and {listed} in the file, one of {len(other)} such "
+            "sites; correct the alleles or their strand, which is not guessed"
+        )
+    return InputError(
+        f"{source}: {len(absent)} of the model's {n} sites are not there{'' if by_position else ' by ID'} "
+        f"({', '.join(sites.ids[absent][:3])}); add them, as missing calls ./. if they were not typed"
+    )
