@@ -107,6 +107,25 @@ def test_records_that_together_have_more_copies_than_chromosomes(tmp_path):
         new_calls(tmp_path, both, model_sites(("A", "G")))
 
 
+def test_a_record_that_is_there_again_with_other_calls(tmp_path):
+    twice = [record(["0/1", "0/0", "0/0"], alt="G"), record(["1/1", "0/0", "0/1"], alt="G")]
+    samples = ["s0", "s1", "s2"]
+    model = read(write_vcf(tmp_path / "all.vcf", samples, twice), filters=False)
+    assert model.n_sites == 2
+    assert new_calls(tmp_path, twice, model.sites) == model.calls.tolist()
+    alone = [record(["0/0"], alt="G")] * 2  # of this sample the records agree, and one is read
+    assert new_calls(tmp_path, alone, model.sites) == [[0, 0]]
+    message = "2 records of rs1 have different calls, and the model has 1 of it; keep one of them"
+    with pytest.raises(InputError, match=message):
+        new_calls(tmp_path, twice, model_sites(("A", "G")))
+
+
+def test_sites_without_a_position_match_by_id(tmp_path):
+    lines = [record([g], chrom="0", pos=0, name=f"snp{k}", alt="G") for k, g in enumerate(["0/1", "1/1"])]
+    model = read(write_vcf(tmp_path / "all.vcf", ["s"], lines), filters=False)
+    assert new_calls(tmp_path, lines[::-1], model.sites) == [[1, 2]]
+
+
 @pytest.mark.parametrize(
     ("a1", "a2", "byte", "copies"),
     [

@@ -14,6 +14,7 @@ import numpy as np
 
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.errors import InputError
+from genoattn.io.alleles import is_placed
 from genoattn.tokens.record_alleles import RecordAlleles, same_chromosomes
 
 MatchBy = Literal["position", "id"]
@@ -44,7 +45,7 @@ def align_genotypes(cohort: Cohort, sites: Sites, source: str, match_by: MatchBy
     out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
     for k, found in enumerate(places.records):
         assert found is not None
-        out[:, k] = laid.copies(found, sites.ref[k], sites.alt[k], len(sites.states[k]) - 1, sites.ids[k])
+        out[:, k] = laid.copies(found, sites, k, places.repeats[k])
     places.report(sites, source)
     if laid.n_doubled:
         text = "%s: %d haploid calls at %d sites count 0 or 2 copies, as in the fit"
@@ -59,6 +60,9 @@ class _Places:
     match_by: MatchBy
     records: list[RecordAlleles | None]
     others: list[list[RecordAlleles]]  # for each site the records of its place
+    repeats: list[
+        tuple[int, int]
+    ]  # which of the model's records of a site it is, from 0, and how many there are
     ways: Counter[str]
 
     @classmethod
@@ -72,8 +76,12 @@ class _Places:
         at_key[None] = []  # a site without an ID has no place among IDs
         records = {key: RecordAlleles.of(own, index) for key, index in at_key.items()}
         known: defaultdict[Hashable, set[str]] = defaultdict(set)
+        times: Counter[Hashable] = Counter()
+        nth = []
         for key, ref, alt in zip(keys, sites.ref, sites.alt, strict=True):
             known[key, ref] |= {ref, alt}
+            nth.append(times[key, ref, alt])
+            times[key, ref, alt] += 1
         found: list[RecordAlleles | None] = []
         ways: Counter[str] = Counter()
         for k, key in enumerate(keys):
@@ -91,7 +99,9 @@ class _Places:
             ways["further"] += bool(record.named - known[key, ref])
             ways["renamed"] += own.chrom[record.first] != sites.chrom[k] and match_by == "position"
             ways["moved"] += own.pos[record.first] != sites.pos[k]
-        return cls(match_by, found, [records[key] for key in keys], ways)
+        each = zip(nth, keys, sites.ref, sites.alt, strict=True)
+        repeats = [(n, times[key, ref, alt]) for n, key, ref, alt in each]
+        return cls(match_by, found, [records[key] for key in keys], repeats, ways)
 
     @property
     def n_found(self) -> int:
@@ -111,16 +121,24 @@ class _Places:
 
 
 def _keys(sites: Sites, chrom: Iterable[str], match_by: MatchBy) -> list[Hashable]:
-    """What says that two sites are of one place, for each site; None for one without an ID."""
-    if match_by == "position":
-        return list(zip(chrom, sites.pos.tolist(), strict=True))
-    rows = zip(sites.ids, sites.chrom, sites.pos.tolist(), sites.ref, sites.alt, strict=True)
-    # Sites without an ID are named by their position, which another build has at another sequence; of
-    # records with several alternate alleles each has the ID with its own added.
+    """What says that two sites are of one place, for each site; None for one that has nothing.
+
+    That is the ID, of sites without a position in any case.
+    """
+    rows = zip(sites.ids, sites.chrom, chrom, sites.pos.tolist(), sites.ref, sites.alt, strict=True)
     return [
-        None if name == f"{c}:{pos}:{ref}:{alt}" else name.removesuffix(f":{alt}")
-        for name, c, pos, ref, alt in rows
+        (place, pos)
+        if match_by == "position" and is_placed(own, pos)
+        else _record_id(name, f"{own}:{pos}:{ref}:{alt}", alt)
+        for name, own, place, pos, ref, alt in rows
     ]
+
+
+def _record_id(name: str, key: str, alt: str) -> str | None:
+    """The ID of a site's record; None where it is named by its position, which changes with the build."""
+    if name == key or name.startswith(f"{key}#"):
+        return None
+    return name.removesuffix(f":{alt}")  # of several alternate alleles each has its own added
 
 
 @dataclass(eq=False)
@@ -132,17 +150,13 @@ class _Layout:
     n_doubled: int = 0
     n_doubled_sites: int = 0
 
-    def copies(self, record: RecordAlleles, ref: str, alt: str, ploidy: int, name: str) -> np.ndarray:
-        """Copies of ``alt`` in the calls of a record, (n_samples,), at the model's site ``name``."""
-        chosen = [record.columns[alt]] if alt in record.columns else list(record.columns.values())
-        calls = self.cohort.calls[:, chosen].astype(np.int16)
+    def copies(self, record: RecordAlleles, sites: Sites, k: int, repeat: tuple[int, int]) -> np.ndarray:
+        """Copies of the effect allele of a model's site ``k`` in the calls of a record, (n_samples,)."""
+        alt, ploidy, name = sites.alt[k], len(sites.states[k]) - 1, sites.ids[k]
+        chosen = self._chosen(record, alt, name, repeat)
+        calls, own = self._calls(chosen)
         is_missing = (calls == MISSING).any(axis=1)
-        each = np.array([len(self.cohort.sites.states[k]) - 1 for k in chosen])
-        own, double = int(each.max()), self.cohort.haploid == "double"
-        if double:  # one of several records of a place may have haploid calls alone
-            calls *= np.where((each == 1) & (own == 2), 2, 1).astype(np.int16)
-        is_double = double and (own, ploidy) == (1, 2)
-        if own < ploidy and not is_missing.all() and (own, ploidy) != (1, 2):
+        if own < ploidy and (own, ploidy) != (1, 2) and not is_missing.all():
             raise InputError(
                 f"{self.source}: calls of ploidy {own} at {name}, where the model knows ploidy {ploidy}; "
                 "call the samples as those of the fit were called"
@@ -153,13 +167,33 @@ class _Layout:
             out = self._ploidy(chosen, own) - calls.sum(axis=1)
         else:
             out = np.zeros(len(calls), dtype=np.int16)
-        if is_double:
+        if (own, ploidy) == (1, 2) and self.cohort.haploid == "double":
             self.n_doubled += int((~is_missing).sum())
             self.n_doubled_sites += 1
             out = 2 * out
-        out = np.where(is_missing, MISSING, out)
-        self._check(out, ploidy, name, record, is_missing)
-        return out
+        self._check(out[~is_missing], self.cohort.samples[~is_missing], ploidy, name, record)
+        return np.where(is_missing, MISSING, out)
+
+    def _chosen(self, record: RecordAlleles, alt: str, name: str, repeat: tuple[int, int]) -> list[int]:
+        """Columns of calls that tell the copies of ``alt``: its own, else those of all alternate alleles."""
+        lists = [record.columns[alt]] if alt in record.columns else list(record.columns.values())
+        nth, times = repeat
+        for columns in lists:
+            if len(columns) not in (1, times):
+                raise InputError(
+                    f"{self.source}: {len(columns)} records of {name} have different calls, and the model "
+                    f"has {times} of it; keep one of them"
+                )
+        return [columns[nth if len(columns) > 1 else 0] for columns in lists]
+
+    def _calls(self, chosen: list[int]) -> tuple[np.ndarray, int]:
+        """Calls of columns, (n_samples, n_columns), and their ploidy."""
+        calls = self.cohort.calls[:, chosen].astype(np.int16)
+        each = np.array([len(self.cohort.sites.states[c]) - 1 for c in chosen])
+        own = int(each.max())
+        if self.cohort.haploid == "double" and own == 2:  # some records of a place may be haploid in all
+            calls = np.where((calls != MISSING) & (each == 1), 2 * calls, calls)
+        return calls, own
 
     def _ploidy(self, chosen: list[int], own: int) -> np.ndarray | int:
         """Copies of a chromosome in each call, (n_samples,) or of all of them."""
@@ -168,20 +202,18 @@ class _Layout:
         return np.where(self.cohort.is_haploid[:, chosen].any(axis=1), 1, own)
 
     def _check(
-        self, copies: np.ndarray, ploidy: int, name: str, record: RecordAlleles, is_missing: np.ndarray
+        self, copies: np.ndarray, samples: np.ndarray, ploidy: int, name: str, record: RecordAlleles
     ) -> None:
         """Refuse more copies than the model knows, and records that together have too many."""
         if copies.max(initial=0) > ploidy:
-            sample = self.cohort.samples[int(copies.argmax())]
             raise InputError(
-                f"{self.source}: sample {sample} has {copies.max()} copies at {name}, "
+                f"{self.source}: sample {samples[int(copies.argmax())]} has {copies.max()} copies at {name}, "
                 f"where the model knows ploidy {ploidy}; check the ploidy of the calls"
             )
-        if (copies[~is_missing] < 0).any():
-            sample = self.cohort.samples[int(copies.argmin())]
+        if copies.min(initial=0) < 0:
             raise InputError(
-                f"{self.source}: sample {sample} has more copies of {', '.join(record.columns)} together "
-                f"than chromosomes at {name}; correct its records there"
+                f"{self.source}: sample {samples[int(copies.argmin())]} has more copies of "
+                f"{', '.join(record.columns)} together than chromosomes at {name}; correct its records there"
             )
 
 

@@ -16,20 +16,21 @@ class RecordAlleles:
     """The alternate alleles of a reference allele at one place of a cohort, of one record or several."""
 
     ref: str
-    columns: dict[str, int]  # the column of calls that counts each alternate allele, in file order
+    # The columns of calls that count each alternate allele, in file order: several where records differ.
+    columns: dict[str, list[int]]
 
     @classmethod
     def of(cls, sites: Sites, index: list[int]) -> "list[RecordAlleles]":
         """The alleles of the sites at ``index``, one place, by reference allele."""
-        by_ref: dict[str, dict[str, int]] = {}
+        by_ref: dict[str, dict[str, list[int]]] = {}
         for k in index:
-            by_ref.setdefault(sites.ref[k], {}).setdefault(sites.alt[k], k)
+            by_ref.setdefault(sites.ref[k], {}).setdefault(sites.alt[k], []).append(k)
         return [cls(ref, columns) for ref, columns in by_ref.items()]
 
     @property
     def first(self) -> int:
         """Its first column."""
-        return next(iter(self.columns.values()))
+        return next(iter(self.columns.values()))[0]
 
     @property
     def named(self) -> set[str]:
