@@ -186,6 +186,15 @@ def test_numbers_that_pandas_made_of_ids(tmp_path):
     assert found.columns == {"batch": ("1", "NA"), "smokes": ("1", "0")}
 
 
+def test_numbers_of_a_frame_are_read_back_as_they_are():
+    values = np.array([0.1, 1e300, -2.5e-7, 3, -0.0, np.inf])
+    for kind in (np.float64, np.float32):
+        with np.errstate(over="ignore"):
+            column = values.astype(kind)
+        found = read_table(pd.DataFrame({"IID": list("abcdef"), "x": column}))
+        np.testing.assert_array_equal(numeric_column(found, "x", "trait"), column.astype(np.float64))
+
+
 def test_frames_for_covariates_and_features(tmp_path):
     covar = pd.DataFrame({"age": [1, 4, 9, 16, 25, 36]}, index=SAMPLES)
     features = pd.DataFrame({"site": ["1:1", "1:2"], "gene": ["g", None]})

@@ -16,7 +16,7 @@ from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
 from genoattn.io.duplicates import merge_duplicates
 from genoattn.io.filters import SiteFilter, filter_sites, with_log
-from genoattn.io.formats import ALIGNMENT_SUFFIXES, FormatOptions, open_genotypes, read_aligned
+from genoattn.io.formats import FormatOptions, is_alignment, open_genotypes, read_aligned
 from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.measurements import MeasurementColumns
 from genoattn.io.phenotypes import TraitType, Transform
@@ -164,7 +164,7 @@ def read(
     source, own_table = None, None
     if variants is not None:
         cohort, read_what, own_table = read_variants(path, variants)
-    elif path.name.lower().endswith(ALIGNMENT_SUFFIXES):
+    elif is_alignment(path):
         cohort, read_what = read_aligned(path, formats)
     else:
         source = open_genotypes(path, formats)

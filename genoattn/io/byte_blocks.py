@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from genoattn.errors import InputError
 from genoattn.io.text import check_bgzip_end, check_file, is_gzip
+from genoattn.streams import local_copy
 
 _BLOCK_BYTES = 1 << 19
 
@@ -59,10 +60,10 @@ def _fill(path: Path, size: int, queue: Queue[bytes | BaseException], stop: Even
 
 def _open(path: Path) -> BinaryIO:
     if not is_gzip(path):
-        return path.open("rb")
+        return local_copy(path).open("rb")
     from isal import igzip
 
-    return cast(BinaryIO, igzip.open(path, "rb"))
+    return cast(BinaryIO, igzip.open(local_copy(path), "rb"))
 
 
 def _as_input_error(path: Path, error: BaseException) -> BaseException:

@@ -12,8 +12,10 @@ from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alignment_files import AlignmentFormat, read_alignment
 from genoattn.io.alphabets import Alphabet
+from genoattn.io.byte_blocks import byte_blocks
 from genoattn.io.source import GenotypeSource
 from genoattn.io.text import check_file, read_lines
+from genoattn.streams import is_stream
 
 _VCF = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _A2M = (".a2m", ".a3m")
@@ -78,12 +80,30 @@ _GENOTYPES: dict[tuple[str, ...], Callable[[Path, FormatOptions], GenotypeSource
     (".pgen",): _open_pgen,
     (".vcz", ".vcz.zip", ".zarr", ".zarr.zip"): _open_zarr,
 }
+_SUFFIXES = (*ALIGNMENT_SUFFIXES, *(s for suffixes in _GENOTYPES for s in suffixes))
 _SUPPORTED = f"{', '.join(s for suffixes in _GENOTYPES for s in suffixes)}, {', '.join(_ALIGNED)} (also .gz)"
+
+
+def is_alignment(path: Path) -> bool:
+    """Whether a file is one of aligned sequences."""
+    return format_name(path).endswith(ALIGNMENT_SUFFIXES)
+
+
+def format_name(path: Path) -> str:
+    """A name whose suffix is that of the format: the file's own, or for a pipe one by its first bytes."""
+    name = path.name.lower()
+    if name.endswith(_SUFFIXES) or not is_stream(path):
+        return name
+    head = next(byte_blocks(path, 64), b"").lstrip()
+    if head.startswith((b"##fileformat=VCF", b"BCF\x02")):
+        return f"{name}.vcf"
+    aligned = (">", "# STOCKHOLM", *_CLUSTAL_HEADS)
+    return f"{name}.fa" if head.startswith(tuple(word.encode() for word in aligned)) else name
 
 
 def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
     """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet."""
-    name = path.name.lower()
+    name = format_name(path)
     if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
     if options.reference is not None or options.alphabet != "auto":

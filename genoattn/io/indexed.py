@@ -12,6 +12,7 @@ from genoattn.errors import InputError
 from genoattn.io.alleles import parse_region
 from genoattn.io.text import check_bgzip_end, is_bgzip
 from genoattn.io.vcf import FIXED
+from genoattn.streams import local_copy
 
 if TYPE_CHECKING:
     from pysam import VariantRecord
@@ -77,7 +78,7 @@ def bcf_columns(path: Path) -> list[str]:
 
     check_bgzip_end(path)
     try:
-        with quiet_htslib(), pysam.VariantFile(str(path)) as file:
+        with quiet_htslib(), pysam.VariantFile(str(local_copy(path))) as file:
             return [*FIXED, "FORMAT", *file.header.samples]
     except (ValueError, OSError) as error:
         raise InputError(
@@ -92,7 +93,7 @@ def bcf_blocks(path: Path, region: str | None) -> Iterator[bytes]:
     if region is not None:
         _check_index(path, "bcftools index")
     try:
-        with quiet_htslib(), pysam.VariantFile(str(path)) as file:
+        with quiet_htslib(), pysam.VariantFile(str(local_copy(path))) as file:
             records: Iterable[VariantRecord] = file
             if region is not None:
                 span = parse_region(region, [str(name) for name in file.header.contigs], path)

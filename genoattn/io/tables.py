@@ -111,7 +111,7 @@ def _without_minus_nine(
     n = 0
     out = {}
     for name, cells in columns.items():
-        coded = [_PLINK_MISSING.fullmatch(cell) is not None for cell in cells]
+        coded = [cell.startswith("-9") and _PLINK_MISSING.fullmatch(cell) is not None for cell in cells]
         n += sum(coded)
         out[name] = tuple("NA" if c else cell for c, cell in zip(coded, cells, strict=True))
     return out, n

@@ -129,6 +129,14 @@ def read_lines(path: Path) -> Iterator[str]:
         ) from error
 
 
+def decode_bytes(content: bytes) -> str:
+    """Text in UTF-8, bytes that are not as Windows-1252: what :func:`read_lines` makes of it."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode(errors="surrogateescape").translate(_WINDOWS_1252)
+
+
 def _open(path: Path) -> BinaryIO:
     local = local_copy(path)
     return cast(BinaryIO, gzip.open(local, "rb")) if is_gzip(path) else local.open("rb")

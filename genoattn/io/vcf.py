@@ -14,6 +14,7 @@ from genoattn.io.genotype_codes import MalformedGenotypeError
 from genoattn.io.genotype_records import Record, RecordDecoder, Records, join_blocks
 from genoattn.io.record_kernels import COMMENT, N_FIXED, REGULAR, parse_lines
 from genoattn.io.source import GenotypeSource, SiteBlock
+from genoattn.io.text import decode_bytes
 
 FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
 _LARGEST_POSITION = 2**62
@@ -73,7 +74,7 @@ class VcfText(GenotypeSource):
                 parts.append(self.decoder.decode(self._records(text, tabs[start:end]), codes[start:end]))
                 continue
             for line in range(start, end):
-                content = decoded(text[tabs[line, 0] : tabs[line, -1]]).rstrip("\r")
+                content = decode_bytes(text[tabs[line, 0] : tabs[line, -1]]).rstrip("\r")
                 if status[line] == COMMENT or not content.strip():
                     self._check_header(content)
                 elif (block := self._irregular(content, kept)) is not None:
@@ -83,9 +84,9 @@ class VcfText(GenotypeSource):
     def _records(self, text: bytes, tabs: np.ndarray) -> Records:
         """Fixed columns of regular lines."""
         rows = tabs.tolist()
-        fixed = zip(*(decoded(text[row[0] : row[5]]).split("\t") for row in rows), strict=True)
+        fixed = zip(*(decode_bytes(text[row[0] : row[5]]).split("\t") for row in rows), strict=True)
         chrom, pos, record_id, ref, alt = map(list, fixed)
-        info = [decoded(text[row[7] + 1 : row[8]]) for row in rows] if self.info else None
+        info = [decode_bytes(text[row[7] + 1 : row[8]]) for row in rows] if self.info else None
         numbers = list(range(self.n_records + 1, self.n_records + 1 + len(rows)))
         self.n_records += len(rows)
         positions = list(map(self._position, numbers, chrom, pos))
@@ -143,14 +144,6 @@ class VcfText(GenotypeSource):
         return self.decoder.log()
 
 
-def decoded(text: bytes) -> str:
-    """Text in UTF-8, else in Latin-1: IDs and alleles are the same bytes in both."""
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
-
-
 def line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Blocks that end with a line; the last line needs no end."""
     rest = b""
@@ -172,7 +165,7 @@ def header_columns(path: Path) -> list[str]:
     lines = (line for block in line_blocks(byte_blocks(path, 1 << 16)) for line in block[:-1].split(b"\n"))
     first = None
     for raw in lines:
-        line = decoded(raw).rstrip("\r").removeprefix("\ufeff")
+        line = decode_bytes(raw).rstrip("\r").removeprefix("\ufeff")
         if first is None and not line.startswith(("##fileformat=VCF", "#CHROM")):
             raise InputError(f"{path}: not a VCF: its first line is '{line[:40]}', not ##fileformat=VCF...")
         first = line
