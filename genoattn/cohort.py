@@ -172,7 +172,8 @@ class Cohort:
         Shape (n_samples,), unique sample IDs.
     calls
         Shape (n_samples, n_sites), int8: the index of the sample's state at the site, for genotypes the
-        number of copies of the effect allele; -1 where the call is missing. In either memory layout.
+        number of copies of the effect allele; or float32: the expected number, of imputed genotypes. -1 where
+        the call is missing. In either memory layout.
     kind
         ``genotype`` (VCF and its kin) or ``sequence`` (an alignment).
     phenotype, covariates
@@ -218,13 +219,14 @@ class Cohort:
             raise ValueError("Cohort.samples are not unique")
         if self.families is not None and len(self.families) != n:
             raise ValueError(f"Cohort.families has {len(self.families)} entries for {n} samples")
-        if self.calls.dtype != np.int8 or self.calls.shape != (n, n_sites):
+        allowed = (np.int8, np.float32) if self.kind == "genotype" else (np.int8,)
+        if self.calls.dtype not in allowed or self.calls.shape != (n, n_sites):
             found = f"{self.calls.dtype} {self.calls.shape}"
             raise ValueError(f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {found}")
         if n and n_sites:
-            if self.calls.min() < MISSING:
+            if not self.calls.min() >= MISSING:
                 raise ValueError("Cohort.calls below -1")
-            over = self.calls.max(axis=0) >= self.sites.n_states
+            over = self.calls.max(axis=0) > self.sites.n_states - 1
             if over.any():
                 raise ValueError(f"Cohort.calls exceed the states of site {self.sites.ids[over][0]}")
         for part in (self.phenotype, self.covariates):
@@ -232,6 +234,11 @@ class Cohort:
                 name = type(part).__name__
                 raise ValueError(f"{name}.values must be finite, one row for each of {n} samples")
         self.calls.flags.writeable = False
+
+    @property
+    def has_dosages(self) -> bool:
+        """Whether calls are expected copies, which need not be integers, and not hard calls."""
+        return self.calls.dtype != np.int8
 
     @property
     def n_samples(self) -> int:

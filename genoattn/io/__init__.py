@@ -14,6 +14,7 @@ from genoattn.cohort import Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
+from genoattn.io.dosages import DosageField
 from genoattn.io.duplicates import merge_duplicates
 from genoattn.io.filters import SiteFilter, filter_sites, with_log
 from genoattn.io.formats import FormatOptions, is_alignment, open_genotypes, read_aligned
@@ -58,6 +59,7 @@ def read(
     haploid: Haploid = "double",
     filters: bool = True,
     duplicates: Duplicates = "keep",
+    dosage_field: DosageField | None = None,
     covariates_like: Covariates | None = None,
 ) -> Cohort:
     """Read genotypes or aligned sequences, with a phenotype and covariates, as a cohort.
@@ -130,6 +132,9 @@ def read(
         Of records that name the same site (position and alleles) again: ``keep`` one where the calls are the
         same, else both, which are never tested as a pair; ``error`` refuses them. Records without a position
         (0, or chromosome 0) are different sites if their IDs differ.
+    dosage_field
+        Entry of a VCF or BCF whose numbers are the expected copies, for imputed genotypes: ``DS``, ``GP`` or
+        ``HDS``; of a .pgen any of them reads its dosages. A BGEN has dosages in any case. None is hard calls.
     filters
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
@@ -158,7 +163,9 @@ def read(
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
-    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict)
+    formats = FormatOptions(
+        region, tuple(info), haploid, reference, wild_type, alphabet, strict, dosage_field
+    )
     variants = _variant_columns(path, sequence_column, mutation_column, formats)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
     source, own_table = None, None

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from genoattn.cohort import Cohort, count_states
+from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, build_sites, n_shared_ids, repeated_sites
 from genoattn.io.filters import SiteFilter, SiteTally
@@ -49,7 +49,9 @@ class _Collected:
     def calls(self) -> np.ndarray:
         """Shape (n_sites, n_samples)."""
         self._calls.resize((len(self.alleles), self.n_samples), refcheck=False)
-        return self._calls
+        if self._calls.dtype == np.int8 or (self._calls != np.rint(self._calls)).any():
+            return self._calls
+        return self._calls.astype(np.int8)  # dosages of hard calls are hard calls
 
     def is_haploid(self) -> np.ndarray | None:
         """Shape (n_sites, n_samples), bool; None where no call is haploid among diploid ones."""
@@ -79,7 +81,7 @@ def collect_cohort(
         index = np.arange(len(block.alleles))
         if limits is not None and len(index):
             n_states = 1 + np.array(block.alleles.ploidy)
-            index = np.flatnonzero(tally.keep(count_states(block.copies.T, int(n_states.max())), n_states))
+            index = np.flatnonzero(tally.keep(block.copies.T, n_states))
         tally.n_sites += len(block.alleles)
         sites.append(block, index)
     if not source.n_records:
