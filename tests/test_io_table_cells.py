@@ -103,6 +103,7 @@ def test_one_table_from_spreadsheets_and_r(tmp_path, text, line):
         ),
         ('IID,x\na,"1\nb,2\nc,3\n', r"t.csv, line 2: quotes that do not enclose a cell \(unexpected end"),
         ('IID,x\na,"1"2\nb,3\n', r"t.csv, line 2: quotes that do not enclose a cell .*; write \"\" for a"),
+        ("\n \n\n", r"t.csv: no line with text; write or copy it again"),
         ("IID,x\n,,\n,\n", r"t.csv: no rows below the header; add one for each sample"),
     ],
 )
