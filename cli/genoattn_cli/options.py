@@ -100,7 +100,10 @@ Cohort = Annotated[Path, typer.Argument(metavar="COHORT", help=COHORT_HELP, show
 Pheno = Annotated[
     Path,
     typer.Option(
-        "--pheno", metavar="TABLE", help="Phenotypes: TSV or CSV with an IID column.", show_default=False
+        "--pheno",
+        metavar="TABLE",
+        help="Phenotypes: TSV, CSV or Parquet with an IID column.",
+        show_default=False,
     ),
 ]
 PhenoOrOwn = Annotated[
@@ -108,7 +111,7 @@ PhenoOrOwn = Annotated[
     typer.Option(
         "--pheno",
         metavar="TABLE",
-        help="Phenotypes: TSV or CSV with an IID column. (default: COHORT, where it is a table)",
+        help="Phenotypes: TSV, CSV or Parquet with an IID column. (default: COHORT, where it is a table)",
         show_default=False,
     ),
 ]
