@@ -1,4 +1,4 @@
-"""Dosages: every format that has them, what is refused, and their way through scan, fit, predict and tables."""
+"""Dosages: formats that have them, what is refused, and their way through scan, fit, predict and tables."""
 
 from __future__ import annotations
 
