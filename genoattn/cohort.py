@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MISSING = -1
 Kind = Literal["genotype", "sequence"]
@@ -235,6 +238,57 @@ class Cohort:
                 raise ValueError(f"{name}.values must be finite, one row for each of {n} samples")
         self.calls.flags.writeable = False
 
+    @classmethod
+    def from_arrays(
+        cls,
+        genotypes: np.ndarray | pd.DataFrame,
+        sites: pd.DataFrame | Sequence[str] | None = None,
+        samples: Sequence[str] | None = None,
+        phenotype: np.ndarray | pd.Series | Phenotype | None = None,
+        covariates: pd.DataFrame | None = None,
+        *,
+        ploidy: int = 2,
+        trait: str = "trait",
+    ) -> Cohort:
+        """A cohort of genotypes in memory.
+
+        Parameters
+        ----------
+        genotypes
+            Shape (n_samples, n_sites): copies of the effect allele, or dosages; NaN or
+            -1 where missing. A frame has samples as its index and IDs of sites as its columns.
+        sites
+            Frame with any of the columns ``id``, ``chrom``, ``pos``, ``ref``, ``alt``, a row a site in the
+            order of the genotypes; or their IDs alone. Without positions every site is on a chromosome of
+            its own.
+        samples
+            Names; those of a frame, or ``sample1``, .. if None.
+        phenotype
+            A value a sample, NaN where missing: such samples are left out. A Series is matched by its index.
+            Values that are all 0 or 1 are a binary trait.
+        covariates
+            Frame of numbers, matched by its index.
+        ploidy
+            Copies that a sample can have.
+        trait
+            Name of the phenotype, where it is an array.
+
+        Raises
+        ------
+        ValueError
+            Where shapes, names or values contradict each other.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from genoattn import Cohort
+        >>> Cohort.from_arrays(np.array([[0, 1], [2, np.nan], [1, 0.4]]), phenotype=np.array([1.5, 2, 3]))
+        Cohort(3 samples x 2 sites, genotype, trait trait, 0 covariates)
+        """
+        from genoattn.in_memory import cohort_of_arrays
+
+        return cohort_of_arrays(genotypes, sites, samples, phenotype, covariates, ploidy, trait)
+
     @property
     def has_dosages(self) -> bool:
         """Whether calls are expected copies, which need not be integers, and not hard calls."""
@@ -279,3 +333,13 @@ class Cohort:
         n_covariates = 0 if self.covariates is None else len(self.covariates.names)
         size = f"{self.n_samples} samples x {self.n_sites} sites"
         return f"Cohort({size}, {self.kind}, {trait}, {n_covariates} covariates)"
+
+
+def copy_states(ref: str, alt: str, ploidy: int, multiallelic: bool = False) -> tuple[str, ...]:
+    """Labels of 0 to ``ploidy`` copies of ``alt``, such as ``A/A``, ``A/C``, ``C/C``.
+
+    At a multi-allelic record ``*`` stands for any other allele, unless the allele is itself ``*`` (a deletion
+    that spans the site): then ``other`` does.
+    """
+    other = ref if not multiallelic else ("other" if alt == "*" else "*")
+    return tuple("/".join([other] * (ploidy - c) + [alt] * c) for c in range(ploidy + 1))

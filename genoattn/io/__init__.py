@@ -29,12 +29,13 @@ from genoattn.streams import forget_copies
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 __all__ = ["read"]
 
 
 def read(
-    path: str | PathLike[str],
+    path: str | PathLike[str] | xr.Dataset,
     pheno: str | PathLike[str] | pd.DataFrame | None = None,
     trait: str | None = None,
     covar: str | PathLike[str] | pd.DataFrame | None = None,
@@ -67,10 +68,10 @@ def read(
     Parameters
     ----------
     path
-        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, VCF Zarr ``.vcz``, or aligned
-        sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and alignments by
-        their first line; or, with ``sequence_column`` or ``mutation_column``, a table of variants. Of a
-        PLINK 1 data set copies of A1 are counted.
+        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, BGEN, VCF Zarr ``.vcz``, or
+        aligned sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and
+        alignments by their first line; a data set of sgkit (xarray) with ``call_genotype``; or, with
+        ``sequence_column`` or ``mutation_column``, a table of variants. Of PLINK 1 copies of A1 are counted.
     pheno
         Table of phenotypes with an ``IID`` or ``sample`` column, also ``FID``: TSV, CSV, Parquet or a pandas
         DataFrame (IDs in a column or the index); None (prediction) for no phenotype. For a table of variants
@@ -159,7 +160,8 @@ def read(
     >>> genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
     Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
-    path = Path(path)
+    dataset = None if isinstance(path, str | PathLike) else path
+    path = Path(path) if isinstance(path, str | PathLike) else Path("data set of genotypes")
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
     forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
@@ -171,10 +173,10 @@ def read(
     source, own_table = None, None
     if variants is not None:
         cohort, read_what, own_table = read_variants(path, variants)
-    elif is_alignment(path):
+    elif dataset is None and is_alignment(path):
         cohort, read_what = read_aligned(path, formats)
     else:
-        source = open_genotypes(path, formats)
+        source = open_genotypes(path, formats, dataset)
     table = _phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")

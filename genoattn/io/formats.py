@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
@@ -117,8 +117,15 @@ def format_name(path: Path) -> str:
     return f"{name}.fa" if head.startswith(tuple(word.encode() for word in aligned)) else name
 
 
-def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
-    """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet."""
+def open_genotypes(path: Path, options: FormatOptions, dataset: Any = None) -> GenotypeSource:
+    """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet.
+
+    ``dataset`` is one of sgkit in place of a file, whose ``path`` is what messages call it.
+    """
+    if dataset is not None:
+        from genoattn.io.vcf_zarr import VcfZarr
+
+        return VcfZarr(path, options.region, options.haploid, options.strict, dataset)
     name = format_name(path)
     if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
