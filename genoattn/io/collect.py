@@ -78,8 +78,7 @@ def collect_cohort(
     for block in source.blocks(kept):
         index = np.arange(len(block.alleles))
         if limits is not None and len(index):
-            n_states = 1 + np.array(block.alleles.ploidy)
-            index = np.flatnonzero(tally.keep(count_states(block.copies.T, int(n_states.max())), n_states))
+            index = np.flatnonzero(tally.keep(*counted(block)))
         tally.n_sites += len(block.alleles)
         sites.append(block, index)
     if not source.n_records:
@@ -93,12 +92,18 @@ def collect_cohort(
     return replace(cohort, log=(*source.log(), *cohort.log, line))
 
 
+def counted(block: SiteBlock) -> tuple[np.ndarray, np.ndarray]:
+    """Samples in each state, (n_states_most, n_sites), and how many states each site has, (n_sites,)."""
+    n_states = 1 + np.array(block.alleles.ploidy)
+    return count_states(block.copies.T, int(n_states.max())), n_states
+
+
 def _assembled(
     source: GenotypeSource, found: _Collected, samples: np.ndarray, duplicates: Duplicates
 ) -> Cohort:
     """The cohort of collected sites, with repeated ones settled and all of them named."""
     calls, alleles, single = found.calls(), found.alleles, found.is_haploid()
-    index, log = _distinct(source, calls, alleles, duplicates)
+    index, log = distinct_sites(source, calls, alleles, duplicates)
     if len(index) < len(alleles):
         calls, alleles = calls[index], alleles.take(index)
         single = None if single is None else single[index]
@@ -119,10 +124,13 @@ def _assembled(
     )
 
 
-def _distinct(
+def distinct_sites(
     source: GenotypeSource, calls: np.ndarray, alleles: Alleles, duplicates: Duplicates
 ) -> tuple[np.ndarray, list[str]]:
-    """Indices of the sites to keep, and lines for the log on those that repeat another one."""
+    """Indices of the sites to keep, and lines for the log on those that repeat another one.
+
+    ``calls`` (n_sites, n): what is equal where two sites have equal calls.
+    """
     index = np.arange(len(alleles))
     groups = repeated_sites(alleles)
     if not groups:

@@ -25,6 +25,14 @@ class SiteFilter:
         return cls(kind, _DEFAULT_MAF[kind] if maf is None else maf, max_missing)
 
 
+def check_limits(maf: float | None, max_missing: float) -> None:
+    """Raise InputError for limits that no site can have."""
+    if maf is not None and not 0 <= maf <= 0.5:
+        raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
+    if not 0 <= max_missing <= 1:
+        raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
+
+
 class SiteTally:
     """Sites that a filter keeps, block by block, and counts of the others by the first reason."""
 
