@@ -24,6 +24,7 @@ ROOMS = (
     ("fitting",),
     ("simulate",),
     ("design",),
+    ("describe",),
     ("report",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

@@ -16,7 +16,7 @@ from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
 from genoattn.io.dosages import DosageField
 from genoattn.io.duplicates import merge_duplicates
-from genoattn.io.filters import SiteFilter, filter_sites, with_log
+from genoattn.io.filters import SiteFilter, check_limits, filter_sites, with_log
 from genoattn.io.formats import FormatOptions, is_alignment, open_genotypes, read_aligned
 from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.measurements import MeasurementColumns
@@ -168,7 +168,7 @@ def read(
     formats = FormatOptions(
         region, tuple(info), haploid, reference, wild_type, alphabet, strict, dosage_field
     )
-    variants = _variant_columns(path, sequence_column, mutation_column, formats)
+    variants = variant_columns(path, sequence_column, mutation_column, formats)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
     source, own_table = None, None
     if variants is not None:
@@ -177,7 +177,7 @@ def read(
         cohort, read_what = read_aligned(path, formats)
     else:
         source = open_genotypes(path, formats, dataset)
-    table = _phenotype_table(path, pheno, own_table, columns)
+    table = phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
     covariates = None if covar is None else read_table(covar, "covariate table")
@@ -186,7 +186,7 @@ def read(
     if source is not None:
         cohort = _genotypes(source, tables, limits if filters else None, duplicates)
     else:
-        cohort = merge_duplicates(_with_tables(cohort, tables), path, strict, average)
+        cohort = merge_duplicates(with_tables(cohort, tables), path, strict, average)
         cohort = filter_sites(cohort, read_what, limits if filters else None, path)
     if features is not None:
         cohort = match_features(cohort, features)
@@ -207,7 +207,7 @@ def _genotypes(
     return replace(cohort, phenotype=match.phenotype, covariates=match.covariates, log=log)
 
 
-def _with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
+def with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
     """The samples of a cohort with everything in the tables."""
     match = match_samples(cohort.samples, cohort.families, tables)
     kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
@@ -228,10 +228,7 @@ def _check_choices(
     haploid: str,
     duplicates: str,
 ) -> None:
-    if maf is not None and not 0 <= maf <= 0.5:
-        raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
-    if not 0 <= max_missing <= 1:
-        raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
+    check_limits(maf, max_missing)
     choices = {
         "transform": (transform, ("none", "log", "rank")),
         "trait_type": (trait_type, ("auto", "quantitative", "binary")),
@@ -244,7 +241,7 @@ def _check_choices(
             raise InputError(f"{option} is '{value}'; choose one of {', '.join(allowed)}")
 
 
-def _variant_columns(
+def variant_columns(
     path: Path, sequence: str | None, mutation: str | None, options: FormatOptions
 ) -> VariantColumns | None:
     """Columns of the variants of a table; None for a file that is no table of variants."""
@@ -264,7 +261,7 @@ def _variant_columns(
     return VariantColumns(sequence, mutation, fasta, options.wild_type, options.alphabet, options.strict)
 
 
-def _phenotype_table(
+def phenotype_table(
     path: Path,
     pheno: str | PathLike[str] | pd.DataFrame | None,
     own: SampleTable | None,

@@ -26,47 +26,12 @@ class SiteFilter:
         return cls(kind, _DEFAULT_MAF[kind] if maf is None else maf, max_missing)
 
 
-class SiteTally:
-    """Sites that a filter keeps, block by block, and counts of the others by the first reason."""
-
-    def __init__(self, limits: SiteFilter | None, n_samples: int) -> None:
-        self.limits, self.n_samples = limits, n_samples
-        self.n_sites = self.n_kept = self.n_monomorphic = self.n_missing = self.n_rare = 0
-
-    def keep(self, calls: np.ndarray, n_states: np.ndarray) -> np.ndarray:
-        """Which sites pass, shape (n_sites,), given the calls (n_samples, n_sites).
-
-        ``n_states`` (n_sites,) are the states each site has, seen or not.
-        """
-        assert self.limits is not None
-        sites = summarise_sites(self.limits.kind, calls, n_states)
-        over_missing = (self.n_samples - sites.n_called) / self.n_samples > self.limits.max_missing
-        # A site nobody is called at shows no state: that is missingness, unless the limit lets it pass.
-        monomorphic = ~sites.varies & ((sites.n_called > 0) | ~over_missing)
-        over_missing &= ~monomorphic
-        rare = sites.minor_frequency < self.limits.maf
-        rare &= ~monomorphic & ~over_missing
-        keep = ~(monomorphic | over_missing | rare)
-        self.n_kept += int(keep.sum())
-        self.n_monomorphic += int(monomorphic.sum())
-        self.n_missing += int(over_missing.sum())
-        self.n_rare += int(rare.sum())
-        return keep
-
-    def line(self, path: Path, read: str) -> str:
-        """What was kept of what was ``read``, and why the rest was not; an error where nothing was."""
-        assert self.limits is not None
-        reasons = (
-            f"{self.n_monomorphic} monomorphic, "
-            f"{self.n_missing} over the missingness limit {self.limits.max_missing:g}, "
-            f"{self.n_rare} under the minor allele frequency {self.limits.maf:g}"
-        )
-        if not self.n_kept:
-            raise InputError(
-                f"{path}: no site is left of {read} in {self.n_samples} samples: {reasons}; "
-                "loosen the filter that dropped most, or check the samples"
-            )
-        return f"read {read}, kept {self.n_kept} ({reasons})"
+def check_limits(maf: float | None, max_missing: float) -> None:
+    """Raise InputError for limits that no site can have."""
+    if maf is not None and not 0 <= maf <= 0.5:
+        raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
+    if not 0 <= max_missing <= 1:
+        raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
 
 
 class SiteSummary(NamedTuple):
@@ -100,12 +65,51 @@ def summarise_sites(kind: Kind, calls: np.ndarray, n_states: np.ndarray) -> Site
     return SiteSummary(n_called, varies, np.minimum(frequency, 1 - frequency))
 
 
+class SiteTally:
+    """Sites that a filter keeps, block by block, and counts of the others by the first reason."""
+
+    def __init__(self, limits: SiteFilter | None, n_samples: int) -> None:
+        self.limits, self.n_samples = limits, n_samples
+        self.n_sites = self.n_kept = self.n_monomorphic = self.n_missing = self.n_rare = 0
+
+    def keep(self, sites: SiteSummary) -> np.ndarray:
+        """Which sites pass, shape (n_sites,), given their summary."""
+        assert self.limits is not None
+        over_missing = (self.n_samples - sites.n_called) / self.n_samples > self.limits.max_missing
+        # A site nobody is called at shows no state: that is missingness, unless the limit lets it pass.
+        monomorphic = ~sites.varies & ((sites.n_called > 0) | ~over_missing)
+        over_missing &= ~monomorphic
+        rare = sites.minor_frequency < self.limits.maf
+        rare &= ~monomorphic & ~over_missing
+        keep = ~(monomorphic | over_missing | rare)
+        self.n_kept += int(keep.sum())
+        self.n_monomorphic += int(monomorphic.sum())
+        self.n_missing += int(over_missing.sum())
+        self.n_rare += int(rare.sum())
+        return keep
+
+    def line(self, path: Path, read: str) -> str:
+        """What was kept of what was ``read``, and why the rest was not; an error where nothing was."""
+        assert self.limits is not None
+        reasons = (
+            f"{self.n_monomorphic} monomorphic, "
+            f"{self.n_missing} over the missingness limit {self.limits.max_missing:g}, "
+            f"{self.n_rare} under the minor allele frequency {self.limits.maf:g}"
+        )
+        if not self.n_kept:
+            raise InputError(
+                f"{path}: no site is left of {read} in {self.n_samples} samples: {reasons}; "
+                "loosen the filter that dropped most, or check the samples"
+            )
+        return f"read {read}, kept {self.n_kept} ({reasons})"
+
+
 def filter_sites(cohort: Cohort, read: str, limits: SiteFilter | None, path: Path) -> Cohort:
     """The sites of a cohort within ``limits``, all for None; ``read`` is what was read in words."""
     if limits is None:
         return with_log(cohort, f"read {read}, kept all (filters off)")
     tally = SiteTally(limits, cohort.n_samples)
-    keep = tally.keep(cohort.calls, cohort.sites.n_states)
+    keep = tally.keep(summarise_sites(limits.kind, cohort.calls, cohort.sites.n_states))
     line = tally.line(path, read)
     kept = cohort if keep.all() else cohort.select_sites(keep)
     unseen = kept.sites.ids[~(kept.calls == 0).any(axis=0)] if cohort.kind == "sequence" else []

@@ -151,6 +151,12 @@ def open_genotypes(path: Path, options: FormatOptions, dataset: Any = None) -> G
     raise InputError(f"{path}: unknown suffix '{path.suffix}'; readable are {_SUPPORTED}")
 
 
+def open_as(suffix: str, path: Path, options: FormatOptions) -> GenotypeSource:
+    """A file of genotypes in the format that ``suffix`` stands for, whatever the file is called."""
+    opener = next(opener for suffixes, opener in _GENOTYPES.items() if suffix in suffixes)
+    return opener(path, options)
+
+
 def read_aligned(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
     """The cohort of an alignment, and what was read in words."""
     if options.info:

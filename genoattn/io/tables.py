@@ -56,7 +56,7 @@ def read_table(source: TableSource, role: str = "table") -> SampleTable:
     check_ids(path, ids, families)
     plink = families is not None and id_column.upper() == "IID"
     if plink:
-        columns, n = _without_minus_nine(columns)
+        columns, n = without_minus_nine(columns)
         if n:
             log.append(f"{n} values of -9 in {path} read as missing (columns FID and IID, a table of PLINK)")
     return SampleTable(path, ids, columns, families, plink, tuple(log))
@@ -107,7 +107,7 @@ def known_family(fid: str) -> str:
     return "" if fid == "0" or fid in MISSING_TEXT else fid
 
 
-def _without_minus_nine(
+def without_minus_nine(
     columns: dict[str, tuple[str, ...]],
 ) -> tuple[dict[str, tuple[str, ...]], int]:
     """Columns with PLINK's missing value -9 as ``NA``, and how many there were."""

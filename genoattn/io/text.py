@@ -97,8 +97,8 @@ def read_lines(path: Path) -> Iterator[str]:
         check_bgzip_end(path)
         with _open(path) as file:
             head = cast(io.BufferedReader, file).peek(64)
-            _check_text(path, head)
-            text = io.TextIOWrapper(file, encoding=_encoding(head), errors="surrogateescape")
+            check_text(path, head)
+            text = io.TextIOWrapper(file, encoding=encoding_of(head), errors="surrogateescape")
             for line in text:
                 n += 1
                 line = line.rstrip("\n")
@@ -143,7 +143,7 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(local, "rb")) if is_gzip(path) else local.open("rb")
 
 
-def _check_text(path: Path, head: bytes) -> None:
+def check_text(path: Path, head: bytes) -> None:
     """Raise InputError for files of other kinds, by their first bytes."""
     for magic, what, cure in _NO_TEXT:
         if head.startswith(magic):
@@ -154,5 +154,6 @@ def _check_text(path: Path, head: bytes) -> None:
         )
 
 
-def _encoding(head: bytes) -> str:
+def encoding_of(head: bytes) -> str:
+    """The encoding of a text by its first bytes."""
     return next((name for mark, name in _BYTE_ORDER if head.startswith(mark)), "utf-8-sig")
