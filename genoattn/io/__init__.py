@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,13 +29,12 @@ from genoattn.streams import forget_copies
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray as xr
 
 __all__ = ["read"]
 
 
 def read(
-    path: str | PathLike[str] | xr.Dataset,
+    path: str | PathLike[str] | Any,
     pheno: str | PathLike[str] | pd.DataFrame | None = None,
     trait: str | None = None,
     covar: str | PathLike[str] | pd.DataFrame | None = None,
@@ -163,20 +162,19 @@ def read(
     dataset = None if isinstance(path, str | PathLike) else path
     path = Path(path) if isinstance(path, str | PathLike) else Path("data set of genotypes")
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+    named["reference"] = reference if sequence_column or mutation_column else None
     forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
-    formats = FormatOptions(
-        region, tuple(info), haploid, reference, wild_type, alphabet, strict, dosage_field
-    )
-    variants = variant_columns(path, sequence_column, mutation_column, formats)
+    how = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict, dosage_field)
+    variants = variant_columns(path, sequence_column, mutation_column, how)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
     source, own_table = None, None
     if variants is not None:
         cohort, read_what, own_table = read_variants(path, variants)
     elif dataset is None and is_alignment(path):
-        cohort, read_what = read_aligned(path, formats)
+        cohort, read_what = read_aligned(path, how)
     else:
-        source = open_genotypes(path, formats, dataset)
+        source = open_genotypes(path, how, dataset)
     table = phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
@@ -190,8 +188,6 @@ def read(
         cohort = filter_sites(cohort, read_what, limits if filters else None, path)
     if features is not None:
         cohort = match_features(cohort, features)
-    if variants is not None:
-        named["reference"] = variants.reference
     inputs = {role: _name(role, p) for role, p in named.items() if p is not None}
     return replace(cohort, source=inputs, haploid=haploid)
 

@@ -34,7 +34,7 @@ def check_limits(maf: float | None, max_missing: float) -> None:
         raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
 
 
-class SiteSummary(NamedTuple):
+class SiteCounts(NamedTuple):
     """What filters ask of sites, each of shape (n_sites,)."""
 
     n_called: np.ndarray
@@ -42,7 +42,7 @@ class SiteSummary(NamedTuple):
     minor_frequency: np.ndarray  # of alleles among the called samples; 0 where none is called
 
 
-def summarise_sites(kind: Kind, calls: np.ndarray, n_states: np.ndarray) -> SiteSummary:
+def summarise_sites(kind: Kind, calls: np.ndarray, n_states: np.ndarray) -> SiteCounts:
     """Summary of calls (n_samples, n_sites) at sites with ``n_states`` (n_sites,) states, seen or not.
 
     Minor allele frequency of genotypes: the frequency f of the effect allele is its mean number of copies
@@ -54,7 +54,7 @@ def summarise_sites(kind: Kind, calls: np.ndarray, n_states: np.ndarray) -> Site
         n_called, varies = counts.sum(axis=0), (counts > 0).sum(axis=0) > 1
         if kind == "sequence":
             commonest = counts.max(axis=0) / np.maximum(n_called, 1)
-            return SiteSummary(n_called, varies, np.where(n_called > 0, 1 - commonest, 0.0))
+            return SiteCounts(n_called, varies, np.where(n_called > 0, 1 - commonest, 0.0))
         copies = np.arange(len(counts)) @ counts
     else:
         known = calls != MISSING
@@ -62,7 +62,7 @@ def summarise_sites(kind: Kind, calls: np.ndarray, n_states: np.ndarray) -> Site
         lowest = np.where(known, calls, np.inf).min(axis=0, initial=np.inf)
         varies = calls.max(axis=0, initial=MISSING) > lowest
     frequency = copies / np.maximum(n_called, 1) / np.maximum(n_states - 1, 1)
-    return SiteSummary(n_called, varies, np.minimum(frequency, 1 - frequency))
+    return SiteCounts(n_called, varies, np.minimum(frequency, 1 - frequency))
 
 
 class SiteTally:
@@ -72,7 +72,7 @@ class SiteTally:
         self.limits, self.n_samples = limits, n_samples
         self.n_sites = self.n_kept = self.n_monomorphic = self.n_missing = self.n_rare = 0
 
-    def keep(self, sites: SiteSummary) -> np.ndarray:
+    def keep(self, sites: SiteCounts) -> np.ndarray:
         """Which sites pass, shape (n_sites,), given their summary."""
         assert self.limits is not None
         over_missing = (self.n_samples - sites.n_called) / self.n_samples > self.limits.max_missing
