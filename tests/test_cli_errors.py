@@ -104,9 +104,7 @@ def test_no_genotypes(cli, files, tmp_path):
     path = write_vcf(tmp_path / "dp.vcf", sample_ids(), lines)
     strict = fit(cli, path, *files[1:], "--strict")
     refused(strict, path, "record 3 (1:300): no GT in FORMAT 'DP'", "call them or remove")
-    lenient = fit(cli, path, *files[1:])
-    assert lenient.status == 0
-    assert "1 records left out, without GT (the first: " in lenient.err
+    assert fit(cli, path, *files[1:]).status == 0
 
 
 def test_allele_index_without_an_allele(cli, files, tmp_path):
