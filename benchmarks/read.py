@@ -3,7 +3,7 @@
     python benchmarks/read.py [--runs 5] [--scale 1.0] [--output benchmarks/results]
 
 Makes cohorts of random genotypes, 1 % of them missing, in a temporary folder: 5,000 samples x 6,000 sites as
-VCF (bgzip), BCF, PLINK 1 and 2 and VCF Zarr; 500 x 60,000 as VCF; 2,000 x 3,000 as VCF with AD, DP, GQ and PL.
+VCF (bgzip), BCF, PLINK 1 and 2 and VCF Zarr; 500 x 60,000 as VCF; 2,000 x 3,000 as VCF with AD, DP, GQ, PL.
 "genoattn" is ``genoattn.read`` with its filters, in a process of its own that has read a tiny file before
 (imports and compiled code are ready), "process" that process from start to end. The peers are plink2 (the
 complete process: VCF to .pgen), cyvcf2 (``genotype.array`` of every record), bed-reader (int8), pgenlib
@@ -81,7 +81,7 @@ def genotypes(n_samples: int, n_sites: int, seed: int = 1) -> np.ndarray:
 
 def write_vcf(path: Path, copies: np.ndarray, rich: bool) -> Path:
     """A bgzipped VCF; ``rich`` with AD, DP, GQ and PL drawn from a pool of cells."""
-    n_sites, n_samples = copies.shape
+    n_samples = copies.shape[1]
     texts = np.array([b"0/0\t", b"0/1\t", b"1/1\t", b"./.\t"])
     rng = np.random.default_rng(2)
     a, b, q, p = (rng.integers(low, high, 4 * 5000) for low, high in ((0, 40), (0, 40), (3, 99), (9, 999)))

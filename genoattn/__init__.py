@@ -8,6 +8,7 @@ __version__ = "0.2.0"
 # Names are resolved on first use, so that `import genoattn` and `genoattn --help` do not import torch.
 _HOME = {
     "Cohort": "genoattn.cohort",
+    "describe_file": "genoattn.describe.describe_file",
     "InputError": "genoattn.errors",
     "OutputError": "genoattn.errors",
     "read": "genoattn.io",

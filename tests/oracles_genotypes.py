@@ -1,4 +1,4 @@
-"""Slow definition of what is read from records of genotypes: loops over records, alleles and samples."""
+"""Slow definition of what genoattn reads from genotypes: loops over records, alleles and samples."""
 
 from __future__ import annotations
 

@@ -255,8 +255,11 @@ def test_binary_trait_with_covariates(cli, tmp_path):
     complete = pd.DataFrame(
         [line.split("\t") for line in out.splitlines()[1:]], columns=out.splitlines()[0].split("\t")
     )
-    assert complete.columns.tolist() == ["IID", "prediction", "probability"]
-    log_odds, probability = complete["prediction"].astype(float), complete["probability"].astype(float)
+    assert complete.columns.tolist() == ["IID", "prediction", "prediction_log_odds", "probability"]
+    log_odds, probability = (
+        complete["prediction_log_odds"].astype(float),
+        complete["prediction"].astype(float),
+    )
     np.testing.assert_allclose(probability, 1 / (1 + np.exp(-log_odds)), rtol=1e-12)
     # A new table in which only the last level occurs means the same.
     some = write_text(
@@ -267,7 +270,7 @@ def test_binary_trait_with_covariates(cli, tmp_path):
     few = cli("predict", model, vcf, "--covar", some, "--quiet").out.splitlines()[1:]
     found = {line.split("\t")[0]: float(line.split("\t")[1]) for line in few}
     assert list(found) == [name for name, level in zip(sample_ids(), batch, strict=True) if level == "c"]
-    expected = log_odds[complete["IID"].isin(list(found))]
+    expected = probability[complete["IID"].isin(list(found))]
     np.testing.assert_allclose(list(found.values()), expected, rtol=1e-5, atol=1e-6)
     forgotten = cli("predict", model, vcf, "--quiet")
     assert forgotten.status == 2
@@ -301,7 +304,7 @@ def test_swapped_alleles_are_said_on_stderr_and_change_nothing(cli, tmp_path):
     swapped = write_vcf(tmp_path / "swapped.vcf", sample_ids(), vcf_records(turned, ref="C", alt="A"))
     outcome = cli("predict", model, swapped)
     assert outcome.out == cli("predict", model, vcf).out
-    assert "change places at 6 sites; dosages turned round" in outcome.err
+    assert "6 with reference and effect allele swapped, turned round" in outcome.err
 
 
 # --- streams

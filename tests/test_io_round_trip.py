@@ -11,6 +11,7 @@ from Bio.Align import MultipleSeqAlignment
 from Bio.AlignIO import write as write_alignment
 from Bio.Seq import Seq
 from Bio.SeqRecord import SeqRecord
+from Bio.SeqUtils import seq3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -127,6 +128,41 @@ def test_mutation_strings_give_the_sequences(tmp_path, data, alphabet):
     how = {"mutation_column": "m", "reference": tmp_path / "wt.fa", "alphabet": alphabet}
     cohort = read(tmp_path / "m.tsv", filters=False, **how)
     assert sequences_of(cohort, alphabet) == sequences
+
+
+THREE = {one: seq3(one) for one in ALPHABETS["protein"] if one not in "-X"}
+
+
+def of_protein(wild, position, mutant):
+    residue = f"{THREE[wild]}{position}"
+    return residue + ("del" if mutant == "-" else "=" if mutant == wild else THREE[mutant])
+
+
+def of_nucleotides(wild, position, mutant):
+    if mutant == wild:
+        return f"{position}="
+    return f"{position}del" if mutant == "-" else f"{position}{wild}>{mutant}"
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "level", "change"), [("protein", "p", of_protein), ("dna", "c", of_nucleotides)]
+)
+@quick
+@given(data=st.data())
+def test_hgvs_gives_the_sequences(tmp_path, data, alphabet, level, change):
+    sequences = [s.replace("-", "A") for s in data.draw(alignments(alphabet, missing=False))]
+    wild, mutants = sequences[0], data.draw(alignments(alphabet, missing=False))
+    mutants = [mutant for mutant in mutants if len(mutant) <= len(wild)] or [wild]
+    (tmp_path / "wt.fa").write_text(f">target\n{wild}\n")
+    lines, expected = ["IID,hgvs"], []
+    for i, mutant in enumerate(mutants):
+        changes = [change(a, k, b) for k, (a, b) in enumerate(zip(wild, mutant, strict=False), 1)]
+        lines.append(f"s{i},target:{level}.[{';'.join(changes)}]")
+        expected.append(mutant + wild[len(mutant) :])
+    (tmp_path / "m.csv").write_text("\n".join([*lines, ""]))
+    how = {"mutation_column": "hgvs", "reference": tmp_path / "wt.fa", "alphabet": alphabet}
+    cohort = read(tmp_path / "m.csv", filters=False, strict=True, **how)
+    assert sequences_of(cohort, alphabet) == expected
 
 
 @quick

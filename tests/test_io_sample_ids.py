@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from bed_reader import to_bed
 from read_files import expect
+from small_cohorts import short_fit
 from vcf_files import read_genotypes, record, write_text, write_vcf
 
 from genoattn.cohort import Cohort
@@ -22,10 +23,10 @@ IIDS = ["1", "2", "1", "2", "x", "3"]
 NAMES = ["A:1", "A:2", "B:1", "B:2", "x", "3"]
 
 
-def fileset(tmp_path, families=FAMILIES, iids=IIDS):
-    """A PLINK fileset whose site j has a different pattern for each j."""
-    n = len(iids)
-    calls = np.array([[(i + j * i) % 3 for j in range(1, 4)] for i in range(n)], dtype=np.int8)
+def fileset(tmp_path, families=FAMILIES, iids=IIDS, calls=None):
+    """A PLINK fileset of three sites."""
+    if calls is None:
+        calls = np.array([[(i * (1 + j)) % 3 for j in range(1, 4)] for i in range(len(iids))], dtype=np.int8)
     properties = {
         "fid": families,
         "iid": iids,
@@ -163,6 +164,7 @@ def test_two_rows_that_spell_one_name(tmp_path):
         (["F1_I1", "F1_I2"], ["I1", "I2"], "some are FID_IID, as PLINK writes them"),
         (["I1", "I2"], ["F1_I1", "F1_I2"], "some are FID_IID"),
         (["1001", "1002"], ["1001.0", "1002.0"], "some are numbers with decimals"),
+        (["Zo\u00eb", "Jos\u00e9"], ["Zoe\u0308", "Jose\u0301"], "their accents are written in two ways"),
     ],
 )
 def test_likely_causes(tmp_path, ours, theirs, cause):
@@ -205,3 +207,17 @@ def test_a_row_twice_in_one_family(tmp_path):
     path = table(tmp_path, ("FID", "IID", "T"), [("A", "1", "1"), ("B", "1", "2"), ("A", "1", "3")])
     with pytest.raises(InputError, match=r"p.tsv: sample ID '1' of family A has two rows; keep one of them"):
         read_table(path)
+
+
+def test_predictions_name_family_and_iid(tmp_path):
+    rng = np.random.default_rng(1)
+    families = [f"F{i % 3}" for i in range(60)]
+    iids = [str(i // 3) for i in range(60)]
+    bed = fileset(tmp_path, families, iids, rng.integers(0, 3, (60, 3)).astype(np.int8))
+    rows = [(f, i, f"{x:.3f}") for f, i, x in zip(families, iids, rng.normal(size=60), strict=True)]
+    cohort = read(bed, table(tmp_path, ("FID", "IID", "T"), rows))
+    predicted = short_fit(cohort, max_epochs=2).model.prediction_table(cohort)
+    assert predicted.columns.tolist()[:3] == ["FID", "IID", "prediction"]
+    assert (predicted["FID"].tolist(), predicted["IID"].tolist()) == (families, iids)
+    again = read(bed, predicted[["FID", "IID", "prediction"]])
+    np.testing.assert_array_equal(again.phenotype.values, predicted["prediction"])

@@ -97,8 +97,13 @@ def test_one_table_from_spreadsheets_and_r(tmp_path, text, line):
             r"t.csv: no IID or sample column in the header \(x\); name the ID column IID",
         ),
         (",x\na,5\nb,6\n", r"t.csv: no IID or sample column in the header \(x\)"),
+        (
+            "F a 5\nF b 6\n",
+            r"t.csv: no IID or sample column in the header \(F, a, 5\); add a header line, with the ID",
+        ),
         ('IID,x\na,"1\nb,2\nc,3\n', r"t.csv, line 2: quotes that do not enclose a cell \(unexpected end"),
         ('IID,x\na,"1"2\nb,3\n', r"t.csv, line 2: quotes that do not enclose a cell .*; write \"\" for a"),
+        ("\n \n\n", r"t.csv: no line with text; write or copy it again"),
         ("IID,x\n,,\n,\n", r"t.csv: no rows below the header; add one for each sample"),
     ],
 )
@@ -184,6 +189,15 @@ def test_numbers_that_pandas_made_of_ids(tmp_path):
     found = read_table(frame, "covariate table")
     assert (found.ids, found.families, found.plink) == (("7", "8"), ("1", "2"), True)
     assert found.columns == {"batch": ("1", "NA"), "smokes": ("1", "0")}
+
+
+def test_numbers_of_a_frame_are_read_back_as_they_are():
+    values = np.array([0.1, 1e300, -2.5e-7, 3, -0.0, np.inf])
+    for kind in (np.float64, np.float32):
+        with np.errstate(over="ignore"):
+            column = values.astype(kind)
+        found = read_table(pd.DataFrame({"IID": list("abcdef"), "x": column}))
+        np.testing.assert_array_equal(numeric_column(found, "x", "trait"), column.astype(np.float64))
 
 
 def test_frames_for_covariates_and_features(tmp_path):

@@ -12,10 +12,9 @@ import threading
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from read_files import SAMPLES, expect, genotypes, pheno
+from read_files import SAMPLES, equal, expect, genotypes, pheno
 from vcf_files import record, write_vcf
 
 from genoattn import streams
@@ -90,10 +89,9 @@ def test_a_vcf_with_a_latin1_info(tmp_path):
     folder = CASES / "not-utf8"
     cohort = read(folder / "g.vcf", folder / "y.tsv", filters=False)
     assert (cohort.n_samples, cohort.phenotype.values[0]) == (200, 0.6533)
-    for name in ("g.bcf", "bcf_named.vcf.gz"):  # the second is a BCF by its first bytes
-        same = read(folder / name, folder / "y.tsv", filters=False)
-        assert np.array_equal(same.calls, cohort.calls)
-        assert same.sites.ids.tolist() == cohort.sites.ids.tolist()
+    for name in ("g.bcf", "bcf_named.vcf.gz"):
+        assert equal(read(folder / name, folder / "y.tsv", filters=False), cohort)
+    expect(r"g.bcf: not a text file: a BCF; name it .bcf", folder / "g.vcf", folder / "g.bcf")
 
 
 def test_damaged_utf16(tmp_path):
@@ -182,6 +180,12 @@ def test_web_pages(tmp_path, head):
     expect(r"p.csv: a web page \(HTML\), perhaps of a login or an error; download", genotypes(tmp_path), path)
 
 
+@pytest.mark.parametrize("name", ["absent.tsv", "n" * 300, "a\0b", "dangling"])
+def test_names_of_nothing(tmp_path, name):
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    expect(r": no such file; check the path", genotypes(tmp_path), tmp_path / name)
+
+
 # --- pipes ---
 
 
@@ -236,6 +240,29 @@ def test_every_table_may_be_a_pipe(tmp_path):
     assert read(vcf, fifo(tmp_path / "q", parquet.getvalue())).n_samples == 6
 
 
+FASTA = b">a\nMKV\n>b\nMAV\n>c\nCAV\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "shape"),
+    [
+        (FASTA, (3, 3)),
+        (gzip.compress(FASTA), (3, 3)),
+        (b"# STOCKHOLM 1.0\na MKV\nb MAV\n//\n", (2, 3)),
+        ((CASES / "pipes" / "g.vcf").read_bytes(), (200, 24)),
+        (gzip.compress((CASES / "pipes" / "g.vcf").read_bytes()), (200, 24)),
+        ((CASES / "not-utf8" / "g.bcf").read_bytes(), (200, 24)),
+    ],
+)
+def test_genotypes_from_a_pipe_without_a_suffix(tmp_path, content, shape):
+    cohort = read(fifo(tmp_path / "pipe", content), filters=False)
+    assert (cohort.n_samples, cohort.n_sites) == shape
+
+
+def test_a_pipe_of_something_else(tmp_path):
+    expect(r"pipe: neither VCF nor BCF, by its first bytes", fifo(tmp_path / "pipe", b"hello\n"))
+
+
 def test_a_pipe_is_read_anew_by_each_read(tmp_path):
     vcf, path = genotypes(tmp_path), tmp_path / "p"
     for shift in (0, 5):
@@ -268,11 +295,11 @@ def _unreadable(path: Path) -> Path:
 def test_process_substitution_and_stdin(tmp_path):
     """The command of the case, with what was piped gone from the disk when it ends."""
     folder = CASES / "pipes"
-    scan = f"{sys.executable} -m genoattn_cli.main scan {folder}/g.vcf --threshold 0.5 --quiet"
+    command = f"{sys.executable} -m genoattn_cli.main scan --threshold 0.5 --quiet"
     script = (
-        f"{scan} --pheno <(cut -f1,2 {folder}/y.tsv) -o {tmp_path}/a && "
-        f"cut -f1,2 {folder}/y.tsv | {scan} --pheno /dev/stdin -o {tmp_path}/b && "
-        f"{scan} --pheno {folder}/y.tsv -o {tmp_path}/c"
+        f"{command} {folder}/g.vcf --pheno <(cut -f1,2 {folder}/y.tsv) -o {tmp_path}/a && "
+        f"cat {folder}/g.vcf | {command} /dev/stdin --pheno {folder}/y.tsv -o {tmp_path}/b && "
+        f"{command} {folder}/g.vcf --pheno {folder}/y.tsv -o {tmp_path}/c"
     )
     temporary = tmp_path / "tmp"
     temporary.mkdir()

@@ -187,7 +187,7 @@ def test_counts_are_modelled_on_the_log_scale():
     assert result.metrics.test > 0.6
     assert result.manifest.units == "natural log of the mean of y"
     frame = result.model.prediction_table(cohort)
-    np.testing.assert_allclose(frame["mean"], np.exp(frame["prediction"]))
+    np.testing.assert_allclose(frame["mean"], np.exp(frame["prediction_log"]))
 
 
 @pytest.mark.validation  # trains two models to the end

@@ -12,7 +12,7 @@ import typer
 
 from genoattn.errors import InputError, OutputError
 from genoattn.streams import remove_copies
-from genoattn_cli import export, fit, predict, scan, simulate, suggest
+from genoattn_cli import export, fit, info, predict, scan, simulate, suggest
 
 # typer brings its own copy of click in some versions: its base class of errors is found by descent.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -33,6 +33,7 @@ app.command("predict")(predict.command)
 app.command("suggest")(suggest.command)
 app.command("export")(export.command)
 app.command("simulate")(simulate.command)
+app.command("info")(info.command)
 
 
 def _version(value: bool) -> None:

@@ -16,8 +16,8 @@ from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 from genoattn.model.readout import Readout
-from genoattn.tokens.align_genotypes import MatchBy
 from genoattn.tokens.gauge_centre import Gauge
+from genoattn.tokens.site_places import MatchBy
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,8 +23,8 @@ from genoattn.model.phenotype_likelihood import COUNTS
 from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout, extend_readout, unseen_states
 from genoattn.tokens.align import align_calls, align_covariates
-from genoattn.tokens.align_genotypes import MatchBy
 from genoattn.tokens.gauge_centre import GAUGES, Gauge
+from genoattn.tokens.site_places import MatchBy
 
 _NUCLEOTIDES = set("ACGTU-")
 _log = logging.getLogger(__name__)

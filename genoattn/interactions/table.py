@@ -22,7 +22,7 @@ from genoattn.interactions.schema import (
     table_columns,
 )
 from genoattn.tokens.align import align_calls, align_covariates
-from genoattn.tokens.align_genotypes import MatchBy
+from genoattn.tokens.site_places import MatchBy
 
 _log = logging.getLogger(__name__)
 LEVEL = 0.9

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from genoattn.cohort import Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
+from genoattn.io.dosages import DosageField
 from genoattn.io.duplicates import merge_duplicates
-from genoattn.io.filters import SiteFilter, filter_sites, with_log
-from genoattn.io.formats import ALIGNMENT_SUFFIXES, FormatOptions, open_genotypes, read_aligned
+from genoattn.io.filters import SiteFilter, check_limits, filter_sites, with_log
+from genoattn.io.formats import FormatOptions, is_alignment, open_genotypes, read_aligned
 from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.measurements import MeasurementColumns
 from genoattn.io.phenotypes import TraitType, Transform
@@ -33,7 +34,7 @@ __all__ = ["read"]
 
 
 def read(
-    path: str | PathLike[str],
+    path: str | PathLike[str] | Any,
     pheno: str | PathLike[str] | pd.DataFrame | None = None,
     trait: str | None = None,
     covar: str | PathLike[str] | pd.DataFrame | None = None,
@@ -58,6 +59,7 @@ def read(
     haploid: Haploid = "double",
     filters: bool = True,
     duplicates: Duplicates = "keep",
+    dosage_field: DosageField | None = None,
     covariates_like: Covariates | None = None,
 ) -> Cohort:
     """Read genotypes or aligned sequences, with a phenotype and covariates, as a cohort.
@@ -65,10 +67,10 @@ def read(
     Parameters
     ----------
     path
-        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, VCF Zarr ``.vcz``, or aligned
-        sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and alignments by
-        their first line; or, with ``sequence_column`` or ``mutation_column``, a table of variants. Of a
-        PLINK 1 data set copies of A1 are counted.
+        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, BGEN, VCF Zarr ``.vcz``, or
+        aligned sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and
+        alignments by their first line; a data set of sgkit (xarray) with ``call_genotype``; or, with
+        ``sequence_column`` or ``mutation_column``, a table of variants. Of PLINK 1 copies of A1 are counted.
     pheno
         Table of phenotypes with an ``IID`` or ``sample`` column, also ``FID``: TSV, CSV, Parquet or a pandas
         DataFrame (IDs in a column or the index); None (prediction) for no phenotype. For a table of variants
@@ -130,6 +132,9 @@ def read(
         Of records that name the same site (position and alleles) again: ``keep`` one where the calls are the
         same, else both, which are never tested as a pair; ``error`` refuses them. Records without a position
         (0, or chromosome 0) are different sites if their IDs differ.
+    dosage_field
+        Entry of a VCF or BCF whose numbers are the expected copies, for imputed genotypes: ``DS``, ``GP`` or
+        ``HDS``; of a .pgen any of them reads its dosages. A BGEN has dosages in any case. None is hard calls.
     filters
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
@@ -154,21 +159,23 @@ def read(
     >>> genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
     Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
-    path = Path(path)
+    dataset = None if isinstance(path, str | PathLike) else path
+    path = Path(path) if isinstance(path, str | PathLike) else Path("data set of genotypes")
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+    named["reference"] = reference if sequence_column or mutation_column else None
     forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
-    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict)
-    variants = _variant_columns(path, sequence_column, mutation_column, formats)
+    how = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict, dosage_field)
+    variants = variant_columns(path, sequence_column, mutation_column, how)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
     source, own_table = None, None
     if variants is not None:
         cohort, read_what, own_table = read_variants(path, variants)
-    elif path.name.lower().endswith(ALIGNMENT_SUFFIXES):
-        cohort, read_what = read_aligned(path, formats)
+    elif dataset is None and is_alignment(path):
+        cohort, read_what = read_aligned(path, how)
     else:
-        source = open_genotypes(path, formats)
-    table = _phenotype_table(path, pheno, own_table, columns)
+        source = open_genotypes(path, how, dataset)
+    table = phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
     covariates = None if covar is None else read_table(covar, "covariate table")
@@ -177,12 +184,10 @@ def read(
     if source is not None:
         cohort = _genotypes(source, tables, limits if filters else None, duplicates)
     else:
-        cohort = merge_duplicates(_with_tables(cohort, tables), path, strict, average)
+        cohort = merge_duplicates(with_tables(cohort, tables), path, strict, average)
         cohort = filter_sites(cohort, read_what, limits if filters else None, path)
     if features is not None:
         cohort = match_features(cohort, features)
-    if variants is not None:
-        named["reference"] = variants.reference
     inputs = {role: _name(role, p) for role, p in named.items() if p is not None}
     return replace(cohort, source=inputs, haploid=haploid)
 
@@ -198,7 +203,7 @@ def _genotypes(
     return replace(cohort, phenotype=match.phenotype, covariates=match.covariates, log=log)
 
 
-def _with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
+def with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
     """The samples of a cohort with everything in the tables."""
     match = match_samples(cohort.samples, cohort.families, tables)
     kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
@@ -219,10 +224,7 @@ def _check_choices(
     haploid: str,
     duplicates: str,
 ) -> None:
-    if maf is not None and not 0 <= maf <= 0.5:
-        raise InputError(f"maf is {maf}; give a minor allele frequency from 0 to 0.5")
-    if not 0 <= max_missing <= 1:
-        raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
+    check_limits(maf, max_missing)
     choices = {
         "transform": (transform, ("none", "log", "rank")),
         "trait_type": (trait_type, ("auto", "quantitative", "binary")),
@@ -235,7 +237,7 @@ def _check_choices(
             raise InputError(f"{option} is '{value}'; choose one of {', '.join(allowed)}")
 
 
-def _variant_columns(
+def variant_columns(
     path: Path, sequence: str | None, mutation: str | None, options: FormatOptions
 ) -> VariantColumns | None:
     """Columns of the variants of a table; None for a file that is no table of variants."""
@@ -255,7 +257,7 @@ def _variant_columns(
     return VariantColumns(sequence, mutation, fasta, options.wild_type, options.alphabet, options.strict)
 
 
-def _phenotype_table(
+def phenotype_table(
     path: Path,
     pheno: str | PathLike[str] | pd.DataFrame | None,
     own: SampleTable | None,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genoattn.cohort import Sites
+from genoattn.cohort import Sites, copy_states
 from genoattn.errors import InputError
 
 _NO_ID = (".", "")
@@ -58,16 +58,6 @@ def is_placed(chrom: str, pos: int) -> bool:
     return pos > 0 and chrom not in ("0", ".", "")
 
 
-def copy_states(ref: str, alt: str, ploidy: int, multiallelic: bool) -> tuple[str, ...]:
-    """Labels of 0 to ``ploidy`` copies of ``alt``, such as ``A/A``, ``A/C``, ``C/C``.
-
-    At a multi-allelic record ``*`` stands for any other allele, unless the allele is itself ``*`` (a deletion
-    that spans the site): then ``other`` does.
-    """
-    other = ref if not multiallelic else ("other" if alt == "*" else "*")
-    return tuple("/".join([other] * (ploidy - c) + [alt] * c) for c in range(ploidy + 1))
-
-
 def name_sites(alleles: Alleles, keys: list[str]) -> list[str]:
     """A unique name for each site, in order, given its ``chrom:pos:ref:alt``.
 
@@ -110,9 +100,9 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
     A site is told by chromosome, position and alleles, or where it has no position by ID and alleles.
     """
     keys = alleles.keys()
-    for k, (chrom, pos) in enumerate(zip(alleles.chrom, alleles.pos, strict=True)):
-        if not is_placed(chrom, pos):
-            keys[k] = f"{alleles.record_id[k]} {alleles.ref[k]}:{alleles.alt[k]}"
+    placed = {chrom: is_placed(chrom, 1) for chrom in set(alleles.chrom)}
+    for k in [k for k, at in enumerate(zip(alleles.chrom, alleles.pos)) if at[1] <= 0 or not placed[at[0]]]:
+        keys[k] = f"{alleles.record_id[k]} {alleles.ref[k]}:{alleles.alt[k]}"
     if len(set(keys)) == len(keys):
         return []
     groups: dict[str, list[int]] = {}

@@ -15,7 +15,7 @@ from genoattn.io.byte_blocks import byte_blocks
 from genoattn.io.genotype_records import RecordDecoder, Records, join_blocks
 from genoattn.io.record_kernels import N_FIXED, REGULAR, parse_bcf
 from genoattn.io.source import GenotypeSource, SiteBlock
-from genoattn.io.vcf import decoded
+from genoattn.io.text import decode_bytes
 
 _MAGIC = b"BCF\x02"
 _VECTOR_END = {1: -127, 2: -32767, 4: -2147483647}
@@ -57,7 +57,7 @@ class Bcf(GenotypeSource):
         """The samples; on the way the dictionaries of contigs and strings, numbered by IDX or in order."""
         strings, contigs = {"PASS": 0}, dict[str, int]()
         # Not splitlines: a Latin-1 letter in a description may look like the end of a line of Unicode.
-        lines = [line.rstrip("\r") for line in decoded(raw.rstrip(b"\0")).split("\n")]
+        lines = [line.rstrip("\r") for line in decode_bytes(raw.rstrip(b"\0")).split("\n")]
         for line in lines:
             if not (match := _META.match(line)):
                 continue
@@ -147,7 +147,7 @@ class Bcf(GenotypeSource):
                     width = {1: 1, 2: 2, 3: 4}[data[p] & 15]
                     size = int.from_bytes(data[p + 1 : p + 1 + width], "little")
                     p += 1 + width
-                texts.append(decoded(data[p : p + size]))
+                texts.append(decode_bytes(data[p : p + size]))
                 p += size
             chrom = self.contigs[contig]
         except (KeyError, IndexError):

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from genoattn.cohort import Cohort, count_states
+from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, build_sites, n_shared_ids, repeated_sites
-from genoattn.io.filters import SiteFilter, SiteTally
+from genoattn.io.filters import SiteFilter, SiteTally, summarise_sites
 from genoattn.io.source import GenotypeSource, SiteBlock
 
 Duplicates = Literal["keep", "error"]
@@ -49,7 +49,9 @@ class _Collected:
     def calls(self) -> np.ndarray:
         """Shape (n_sites, n_samples)."""
         self._calls.resize((len(self.alleles), self.n_samples), refcheck=False)
-        return self._calls
+        if self._calls.dtype == np.int8 or (self._calls != np.rint(self._calls)).any():
+            return self._calls
+        return self._calls.astype(np.int8)  # dosages of hard calls are hard calls
 
     def is_haploid(self) -> np.ndarray | None:
         """Shape (n_sites, n_samples), bool; None where no call is haploid among diploid ones."""
@@ -78,8 +80,8 @@ def collect_cohort(
     for block in source.blocks(kept):
         index = np.arange(len(block.alleles))
         if limits is not None and len(index):
-            n_states = 1 + np.array(block.alleles.ploidy)
-            index = np.flatnonzero(tally.keep(count_states(block.copies.T, int(n_states.max())), n_states))
+            summary = summarise_sites(limits.kind, block.copies.T, 1 + np.array(block.alleles.ploidy))
+            index = np.flatnonzero(tally.keep(summary))
         tally.n_sites += len(block.alleles)
         sites.append(block, index)
     if not source.n_records:
@@ -98,7 +100,7 @@ def _assembled(
 ) -> Cohort:
     """The cohort of collected sites, with repeated ones settled and all of them named."""
     calls, alleles, single = found.calls(), found.alleles, found.is_haploid()
-    index, log = _distinct(source, calls, alleles, duplicates)
+    index, log = distinct_sites(source, calls, alleles, duplicates)
     if len(index) < len(alleles):
         calls, alleles = calls[index], alleles.take(index)
         single = None if single is None else single[index]
@@ -119,10 +121,13 @@ def _assembled(
     )
 
 
-def _distinct(
+def distinct_sites(
     source: GenotypeSource, calls: np.ndarray, alleles: Alleles, duplicates: Duplicates
 ) -> tuple[np.ndarray, list[str]]:
-    """Indices of the sites to keep, and lines for the log on those that repeat another one."""
+    """Indices of the sites to keep, and lines for the log on those that repeat another one.
+
+    ``calls`` (n_sites, n): what is equal where two sites have equal calls.
+    """
     index = np.arange(len(alleles))
     groups = repeated_sites(alleles)
     if not groups:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alignment_files import AlignmentFormat, read_alignment
 from genoattn.io.alphabets import Alphabet
+from genoattn.io.byte_blocks import byte_blocks
+from genoattn.io.dosages import DosageField, check_field
 from genoattn.io.source import GenotypeSource
 from genoattn.io.text import check_file, read_lines
 from genoattn.streams import is_stream
@@ -37,6 +39,7 @@ class FormatOptions:
     wild_type: str | None = None
     alphabet: Alphabet = "auto"
     strict: bool = False
+    dosage_field: DosageField | None = None
 
 
 def _open_vcf(path: Path, options: FormatOptions) -> GenotypeSource:
@@ -46,6 +49,13 @@ def _open_vcf(path: Path, options: FormatOptions) -> GenotypeSource:
     from genoattn.io.vcf import VcfText
 
     region, common = options.region, (options.haploid, options.strict)
+    if options.dosage_field is not None:
+        from genoattn.io.vcf_dosages import VcfDosages
+
+        arguments = options.dosage_field, options.info, *common, region
+        if is_bcf(path):
+            return VcfDosages(path, *arguments, bcf_blocks(path, region), bcf_columns(path))
+        return VcfDosages(path, *arguments, None if region is None else region_blocks(path, region))
     if not is_bcf(path):
         lines = None if region is None else region_blocks(path, region)
         return VcfText(path, options.info, *common, region, lines)
@@ -63,7 +73,13 @@ def _open_bed(path: Path, options: FormatOptions) -> GenotypeSource:
 def _open_pgen(path: Path, options: FormatOptions) -> GenotypeSource:
     from genoattn.io.pgen import Pgen
 
-    return Pgen(path, options.region, options.haploid)
+    return Pgen(path, options.region, options.haploid, options.dosage_field is not None)
+
+
+def _open_bgen(path: Path, options: FormatOptions) -> GenotypeSource:
+    from genoattn.io.bgen_file import BgenFile
+
+    return BgenFile(path, options.region, options.haploid)
 
 
 def _open_zarr(path: Path, options: FormatOptions) -> GenotypeSource:
@@ -77,22 +93,48 @@ _GENOTYPES: dict[tuple[str, ...], Callable[[Path, FormatOptions], GenotypeSource
     _VCF: _open_vcf,
     (".bed",): _open_bed,
     (".pgen",): _open_pgen,
+    (".bgen",): _open_bgen,
     (".vcz", ".vcz.zip", ".zarr", ".zarr.zip"): _open_zarr,
 }
 _SUPPORTED = f"{', '.join(s for suffixes in _GENOTYPES for s in suffixes)}, {', '.join(_ALIGNED)} (also .gz)"
 
 
-def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
-    """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet."""
+def is_alignment(path: Path) -> bool:
+    """Whether a file is one of aligned sequences."""
+    return format_name(path).endswith(ALIGNMENT_SUFFIXES)
+
+
+def format_name(path: Path) -> str:
+    """A name whose suffix is that of the format: the file's own, or for a pipe one by its first bytes."""
     name = path.name.lower()
-    if options.info and not (name.endswith(_VCF) or is_stream(path)):
+    if not is_stream(path):
+        return name
+    head = next(byte_blocks(path, 64), b"").lstrip()
+    if head.startswith((b"##fileformat=VCF", b"#CHROM", b"BCF\x02")):
+        return f"{name}.vcf"
+    aligned = (">", "# STOCKHOLM", *_CLUSTAL_HEADS)
+    return f"{name}.fa" if head.startswith(tuple(word.encode() for word in aligned)) else name
+
+
+def open_genotypes(path: Path, options: FormatOptions, dataset: Any = None) -> GenotypeSource:
+    """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet.
+
+    ``dataset`` is one of sgkit in place of a file, whose ``path`` is what messages call it.
+    """
+    if dataset is not None:
+        from genoattn.io.vcf_zarr import VcfZarr
+
+        return VcfZarr(path, options.region, options.haploid, options.strict, dataset)
+    name = format_name(path)
+    if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
     if options.reference is not None or options.alphabet != "auto":
         raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
     if options.wild_type is not None:
         raise InputError(f"{path}: wild_type is for alignments; leave it out")
+    check_field(path, options.dosage_field)
     if is_stream(path):
-        return _open_stream(path, options)
+        return _open_stream(path, name, options)
     for suffixes, opener in _GENOTYPES.items():
         if name.endswith(suffixes):
             return opener(path, options)
@@ -110,14 +152,17 @@ def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
     raise InputError(f"{path}: unknown suffix '{path.suffix}'; readable are {_SUPPORTED}")
 
 
-def _open_stream(path: Path, options: FormatOptions) -> GenotypeSource:
-    """A VCF or BCF that comes through a pipe, whose name says nothing."""
-    from genoattn.io.bcf import is_bcf
-    from genoattn.io.vcf import is_vcf
+def open_as(suffix: str, path: Path, options: FormatOptions) -> GenotypeSource:
+    """A file of genotypes in the format that ``suffix`` stands for, whatever the file is called."""
+    opener = next(opener for suffixes, opener in _GENOTYPES.items() if suffix in suffixes)
+    return opener(path, options)
 
+
+def _open_stream(path: Path, name: str, options: FormatOptions) -> GenotypeSource:
+    """A VCF or BCF that comes through a pipe; ``name`` has the suffix of its format."""
     if options.region is not None:
         raise InputError(f"{path}: a pipe has no index, which a region needs; write it to a file first")
-    if not (is_bcf(path) or is_vcf(path)):
+    if not name.endswith(_VCF):
         raise InputError(
             f"{path}: neither VCF nor BCF, by its first bytes; a pipe holds one file, so that other formats "
             "are not read from it: write it to a file with its usual suffix"

@@ -85,5 +85,6 @@ def _text(value: object) -> str:
         if np.isnan(value):
             return "NA"
         # Identifiers that pandas made floating-point numbers, as it does where one is missing.
-        return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
+        number = float(value)
+        return str(int(number)) if abs(number) < 2**53 and number == int(number) else repr(number)
     return str(value)

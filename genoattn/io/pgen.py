@@ -13,14 +13,15 @@ from genoattn.io.alleles import Alleles, in_region
 from genoattn.io.plink import BLOCK_BYTES, about_x
 from genoattn.io.sample_ids import named_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
-from genoattn.io.text import check_file, read_lines
-from genoattn.io.vcf import decoded
+from genoattn.io.text import check_file, decode_bytes, read_lines
 
 
 class Pgen(GenotypeSource):
     """Hard calls of a PLINK 2 data set: every alternate allele is a site, counted as it is in a VCF."""
 
-    def __init__(self, path: Path, region: str | None = None, haploid: str = "double") -> None:
+    def __init__(
+        self, path: Path, region: str | None = None, haploid: str = "double", dosages: bool = False
+    ) -> None:
         import pgenlib
 
         check_file(path)
@@ -36,6 +37,7 @@ class Pgen(GenotypeSource):
         except RuntimeError as error:
             raise self._error(error) from None
         self._haploid = haploid
+        self._dtype = np.dtype(np.float32 if dosages else np.int8)
 
     def _options(self) -> dict:
         return {
@@ -56,8 +58,8 @@ class Pgen(GenotypeSource):
         v, out = self._variants, Alleles.none()
         counts = [v.get_allele_ct(i) - 1 for i in range(v.get_variant_ct())]
         for i, n in enumerate(counts):
-            ref, *alt = [decoded(v.get_allele_code(i, k)) for k in range(n + 1)]
-            name, chrom = decoded(v.get_variant_id(i)), decoded(v.get_variant_chrom(i))
+            ref, *alt = [decode_bytes(v.get_allele_code(i, k)) for k in range(n + 1)]
+            name, chrom = decode_bytes(v.get_variant_id(i)), decode_bytes(v.get_variant_chrom(i))
             pos, several = int(v.get_variant_pos(i)), [n > 1] * n
             out.extend(
                 Alleles([i + 1] * n, [name] * n, [chrom] * n, [pos] * n, [ref] * n, alt, several, [2] * n)
@@ -80,15 +82,18 @@ class Pgen(GenotypeSource):
         with pgenlib.PgenReader(str(self.path).encode(), sample_subset=subset, **self._options()) as file:
             for start in range(0, len(chosen), step):
                 index = chosen[start : start + step].astype(np.uint32)
-                first = np.empty((len(index), n), dtype=np.int8)
+                first = np.empty((len(index), n), dtype=self._dtype)
                 rows, found = [], list[int]()
                 try:
-                    file.read_list(index, first)
+                    read, read_one = file.read_list, file.read
+                    if self._dtype == np.float32:
+                        read, read_one = file.read_dosages_list, file.read_dosages
+                    read(index, first)
                     for row, i in zip(first, index.tolist(), strict=True):
                         rows.append(row)
                         for allele in range(2, 1 + begin[i + 1] - begin[i]):
-                            rows.append(np.empty(n, dtype=np.int8))
-                            file.read(i, rows[-1], allele_idx=allele)
+                            rows.append(np.empty(n, dtype=self._dtype))
+                            read_one(i, rows[-1], allele_idx=allele)
                         found += range(begin[i], begin[i + 1])
                 except RuntimeError as error:
                     raise self._error(error) from None

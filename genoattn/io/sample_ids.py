@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -157,6 +158,7 @@ def _likely_causes(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
     readings: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("leading zeros are missing, as spreadsheets drop them", lambda name: name.lstrip("0")),
         ("they differ in upper and lower case", str.casefold),
+        ("their accents are written in two ways (Unicode)", lambda name: normalize("NFC", name)),
         ("some are numbers with decimals", lambda name: name.removesuffix(".0")),
     )
     found = [cause for cause, read in readings if not set(map(read, ours)).isdisjoint(map(read, theirs))]

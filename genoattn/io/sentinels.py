@@ -1,6 +1,7 @@
 """Numbers that often stand for a missing value: named where they occur, never taken out."""
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,25 +10,37 @@ _log = logging.getLogger(__name__)
 _CODES = (-9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
 
 
-def code_lines(where: str, what: str, values: np.ndarray) -> list[str]:
-    """Lines on such numbers among values (n_samples,): -9 always, others where they are far from the rest.
+class MissingCode(NamedTuple):
+    """A number that often stands for a missing value, among the values of a column."""
 
-    Far is further from all other values than these are apart; such numbers are also warned of.
-    """
+    code: float
+    n: int  # values
+    far: bool  # whether it is further from all other values than these are apart
+    lowest: float  # of the others; NaN where there are none
+    highest: float
+
+
+def find_codes(values: np.ndarray) -> list[MissingCode]:
+    """Such numbers among values (n_samples,), none of them missing: -9 always, others where they are far."""
     codes = np.isin(values, _CODES)
     others = values[~codes]
+    low, high = (float(others.min()), float(others.max())) if len(others) else (np.nan, np.nan)
+    found = []
+    for code in np.unique(values[codes]).tolist():
+        far = bool(code < low - (high - low) or code > high + (high - low))
+        if far or code == -9:
+            found.append(MissingCode(code, int((values == code).sum()), far, low, high))
+    return found
+
+
+def code_lines(where: str, what: str, values: np.ndarray) -> list[str]:
+    """Lines on the codes of :func:`find_codes`; of those far from all other values warnings, too."""
     lines = []
-    for code in np.unique(values[codes]):
-        n = int((values == code).sum())
-        far = False
-        if len(others):
-            low, high = float(others.min()), float(others.max())
-            far = bool(code < low - (high - low) or code > high + (high - low))
+    for code, n, far, low, high in find_codes(values):
         if far:
             _log.warning(
                 "%s is %g in %d samples, elsewhere %g to %g; write NA if it stands for a missing value",
                 where, code, n, low, high,
             )  # fmt: skip
-        if far or code == -9:
-            lines.append(f"{what}: {n} values of {code:g} read as numbers, not as missing")
+        lines.append(f"{what}: {n} values of {code:g} read as numbers, not as missing")
     return lines

@@ -56,7 +56,7 @@ def read_table(source: TableSource, role: str = "table") -> SampleTable:
     check_ids(path, ids, families)
     plink = families is not None and id_column.upper() == "IID"
     if plink:
-        columns, n = _without_minus_nine(columns)
+        columns, n = without_minus_nine(columns)
         if n:
             log.append(f"{n} values of -9 in {path} read as missing (columns FID and IID, a table of PLINK)")
     return SampleTable(path, ids, columns, families, plink, tuple(log))
@@ -79,7 +79,10 @@ def find_id_column(path: Path, header: Sequence[str]) -> str:
     if len(like) == 1:
         return like[0]
     found = f"{list_names(like)} could each be it" if like else list_names(header)
-    raise InputError(f"{path}: no IID or sample column in the header ({found}); name the ID column IID")
+    cure = "name the ID column IID"
+    if any(to_number(name) is not None for name in header):  # PLINK reads tables without a header
+        cure = "add a header line, with the ID column named IID"
+    raise InputError(f"{path}: no IID or sample column in the header ({found}); {cure}")
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -104,14 +107,14 @@ def known_family(fid: str) -> str:
     return "" if fid == "0" or fid in MISSING_TEXT else fid
 
 
-def _without_minus_nine(
+def without_minus_nine(
     columns: dict[str, tuple[str, ...]],
 ) -> tuple[dict[str, tuple[str, ...]], int]:
     """Columns with PLINK's missing value -9 as ``NA``, and how many there were."""
     n = 0
     out = {}
     for name, cells in columns.items():
-        coded = [_PLINK_MISSING.fullmatch(cell) is not None for cell in cells]
+        coded = [cell.startswith("-9") and _PLINK_MISSING.fullmatch(cell) is not None for cell in cells]
         n += sum(coded)
         out[name] = tuple("NA" if c else cell for c, cell in zip(coded, cells, strict=True))
     return out, n

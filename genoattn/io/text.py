@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ def check_bgzip_end(path: Path) -> None:
 
 def check_file(path: Path) -> None:
     """Raise InputError unless the path is a file, or a pipe, with something in it."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such file; check the path")
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a file; give the file inside it")
@@ -96,8 +97,8 @@ def read_lines(path: Path) -> Iterator[str]:
         check_bgzip_end(path)
         with _open(path) as file:
             head = cast(io.BufferedReader, file).peek(64)
-            _check_text(path, head)
-            text = io.TextIOWrapper(file, encoding=_encoding(head), errors="surrogateescape")
+            check_text(path, head)
+            text = io.TextIOWrapper(file, encoding=encoding_of(head), errors="surrogateescape")
             for line in text:
                 n += 1
                 line = line.rstrip("\n")
@@ -129,12 +130,20 @@ def read_lines(path: Path) -> Iterator[str]:
         ) from error
 
 
+def decode_bytes(content: bytes) -> str:
+    """Text in UTF-8, bytes that are not as Windows-1252: what :func:`read_lines` makes of it."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode(errors="surrogateescape").translate(_WINDOWS_1252)
+
+
 def _open(path: Path) -> BinaryIO:
     local = local_copy(path)
     return cast(BinaryIO, gzip.open(local, "rb")) if is_gzip(path) else local.open("rb")
 
 
-def _check_text(path: Path, head: bytes) -> None:
+def check_text(path: Path, head: bytes) -> None:
     """Raise InputError for files of other kinds, by their first bytes."""
     for magic, what, cure in _NO_TEXT:
         if head.startswith(magic):
@@ -145,5 +154,6 @@ def _check_text(path: Path, head: bytes) -> None:
         )
 
 
-def _encoding(head: bytes) -> str:
+def encoding_of(head: bytes) -> str:
+    """The encoding of a text by its first bytes."""
     return next((name for mark, name in _BYTE_ORDER if head.startswith(mark)), "utf-8-sig")

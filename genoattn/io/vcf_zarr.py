@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,9 @@ from genoattn.io.alleles import in_region
 from genoattn.io.genotype_records import RecordDecoder, Records, join_blocks
 from genoattn.io.record_kernels import MISSING_ALLELE, NO_ALLELE
 from genoattn.io.source import GenotypeSource, SiteBlock
-from genoattn.io.vcf import decoded
+from genoattn.io.text import decode_bytes
 
+_STEP = 1000  # records at a time
 # Arrays, with their dimensions and whether they hold integers, else text.
 _NEEDED = {
     "call_genotype": (3, True),
@@ -29,7 +30,7 @@ _FILL = -2  # in place of the alleles that a sample of lower ploidy does not hav
 
 
 class VcfZarr(GenotypeSource):
-    """Hard calls of a VCF Zarr store: a folder, or a ``.zip`` of one."""
+    """Hard calls of a VCF Zarr store, a folder or a ``.zip`` of one, or of a data set of sgkit in memory."""
 
     def __init__(
         self,
@@ -37,8 +38,9 @@ class VcfZarr(GenotypeSource):
         region: str | None = None,
         haploid: Literal["as-is", "double"] = "double",
         strict: bool = False,
+        dataset: Any = None,
     ) -> None:
-        self._group = _open(path)
+        self._group = _open(path) if dataset is None else _checked(path, dataset, dataset)
         super().__init__(path, _texts(_values(path, self._group, "sample_id")), region=region)
         self._check()
         self.decoder = RecordDecoder(path, self.samples, (), haploid == "double", strict)
@@ -86,14 +88,16 @@ class VcfZarr(GenotypeSource):
         records = self._records()
         chosen = in_region(self.region, records.chrom, records.pos, self.path)
         genotypes = self._group["call_genotype"]
-        step = genotypes.chunks[0]
+        # A chunk of a store at a time; what is in memory may have no chunks.
+        first = (getattr(genotypes, "chunks", None) or (_STEP,))[0]
+        step = first if isinstance(first, int) else _STEP
         for start in range(0, len(records), step):
             inside = chosen[(chosen >= start) & (chosen < start + step)]
             if not len(inside):
                 continue
             self.n_records += len(inside)
             with _reading(self.path, "call_genotype"):
-                calls = genotypes[start : start + step][inside - start]
+                calls = np.asarray(genotypes[start : start + step])[inside - start]
             yield self._block(records.take(inside), calls if kept is None else calls[:, kept])
         self.decoder.left_out.check(self.n_records)
 
@@ -140,9 +144,15 @@ def _open(path: Path) -> Any:
         raise InputError(f"{path}: no such folder; check the path")
     try:
         group = zarr.open_group(zarr.storage.ZipStore(path) if path.is_file() else path, mode="r")
-        there = set(group.array_keys())
+        return _checked(path, group, set(group.array_keys()))
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{path}: not a Zarr store; make one with: vcf2zarr convert") from error
+
+
+def _checked(path: Path, group: Any, there: Collection[str]) -> Any:
+    """The group, which has what genotypes need."""
     for name, (n_dimensions, integers) in _NEEDED.items():
         if name not in there:
             raise InputError(
@@ -160,4 +170,4 @@ def _open(path: Path) -> Any:
 
 def _texts(values: np.ndarray) -> list[str]:
     """Strings, however the store holds them."""
-    return [decoded(v) if isinstance(v, bytes) else str(v) for v in values.tolist()]
+    return [decode_bytes(v) if isinstance(v, bytes) else str(v) for v in values.tolist()]

@@ -8,8 +8,9 @@ import numpy as np
 
 from genoattn.cohort import MISSING, Cohort, Haploid, Sites
 from genoattn.errors import InputError
-from genoattn.tokens.align_genotypes import MatchBy, align_genotypes
+from genoattn.tokens.align_genotypes import align_genotypes
 from genoattn.tokens.align_sequences import align_sequences
+from genoattn.tokens.site_places import MatchBy
 
 _log = logging.getLogger(__name__)
 

@@ -5,27 +5,16 @@ copies of a chromosome, changes nothing.
 """
 
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from genoattn.cohort import MISSING, Cohort, Sites
 from genoattn.errors import InputError
-from genoattn.io.alleles import is_placed
 from genoattn.tokens.record_alleles import RecordAlleles, same_chromosomes
+from genoattn.tokens.site_places import MatchBy, SitePlaces
 
-MatchBy = Literal["position", "id"]
 _log = logging.getLogger(__name__)
-_WAYS = {  # how the calls of a site were found, in words for the log
-    "swapped": "with reference and effect allele swapped, turned round",
-    "unlisted": "where the file lists no such allele, counted by the alleles that it lists",
-    "further": "with further alleles, which are no copies of the effect allele",
-    "renamed": "of chromosomes whose names differ by the prefix chr",
-    "moved": "at another position",
-}
 
 
 def align_genotypes(cohort: Cohort, sites: Sites, source: str, match_by: MatchBy) -> np.ndarray:
@@ -37,108 +26,20 @@ def align_genotypes(cohort: Cohort, sites: Sites, source: str, match_by: MatchBy
     all copies. Further alleles of the file are no copies. Strands are not guessed. Haploid calls at a site
     where the model counts two copies are doubled where the cohort was read so.
     """
-    places = _Places.of(cohort.sites, sites, match_by)
+    places = SitePlaces.of(cohort.sites, sites, match_by)
     absent, other = places.unmatched
     if absent or other:
         raise _mismatch(cohort.sites, sites, places, source)
     laid = _Layout(cohort, source)
-    out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
+    out = np.empty((cohort.n_samples, len(sites)), dtype=cohort.calls.dtype)
     for k, found in enumerate(places.records):
         assert found is not None
         out[:, k] = laid.copies(found, sites, k, places.repeats[k])
-    places.report(sites, source)
+    places.report(len(sites), source)
     if laid.n_doubled:
         text = "%s: %d haploid calls at %d sites count 0 or 2 copies, as in the fit"
         _log.info(text, source, laid.n_doubled, laid.n_doubled_sites)
     return out
-
-
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """For each site of a model the record of a cohort that tells its alleles."""
-
-    match_by: MatchBy
-    records: list[RecordAlleles | None]
-    others: list[list[RecordAlleles]]  # for each site the records of its place
-    repeats: list[
-        tuple[int, int]
-    ]  # which of the model's records of a site it is, from 0, and how many there are
-    ways: Counter[str]
-
-    @classmethod
-    def of(cls, own: Sites, sites: Sites, match_by: MatchBy) -> "_Places":
-        names = same_chromosomes(own.chrom, sites.chrom)
-        keys = _keys(sites, sites.chrom, match_by)
-        at_key: dict[Hashable, list[int]] = {key: [] for key in keys}
-        for k, key in enumerate(_keys(own, [names[c] for c in own.chrom], match_by)):
-            if key is not None and key in at_key:
-                at_key[key].append(k)
-        at_key[None] = []  # a site without an ID has no place among IDs
-        records = {key: RecordAlleles.of(own, index) for key, index in at_key.items()}
-        known: defaultdict[Hashable, set[str]] = defaultdict(set)
-        times: Counter[Hashable] = Counter()
-        nth = []
-        for key, ref, alt in zip(keys, sites.ref, sites.alt, strict=True):
-            known[key, ref] |= {ref, alt}
-            nth.append(times[key, ref, alt])
-            times[key, ref, alt] += 1
-        found: list[RecordAlleles | None] = []
-        ways: Counter[str] = Counter()
-        for k, key in enumerate(keys):
-            ref, alt = sites.ref[k], sites.alt[k]
-            record = next((r for r in records[key] if r.ref == ref and r.has(ref, alt)), None)
-            record = record or next((r for r in records[key] if r.ref == alt and r.has(ref, alt)), None)
-            listed = record is not None
-            if record is None:
-                record = next((r for r in records[key] if r.is_within(ref, known[key, ref])), None)
-            found.append(record)
-            if record is None:
-                continue
-            ways["swapped"] += listed and record.ref == alt
-            ways["unlisted"] += not listed
-            ways["further"] += bool(record.named - known[key, ref])
-            ways["renamed"] += own.chrom[record.first] != sites.chrom[k] and match_by == "position"
-            ways["moved"] += own.pos[record.first] != sites.pos[k]
-        each = zip(nth, keys, sites.ref, sites.alt, strict=True)
-        repeats = [(n, times[key, ref, alt]) for n, key, ref, alt in each]
-        return cls(match_by, found, [records[key] for key in keys], repeats, ways)
-
-    @property
-    def n_found(self) -> int:
-        return sum(record is not None for record in self.records)
-
-    @property
-    def unmatched(self) -> tuple[list[int], list[int]]:
-        """Sites without a record, and those whose records have other alleles, by index."""
-        left = [k for k, record in enumerate(self.records) if record is None]
-        return [k for k in left if not self.others[k]], [k for k in left if self.others[k]]
-
-    def report(self, sites: Sites, source: str) -> None:
-        """Log how sites matched."""
-        by = "ID" if self.match_by == "id" else "position"
-        told = [f"{self.ways[way]} {words}" for way, words in _WAYS.items() if self.ways[way]]
-        _log.info("%s: %d sites of the model matched by %s", source, len(sites), "; ".join([by, *told]))
-
-
-def _keys(sites: Sites, chrom: Iterable[str], match_by: MatchBy) -> list[Hashable]:
-    """What says that two sites are of one place, for each site; None for one that has nothing.
-
-    That is the ID, of sites without a position in any case.
-    """
-    rows = zip(sites.ids, sites.chrom, chrom, sites.pos.tolist(), sites.ref, sites.alt, strict=True)
-    return [
-        (place, pos)
-        if match_by == "position" and is_placed(own, pos)
-        else _record_id(name, f"{own}:{pos}:{ref}:{alt}", alt)
-        for name, own, place, pos, ref, alt in rows
-    ]
-
-
-def _record_id(name: str, key: str, alt: str) -> str | None:
-    """The ID of a site's record; None where it is named by its position, which changes with the build."""
-    if name == key or name.startswith(f"{key}#"):
-        return None
-    return name.removesuffix(f":{alt}")  # of several alternate alleles each has its own added
 
 
 @dataclass(eq=False)
@@ -166,7 +67,7 @@ class _Layout:
         elif alt == record.ref:
             out = self._ploidy(chosen, own) - calls.sum(axis=1)
         else:
-            out = np.zeros(len(calls), dtype=np.int16)
+            out = np.zeros(len(calls), dtype=calls.dtype)
         if (own, ploidy) == (1, 2) and self.cohort.haploid == "double":
             self.n_doubled += int((~is_missing).sum())
             self.n_doubled_sites += 1
@@ -188,7 +89,8 @@ class _Layout:
 
     def _calls(self, chosen: list[int]) -> tuple[np.ndarray, int]:
         """Calls of columns, (n_samples, n_columns), and their ploidy."""
-        calls = self.cohort.calls[:, chosen].astype(np.int16)
+        calls = self.cohort.calls[:, chosen]
+        calls = calls if self.cohort.has_dosages else calls.astype(np.int16)
         each = np.array([len(self.cohort.sites.states[c]) - 1 for c in chosen])
         own = int(each.max())
         if self.cohort.haploid == "double" and own == 2:  # some records of a place may be haploid in all
@@ -207,8 +109,8 @@ class _Layout:
         """Refuse more copies than the model knows, and records that together have too many."""
         if copies.max(initial=0) > ploidy:
             raise InputError(
-                f"{self.source}: sample {samples[int(copies.argmax())]} has {copies.max()} copies at {name}, "
-                f"where the model knows ploidy {ploidy}; check the ploidy of the calls"
+                f"{self.source}: sample {samples[int(copies.argmax())]} has {copies.max():g} copies at "
+                f"{name}, where the model knows ploidy {ploidy}; check the ploidy of the calls"
             )
         if copies.min(initial=0) < 0:
             raise InputError(
@@ -217,12 +119,12 @@ class _Layout:
             )
 
 
-def _mismatch(own: Sites, sites: Sites, places: _Places, source: str) -> InputError:
+def _mismatch(own: Sites, sites: Sites, places: SitePlaces, source: str) -> InputError:
     """The error for sites of a model that a cohort lacks, or has with other alleles, with the cause."""
     absent, other = places.unmatched
     by_position, n = places.match_by == "position", len(sites)
     if by_position:
-        by_id = _Places.of(own, sites, "id").n_found
+        by_id = SitePlaces.of(own, sites, "id").n_found
         if by_id > places.n_found:
             return InputError(
                 f"{source}: {places.n_found} of the model's {n} sites match by position, {by_id} by ID; "

@@ -54,7 +54,7 @@ def _check_frame(cohort: Cohort, own: AlignmentFrame, model: AlignmentFrame, sou
 
 def _unseen(cohort: Cohort, sites: Sites, unseen: np.ndarray, source: str) -> InputError:
     """The error for states ``unseen`` (n_samples, n_model_sites) in training."""
-    row, k = np.argwhere(unseen)[0]
+    k, row = np.argwhere(unseen.T)[0]
     own = cohort.sites.pos.tolist().index(sites.pos[k])
     found = cohort.sites.states[own][cohort.calls[row, own]]
     n_columns = int(unseen.any(axis=0).sum())

@@ -1,0 +1,1 @@
+"""What is in a file, told in words or as JSON."""

@@ -1,0 +1,91 @@
+"""Output folders of genoattn: what was fitted or scanned, on what, and whether the inputs have changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from genoattn.describe.summaries import InputCheck, InputState, RunSummary
+from genoattn.errors import InputError
+from genoattn.interactions.schema import Manifest, manifest_from_json
+from genoattn.provenance import sha256 as checksum
+
+_MANIFEST, _SCAN, _MODEL, _METRICS = "manifest.json", "scan.json", "model.ckpt", "metrics.json"
+_TRAITS, _TRUTH = "traits.tsv", "truth.tsv"
+# Settings of a fit that say most.
+_SETTINGS = ("attention", "estimator", "form", "reason", "link", "likelihood", "penalty", "rank", "alpha")
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+
+
+def describe_run(folder: Path) -> RunSummary:
+    """What the manifest and the files of an output folder say."""
+    every = [p for p in sorted(folder.rglob("*")) if p.is_file()]
+    files = {p.relative_to(folder).as_posix(): p.stat().st_size for p in every}
+    if not (folder / _MANIFEST).is_file():
+        return _without_manifest(folder, files)
+    try:
+        manifest = manifest_from_json((folder / _MANIFEST).read_text(encoding="utf-8"))
+        is_scan = (folder / _SCAN).is_file()
+        results = _read_json(folder / (_SCAN if is_scan else _METRICS))
+    except InputError as error:  # of a later schema
+        raise InputError(f"{folder}: {error}") from None
+    except (*_UNREADABLE, OSError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
+        raise InputError(f"{folder}: its {_MANIFEST} cannot be read ({reason}); run it again") from None
+    command = "scan" if is_scan else "fit" if (folder / _MODEL).is_file() else "export"
+    return RunSummary(
+        command=f"genoattn {command}",
+        title=manifest.describe(),
+        trait=manifest.trait,
+        order=manifest.order,
+        n_sites=len(manifest.sites),
+        covariates=manifest.covariate_names,
+        settings=_settings(manifest, results),
+        results=results,
+        version=manifest.versions.get("genoattn", "unknown"),
+        seed=manifest.seed,
+        inputs=tuple(_check(folder, role, **record) for role, record in manifest.inputs.items()),
+        files=files,
+    )
+
+
+def _without_manifest(folder: Path, files: dict[str, int]) -> RunSummary:
+    """A scan of several traits, a folder each, or a simulated cohort."""
+    if (folder / _TRAITS).is_file():
+        runs = [describe_run(p.parent) for p in sorted(folder.glob(f"*/{_MANIFEST}"))]
+        if runs:
+            first, traits = runs[0], ", ".join(run.trait for run in runs)
+            title = f"{len(runs)} traits, a folder each: {traits}"
+            results: dict[str, object] = {run.trait: run.results for run in runs}
+            return RunSummary(
+                first.command, title, traits, first.order, max(run.n_sites for run in runs), first.covariates,
+                first.settings, results, first.version, first.seed, first.inputs, files,
+            )  # fmt: skip
+    title = "simulated cohort: genotypes, phenotypes and the true interactions"
+    return RunSummary("genoattn simulate", title, "trait", 0, 0, (), {}, {}, "unknown", 0, (), files)
+
+
+def _settings(manifest: Manifest, results: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a scan, or those of a fit that say most."""
+    settings = manifest.model.get("scan")
+    if settings is None:
+        settings = {k: manifest.model[k] for k in _SETTINGS if k in manifest.model}
+    return {k: v for k, v in settings.items() if v is not None and k not in results}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _check(folder: Path, role: str, file: str, sha256: str) -> InputCheck:
+    """An input looked for beside the folder, in it, and in the current folder: the manifest has no paths."""
+    if not sha256:
+        return InputCheck(role, file, "", "no checksum", None)
+    places = dict.fromkeys(p.resolve() for p in (folder.parent, folder, Path.cwd()))
+    found = [place / file for place in places if (place / file).is_file()]
+    for path in found:
+        if checksum(path) == sha256:
+            return InputCheck(role, file, sha256, "unchanged", str(path))
+    state: InputState = "changed" if found else "not found"
+    return InputCheck(role, file, sha256, state, str(found[0]) if found else None)
