@@ -44,8 +44,11 @@ def rounds(n_quick):
 
 def by_bcftools(path):
     """The samples and records that bcftools reads, None where it refuses the file."""
+    # To a file, as pysam takes a carriage return in what is printed for the end of a line.
+    target = path.with_suffix(".txt")
     try:
-        lines = pysam.bcftools.query("-f", FORMAT, str(path)).split("\n")[:-1]
+        pysam.bcftools.query("-f", FORMAT, "-o", str(target), str(path), catch_stdout=False)
+        lines = target.read_bytes().decode().split("\n")[:-1]
     except (pysam.SamtoolsError, UnicodeDecodeError):
         return None
     samples, rows = [], []

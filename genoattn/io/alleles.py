@@ -101,7 +101,8 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
     """
     keys = alleles.keys()
     placed = {chrom: is_placed(chrom, 1) for chrom in set(alleles.chrom)}
-    for k in [k for k, at in enumerate(zip(alleles.chrom, alleles.pos)) if at[1] <= 0 or not placed[at[0]]]:
+    places = enumerate(zip(alleles.chrom, alleles.pos, strict=True))
+    for k in [k for k, (chrom, pos) in places if pos <= 0 or not placed[chrom]]:
         keys[k] = f"{alleles.record_id[k]} {alleles.ref[k]}:{alleles.alt[k]}"
     if len(set(keys)) == len(keys):
         return []
