@@ -113,7 +113,7 @@ class KeptSummary:
 
 
 @dataclass(frozen=True)
-class ColumnSummary:
+class TableColumn:
     """A column of a table."""
 
     name: str
@@ -134,7 +134,7 @@ class TableSummary:
 
     n_rows: int
     id_column: str | None
-    columns: tuple[ColumnSummary, ...]
+    columns: tuple[TableColumn, ...]
     problem: str | None  # why it cannot be read as a table of samples
 
 

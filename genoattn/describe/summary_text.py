@@ -9,11 +9,11 @@ from dataclasses import asdict
 from genoattn.describe.summaries import (
     AlignmentSummary,
     ChromosomeSummary,
-    ColumnSummary,
     FileDescription,
     GenotypeSummary,
     KeptSummary,
     RunSummary,
+    TableColumn,
     TableSummary,
 )
 
@@ -148,7 +148,7 @@ def _table(t: TableSummary) -> Iterator[Row]:
         yield "", f".. and {len(t.columns) - _MOST_COLUMNS:,} more"
 
 
-def _values(c: ColumnSummary) -> str:
+def _values(c: TableColumn) -> str:
     more = ", .." if c.n_distinct > len(c.examples) else ""
     text = ", ".join(one[:30] for one in c.examples) + more
     if c.kind == "mixed":

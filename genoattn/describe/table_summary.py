@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genoattn.describe.summaries import ColumnKind, ColumnSummary, TableSummary
+from genoattn.describe.summaries import ColumnKind, TableColumn, TableSummary
 from genoattn.errors import InputError
 from genoattn.io.mutations import MutationError, parse_variant
 from genoattn.io.sentinels import find_codes
@@ -77,7 +77,7 @@ def _id_columns(path: Path, columns: Columns) -> tuple[str | None, str | None, s
     return name, family, None
 
 
-def _column(name: str, texts: Sequence[str], id_column: str | None, family: str | None) -> ColumnSummary:
+def _column(name: str, texts: Sequence[str], id_column: str | None, family: str | None) -> TableColumn:
     present = Counter(text for text in texts if text not in MISSING_TEXT)
     n_missing = len(texts) - present.total()
     numbers = {text: to_number(text) for text in present}
@@ -85,7 +85,7 @@ def _column(name: str, texts: Sequence[str], id_column: str | None, family: str 
     common = tuple(text for text, _ in present.most_common(_EXAMPLES))
     if name in (id_column, family):
         first = tuple(dict.fromkeys(texts))[:_EXAMPLES]
-        return ColumnSummary(
+        return TableColumn(
             name, "id" if name == id_column else "family", "words", n_missing, len(present), first
         )
     if words or not present:
@@ -93,7 +93,7 @@ def _column(name: str, texts: Sequence[str], id_column: str | None, family: str 
         kind: ColumnKind = "empty" if not present else "mixed" if 2 * len(words) < len(present) else "words"
         shown = tuple(words[:_EXAMPLES]) if kind == "mixed" else common
         kind = "constant" if kind == "words" and len(present) == 1 else kind
-        return ColumnSummary(name, "value", kind, n_missing, len(present), shown)
+        return TableColumn(name, "value", kind, n_missing, len(present), shown)
     values = np.array([numbers[text] for text in texts if text in numbers], dtype=np.float64)
     distinct = set(np.unique(values).tolist())
     kind = "constant" if len(distinct) == 1 else "binary" if distinct in _BINARY else "number"
@@ -102,7 +102,7 @@ def _column(name: str, texts: Sequence[str], id_column: str | None, family: str 
         (float(finite.min()), float(finite.max()), float(finite.mean())) if len(finite) else (None,) * 3
     )
     codes = {f"{found.code:g}": found.n for found in find_codes(values)}
-    return ColumnSummary(name, "value", kind, n_missing, len(distinct), common, low, high, mean, codes)
+    return TableColumn(name, "value", kind, n_missing, len(distinct), common, low, high, mean, codes)
 
 
 def _hints(columns: Columns) -> list[str]:
