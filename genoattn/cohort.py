@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MISSING = -1
 Kind = Literal["genotype", "sequence"]
@@ -172,7 +175,8 @@ class Cohort:
         Shape (n_samples,), unique sample IDs.
     calls
         Shape (n_samples, n_sites), int8: the index of the sample's state at the site, for genotypes the
-        number of copies of the effect allele; -1 where the call is missing. In either memory layout.
+        number of copies of the effect allele; or float32: the expected number, of imputed genotypes. -1 where
+        the call is missing. In either memory layout.
     kind
         ``genotype`` (VCF and its kin) or ``sequence`` (an alignment).
     phenotype, covariates
@@ -218,13 +222,14 @@ class Cohort:
             raise ValueError("Cohort.samples are not unique")
         if self.families is not None and len(self.families) != n:
             raise ValueError(f"Cohort.families has {len(self.families)} entries for {n} samples")
-        if self.calls.dtype != np.int8 or self.calls.shape != (n, n_sites):
+        allowed = (np.int8, np.float32) if self.kind == "genotype" else (np.int8,)
+        if self.calls.dtype not in allowed or self.calls.shape != (n, n_sites):
             found = f"{self.calls.dtype} {self.calls.shape}"
             raise ValueError(f"Cohort.calls must be int8 of shape ({n}, {n_sites}), got {found}")
         if n and n_sites:
-            if self.calls.min() < MISSING:
+            if not self.calls.min() >= MISSING:
                 raise ValueError("Cohort.calls below -1")
-            over = self.calls.max(axis=0) >= self.sites.n_states
+            over = self.calls.max(axis=0) > self.sites.n_states - 1
             if over.any():
                 raise ValueError(f"Cohort.calls exceed the states of site {self.sites.ids[over][0]}")
         for part in (self.phenotype, self.covariates):
@@ -232,6 +237,62 @@ class Cohort:
                 name = type(part).__name__
                 raise ValueError(f"{name}.values must be finite, one row for each of {n} samples")
         self.calls.flags.writeable = False
+
+    @classmethod
+    def from_arrays(
+        cls,
+        genotypes: np.ndarray | pd.DataFrame,
+        sites: pd.DataFrame | Sequence[str] | None = None,
+        samples: Sequence[str] | None = None,
+        phenotype: np.ndarray | pd.Series | Phenotype | None = None,
+        covariates: pd.DataFrame | None = None,
+        *,
+        ploidy: int = 2,
+        trait: str = "trait",
+    ) -> Cohort:
+        """A cohort of genotypes in memory.
+
+        Parameters
+        ----------
+        genotypes
+            Shape (n_samples, n_sites): copies of the effect allele, or dosages; NaN or
+            -1 where missing. A frame has samples as its index and IDs of sites as its columns.
+        sites
+            Frame with any of the columns ``id``, ``chrom``, ``pos``, ``ref``, ``alt``, a row a site in the
+            order of the genotypes; or their IDs alone. Without positions every site is on a chromosome of
+            its own.
+        samples
+            Names; those of a frame, or ``sample1``, .. if None.
+        phenotype
+            A value a sample, NaN where missing: such samples are left out. A Series is matched by its index.
+            Values that are all 0 or 1 are a binary trait.
+        covariates
+            Frame of numbers, matched by its index.
+        ploidy
+            Copies that a sample can have.
+        trait
+            Name of the phenotype, where it is an array.
+
+        Raises
+        ------
+        ValueError
+            Where shapes, names or values contradict each other.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from genoattn import Cohort
+        >>> Cohort.from_arrays(np.array([[0, 1], [2, np.nan], [1, 0.4]]), phenotype=np.array([1.5, 2, 3]))
+        Cohort(3 samples x 2 sites, genotype, trait trait, 0 covariates)
+        """
+        from genoattn.in_memory import cohort_of_arrays
+
+        return cohort_of_arrays(genotypes, sites, samples, phenotype, covariates, ploidy, trait)
+
+    @property
+    def has_dosages(self) -> bool:
+        """Whether calls are expected copies, which need not be integers, and not hard calls."""
+        return self.calls.dtype != np.int8
 
     @property
     def n_samples(self) -> int:
@@ -272,3 +333,13 @@ class Cohort:
         n_covariates = 0 if self.covariates is None else len(self.covariates.names)
         size = f"{self.n_samples} samples x {self.n_sites} sites"
         return f"Cohort({size}, {self.kind}, {trait}, {n_covariates} covariates)"
+
+
+def copy_states(ref: str, alt: str, ploidy: int, multiallelic: bool = False) -> tuple[str, ...]:
+    """Labels of 0 to ``ploidy`` copies of ``alt``, such as ``A/A``, ``A/C``, ``C/C``.
+
+    At a multi-allelic record ``*`` stands for any other allele, unless the allele is itself ``*`` (a deletion
+    that spans the site): then ``other`` does.
+    """
+    other = ref if not multiallelic else ("other" if alt == "*" else "*")
+    return tuple("/".join([other] * (ploidy - c) + [alt] * c) for c in range(ploidy + 1))

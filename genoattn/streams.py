@@ -1,6 +1,7 @@
 """Input that can be read only once (pipes, process substitution, ``/dev/stdin``), copied to a file."""
 
 import atexit
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -39,7 +40,8 @@ def local_copy(path: Path) -> Path:
 def is_stream(path: Path) -> bool:
     """Whether the path is a pipe or a device, which may be read only once."""
     # A file that stdin was redirected from counts too: on some systems it cannot be opened from its start.
-    return path.exists() and not path.is_dir() and (_is_open_already(path) or not path.is_file())
+    there = os.path.exists(path) and not os.path.isdir(path)  # False, too, for a name that no file can have
+    return there and (_is_open_already(path) or not os.path.isfile(path))
 
 
 def _is_open_already(path: Path) -> bool:

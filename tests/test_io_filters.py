@@ -10,18 +10,17 @@ from read_files import RECORDS, SAMPLES, expect, genotypes
 from vcf_files import record, write_text, write_vcf
 
 from genoattn.io import read
-from genoattn.io.filters import minor_frequency, missingness, state_counts
+from genoattn.io.filters import summarise_sites
 
 
 def test_frequencies_by_hand(tmp_path: Path) -> None:
     cohort = read(genotypes(tmp_path), filters=False)
     # Copies over two chromosomes of the called: 6/12, 6/12, 0/12 (G), 4/8, 1/12 and 0.
-    counts = state_counts(cohort)
-    np.testing.assert_allclose(
-        minor_frequency(cohort.kind, counts, cohort.sites.n_states), [0.5, 0.5, 0, 0.5, 1 / 12, 0]
-    )
-    np.testing.assert_allclose(missingness(counts, 6), [0, 0, 0, 2 / 6, 0, 0])
-    assert counts[:, 3].tolist() == [1, 2, 1]
+    for calls in (cohort.calls, cohort.calls.astype(np.float32)):
+        sites = summarise_sites("genotype", calls, cohort.sites.n_states)
+        np.testing.assert_allclose(sites.minor_frequency, [0.5, 0.5, 0, 0.5, 1 / 12, 0])
+        assert sites.n_called.tolist() == [6, 6, 6, 4, 6, 6]
+        assert sites.varies.tolist() == [True, True, False, True, True, False]
 
 
 def test_frequencies_from_the_definition(tmp_path: Path) -> None:
@@ -30,12 +29,9 @@ def test_frequencies_from_the_definition(tmp_path: Path) -> None:
     words = np.array(["0/0", "0/1", "1/1", "./.", "1|0"])
     rows = [record(list(rng.choice(words, size=20)), pos=i + 1) for i in range(30)]
     cohort = read(write_vcf(tmp_path / "r.vcf", [f"s{i}" for i in range(20)], rows), filters=False)
-    counts = state_counts(cohort)
-    frequencies, missing_shares = (
-        minor_frequency(cohort.kind, counts, cohort.sites.n_states),
-        missingness(counts, 20),
-    )
-    for row, frequency, missing in zip(rows, frequencies, missing_shares, strict=True):
+    sites = summarise_sites("genotype", cohort.calls, cohort.sites.n_states)
+    missing_shares = 1 - sites.n_called / 20
+    for row, frequency, missing in zip(rows, sites.minor_frequency, missing_shares, strict=True):
         called = [g for g in row.split("\t")[9:] if "." not in g]
         chromosomes = [a for g in called for a in g.replace("|", "/").split("/")]
         share = chromosomes.count("1") / len(chromosomes)
@@ -77,7 +73,6 @@ def test_default_frequency_limits(tmp_path: Path) -> None:
     assert cohort.sites.ids.tolist() == ["C2"]
     assert cohort.log[-1].startswith("read 200 sequences (2 sites), kept 1 (1 monomorphic, 0 over")
     # In a sequence all residues but the commonest are the minor ones: 1/200.
-    np.testing.assert_allclose(
-        minor_frequency(cohort.kind, state_counts(cohort), cohort.sites.n_states), [1 / 200]
-    )
+    sites = summarise_sites("sequence", cohort.calls, cohort.sites.n_states)
+    np.testing.assert_allclose(sites.minor_frequency, [1 / 200])
     expect(r"1 monomorphic, .* 1 under the minor allele frequency 0.01", fasta, maf=0.01)

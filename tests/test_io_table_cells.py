@@ -97,8 +97,13 @@ def test_one_table_from_spreadsheets_and_r(tmp_path, text, line):
             r"t.csv: no IID or sample column in the header \(x\); name the ID column IID",
         ),
         (",x\na,5\nb,6\n", r"t.csv: no IID or sample column in the header \(x\)"),
+        (
+            "F a 5\nF b 6\n",
+            r"t.csv: no IID or sample column in the header \(F, a, 5\); add a header line, with the ID",
+        ),
         ('IID,x\na,"1\nb,2\nc,3\n', r"t.csv, line 2: quotes that do not enclose a cell \(unexpected end"),
         ('IID,x\na,"1"2\nb,3\n', r"t.csv, line 2: quotes that do not enclose a cell .*; write \"\" for a"),
+        ("\n \n\n", r"t.csv: no line with text; write or copy it again"),
         ("IID,x\n,,\n,\n", r"t.csv: no rows below the header; add one for each sample"),
     ],
 )

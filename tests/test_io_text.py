@@ -180,6 +180,12 @@ def test_web_pages(tmp_path, head):
     expect(r"p.csv: a web page \(HTML\), perhaps of a login or an error; download", genotypes(tmp_path), path)
 
 
+@pytest.mark.parametrize("name", ["absent.tsv", "n" * 300, "a\0b", "dangling"])
+def test_names_of_nothing(tmp_path, name):
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    expect(r": no such file; check the path", genotypes(tmp_path), tmp_path / name)
+
+
 # --- pipes ---
 
 

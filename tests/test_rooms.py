@@ -12,7 +12,7 @@ import genoattn
 LIBRARY = Path(genoattn.__file__).parent
 # Data flow down the list; imports point up it only. Rooms of one line may import each other.
 ROOMS = (
-    ("errors", "cohort", "writing", "provenance", "progress", "streams"),
+    ("errors", "cohort", "writing", "provenance", "progress", "streams", "in_memory"),
     ("io",),
     ("tokens",),
     ("attention",),

@@ -131,7 +131,7 @@ TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows of each order
 _COUNTS = (LikelihoodName.poisson, LikelihoodName.negative_binomial)
 # Options that go to genoattn.read and to genoattn.fit by their own names.
 _READ = (
-    "region", "maf", "max_missing", "haploid", "transform", "trait_type", "sequence_column",
+    "region", "maf", "max_missing", "haploid", "dosage_field", "transform", "trait_type", "sequence_column",
     "mutation_column", "reference", "wild_type", "variance_column", "se_column", "strict", "alphabet",
     "features",
 )  # fmt: skip
@@ -159,6 +159,7 @@ def command(
     maf: options.Maf = None,
     max_missing: options.MaxMissing = 0.1,
     haploid: options.Haploid = options.HaploidName.double,
+    dosage_field: options.DosageField = None,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,

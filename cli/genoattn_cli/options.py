@@ -66,6 +66,14 @@ class HaploidName(StrEnum):
     as_is = "as-is"
 
 
+class DosageFieldName(StrEnum):
+    """Entries of a VCF that hold dosages."""
+
+    DS = "DS"
+    GP = "GP"
+    HDS = "HDS"
+
+
 class MatchName(StrEnum):
     """What sites of genotypes match by."""
 
@@ -83,7 +91,7 @@ class Precision(StrEnum):
 
 
 COHORT_HELP = (
-    "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix or .bed, or aligned sequences "
+    "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix, .bed or .pgen, .bgen, VCF Zarr (.vcz), or aligned sequences "
     "(FASTA, A2M, Clustal, Stockholm, also .gz); "
     "or a table of variants, with --sequence-column or --mutation-column."
 )
@@ -92,7 +100,10 @@ Cohort = Annotated[Path, typer.Argument(metavar="COHORT", help=COHORT_HELP, show
 Pheno = Annotated[
     Path,
     typer.Option(
-        "--pheno", metavar="TABLE", help="Phenotypes: TSV or CSV with an IID column.", show_default=False
+        "--pheno",
+        metavar="TABLE",
+        help="Phenotypes: TSV, CSV or Parquet with an IID column.",
+        show_default=False,
     ),
 ]
 PhenoOrOwn = Annotated[
@@ -100,7 +111,7 @@ PhenoOrOwn = Annotated[
     typer.Option(
         "--pheno",
         metavar="TABLE",
-        help="Phenotypes: TSV or CSV with an IID column. (default: COHORT, where it is a table)",
+        help="Phenotypes: TSV, CSV or Parquet with an IID column. (default: COHORT, where it is a table)",
         show_default=False,
     ),
 ]
@@ -211,6 +222,14 @@ Haploid = Annotated[HaploidName, typer.Option("--haploid", help=_HAPLOID_HELP)]
 HaploidLikeModel = Annotated[
     HaploidName | None,
     typer.Option("--haploid", help=f"{_HAPLOID_HELP} (default: that of the model)", show_default=False),
+]
+DosageField = Annotated[
+    DosageFieldName | None,
+    typer.Option(
+        "--dosage-field",
+        help="Entry of imputed genotypes to read in place of GT: DS, GP or HDS; of a .pgen its dosages.",
+        show_default=False,
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]

@@ -104,6 +104,7 @@ def command(
     maf: options.Maf = None,
     max_missing: options.MaxMissing = 0.1,
     haploid: options.Haploid = options.HaploidName.double,
+    dosage_field: options.DosageField = None,
     alphabet: options.Alphabet = options.AlphabetName.auto,
     memory: MemoryOption = 2.0,
     permutations: PermutationsOption = 0,
@@ -130,7 +131,10 @@ def command(
     from genoattn.writing import check_output
 
     check_output(output, force, folder=True, inputs=(cohort, pheno, covar, pairs))
-    sources = dict(region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet)
+    sources = dict(
+        region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet,
+        dosage_field=dosage_field,
+    )  # fmt: skip
     settings = dict(
         progress=not quiet, sites=sites, with_sites=with_sites, min_distance=min_distance, max_r2=max_r2,
         test=test.value, missing=missing.value, encoding=options.chosen_encoding(encoding),

@@ -13,7 +13,7 @@ from genoattn.io import phenotype_table, with_tables
 from genoattn.io.alignment_files import read_reference
 from genoattn.io.alphabets import GAP, alphabet_of_name
 from genoattn.io.duplicates import merge_duplicates
-from genoattn.io.filters import SiteFilter, SiteTally, missingness, state_counts
+from genoattn.io.filters import SiteFilter, SiteTally, summarise_sites
 from genoattn.io.formats import FormatOptions, read_aligned
 from genoattn.io.matching import SampleTables
 from genoattn.io.measurements import MeasurementColumns
@@ -48,8 +48,8 @@ def describe_alignment(
     used = merge_duplicates(
         with_tables(cohort, SampleTables(phenotypes, covariates, columns)), path, strict=False
     )
-    counts, tally = state_counts(used), SiteTally(limits, used.n_samples)
-    tally.keep(counts, used.sites.n_states)
+    tally = SiteTally(limits, used.n_samples)
+    tally.keep(summarise_sites("sequence", used.calls, used.sites.n_states))
     kept = KeptSummary(
         n_samples_in_file=cohort.n_samples,
         n_samples=used.n_samples,
@@ -69,17 +69,18 @@ def describe_alignment(
 
 
 def _summary(cohort: Cohort, reason: str, reference: str) -> AlignmentSummary:
-    frame, calls, counts = cohort.sites.frame, cohort.calls, state_counts(cohort)
+    frame, calls = cohort.sites.frame, cohort.calls
+    sites = summarise_sites("sequence", calls, cohort.sites.n_states)
     assert frame is not None
     gap = np.array([own.index(GAP) if GAP in own else len(own) for own in cohort.sites.states])
-    missing = missingness(counts, cohort.n_samples)
+    missing = 1 - sites.n_called / cohort.n_samples
     return AlignmentSummary(
         n_sequences=cohort.n_samples,
         n_columns=cohort.n_sites,
         alphabet=frame.alphabet,
         alphabet_reason=reason,
         reference=reference,
-        n_variable=int(((counts > 0).sum(axis=0) > 1).sum()),
+        n_variable=int(sites.varies.sum()),
         n_repeated=cohort.n_samples - len(np.unique(calls, axis=0)),
         gap_fraction=float((calls == gap).mean()),
         missing_fraction=float((calls == MISSING).mean()),

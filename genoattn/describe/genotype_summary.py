@@ -19,8 +19,8 @@ from genoattn.describe.summaries import (
     SampleSummary,
 )
 from genoattn.io.alleles import Alleles, is_placed, n_shared_ids, repeated_sites
-from genoattn.io.collect import counted, distinct_sites
-from genoattn.io.filters import SiteFilter, SiteTally, minor_frequency
+from genoattn.io.collect import distinct_sites
+from genoattn.io.filters import SiteFilter, SiteTally, summarise_sites
 from genoattn.io.formats import FormatOptions, open_as
 from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
@@ -86,12 +86,11 @@ class _CallTally:
         """Count the sites of a block."""
         if not len(block.alleles):
             return
-        counts, n_states = counted(block)
-        n_called = counts.sum(axis=0)
-        self._passing.append(self.sites.keep(counts, n_states))
-        frequency = minor_frequency(self.kind, counts, n_states)
-        self._frequency.append(np.where(n_called > 0, frequency, np.nan))
-        lacking = block.copies[n_called < self.n_samples]
+        n_states = 1 + np.array(block.alleles.ploidy)
+        sites = summarise_sites(self.kind, block.copies.T, n_states)
+        self._passing.append(self.sites.keep(sites))
+        self._frequency.append(np.where(sites.n_called > 0, sites.minor_frequency, np.nan))
+        lacking = block.copies[sites.n_called < self.n_samples]
         self.n_missing += np.count_nonzero(lacking < 0, axis=0)
         self._digests += [blake2b(row.tobytes(), digest_size=8).digest() for row in block.copies]
         self.alleles.extend(block.alleles)

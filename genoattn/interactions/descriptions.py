@@ -38,7 +38,7 @@ class Descriptions:
 def describe_terms(vocabulary: Vocabulary, calls: np.ndarray, terms: np.ndarray) -> Descriptions:
     """Descriptions of terms (n_terms, order), a set of sites at a time, from counts of their joint states.
 
-    ``calls``: (n_samples, n_sites), int8, -1 where missing.
+    ``calls``: (n_samples, n_sites), -1 where missing.
     """
     out = [np.zeros(len(terms)) for _ in fields(Descriptions)]
     complete = not (calls == MISSING).any()
@@ -46,11 +46,11 @@ def describe_terms(vocabulary: Vocabulary, calls: np.ndarray, terms: np.ndarray)
     for sites, chosen in by_site_set(vocabulary.site[np.sort(terms, axis=1)]):
         columns = np.sort(terms[chosen], axis=1)
         called = slice(None) if complete else (calls[:, sites] != MISSING).all(axis=1)
-        states = calls[:, sites][called].astype(np.int64)
+        states = calls[:, sites][called]
         if vocabulary.is_dosage:
-            values = _of_dosages(vocabulary, columns, states)
+            values = _of_dosages(vocabulary, columns, states.astype(np.float64))
         else:
-            values = _of_states(vocabulary, columns, states, tables if complete else {})
+            values = _of_states(vocabulary, columns, states.astype(np.int64), tables if complete else {})
         for array, value in zip(out, values, strict=True):
             array[chosen] = value
     n_samples, frequency, r2, carriers = out
@@ -103,7 +103,8 @@ def _of_dosages(vocabulary: Vocabulary, columns: np.ndarray, states: np.ndarray)
     n, order = max(len(states), 1), columns.shape[1]
     most = (vocabulary.n_states[vocabulary.site[columns[0]]] - 1).astype(np.float64)
     value = states / most
-    minor = np.where(vocabulary.mean[columns[0]] > most / 2, 1 - value, value) > 0
+    copies = np.where(vocabulary.mean[columns[0]] > most / 2, most - states, states)
+    minor = copies > 0.5  # what a dosage is nearer to than to none
     largest = np.nan
     centred = value - value.mean(axis=0) if len(states) else value
     for a, b in combinations(range(order), 2):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from genoattn.cohort import Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
+from genoattn.io.dosages import DosageField
 from genoattn.io.duplicates import merge_duplicates
 from genoattn.io.filters import SiteFilter, check_limits, filter_sites, with_log
 from genoattn.io.formats import FormatOptions, is_alignment, open_genotypes, read_aligned
@@ -33,7 +34,7 @@ __all__ = ["read"]
 
 
 def read(
-    path: str | PathLike[str],
+    path: str | PathLike[str] | Any,
     pheno: str | PathLike[str] | pd.DataFrame | None = None,
     trait: str | None = None,
     covar: str | PathLike[str] | pd.DataFrame | None = None,
@@ -58,6 +59,7 @@ def read(
     haploid: Haploid = "double",
     filters: bool = True,
     duplicates: Duplicates = "keep",
+    dosage_field: DosageField | None = None,
     covariates_like: Covariates | None = None,
 ) -> Cohort:
     """Read genotypes or aligned sequences, with a phenotype and covariates, as a cohort.
@@ -65,10 +67,10 @@ def read(
     Parameters
     ----------
     path
-        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, VCF Zarr ``.vcz``, or aligned
-        sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and alignments by
-        their first line; or, with ``sequence_column`` or ``mutation_column``, a table of variants. Of a
-        PLINK 1 data set copies of A1 are counted.
+        VCF or BCF, PLINK 1 ``.bed``, PLINK 2 ``.pgen`` or the prefix of one, BGEN, VCF Zarr ``.vcz``, or
+        aligned sequences (FASTA, A2M, Clustal or Stockholm, also compressed), told apart by suffix, and
+        alignments by their first line; a data set of sgkit (xarray) with ``call_genotype``; or, with
+        ``sequence_column`` or ``mutation_column``, a table of variants. Of PLINK 1 copies of A1 are counted.
     pheno
         Table of phenotypes with an ``IID`` or ``sample`` column, also ``FID``: TSV, CSV, Parquet or a pandas
         DataFrame (IDs in a column or the index); None (prediction) for no phenotype. For a table of variants
@@ -130,6 +132,9 @@ def read(
         Of records that name the same site (position and alleles) again: ``keep`` one where the calls are the
         same, else both, which are never tested as a pair; ``error`` refuses them. Records without a position
         (0, or chromosome 0) are different sites if their IDs differ.
+    dosage_field
+        Entry of a VCF or BCF whose numbers are the expected copies, for imputed genotypes: ``DS``, ``GP`` or
+        ``HDS``; of a .pgen any of them reads its dosages. A BGEN has dosages in any case. None is hard calls.
     filters
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
@@ -154,20 +159,22 @@ def read(
     >>> genoattn.read("landscape.csv", trait="fitness", sequence_column="variant")
     Cohort(64 samples x 6 sites, sequence, trait fitness, 0 covariates)
     """
-    path = Path(path)
+    dataset = None if isinstance(path, str | PathLike) else path
+    path = Path(path) if isinstance(path, str | PathLike) else Path("data set of genotypes")
     named = {"genotypes": path, "phenotypes": pheno, "covariates": covar, "features": features}
+    named["reference"] = reference if sequence_column or mutation_column else None
     forget_copies(*(Path(p) for p in named.values() if isinstance(p, str | PathLike)))
     _check_choices(maf, max_missing, transform, trait_type, alphabet, haploid, duplicates)
-    formats = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict)
-    variants = variant_columns(path, sequence_column, mutation_column, formats)
+    how = FormatOptions(region, tuple(info), haploid, reference, wild_type, alphabet, strict, dosage_field)
+    variants = variant_columns(path, sequence_column, mutation_column, how)
     columns = MeasurementColumns(trait, variance_column, se_column, tuple(replicate_columns))
     source, own_table = None, None
     if variants is not None:
         cohort, read_what, own_table = read_variants(path, variants)
-    elif is_alignment(path):
-        cohort, read_what = read_aligned(path, formats)
+    elif dataset is None and is_alignment(path):
+        cohort, read_what = read_aligned(path, how)
     else:
-        source = open_genotypes(path, formats)
+        source = open_genotypes(path, how, dataset)
     table = phenotype_table(path, pheno, own_table, columns)
     if covariates_like is not None and (table is not None or covar is None):
         raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
@@ -181,8 +188,6 @@ def read(
         cohort = filter_sites(cohort, read_what, limits if filters else None, path)
     if features is not None:
         cohort = match_features(cohort, features)
-    if variants is not None:
-        named["reference"] = variants.reference
     inputs = {role: _name(role, p) for role, p in named.items() if p is not None}
     return replace(cohort, source=inputs, haploid=haploid)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genoattn.cohort import Sites
+from genoattn.cohort import Sites, copy_states
 from genoattn.errors import InputError
 
 _NO_ID = (".", "")
@@ -56,16 +56,6 @@ class Alleles:
 def is_placed(chrom: str, pos: int) -> bool:
     """Whether a chromosome and position are known: PLINK and arrays write 0 where they are not."""
     return pos > 0 and chrom not in ("0", ".", "")
-
-
-def copy_states(ref: str, alt: str, ploidy: int, multiallelic: bool) -> tuple[str, ...]:
-    """Labels of 0 to ``ploidy`` copies of ``alt``, such as ``A/A``, ``A/C``, ``C/C``.
-
-    At a multi-allelic record ``*`` stands for any other allele, unless the allele is itself ``*`` (a deletion
-    that spans the site): then ``other`` does.
-    """
-    other = ref if not multiallelic else ("other" if alt == "*" else "*")
-    return tuple("/".join([other] * (ploidy - c) + [alt] * c) for c in range(ploidy + 1))
 
 
 def name_sites(alleles: Alleles, keys: list[str]) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from genoattn.cohort import Cohort, count_states
+from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, build_sites, n_shared_ids, repeated_sites
-from genoattn.io.filters import SiteFilter, SiteTally
+from genoattn.io.filters import SiteFilter, SiteTally, summarise_sites
 from genoattn.io.source import GenotypeSource, SiteBlock
 
 Duplicates = Literal["keep", "error"]
@@ -49,7 +49,9 @@ class _Collected:
     def calls(self) -> np.ndarray:
         """Shape (n_sites, n_samples)."""
         self._calls.resize((len(self.alleles), self.n_samples), refcheck=False)
-        return self._calls
+        if self._calls.dtype == np.int8 or (self._calls != np.rint(self._calls)).any():
+            return self._calls
+        return self._calls.astype(np.int8)  # dosages of hard calls are hard calls
 
     def is_haploid(self) -> np.ndarray | None:
         """Shape (n_sites, n_samples), bool; None where no call is haploid among diploid ones."""
@@ -78,7 +80,8 @@ def collect_cohort(
     for block in source.blocks(kept):
         index = np.arange(len(block.alleles))
         if limits is not None and len(index):
-            index = np.flatnonzero(tally.keep(*counted(block)))
+            summary = summarise_sites(limits.kind, block.copies.T, 1 + np.array(block.alleles.ploidy))
+            index = np.flatnonzero(tally.keep(summary))
         tally.n_sites += len(block.alleles)
         sites.append(block, index)
     if not source.n_records:
@@ -90,12 +93,6 @@ def collect_cohort(
     line = tally.line(source.path, read) if limits is not None else f"read {read}, kept all (filters off)"
     cohort = _assembled(source, sites, every, duplicates)
     return replace(cohort, log=(*source.log(), *cohort.log, line))
-
-
-def counted(block: SiteBlock) -> tuple[np.ndarray, np.ndarray]:
-    """Samples in each state, (n_states_most, n_sites), and how many states each site has, (n_sites,)."""
-    n_states = 1 + np.array(block.alleles.ploidy)
-    return count_states(block.copies.T, int(n_states.max())), n_states
 
 
 def _assembled(

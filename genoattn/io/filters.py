@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from genoattn.cohort import Cohort, Kind, count_states
+from genoattn.cohort import MISSING, Cohort, Kind, count_states
 from genoattn.errors import InputError
 
 _DEFAULT_MAF: dict[Kind, float] = {"genotype": 0.01, "sequence": 0.0}
@@ -33,6 +34,37 @@ def check_limits(maf: float | None, max_missing: float) -> None:
         raise InputError(f"max_missing is {max_missing}; give a fraction from 0 to 1")
 
 
+class SiteCounts(NamedTuple):
+    """What filters ask of sites, each of shape (n_sites,)."""
+
+    n_called: np.ndarray
+    varies: np.ndarray  # whether called samples differ
+    minor_frequency: np.ndarray  # of alleles among the called samples; 0 where none is called
+
+
+def summarise_sites(kind: Kind, calls: np.ndarray, n_states: np.ndarray) -> SiteCounts:
+    """Summary of calls (n_samples, n_sites) at sites with ``n_states`` (n_sites,) states, seen or not.
+
+    Minor allele frequency of genotypes: the frequency f of the effect allele is its mean number of copies
+    over the ploidy of the site (the largest seen), and the smaller of f and 1 - f counts. Of sequences: all
+    states but the commonest.
+    """
+    if calls.dtype == np.int8:
+        counts = count_states(calls, int(n_states.max(initial=0)))  # (state, site)
+        n_called, varies = counts.sum(axis=0), (counts > 0).sum(axis=0) > 1
+        if kind == "sequence":
+            commonest = counts.max(axis=0) / np.maximum(n_called, 1)
+            return SiteCounts(n_called, varies, np.where(n_called > 0, 1 - commonest, 0.0))
+        copies = np.arange(len(counts)) @ counts
+    else:
+        known = calls != MISSING
+        n_called, copies = known.sum(axis=0), np.where(known, calls, 0).sum(axis=0, dtype=np.float64)
+        lowest = np.where(known, calls, np.inf).min(axis=0, initial=np.inf)
+        varies = calls.max(axis=0, initial=MISSING) > lowest
+    frequency = copies / np.maximum(n_called, 1) / np.maximum(n_states - 1, 1)
+    return SiteCounts(n_called, varies, np.minimum(frequency, 1 - frequency))
+
+
 class SiteTally:
     """Sites that a filter keeps, block by block, and counts of the others by the first reason."""
 
@@ -40,18 +72,14 @@ class SiteTally:
         self.limits, self.n_samples = limits, n_samples
         self.n_sites = self.n_kept = self.n_monomorphic = self.n_missing = self.n_rare = 0
 
-    def keep(self, counts: np.ndarray, n_states: np.ndarray) -> np.ndarray:
-        """Which sites pass, shape (n_sites,), given the samples in each state (n_states_most, n_sites).
-
-        ``n_states`` (n_sites,) are the states each site has, seen or not.
-        """
+    def keep(self, sites: SiteCounts) -> np.ndarray:
+        """Which sites pass, shape (n_sites,), given their summary."""
         assert self.limits is not None
-        over_missing = missingness(counts, self.n_samples) > self.limits.max_missing
-        n_seen = (counts > 0).sum(axis=0)
+        over_missing = (self.n_samples - sites.n_called) / self.n_samples > self.limits.max_missing
         # A site nobody is called at shows no state: that is missingness, unless the limit lets it pass.
-        monomorphic = (n_seen == 1) | ((n_seen == 0) & ~over_missing)
+        monomorphic = ~sites.varies & ((sites.n_called > 0) | ~over_missing)
         over_missing &= ~monomorphic
-        rare = minor_frequency(self.limits.kind, counts, n_states) < self.limits.maf
+        rare = sites.minor_frequency < self.limits.maf
         rare &= ~monomorphic & ~over_missing
         keep = ~(monomorphic | over_missing | rare)
         self.n_kept += int(keep.sum())
@@ -76,41 +104,15 @@ class SiteTally:
         return f"read {read}, kept {self.n_kept} ({reasons})"
 
 
-def state_counts(cohort: Cohort) -> np.ndarray:
-    """Samples in each state, shape (largest number of states, n_sites); 0 for states a site does not have."""
-    return count_states(cohort.calls, int(cohort.sites.n_states.max(initial=0)))
-
-
-def missingness(counts: np.ndarray, n_samples: int) -> np.ndarray:
-    """The fraction of samples without a call, shape (n_sites,), from the samples in each state."""
-    return (n_samples - counts.sum(axis=0)) / n_samples
-
-
-def minor_frequency(kind: Kind, counts: np.ndarray, n_states: np.ndarray) -> np.ndarray:
-    """Minor allele frequency among the called samples, shape (n_sites,); 0 where none is called.
-
-    Genotypes: the frequency f of the effect allele is its mean number of copies over the ploidy of the site
-    (the largest seen), and the smaller of f and 1 - f counts. Sequences: all states but the commonest.
-    ``counts``: samples in each state, (n_states_most, n_sites); ``n_states`` (n_sites,) those of each site.
-    """
-    called = np.maximum(counts.sum(axis=0), 1)
-    if kind == "sequence":
-        return np.where(counts.sum(axis=0) > 0, 1 - counts.max(axis=0) / called, 0.0)
-    copies = np.arange(len(counts)) @ counts
-    frequency = copies / called / np.maximum(n_states - 1, 1)
-    return np.minimum(frequency, 1 - frequency)
-
-
 def filter_sites(cohort: Cohort, read: str, limits: SiteFilter | None, path: Path) -> Cohort:
     """The sites of a cohort within ``limits``, all for None; ``read`` is what was read in words."""
     if limits is None:
         return with_log(cohort, f"read {read}, kept all (filters off)")
-    counts = state_counts(cohort)
     tally = SiteTally(limits, cohort.n_samples)
-    keep = tally.keep(counts, cohort.sites.n_states)
+    keep = tally.keep(summarise_sites(limits.kind, cohort.calls, cohort.sites.n_states))
     line = tally.line(path, read)
     kept = cohort if keep.all() else cohort.select_sites(keep)
-    unseen = kept.sites.ids[counts[0, keep] == 0] if cohort.kind == "sequence" else []
+    unseen = kept.sites.ids[~(kept.calls == 0).any(axis=0)] if cohort.kind == "sequence" else []
     if len(unseen):
         line += f"; no sample has the reference residue of {len(unseen)} sites ({', '.join(unseen[:3])}): "
         line += "the reference gauge takes the mean of the site there"

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.io.alignment_files import AlignmentFormat, read_alignment
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.byte_blocks import byte_blocks
+from genoattn.io.dosages import DosageField, check_field
 from genoattn.io.source import GenotypeSource
 from genoattn.io.text import check_file, read_lines
 from genoattn.streams import is_stream
@@ -38,6 +39,7 @@ class FormatOptions:
     wild_type: str | None = None
     alphabet: Alphabet = "auto"
     strict: bool = False
+    dosage_field: DosageField | None = None
 
 
 def _open_vcf(path: Path, options: FormatOptions) -> GenotypeSource:
@@ -47,6 +49,13 @@ def _open_vcf(path: Path, options: FormatOptions) -> GenotypeSource:
     from genoattn.io.vcf import VcfText
 
     region, common = options.region, (options.haploid, options.strict)
+    if options.dosage_field is not None:
+        from genoattn.io.vcf_dosages import VcfDosages
+
+        arguments = options.dosage_field, options.info, *common, region
+        if is_bcf(path):
+            return VcfDosages(path, *arguments, bcf_blocks(path, region), bcf_columns(path))
+        return VcfDosages(path, *arguments, None if region is None else region_blocks(path, region))
     if not is_bcf(path):
         lines = None if region is None else region_blocks(path, region)
         return VcfText(path, options.info, *common, region, lines)
@@ -64,7 +73,13 @@ def _open_bed(path: Path, options: FormatOptions) -> GenotypeSource:
 def _open_pgen(path: Path, options: FormatOptions) -> GenotypeSource:
     from genoattn.io.pgen import Pgen
 
-    return Pgen(path, options.region, options.haploid)
+    return Pgen(path, options.region, options.haploid, options.dosage_field is not None)
+
+
+def _open_bgen(path: Path, options: FormatOptions) -> GenotypeSource:
+    from genoattn.io.bgen_file import BgenFile
+
+    return BgenFile(path, options.region, options.haploid)
 
 
 def _open_zarr(path: Path, options: FormatOptions) -> GenotypeSource:
@@ -78,6 +93,7 @@ _GENOTYPES: dict[tuple[str, ...], Callable[[Path, FormatOptions], GenotypeSource
     _VCF: _open_vcf,
     (".bed",): _open_bed,
     (".pgen",): _open_pgen,
+    (".bgen",): _open_bgen,
     (".vcz", ".vcz.zip", ".zarr", ".zarr.zip"): _open_zarr,
 }
 _SUFFIXES = (*ALIGNMENT_SUFFIXES, *(s for suffixes in _GENOTYPES for s in suffixes))
@@ -101,8 +117,15 @@ def format_name(path: Path) -> str:
     return f"{name}.fa" if head.startswith(tuple(word.encode() for word in aligned)) else name
 
 
-def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
-    """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet."""
+def open_genotypes(path: Path, options: FormatOptions, dataset: Any = None) -> GenotypeSource:
+    """A file of genotypes, or the prefix of one of PLINK's, with its samples and no calls yet.
+
+    ``dataset`` is one of sgkit in place of a file, whose ``path`` is what messages call it.
+    """
+    if dataset is not None:
+        from genoattn.io.vcf_zarr import VcfZarr
+
+        return VcfZarr(path, options.region, options.haploid, options.strict, dataset)
     name = format_name(path)
     if options.info and not name.endswith(_VCF):
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
@@ -110,6 +133,7 @@ def open_genotypes(path: Path, options: FormatOptions) -> GenotypeSource:
         raise InputError(f"{path}: reference and alphabet are for alignments; leave them out")
     if options.wild_type is not None:
         raise InputError(f"{path}: wild_type is for alignments; leave it out")
+    check_field(path, options.dosage_field)
     for suffixes, opener in _GENOTYPES.items():
         if name.endswith(suffixes):
             return opener(path, options)

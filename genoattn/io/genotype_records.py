@@ -105,7 +105,7 @@ class RecordDecoder:
         copies = np.empty(packed.shape, dtype=np.int8)
         translate(packed, self.codes.copies(1)[:256], copies)
         r, several = records, [False] * len(ploidy)
-        labels = [self._labels(info, 0, 1) for info in r.info[part]] if r.info is not None else []
+        labels = [self.labels(info, 0, 1) for info in r.info[part]] if r.info is not None else []
         alleles = Alleles(
             r.number[part], r.record_id[part], r.chrom[part], r.pos[part], r.ref[part], r.alt[part],
             several, ploidy,
@@ -149,11 +149,12 @@ class RecordDecoder:
             [record.number] * n, [record.record_id] * n, [record.chrom] * n, [record.pos] * n,
             [record.ref] * n, [alt for _, alt in seen], [several] * n, [ploidy] * n,
         )  # fmt: skip
-        labels = [self._labels(record.info, index, len(alternates)) for index, _ in seen] if self.info else []
+        labels = [self.labels(record.info, index, len(alternates)) for index, _ in seen] if self.info else []
         single = {} if self.double or not fewer.any() else dict.fromkeys(range(n), fewer)
         return SiteBlock(alleles, np.array(rows, dtype=np.int8), labels, single)
 
-    def _labels(self, info: str, index: int, n_alternates: int) -> list[str]:
+    def labels(self, info: str, index: int, n_alternates: int) -> list[str]:
+        """Labels of the INFO entries asked for, of one alternate allele."""
         return [info_label(info, key, index, n_alternates) for key in self.info]
 
     def log(self) -> list[str]:

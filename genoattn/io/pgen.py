@@ -19,7 +19,9 @@ from genoattn.io.text import check_file, read_lines
 class Pgen(GenotypeSource):
     """Hard calls of a PLINK 2 data set: every alternate allele is a site, counted as it is in a VCF."""
 
-    def __init__(self, path: Path, region: str | None = None, haploid: str = "double") -> None:
+    def __init__(
+        self, path: Path, region: str | None = None, haploid: str = "double", dosages: bool = False
+    ) -> None:
         import pgenlib
 
         check_file(path)
@@ -35,6 +37,7 @@ class Pgen(GenotypeSource):
         except RuntimeError as error:
             raise self._error(error) from None
         self._haploid = haploid
+        self._dtype = np.dtype(np.float32 if dosages else np.int8)
 
     def _options(self) -> dict:
         return {
@@ -79,15 +82,18 @@ class Pgen(GenotypeSource):
         with pgenlib.PgenReader(str(self.path).encode(), sample_subset=subset, **self._options()) as file:
             for start in range(0, len(chosen), step):
                 index = chosen[start : start + step].astype(np.uint32)
-                first = np.empty((len(index), n), dtype=np.int8)
+                first = np.empty((len(index), n), dtype=self._dtype)
                 rows, found = [], list[int]()
                 try:
-                    file.read_list(index, first)
+                    read, read_one = file.read_list, file.read
+                    if self._dtype == np.float32:
+                        read, read_one = file.read_dosages_list, file.read_dosages
+                    read(index, first)
                     for row, i in zip(first, index.tolist(), strict=True):
                         rows.append(row)
                         for allele in range(2, 1 + begin[i + 1] - begin[i]):
-                            rows.append(np.empty(n, dtype=np.int8))
-                            file.read(i, rows[-1], allele_idx=allele)
+                            rows.append(np.empty(n, dtype=self._dtype))
+                            read_one(i, rows[-1], allele_idx=allele)
                         found += range(begin[i], begin[i + 1])
                 except RuntimeError as error:
                     raise self._error(error) from None

@@ -44,11 +44,12 @@ def trait_values(table: SampleTable, name: str, trait_type: TraitType) -> tuple[
     found = set(np.unique(values[~np.isnan(values)]))
     if not table.plink or trait_type == "quantitative" or found != {0.0, 1.0, 2.0}:
         return values, []
-    line = (
-        f"trait {name}: {int((values == 0).sum())} values of 0 read as missing, 1 and 2 as control and case "
-        "(columns FID and IID, a table of PLINK); trait_type quantitative reads numbers"
-    )
-    _log.warning("%s: %s", table.path, line)
+    _log.warning(
+        "%s: trait '%s' is 0, 1 and 2 in a table of PLINK (columns FID and IID): 0 is read as missing, 2 "
+        "as the case; use trait_type quantitative for numbers",
+        table.path, name,
+    )  # fmt: skip
+    line = f"trait {name}: {int((values == 0).sum())} values of 0 read as missing, as PLINK does"
     return np.where(values == 0, np.nan, values), [line]
 
 

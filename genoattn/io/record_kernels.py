@@ -13,6 +13,7 @@ _VECTOR_END = 0x81  # what fills the vector of a sample of lower ploidy
 N_FIXED = 9  # columns of a record before those of its samples
 _TAB, _LINE, _RETURN, _COLON, _DOT, _HASH = (ord(c) for c in "\t\n\r:.#")
 _SLASH, _BAR, _ZERO, _NINE, _G, _T = (ord(c) for c in "/|09GT")
+_COMMA, _MINUS, _PLUS, _E, _E_UPPER = (ord(c) for c in ",-+eE")
 
 
 @njit(cache=True, nogil=True)
@@ -118,6 +119,63 @@ def parse_lines(text: np.ndarray, codes: np.ndarray, tabs: np.ndarray, status: n
             p += 1
         tabs[line, N_FIXED + 1] = p
         p += 1
+
+
+@njit(cache=True, nogil=True)
+def _decimal(text: np.ndarray, p: int) -> tuple[float, int]:
+    """The number at ``p``, NaN for a dot, and where it ends; where it begins if there is none."""
+    start, value, scale, n_digits, exponent = p, 0.0, 1.0, 0, 0
+    negative = text[p] == _MINUS
+    p += negative
+    while _ZERO <= text[p] <= _NINE:
+        value, n_digits, p = 10 * value + (text[p] - _ZERO), n_digits + 1, p + 1
+    if text[p] == _DOT:
+        p += 1
+        while _ZERO <= text[p] <= _NINE:
+            value, scale, n_digits, p = 10 * value + (text[p] - _ZERO), 10 * scale, n_digits + 1, p + 1
+        if n_digits == 0:
+            return np.nan, p
+    if n_digits == 0:
+        return np.nan, start
+    if text[p] == _E or text[p] == _E_UPPER:
+        down = text[p + 1] == _MINUS
+        p += 2 if down or text[p + 1] == _PLUS else 1
+        while _ZERO <= text[p] <= _NINE:
+            exponent, p = 10 * exponent + (text[p] - _ZERO), p + 1
+        value *= 10.0 ** (-exponent if down else exponent)
+    return (-value if negative else value) / scale, p
+
+
+@njit(cache=True, nogil=True)
+def parse_numbers(text: np.ndarray, p: int, entry: int, values: np.ndarray) -> int:
+    """Parse the numbers of one entry of all samples of a line from ``p``.
+
+    ``values`` (n_samples, n_most), NaN, are filled from the left; trailing entries of a sample may be left
+    out. The end of the line; -1 - the number of the first sample that cannot be read.
+    """
+    n_samples, n_most = values.shape
+    for sample in range(n_samples):
+        for _ in range(entry):
+            while text[p] != _COLON and text[p] != _TAB and text[p] != _LINE:
+                p += 1
+            if text[p] != _COLON:
+                break
+            p += 1
+        k = 0
+        while text[p] != _TAB and text[p] != _LINE and text[p] != _RETURN and text[p] != _COLON:
+            value, end = _decimal(text, p)
+            if end == p or k == n_most:
+                return -1 - sample
+            values[sample, k] = value
+            k, p = k + 1, end
+            if text[p] == _COMMA:
+                p += 1
+        while text[p] != _TAB and text[p] != _LINE:
+            p += 1
+        if text[p] != (_TAB if sample < n_samples - 1 else _LINE):
+            return -1 - sample
+        p += 1
+    return p - 1
 
 
 @njit(cache=True, nogil=True)

@@ -72,6 +72,8 @@ def read_cells(
 def _text_cells(path: Path, check_header: CheckHeader, unit: str) -> TableCells:
     records = _records(path)
     _, header = next(records, (1, []))
+    if not header:
+        raise InputError(f"{path}: no line with text; write or copy it again")
     header[:1] = [name.removeprefix("#").strip() for name in header[:1]]
     names = [name for name in header if name]
     check_header(path, names)

@@ -79,7 +79,10 @@ def find_id_column(path: Path, header: Sequence[str]) -> str:
     if len(like) == 1:
         return like[0]
     found = f"{list_names(like)} could each be it" if like else list_names(header)
-    raise InputError(f"{path}: no IID or sample column in the header ({found}); name the ID column IID")
+    cure = "name the ID column IID"
+    if any(to_number(name) is not None for name in header):  # PLINK reads tables without a header
+        cure = "add a header line, with the ID column named IID"
+    raise InputError(f"{path}: no IID or sample column in the header ({found}); {cure}")
 
 
 def _check_header(path: Path, header: list[str]) -> None:

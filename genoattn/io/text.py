@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ def check_bgzip_end(path: Path) -> None:
 
 def check_file(path: Path) -> None:
     """Raise InputError unless the path is a file, or a pipe, with something in it."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such file; check the path")
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a file; give the file inside it")

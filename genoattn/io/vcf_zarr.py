@@ -15,11 +15,12 @@ from genoattn.io.record_kernels import MISSING_ALLELE, NO_ALLELE
 from genoattn.io.source import GenotypeSource, SiteBlock
 
 _NEEDED = ("call_genotype", "variant_position", "variant_contig", "variant_allele", "contig_id", "sample_id")
+_STEP = 1000  # records at a time
 _FILL = -2  # in place of the alleles that a sample of lower ploidy does not have
 
 
 class VcfZarr(GenotypeSource):
-    """Hard calls of a VCF Zarr store: a folder, or a ``.zip`` of one."""
+    """Hard calls of a VCF Zarr store, a folder or a ``.zip`` of one, or of a data set of sgkit in memory."""
 
     def __init__(
         self,
@@ -27,19 +28,22 @@ class VcfZarr(GenotypeSource):
         region: str | None = None,
         haploid: Literal["as-is", "double"] = "double",
         strict: bool = False,
+        dataset: Any = None,
     ) -> None:
-        self._group = _open(path)
-        super().__init__(path, _texts(self._group["sample_id"][:]), region=region)
+        self._group = _open(path) if dataset is None else _checked(path, dataset)
+        super().__init__(path, _texts(self._array("sample_id")), region=region)
         self.decoder = RecordDecoder(path, self.samples, (), haploid == "double", strict)
+
+    def _array(self, name: str) -> np.ndarray:
+        return np.asarray(self._group[name][:])
 
     def _records(self) -> Records:
         """The fixed columns of all records."""
-        group = self._group
-        contigs = _texts(group["contig_id"][:])
-        pos = group["variant_position"][:].tolist()
-        chrom = [contigs[c] for c in group["variant_contig"][:].tolist()]
-        names = _texts(group["variant_id"][:]) if "variant_id" in group else ["."] * len(pos)
-        alleles = [[text for text in _texts(row) if text] or [""] for row in group["variant_allele"][:]]
+        contigs = _texts(self._array("contig_id"))
+        pos = self._array("variant_position").tolist()
+        chrom = [contigs[c] for c in self._array("variant_contig").tolist()]
+        names = _texts(self._array("variant_id")) if "variant_id" in self._group else ["."] * len(pos)
+        alleles = [[text for text in _texts(row) if text] or [""] for row in self._array("variant_allele")]
         ref, alt = [row[0] for row in alleles], [",".join(row[1:]) or "." for row in alleles]
         return Records(list(range(1, len(pos) + 1)), chrom, pos, [n or "." for n in names], ref, alt)
 
@@ -50,13 +54,15 @@ class VcfZarr(GenotypeSource):
         records = self._records()
         chosen = in_region(self.region, records.chrom, records.pos, self.path)
         genotypes = self._group["call_genotype"]
-        step = genotypes.chunks[0]
+        # A chunk of a store at a time; what is in memory may have no chunks.
+        first = (getattr(genotypes, "chunks", None) or (_STEP,))[0]
+        step = first if isinstance(first, int) else _STEP
         for start in range(0, len(records), step):
             inside = chosen[(chosen >= start) & (chosen < start + step)]
             if not len(inside):
                 continue
             self.n_records += len(inside)
-            calls = genotypes[start : start + step][inside - start]
+            calls = np.asarray(genotypes[start : start + step])[inside - start]
             yield self._block(records.take(inside), calls if kept is None else calls[:, kept])
         self.decoder.left_out.check(self.n_records)
 
@@ -88,9 +94,15 @@ def _open(path: Path) -> Any:
         raise InputError(f"{path}: no such folder; check the path")
     try:
         group = zarr.open_group(zarr.storage.ZipStore(path) if path.is_file() else path, mode="r")
-        absent = [name for name in _NEEDED if name not in group]
+        return _checked(path, group)
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not a Zarr store; make one with: vcf2zarr convert") from error
+
+
+def _checked(path: Path, group: Any) -> Any:
+    absent = [name for name in _NEEDED if name not in group]
     if absent:
         raise InputError(
             f"{path}: no {absent[0]} in the store, which a VCF Zarr with genotypes has; "

@@ -34,12 +34,15 @@ class LogisticTests:
     def __init__(self, design: Design, trait: np.ndarray, threshold: float = 1.0) -> None:
         self.design, self.case = design, trait.astype(np.int8)
         self.critical, self._lowest = normal_critical(threshold), -1 if design.impute else 0
-        self._n_codes = max(int(design.codes.max(initial=1)), 1) + 1 - self._lowest
+        self._n_codes = max(int(np.rint(design.codes.max(initial=1))), 1) + 1 - self._lowest
         self.doubt: np.ndarray | None = None
-        grouped = self.critical > 0 and design.n_samples > _GROUPS_FROM * _GROUPS
+        # Dosages are too many to be counted: of their cells, those of the nearest copies tell separation.
+        self._has_cells = design.codes.dtype == np.int8
+        self._codes = design.codes if self._has_cells else np.rint(design.codes).astype(np.int8)
+        grouped = self._has_cells and self.critical > 0 and design.n_samples > _GROUPS_FROM * _GROUPS
         if design.n_fixed > 1 and grouped:
             self.group, self.level, self.doubt = similar_log_odds(design, trait)
-        elif design.n_fixed == 1:
+        elif design.n_fixed == 1 and self._has_cells:
             self.group, self.level = np.zeros(len(trait), dtype=np.int64), np.zeros(1)
         log_odds = _log_odds(design, trait)
         self._fixed = np.ascontiguousarray(design.basis[1:] * np.sqrt(design.total))
@@ -51,11 +54,11 @@ class LogisticTests:
         pairs = np.ascontiguousarray(pairs, dtype=np.int64).reshape(-1, 2)
         n, n_fixed = len(pairs), self.design.n_fixed
         out, beta, todo = np.full((n, 6), np.nan), np.zeros((2, n, n_fixed + 3)), np.arange(n)
-        if n_fixed == 1 or self.doubt is not None:
+        if self._has_cells and (n_fixed == 1 or self.doubt is not None):
             for part in _chunks(n, len(self.level) * self._n_codes**2 * 5):
                 table = None if tables is None else tables[part, None]
                 out[part] = self.of_cells(pairs[part], beta[:, part, -4:], table)
-        if n_fixed == 1:
+        if n_fixed == 1 and self._has_cells:
             return _as_tests(out.T)
         if self.doubt is not None:
             todo = self._within_margin(
@@ -102,7 +105,11 @@ class LogisticTests:
         everybody = np.zeros(design.n_samples, dtype=np.int64)
         table = self._count(pairs, everybody, 1)[:, 0]
         problems = LogisticProblems(x, kept * 1.0, kept * self.case, np.zeros(a.shape))
-        return self._tests(problems, beta, table, pairs, [_ROUGH, 1.0] if self.critical > 0 else [1.0])
+        out = self._tests(problems, beta, table, pairs, [_ROUGH, 1.0] if self.critical > 0 else [1.0])
+        if not self._has_cells:
+            predictors = np.stack([np.ones_like(a), a, b, a * b], axis=1)
+            out[:, 5] = _squared_correlation(predictors, kept * 1.0)
+        return out
 
     def _tests(
         self,
@@ -143,7 +150,7 @@ class LogisticTests:
     def _count(self, pairs: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
         """Samples by group, both codes and case; a missing call is the first code where it is imputed."""
         out = np.zeros((len(pairs), n_groups, self._n_codes, self._n_codes, 2), dtype=np.int64)
-        count_tables(self.design.codes, pairs, self.case, group, self._lowest, out)
+        count_tables(self._codes, pairs, self.case, group, self._lowest, out)
         return out
 
 
@@ -273,7 +280,7 @@ def score_margin(design: Design, threshold: float) -> np.ndarray:
     most = (0.12 + 0.15 * kappa) * max(1.0, critical / 3.5)
     skew, tail = _standardised(columns.mean, columns.norm**2 / total)
     curved = 0.015 + 0.03 * critical**2 * tail**2 / total + 0.2 * kappa * critical * skew**2 / np.sqrt(total)
-    diploid, missing = int(design.codes.max(initial=0)) <= 2, columns.missing / design.n_samples
+    diploid, missing = design.diploid, columns.missing / design.n_samples
     bounded = np.minimum(curved, most)
     curved = np.where(diploid & (missing == 0), bounded, 0.5 * most + 0.015 + 1.25 * missing)
     main = np.abs(columns.with_trait) * design.trait_norm / np.sqrt(total)

@@ -26,7 +26,8 @@ class Design:
     residual ``(y - mu) / weight`` is the trait.
     """
 
-    codes: np.ndarray  # (n_columns, n_samples), int8: dosage, or indicator of a state; -1 where missing
+    # (n_columns, n_samples), int8: copies, or indicator of a state; float32: dosages; -1 where missing
+    codes: np.ndarray
     trait: np.ndarray  # (n_samples,), orthogonal to the fixed effects
     basis: np.ndarray  # the fixed effects, (n_fixed, n_samples), orthonormal, the intercept first
     weight: np.ndarray  # (n_samples,)
@@ -38,6 +39,11 @@ class Design:
     @property
     def n_columns(self) -> int:
         return len(self.codes)
+
+    @property
+    def diploid(self) -> bool:
+        """Whether the codes are 0, 1 and 2, or fewer."""
+        return self.codes.dtype == np.int8 and int(self.codes.max(initial=0)) <= 2
 
     @property
     def n_samples(self) -> int:

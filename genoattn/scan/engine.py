@@ -73,8 +73,9 @@ def choose_screen(
     device = None if settings.device == _CPU else settings.device
     if device is not None:
         return ProductScreen(design, square, max_r2, margin, device), "products", f"device {device}"
-    if int(design.codes.max(initial=0)) > 2:
-        return ProductScreen(design, square, max_r2, margin), "products", "codes above 2"
+    if not design.diploid:
+        reason = "codes above 2" if design.codes.dtype == np.int8 else "dosages"
+        return ProductScreen(design, square, max_r2, margin), "products", reason
     if design.binary and design.n_fixed == 1 and not design.impute:
         return CellScreen(design, trait, square, max_r2), "cells", "binary trait without covariates"
     what = "binary trait" if design.binary else "quantitative trait"

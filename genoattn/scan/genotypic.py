@@ -32,6 +32,8 @@ _SCORE_FACTOR = 3.0  # a binary pair is tested exactly up to this many times the
 
 def check_genotypic(design: Design) -> None:
     """Raise InputError unless the columns are dosages whose highest code is 2."""
+    if design.codes.dtype != np.int8:
+        raise InputError("the genotypic test needs hard calls, and these are dosages; use the additive test")
     highest = int(design.codes.max(initial=0))
     if highest != 2:
         raise InputError(

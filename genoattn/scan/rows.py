@@ -111,13 +111,14 @@ def joint_frequency(
     for start in range(0, len(terms), block):
         rows = slice(start, start + block)
         chosen = terms[rows]
-        product = np.ones((len(chosen), codes.shape[1]), dtype=np.int32)
+        kind = np.int32 if codes.dtype == np.int8 else np.float64
+        product = np.ones((len(chosen), codes.shape[1]), dtype=kind)
         called, carried = np.ones(product.shape, dtype=bool), np.ones(product.shape, dtype=bool)
         for column in chosen.T:
             state = codes[column]
             product *= state
             called &= state != MISSING
-            carried &= state != absent[column][:, None]
+            carried &= np.abs(state - absent[column][:, None]) > 0.5
         n = np.maximum(called.sum(axis=1), 1)
         share = (product * called).sum(axis=1) / most[chosen].astype(np.float64).prod(axis=1)
         frequency[rows], carriers[rows] = share / n, (carried & called).sum(axis=1)

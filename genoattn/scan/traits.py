@@ -21,6 +21,7 @@ from genoattn.io.tables import list_names, read_table
 from genoattn.scan.pair_scan import prepare, scan_columns
 from genoattn.scan.result import ScanResult
 from genoattn.scan.settings import check_config, read_config
+from genoattn.streams import forget_copies
 from genoattn.writing import atomic_directory
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def scan_traits(
     """
     config = read_config(threshold, options)
     check_config(config)
+    if isinstance(traits, str | PathLike):
+        forget_copies(Path(traits))
     where, values = _values(cohort, traits, names, trait_type)
     if isinstance(traits, str | PathLike):
         cohort = replace(cohort, source={**cohort.source, "phenotypes": str(traits)})

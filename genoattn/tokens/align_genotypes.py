@@ -31,7 +31,7 @@ def align_genotypes(cohort: Cohort, sites: Sites, source: str, match_by: MatchBy
     if absent or other:
         raise _mismatch(cohort.sites, sites, places, source)
     laid = _Layout(cohort, source)
-    out = np.empty((cohort.n_samples, len(sites)), dtype=np.int8)
+    out = np.empty((cohort.n_samples, len(sites)), dtype=cohort.calls.dtype)
     for k, found in enumerate(places.records):
         assert found is not None
         out[:, k] = laid.copies(found, sites, k, places.repeats[k])
@@ -67,7 +67,7 @@ class _Layout:
         elif alt == record.ref:
             out = self._ploidy(chosen, own) - calls.sum(axis=1)
         else:
-            out = np.zeros(len(calls), dtype=np.int16)
+            out = np.zeros(len(calls), dtype=calls.dtype)
         if (own, ploidy) == (1, 2) and self.cohort.haploid == "double":
             self.n_doubled += int((~is_missing).sum())
             self.n_doubled_sites += 1
@@ -89,7 +89,8 @@ class _Layout:
 
     def _calls(self, chosen: list[int]) -> tuple[np.ndarray, int]:
         """Calls of columns, (n_samples, n_columns), and their ploidy."""
-        calls = self.cohort.calls[:, chosen].astype(np.int16)
+        calls = self.cohort.calls[:, chosen]
+        calls = calls if self.cohort.has_dosages else calls.astype(np.int16)
         each = np.array([len(self.cohort.sites.states[c]) - 1 for c in chosen])
         own = int(each.max())
         if self.cohort.haploid == "double" and own == 2:  # some records of a place may be haploid in all
@@ -108,8 +109,8 @@ class _Layout:
         """Refuse more copies than the model knows, and records that together have too many."""
         if copies.max(initial=0) > ploidy:
             raise InputError(
-                f"{self.source}: sample {samples[int(copies.argmax())]} has {copies.max()} copies at {name}, "
-                f"where the model knows ploidy {ploidy}; check the ploidy of the calls"
+                f"{self.source}: sample {samples[int(copies.argmax())]} has {copies.max():g} copies at "
+                f"{name}, where the model knows ploidy {ploidy}; check the ploidy of the calls"
             )
         if copies.min(initial=0) < 0:
             raise InputError(

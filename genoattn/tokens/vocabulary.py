@@ -69,7 +69,7 @@ class Vocabulary:
         return float(free.sum() ** 2 - (free**2).sum()) / 2
 
     def columns(self, calls: np.ndarray) -> np.ndarray:
-        """Centred columns of calls (n_samples, n_sites), int8: dosage or indicator less its training mean.
+        """Centred columns of calls (n_samples, n_sites): dosage or indicator less its training mean.
 
         Shape (n_samples, n_columns), float64; 0 where the call is missing.
         """
@@ -114,6 +114,8 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
     if (encoding == "sequence") != (cohort.kind == "sequence"):
         fitting = "sequence" if cohort.kind == "sequence" else "dosage or genotype"
         raise InputError(f"encoding {encoding!r} does not fit {cohort.kind} data; use {fitting}")
+    if cohort.has_dosages and encoding != "dosage":
+        raise InputError(f"encoding {encoding!r} needs hard calls, and these are dosages; use dosage")
     calls = cohort.calls if training is None else cohort.calls[training]
     n_states = cohort.sites.n_states
     if encoding == "dosage":
@@ -130,6 +132,11 @@ def _column_moments(
     calls: np.ndarray, site: np.ndarray, state: np.ndarray, n_states: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each column over called samples; 0 where no training sample is called."""
+    if calls.dtype != np.int8:
+        known = calls != MISSING
+        number = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, calls, 0).sum(axis=0, dtype=np.float64) / number
+        return mean, np.where(known, (calls - mean) ** 2, 0).sum(axis=0) / number
     counts = count_states(calls, n_states)
     number = np.maximum(counts.sum(axis=0), 1)[site]
     value = np.arange(n_states)[:, None]  # of a dosage; an indicator is 1 in its own state

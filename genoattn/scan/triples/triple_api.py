@@ -221,7 +221,7 @@ class TripleEngine:
         self.screen: CountScreen | ScoreScreen
         # Counts of genotypes are all that a bound on t needs of codes 0, 1, 2 without a missing call.
         missing = design.columns.missing[scope.columns].any()
-        if not missing and design.codes[scope.columns].max(initial=0) <= 2:
+        if not missing and design.diploid:
             self.screen = CountScreen(design, scope, threshold)
         else:
             self.screen = ScoreScreen(design, scope, min(threshold * _SCREEN_FACTOR, 1.0))

@@ -1,0 +1,99 @@
+"""Cohorts from numpy arrays and pandas frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genoattn.cohort import MISSING, Cohort, Covariates, Phenotype, Sites, copy_states
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def cohort_of_arrays(
+    genotypes: np.ndarray | pd.DataFrame,
+    sites: pd.DataFrame | Sequence[str] | None,
+    samples: Sequence[str] | None,
+    phenotype: np.ndarray | pd.Series | Phenotype | None,
+    covariates: pd.DataFrame | None,
+    ploidy: int,
+    trait: str,
+) -> Cohort:
+    """See :meth:`genoattn.cohort.Cohort.from_arrays`."""
+    names = getattr(genotypes, "index", None) if samples is None else samples
+    values = np.asarray(genotypes, dtype=np.float64)
+    if values.ndim != 2:
+        raise ValueError(f"genotypes have shape {values.shape}, needed are (n_samples, n_sites)")
+    names = [f"sample{i}" for i in range(1, len(values) + 1)] if names is None else names
+    names = np.array([str(name) for name in names], dtype=object)
+    values = np.where(np.isnan(values), MISSING, values)
+    is_hard = (values == np.rint(values)).all()
+    if sites is None:
+        sites = getattr(genotypes, "columns", [f"site{k}" for k in range(1, values.shape[1] + 1)])
+    own = Cohort(
+        names,
+        _sites_of(sites, values.shape[1], ploidy),
+        values.astype(np.int8 if is_hard else np.float32),
+    )
+    given = _phenotype_of(phenotype, names, trait)
+    if covariates is not None:
+        table = _in_order(covariates, names, "covariates")
+        columns = Covariates(tuple(map(str, table.columns)), table.to_numpy(np.float64))
+        own = replace(own, covariates=columns)
+    if given is None:
+        return own
+    known = ~np.isnan(given.values)
+    kept = own if known.all() else own.select_samples(known)
+    line = f"{len(names)} samples with genotypes, kept {int(known.sum())}"
+    return replace(kept, phenotype=given.select(known), log=(line,))
+
+
+def _sites_of(sites: Any, n_sites: int, ploidy: int) -> Sites:
+    """Sites of a frame, or of IDs alone."""
+    columns = {name: list(sites[name]) for name in sites.columns} if hasattr(sites, "columns") else {}
+    n = len(sites)
+    if n != n_sites:
+        raise ValueError(f"{n} sites for {n_sites} columns of genotypes")
+    ref = [str(text) for text in columns.get("ref", ["ref"] * n)]
+    alt = [str(text) for text in columns.get("alt", ["alt"] * n)]
+    if "id" in columns or not columns:
+        ids = [str(name) for name in columns.get("id", sites)]
+    else:
+        ids = [
+            f"{c}:{p}:{r}:{a}" for c, p, r, a in zip(columns["chrom"], columns["pos"], ref, alt, strict=True)
+        ]
+    # Sites of unknown place are not on one chromosome, nor near each other.
+    chrom = [str(name) for name in columns.get("chrom", ids)]
+    pos = [int(p) for p in columns.get("pos", [1] * n)]
+    states = tuple(copy_states(r, a, ploidy) for r, a in zip(ref, alt, strict=True))
+    names, chromosomes, refs, alts = (np.array(column, dtype=object) for column in (ids, chrom, ref, alt))
+    return Sites(names, chromosomes, np.array(pos), refs, alts, states)
+
+
+def _in_order(table: Any, samples: np.ndarray, what: str) -> Any:
+    """The rows of a pandas object that belong to the samples, in their order."""
+    by_name = table.set_axis([str(name) for name in table.index], axis=0)
+    absent = [name for name in samples if name not in by_name.index]
+    if absent:
+        raise ValueError(
+            f"{what}: no row for sample {absent[0]} ({len(absent)} of {len(samples)} are absent)"
+        )
+    return by_name.loc[list(samples)]
+
+
+def _phenotype_of(given: Any, samples: np.ndarray, trait: str) -> Phenotype | None:
+    """A phenotype with NaN where missing; 0 and 1 alone are a binary trait."""
+    if given is None or isinstance(given, Phenotype):
+        return given
+    if hasattr(given, "index") and hasattr(given, "loc"):
+        trait = trait if given.name is None else str(given.name)
+        given = _in_order(given, samples, "phenotype")
+    values = np.asarray(given, dtype=np.float64)
+    if values.shape != (len(samples),):
+        raise ValueError(f"phenotype has shape {values.shape}, needed is ({len(samples)},)")
+    known = values[~np.isnan(values)]
+    return Phenotype(trait, values, binary=set(np.unique(known)) == {0.0, 1.0})
