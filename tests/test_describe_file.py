@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bed_reader import to_bed
+from test_dosages import probabilities, write_dosages
 from vcf_files import record, vcf_text, write_text, write_vcf
 
 import genoattn
@@ -82,6 +83,7 @@ def test_counts_of_a_vcf_by_hand(tmp_path, name):
         n_shared_ids=2,
         chromosomes=(ChromosomeSummary("1", 7, 1, 6), ChromosomeSummary("2", 1, 4000, 4000)),
         ploidy={"2": 10},
+        dosages=False,
         layout=CallLayout(("GT", "DP"), "some", 10),
         n_missing=2,
         missing_fraction=2 / 60,
@@ -242,6 +244,41 @@ def test_symbolic_alleles_and_uncalled_sites(tmp_path):
 def test_a_region(tmp_path):
     found = describe_file(vcf(tmp_path, "g.vcf.gz"), region="1:2-4").genotypes
     assert (found.n_records, found.n_sites, found.chromosomes) == (3, 4, (ChromosomeSummary("1", 3, 2, 4),))
+
+
+def test_dosages(tmp_path):
+    """Means 0.55, 1.0 and 0 of 2 copies; the entry GT of the same records is of other frequencies."""
+    lines = [
+        record(["0/0:0.1", "0/1:1.0", "0/0:."], pos=1, form="GT:DS"),
+        record(["0/1:1.0", "0/1:0.5", "0/1:1.5"], pos=2, form="GT:DS"),
+        record(["0/0:0.0"] * 3, pos=3, form="GT:DS"),
+    ]
+    path = write_vcf(tmp_path / "g.vcf", ["a", "b", "c"], lines)
+    path.write_text(path.read_text().replace("##FORMAT=<ID=DP", "##FORMAT=<ID=DS"))
+    hard, found = describe_file(path), describe_file(path, dosage_field="DS", max_missing=0.5)
+    assert hard.notes == ("imputed dosages in DS: --dosage-field DS reads them",)
+    assert (hard.genotypes.dosages, found.genotypes.dosages) == (False, True)
+    assert classes(path, dosage_field="DS") == [1, 0, 0, 0, 0, 2]  # 0, 0.275 and 0.5
+    assert classes(path) == [1, 0, 0, 0, 1, 1]  # 0, 1 of 6 and 3 of 6
+    assert (found.genotypes.n_missing, found.kept.n_sites, found.kept.n_monomorphic) == (1, 2, 1)
+
+
+def test_a_bgen(tmp_path):
+    path = write_dosages(tmp_path / "g.bgen", probabilities())
+    found, cohort = describe_file(path), read(path)
+    assert (found.format, found.mismatch, found.genotypes.dosages) == ("BGEN", None, True)
+    assert found.samples.n == cohort.n_samples
+    assert found.kept.n_sites == cohort.n_sites
+    other = path.rename(tmp_path / "g.pgen")
+    assert describe_file(other).mismatch == "the name says PLINK 2, the contents are BGEN"
+
+
+def test_haploid_calls_as_they_are(tmp_path):
+    """Three males with the allele: 6 of 12 copies doubled, 3 of 12 as they are."""
+    calls = ["1", "1", "1", "0/0", "0/0", "0/0"]
+    path = write_vcf(tmp_path / "g.vcf", SAMPLES, [record(calls, chrom="X")])
+    assert describe_file(path, maf=0.3).kept.n_sites == 1
+    assert describe_file(path, maf=0.3, haploid="as-is").kept.n_sites == 0
 
 
 def test_a_header_without_records(tmp_path):
@@ -544,10 +581,30 @@ def test_options_that_cannot_be(tmp_path, options, message):
         describe_file(vcf(tmp_path), **options)
 
 
-def test_options_of_genotypes_for_a_table(tmp_path):
-    table = write_text(tmp_path / "t.tsv", TABLE)
-    with pytest.raises(InputError, match=r"a table, which has no sites to count: leave out region, maf"):
-        describe_file(table, region="1:1-2", maf=0.1)
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "t.tsv",
+            {"region": "1:1-2", "maf": 0.1},
+            r"a table, which has no sites to count: leave out region, maf",
+        ),
+        ("t.tsv", {"alphabet": "dna"}, r"leave out alphabet; of a table of variants name the column of seq"),
+        ("a.fasta", {"sequence_column": "s"}, r"an alignment: leave out sequence_column"),
+        ("a.fasta", {"region": "1:1-2"}, r"an alignment has no regions; leave the region 1:1-2 out"),
+        (
+            "g.vcf",
+            {"wild_type": "s0", "alphabet": "dna"},
+            r"g\.vcf: genotypes: leave out wild_type, alphabet",
+        ),
+    ],
+)
+def test_options_that_mean_nothing_for_a_file(tmp_path, name, options, message):
+    vcf(tmp_path)
+    write_text(tmp_path / "t.tsv", TABLE)
+    write_text(tmp_path / "a.fasta", ALIGNMENT)
+    with pytest.raises(InputError, match=message):
+        describe_file(tmp_path / name, **options)
 
 
 @pytest.mark.parametrize(

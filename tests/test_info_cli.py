@@ -133,7 +133,7 @@ TOP = (
 PARTS = {
     "samples": "n first n_families",
     "genotypes": "complete n_records n_sites n_samples n_biallelic n_multiallelic n_symbolic "
-    "n_without_alternate n_unplaced n_repeated n_shared_ids chromosomes ploidy layout n_missing "
+    "n_without_alternate n_unplaced n_repeated n_shared_ids chromosomes ploidy dosages layout n_missing "
     "missing_fraction n_samples_over worst_sample worst_fraction frequencies n_uncalled",
     "alignment": "n_sequences n_columns alphabet alphabet_reason reference n_variable n_repeated "
     "gap_fraction missing_fraction n_columns_over",

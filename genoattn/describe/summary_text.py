@@ -105,7 +105,9 @@ def _chromosomes(chromosomes: Sequence[ChromosomeSummary]) -> Iterator[Row]:
 def _calls(g: GenotypeSummary) -> Iterator[Row]:
     ploidy = [(n, _PLOIDIES.get(name, f"of ploidy {name}")) for name, n in g.ploidy.items()]
     parts = [ploidy[0][1] if len(ploidy) == 1 else f"sites: {_counts(ploidy)}"] if ploidy else []
-    if g.layout.phased is not None:
+    if g.dosages:
+        parts.append("imputed dosages")
+    if g.layout.phased is not None and not g.dosages:
         parts.append(_PHASED[g.layout.phased])
     if g.layout.format_keys:
         parts.append(f"FORMAT {':'.join(g.layout.format_keys)}")
