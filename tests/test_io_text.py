@@ -260,7 +260,7 @@ def test_genotypes_from_a_pipe_without_a_suffix(tmp_path, content, shape):
 
 
 def test_a_pipe_of_something_else(tmp_path):
-    expect(r"pipe: unknown suffix ''; readable are .vcf", fifo(tmp_path / "pipe", b"hello\n"))
+    expect(r"pipe: neither VCF nor BCF, by its first bytes", fifo(tmp_path / "pipe", b"hello\n"))
 
 
 def test_a_pipe_is_read_anew_by_each_read(tmp_path):

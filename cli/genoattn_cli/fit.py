@@ -133,7 +133,7 @@ _COUNTS = (LikelihoodName.poisson, LikelihoodName.negative_binomial)
 _READ = (
     "region", "maf", "max_missing", "haploid", "dosage_field", "transform", "trait_type", "sequence_column",
     "mutation_column", "reference", "wild_type", "variance_column", "se_column", "strict", "alphabet",
-    "features",
+    "features", "duplicates",
 )  # fmt: skip
 _FIT = (
     "order", "gauge", "attention", "estimator", "link", "budget", "likelihood", "rank", "penalty",
@@ -160,6 +160,7 @@ def command(
     max_missing: options.MaxMissing = 0.1,
     haploid: options.Haploid = options.HaploidName.double,
     dosage_field: options.DosageField = None,
+    duplicates: options.Duplicates = options.DuplicatesName.keep,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,

@@ -74,6 +74,13 @@ class DosageFieldName(StrEnum):
     HDS = "HDS"
 
 
+class DuplicatesName(StrEnum):
+    """What becomes of records that name one site again."""
+
+    keep = "keep"
+    error = "error"
+
+
 class MatchName(StrEnum):
     """What sites of genotypes match by."""
 
@@ -177,7 +184,7 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Refuse sequences with different values and variants that cannot be used.",
+        help="Refuse sequences with different values, and records and variants that cannot be used.",
     ),
 ]
 Folder = Annotated[
@@ -229,6 +236,12 @@ DosageField = Annotated[
         "--dosage-field",
         help="Entry of imputed genotypes to read in place of GT: DS, GP or HDS; of a .pgen its dosages.",
         show_default=False,
+    ),
+]
+Duplicates = Annotated[
+    DuplicatesName,
+    typer.Option(
+        "--duplicates", help="Records that name one site again: keep (equal calls once), or an error."
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]

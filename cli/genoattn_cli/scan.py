@@ -105,6 +105,8 @@ def command(
     max_missing: options.MaxMissing = 0.1,
     haploid: options.Haploid = options.HaploidName.double,
     dosage_field: options.DosageField = None,
+    duplicates: options.Duplicates = options.DuplicatesName.keep,
+    strict: options.Strict = False,
     alphabet: options.Alphabet = options.AlphabetName.auto,
     memory: MemoryOption = 2.0,
     permutations: PermutationsOption = 0,
@@ -133,20 +135,18 @@ def command(
     check_output(output, force, folder=True, inputs=(cohort, pheno, covar, pairs))
     sources = dict(
         region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet,
-        dosage_field=dosage_field,
+        dosage_field=dosage_field, duplicates=duplicates, strict=strict,
     )  # fmt: skip
     settings = dict(
         progress=not quiet, sites=sites, with_sites=with_sites, min_distance=min_distance, max_r2=max_r2,
         test=test.value, missing=missing.value, encoding=options.chosen_encoding(encoding),
         memory=memory * 1e9, threads=threads, device=device, permutations=permutations, seed=seed,
     )  # fmt: skip
-    treatment = {"transform": transform.value, "trait_type": trait_type.value}
-    plink = form is FormatName.plink
+    treatment, plink = dict(transform=transform.value, trait_type=trait_type.value), form is FormatName.plink
     _check_order(order, trait, plink, pairs)
     if trait is not None and len(trait) > 1:
-        summary = _scan_traits(
-            (cohort, pheno, covar), trait, threshold, {**treatment, **settings}, sources, output, force, plink
-        )
+        tables, settings = (cohort, pheno, covar), {**treatment, **settings}
+        summary = _scan_traits(tables, trait, threshold, settings, sources, output, force, plink)
     else:
         data = options.read_cohort(cohort, pheno, trait[0] if trait else None, covar, **sources, **treatment)
         result = _scan_one(data, order, threshold, settings, pairs, output)

@@ -56,7 +56,8 @@ class Bcf(GenotypeSource):
     def _header(self, raw: bytes) -> list[str]:
         """The samples; on the way the dictionaries of contigs and strings, numbered by IDX or in order."""
         strings, contigs = {"PASS": 0}, dict[str, int]()
-        lines = decode_bytes(raw.rstrip(b"\0")).splitlines()
+        # Not splitlines: a Latin-1 letter in a description may look like the end of a line of Unicode.
+        lines = [line.rstrip("\r") for line in decode_bytes(raw.rstrip(b"\0")).split("\n")]
         for line in lines:
             if not (match := _META.match(line)):
                 continue
@@ -123,7 +124,7 @@ class Bcf(GenotypeSource):
                 parts.append(self.decoder.decode_one(record, codes[k].astype(np.intp)))
             elif vectors[k, 1] > 0 and vectors[k, 2] > 0:
                 genotypes = self._genotypes(data, vectors[k], kept)
-                parts.append(self.decoder.decode_one(record, self.decoder.codes.encode(genotypes)))
+                parts.append(self.decoder.decode_texts(record, genotypes))
             else:
                 cure = "genotypes are needed; call them or remove the record"
                 where = self.decoder.where(record)

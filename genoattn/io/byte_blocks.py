@@ -17,8 +17,10 @@ from genoattn.streams import local_copy
 _BLOCK_BYTES = 1 << 19
 
 
-def byte_blocks(path: Path, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
+def byte_blocks(path: Path, size: int | None = None) -> Iterator[bytes]:
     """The contents of a file, plain or compressed by gzip or bgzip, in blocks of about ``size`` bytes.
+
+    None is half a megabyte.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def byte_blocks(path: Path, size: int = _BLOCK_BYTES) -> Iterator[bytes]:
     check_bgzip_end(path)
     queue: Queue[bytes | BaseException] = Queue(maxsize=2)
     stop = Event()
-    thread = Thread(target=_fill, args=(path, size, queue, stop), daemon=True)
+    thread = Thread(target=_fill, args=(path, size or _BLOCK_BYTES, queue, stop), daemon=True)
     thread.start()
     try:
         while block := queue.get():
@@ -59,11 +61,12 @@ def _fill(path: Path, size: int, queue: Queue[bytes | BaseException], stop: Even
 
 
 def _open(path: Path) -> BinaryIO:
+    local = local_copy(path)
     if not is_gzip(path):
-        return local_copy(path).open("rb")
+        return local.open("rb")
     from isal import igzip
 
-    return cast(BinaryIO, igzip.open(local_copy(path), "rb"))
+    return cast(BinaryIO, igzip.open(local, "rb"))
 
 
 def _as_input_error(path: Path, error: BaseException) -> BaseException:

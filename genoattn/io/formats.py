@@ -96,7 +96,6 @@ _GENOTYPES: dict[tuple[str, ...], Callable[[Path, FormatOptions], GenotypeSource
     (".bgen",): _open_bgen,
     (".vcz", ".vcz.zip", ".zarr", ".zarr.zip"): _open_zarr,
 }
-_SUFFIXES = (*ALIGNMENT_SUFFIXES, *(s for suffixes in _GENOTYPES for s in suffixes))
 _SUPPORTED = f"{', '.join(s for suffixes in _GENOTYPES for s in suffixes)}, {', '.join(_ALIGNED)} (also .gz)"
 
 
@@ -108,10 +107,10 @@ def is_alignment(path: Path) -> bool:
 def format_name(path: Path) -> str:
     """A name whose suffix is that of the format: the file's own, or for a pipe one by its first bytes."""
     name = path.name.lower()
-    if name.endswith(_SUFFIXES) or not is_stream(path):
+    if not is_stream(path):
         return name
     head = next(byte_blocks(path, 64), b"").lstrip()
-    if head.startswith((b"##fileformat=VCF", b"BCF\x02")):
+    if head.startswith((b"##fileformat=VCF", b"#CHROM", b"BCF\x02")):
         return f"{name}.vcf"
     aligned = (">", "# STOCKHOLM", *_CLUSTAL_HEADS)
     return f"{name}.fa" if head.startswith(tuple(word.encode() for word in aligned)) else name
@@ -134,6 +133,8 @@ def open_genotypes(path: Path, options: FormatOptions, dataset: Any = None) -> G
     if options.wild_type is not None:
         raise InputError(f"{path}: wild_type is for alignments; leave it out")
     check_field(path, options.dosage_field)
+    if is_stream(path):
+        return _open_stream(path, name, options)
     for suffixes, opener in _GENOTYPES.items():
         if name.endswith(suffixes):
             return opener(path, options)
@@ -155,6 +156,18 @@ def open_as(suffix: str, path: Path, options: FormatOptions) -> GenotypeSource:
     """A file of genotypes in the format that ``suffix`` stands for, whatever the file is called."""
     opener = next(opener for suffixes, opener in _GENOTYPES.items() if suffix in suffixes)
     return opener(path, options)
+
+
+def _open_stream(path: Path, name: str, options: FormatOptions) -> GenotypeSource:
+    """A VCF or BCF that comes through a pipe; ``name`` has the suffix of its format."""
+    if options.region is not None:
+        raise InputError(f"{path}: a pipe has no index, which a region needs; write it to a file first")
+    if not name.endswith(_VCF):
+        raise InputError(
+            f"{path}: neither VCF nor BCF, by its first bytes; a pipe holds one file, so that other formats "
+            "are not read from it: write it to a file with its usual suffix"
+        )
+    return _open_vcf(path, options)
 
 
 def read_aligned(path: Path, options: FormatOptions) -> tuple[Cohort, str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genoattn.io.alleles import Alleles
-from genoattn.io.genotype_codes import GenotypeCodes
+from genoattn.io.genotype_codes import GenotypeCodes, MalformedGenotypeError
 from genoattn.io.record_kernels import note_codes, translate
 from genoattn.io.source import LeftOut, SiteBlock
 from genoattn.io.tables import MISSING_TEXT
@@ -21,7 +21,7 @@ _HAPLOID = np.array([0xF0, 0xF1])
 _OTHER = np.setdiff1d(np.arange(256), [*_DIPLOID, *_HAPLOID, 0xEE, 0xFE])
 # Placeholders for alleles that a caller has not seen: no sample has them.
 _UNSEEN = ("<NON_REF>", "<*>")
-_NO_ALTERNATE = (".", *_UNSEEN)
+_NO_ALTERNATE = (".", "", *_UNSEEN)
 
 
 class Record(NamedTuple):
@@ -86,9 +86,12 @@ class RecordDecoder:
         """The sites of records with packed codes (n_records, n_samples), uint8."""
         seen = np.zeros((len(records), 256), dtype=bool)
         note_codes(packed, seen)
+        alleles = zip(records.ref, records.alt, strict=True)
         one, two = seen[:, _HAPLOID].max(axis=1), seen[:, _DIPLOID].max(axis=1)
         simple = ~(seen[:, _OTHER].any(axis=1) | (one & two))
-        simple &= np.array(["," not in alt and alt not in _NO_ALTERNATE for alt in records.alt], dtype=bool)
+        simple &= np.array(
+            ["," not in alt and alt not in _NO_ALTERNATE and bool(ref) for ref, alt in alleles], dtype=bool
+        )
         # Runs of simple records go together, the others one at a time.
         ends = np.flatnonzero(np.append(simple[1:] != simple[:-1], True)) + 1
         parts = []
@@ -112,11 +115,30 @@ class RecordDecoder:
         )  # fmt: skip
         return SiteBlock(alleles, copies, labels)
 
+    def decode_texts(self, record: Record, genotypes: Sequence[str]) -> SiteBlock:
+        """The sites of a record with genotypes as text; none if it cannot be used, which is counted."""
+        try:
+            codes = self.codes.encode(genotypes)
+        except MalformedGenotypeError as error:
+            text = error.args[0] if len(error.args[0]) <= 40 else f"{error.args[0][:40]}..."
+            found = (
+                f"sample {self.samples[genotypes.index(error.args[0])]} has the malformed genotype '{text}'"
+            )
+            self.left_out.add(
+                "malformed genotypes", self.where(record), found, "write allele indices as in 0/1"
+            )
+            return SiteBlock(Alleles.none(), np.empty((0, len(genotypes)), dtype=np.int8))
+        return self.decode_one(record, codes)
+
     def decode_one(self, record: Record, codes: np.ndarray) -> SiteBlock:
         """The sites of a record with any codes (n_samples,); none if it cannot be used, which is counted."""
         alternates = record.alt.split(",")
         n_alternates = 0 if record.alt == "." else len(alternates)
         nothing = SiteBlock(Alleles.none(), np.empty((0, len(codes)), dtype=np.int8))
+        if not (record.ref and all(alternates)):
+            found, cure = "an allele is empty", "correct the record or remove it"
+            self.left_out.add("an empty allele", self.where(record), found, cure)
+            return nothing
         largest = self.codes.largest_allele[codes]
         if largest.max(initial=0) > n_alternates:
             i = int(np.argmax(largest > n_alternates))

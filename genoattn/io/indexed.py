@@ -43,10 +43,10 @@ def _check_index(path: Path, command: str) -> None:
         raise InputError(f"{path}: a region needs an index; make one with: {command} {path}")
 
 
-def _joined(lines: Iterable[str]) -> Iterator[bytes]:
+def _joined(lines: Iterable[str], encoding: str = "utf-8") -> Iterator[bytes]:
     lines = iter(lines)
     while block := list(islice(lines, _LINES)):
-        yield ("\n".join(line.rstrip("\n") for line in block) + "\n").encode()
+        yield ("\n".join(line.rstrip("\n") for line in block) + "\n").encode(encoding)
 
 
 def region_blocks(path: Path, region: str) -> Iterator[bytes]:
@@ -61,9 +61,10 @@ def region_blocks(path: Path, region: str) -> Iterator[bytes]:
     check_bgzip_end(path)
     _check_index(path, "tabix -p vcf")
     try:
-        with quiet_htslib(), pysam.TabixFile(str(path), index=_index(path), encoding="utf-8") as file:
+        # In Latin-1 every byte is a letter, so that the lines keep the bytes of the file.
+        with quiet_htslib(), pysam.TabixFile(str(path), index=_index(path), encoding="latin-1") as file:
             span = parse_region(region, list(file.contigs), path)
-            yield from _joined(file.fetch(span.contig, span.start - 1, span.end))
+            yield from _joined(file.fetch(span.contig, span.start - 1, span.end), "latin-1")
     except InputError:
         raise
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from genoattn.io.alleles import Alleles, in_region
 from genoattn.io.plink import BLOCK_BYTES, about_x
 from genoattn.io.sample_ids import named_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
-from genoattn.io.text import check_file, read_lines
+from genoattn.io.text import check_file, decode_bytes, read_lines
 
 
 class Pgen(GenotypeSource):
@@ -58,8 +58,8 @@ class Pgen(GenotypeSource):
         v, out = self._variants, Alleles.none()
         counts = [v.get_allele_ct(i) - 1 for i in range(v.get_variant_ct())]
         for i, n in enumerate(counts):
-            ref, *alt = [v.get_allele_code(i, k).decode() for k in range(n + 1)]
-            name, chrom = v.get_variant_id(i).decode(), v.get_variant_chrom(i).decode()
+            ref, *alt = [decode_bytes(v.get_allele_code(i, k)) for k in range(n + 1)]
+            name, chrom = decode_bytes(v.get_variant_id(i)), decode_bytes(v.get_variant_chrom(i))
             pos, several = int(v.get_variant_pos(i)), [n > 1] * n
             out.extend(
                 Alleles([i + 1] * n, [name] * n, [chrom] * n, [pos] * n, [ref] * n, alt, several, [2] * n)

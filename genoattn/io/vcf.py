@@ -10,7 +10,6 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.io.byte_blocks import byte_blocks
-from genoattn.io.genotype_codes import MalformedGenotypeError
 from genoattn.io.genotype_records import Record, RecordDecoder, Records, join_blocks
 from genoattn.io.record_kernels import COMMENT, N_FIXED, REGULAR, parse_lines
 from genoattn.io.source import GenotypeSource, SiteBlock
@@ -19,6 +18,10 @@ from genoattn.io.text import decode_bytes
 FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
 _LARGEST_POSITION = 2**62
 _MOST_LINES = 1 << 14  # in a block, so that blocks of few samples are not all fixed columns
+
+
+# First bytes of a VCF; the header may come without its first line.
+_BEGIN = ("##fileformat=VCF", "#CHROM")
 
 
 class VcfText(GenotypeSource):
@@ -121,15 +124,8 @@ class VcfText(GenotypeSource):
         at = keys.index("GT")
         entries = (text.split(":") for text in calls)
         genotypes = [entry[at] if len(entry) > at else "." for entry in entries]
-        try:
-            codes = self.decoder.codes.encode(genotypes)
-        except MalformedGenotypeError as error:
-            sample = self.decoder.samples[genotypes.index(error.args[0])]
-            found = f"sample {sample} has the malformed genotype '{error.args[0]}'"
-            self.decoder.left_out.add("malformed genotypes", where, found, "write allele indices as in 0/1")
-            return None
         record = Record(self.n_records, chrom, position, record_id, ref, alt, info)
-        return self.decoder.decode_one(record, codes)
+        return self.decoder.decode_texts(record, genotypes)
 
     def _check_header(self, line: str) -> None:
         """A second header, of a file appended to another, must name the same samples."""
@@ -166,7 +162,7 @@ def header_columns(path: Path) -> list[str]:
     first = None
     for raw in lines:
         line = decode_bytes(raw).rstrip("\r").removeprefix("\ufeff")
-        if first is None and not line.startswith(("##fileformat=VCF", "#CHROM")):
+        if first is None and not line.startswith(_BEGIN):
             raise InputError(f"{path}: not a VCF: its first line is '{line[:40]}', not ##fileformat=VCF...")
         first = line
         if line.startswith("##"):

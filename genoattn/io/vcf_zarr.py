@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +14,18 @@ from genoattn.io.alleles import in_region
 from genoattn.io.genotype_records import RecordDecoder, Records, join_blocks
 from genoattn.io.record_kernels import MISSING_ALLELE, NO_ALLELE
 from genoattn.io.source import GenotypeSource, SiteBlock
+from genoattn.io.text import decode_bytes
 
-_NEEDED = ("call_genotype", "variant_position", "variant_contig", "variant_allele", "contig_id", "sample_id")
 _STEP = 1000  # records at a time
+# Arrays, with their dimensions and whether they hold integers.
+_NEEDED = {
+    "call_genotype": (3, True),
+    "variant_position": (1, True),
+    "variant_contig": (1, True),
+    "variant_allele": (2, False),
+    "contig_id": (1, False),
+    "sample_id": (1, False),
+}
 _FILL = -2  # in place of the alleles that a sample of lower ploidy does not have
 
 
@@ -30,21 +40,45 @@ class VcfZarr(GenotypeSource):
         strict: bool = False,
         dataset: Any = None,
     ) -> None:
-        self._group = _open(path) if dataset is None else _checked(path, dataset)
-        super().__init__(path, _texts(self._array("sample_id")), region=region)
+        self._group = _open(path) if dataset is None else _checked(path, dataset, dataset)
+        super().__init__(path, _texts(_values(path, self._group, "sample_id")), region=region)
+        self._check()
         self.decoder = RecordDecoder(path, self.samples, (), haploid == "double", strict)
 
-    def _array(self, name: str) -> np.ndarray:
-        return np.asarray(self._group[name][:])
+    def _check(self) -> None:
+        """Raise InputError unless the arrays have as many records and samples as the genotypes."""
+        genotypes = self._group["call_genotype"]
+        n = genotypes.shape[0]
+        for name in ("variant_position", "variant_contig", "variant_allele", "variant_id"):
+            if name in self._group and self._group[name].shape[:1] != (n,):
+                raise InputError(
+                    f"{self.path}: {name} has the shape {self._group[name].shape}, but call_genotype has {n} "
+                    "records; make the store again with: vcf2zarr convert"
+                )
+        if genotypes.shape[1] != len(self.samples) or not genotypes.shape[2]:
+            raise InputError(
+                f"{self.path}: call_genotype has the shape {genotypes.shape}, but there are "
+                f"{len(self.samples)} samples; make the store again with: vcf2zarr convert"
+            )
 
     def _records(self) -> Records:
         """The fixed columns of all records."""
-        contigs = _texts(self._array("contig_id"))
-        pos = self._array("variant_position").tolist()
-        chrom = [contigs[c] for c in self._array("variant_contig").tolist()]
-        names = _texts(self._array("variant_id")) if "variant_id" in self._group else ["."] * len(pos)
-        alleles = [[text for text in _texts(row) if text] or [""] for row in self._array("variant_allele")]
-        ref, alt = [row[0] for row in alleles], [",".join(row[1:]) or "." for row in alleles]
+        path, group = self.path, self._group
+        contigs = dict(enumerate(_texts(_values(path, group, "contig_id"))))
+        pos = _values(path, group, "variant_position").tolist()
+        numbers = _values(path, group, "variant_contig").tolist()
+        absent = next((c for c in numbers if c not in contigs), None)
+        if absent is not None:
+            raise InputError(
+                f"{path}: variant_contig names contig {absent}, but contig_id has {len(contigs)}; "
+                "make the store again with: vcf2zarr convert"
+            )
+        chrom = [contigs[c] for c in numbers]
+        names = _texts(_values(path, group, "variant_id")) if "variant_id" in group else ["."] * len(pos)
+        # Rows are filled up with empty texts.
+        alleles = [",".join(_texts(row)).rstrip(",") for row in _values(path, group, "variant_allele")]
+        ref = [row.partition(",")[0] for row in alleles]
+        alt = [row.partition(",")[2] or "." for row in alleles]
         return Records(list(range(1, len(pos) + 1)), chrom, pos, [n or "." for n in names], ref, alt)
 
     def blocks(self, kept: np.ndarray | None = None) -> Iterator[SiteBlock]:
@@ -62,7 +96,8 @@ class VcfZarr(GenotypeSource):
             if not len(inside):
                 continue
             self.n_records += len(inside)
-            calls = np.asarray(genotypes[start : start + step])[inside - start]
+            with _reading(self.path, "call_genotype"):
+                calls = np.asarray(genotypes[start : start + step])[inside - start]
             yield self._block(records.take(inside), calls if kept is None else calls[:, kept])
         self.decoder.left_out.check(self.n_records)
 
@@ -71,19 +106,34 @@ class VcfZarr(GenotypeSource):
         if calls.shape[2] <= 2 and calls.max(initial=0) <= 9:
             packed = np.where(calls == _FILL, NO_ALLELE, np.where(calls < 0, MISSING_ALLELE, calls))
             packed = packed.astype(np.uint8)
+            first = np.where(calls[:, :, 0] == _FILL, np.uint8(MISSING_ALLELE), packed[:, :, 0])
             second = packed[:, :, 1] if calls.shape[2] == 2 else np.uint8(NO_ALLELE)
-            return self.decoder.decode(records, packed[:, :, 0] | second << np.uint8(4))
+            return self.decoder.decode(records, first | second << np.uint8(4))
         parts = []
         for k, own in enumerate(calls.tolist()):
-            texts = ["/".join("." if a < 0 else str(a) for a in row if a != _FILL) for row in own]
-            parts.append(
-                self.decoder.decode_one(records[k], self.decoder.codes.encode(t or "." for t in texts))
-            )
+            texts = ["/".join("." if a < 0 else str(a) for a in row if a != _FILL) or "." for row in own]
+            parts.append(self.decoder.decode_texts(records[k], texts))
         return join_blocks(parts, calls.shape[1])
 
     def log(self) -> list[str]:
         """What was found, one readable line each."""
         return self.decoder.log()
+
+
+@contextmanager
+def _reading(path: Path, name: str) -> Iterator[None]:
+    """Errors of a store in words: zarr and its codecs raise those of all their parts."""
+    try:
+        yield
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{path}: {name} cannot be read ({what}); copy the store again") from error
+
+
+def _values(path: Path, group: Any, name: str) -> np.ndarray:
+    """All values of an array."""
+    with _reading(path, name):
+        return np.asarray(group[name][...])
 
 
 def _open(path: Path) -> Any:
@@ -94,23 +144,30 @@ def _open(path: Path) -> Any:
         raise InputError(f"{path}: no such folder; check the path")
     try:
         group = zarr.open_group(zarr.storage.ZipStore(path) if path.is_file() else path, mode="r")
-        return _checked(path, group)
+        return _checked(path, group, set(group.array_keys()))
     except InputError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
         raise InputError(f"{path}: not a Zarr store; make one with: vcf2zarr convert") from error
 
 
-def _checked(path: Path, group: Any) -> Any:
-    absent = [name for name in _NEEDED if name not in group]
-    if absent:
-        raise InputError(
-            f"{path}: no {absent[0]} in the store, which a VCF Zarr with genotypes has; "
-            "make it again with: vcf2zarr convert"
-        )
+def _checked(path: Path, group: Any, there: Collection[str]) -> Any:
+    """The group, which has what genotypes need."""
+    for name, (n_dimensions, integers) in _NEEDED.items():
+        if name not in there:
+            raise InputError(
+                f"{path}: no {name} in the store, which a VCF Zarr with genotypes has; "
+                "make it again with: vcf2zarr convert"
+            )
+        array = group[name]
+        if array.ndim != n_dimensions or (array.dtype.kind in "iu") != integers:
+            raise InputError(
+                f"{path}: {name} has {array.ndim} dimensions of {array.dtype}, not {n_dimensions} of "
+                f"{'integers' if integers else 'text'}; make the store again with: vcf2zarr convert"
+            )
     return group
 
 
 def _texts(values: np.ndarray) -> list[str]:
     """Strings, however the store holds them."""
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in values.tolist()]
+    return [decode_bytes(v) if isinstance(v, bytes) else str(v) for v in values.tolist()]
