@@ -8,9 +8,11 @@ import os
 import re
 import threading
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pysam.bcftools
 import pytest
 from bed_reader import to_bed
 from test_dosages import probabilities, write_dosages
@@ -279,6 +281,46 @@ def test_haploid_calls_as_they_are(tmp_path):
     path = write_vcf(tmp_path / "g.vcf", SAMPLES, [record(calls, chrom="X")])
     assert describe_file(path, maf=0.3).kept.n_sites == 1
     assert describe_file(path, maf=0.3, haploid="as-is").kept.n_sites == 0
+
+
+@pytest.mark.parametrize(
+    ("calls", "phased"),
+    [
+        (["0|1", "1|1"], "all"),
+        (["0|1", "0/1"], "some"),
+        (["0/1", "./."], "none"),
+        (["0|1", ".|."], "all"),
+        (["0", "1"], None),
+        (["./.", "."], None),
+        (["0|1|1", "0|0|1"], "all"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_phase_is_the_same_of_vcf_and_bcf(tmp_path, calls, phased):
+    for name in ("g.vcf", "g.bcf"):
+        found = describe_file(write_vcf(tmp_path / name, ["a", "b"], [record(calls)])).genotypes
+        assert found.layout.phased == phased, name
+
+
+def test_entries_of_every_type_in_a_bcf(tmp_path):
+    """Vectors of 16 integers, floating-point numbers and words, before and after GT."""
+    many = ",".join(map(str, range(1000, 1016)))
+    cells = [f"{many}:0|1:ab:0.5,70000", f"{many}:1/1:a_long_word_of_20_let:.,."]
+    path = write_vcf(tmp_path / "g.vcf", ["a", "b"], [record(cells, form="AD:GT:FT:XX")])
+    header = "".join(
+        f'##FORMAT=<ID={key},Number=.,Type={kind},Description="{key}">\n'
+        for key, kind in (("AD", "Integer"), ("FT", "String"), ("XX", "Float"))
+    )
+    path.write_text(path.read_text().replace("#CHROM", f"{header}#CHROM"))
+    (tmp_path / "g.bcf").write_bytes(pysam.bcftools.view("-Ob", str(path)))
+    expected = CallLayout(("AD", "GT", "FT", "XX"), "some", 1)
+    assert describe_file(tmp_path / "g.bcf").genotypes.layout == expected
+
+
+@pytest.mark.parametrize("name", ["g.bcf", "bcf_named.vcf.gz", "g.vcf"])
+def test_text_that_is_not_utf8(name):
+    found = describe_file(Path(__file__).parent / "cases" / "not-utf8" / name)
+    assert (found.genotypes.n_records, found.kept.n_samples) == (24, 200)
 
 
 def test_a_header_without_records(tmp_path):
@@ -565,6 +607,9 @@ def test_folders_and_companions(tmp_path):
         InputError, match=r"g\.fam: belongs to g\.bed, which has the genotypes; give that one"
     ):
         describe_file(tmp_path / "g.fam")
+    vcf(tmp_path, "h.vcf.gz")
+    with pytest.raises(InputError, match=r"h\.vcf\.gz\.tbi: the index of another file; give h\.vcf\.gz"):
+        describe_file(tmp_path / "h.vcf.gz.tbi")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def find_kind(path: Path) -> FileKind:
     owner = path.with_suffix(_COMPANIONS.get(path.suffix, path.suffix))
     if owner != path:
         raise InputError(f"{path}: belongs to {owner.name}, which has the genotypes; give that one")
+    if path.suffix in (".tbi", ".csi"):
+        raise InputError(f"{path}: the index of another file; give {path.stem}")
     if path.name == "model.ckpt" and (path.parent / RUN_MARKS[0]).is_file():
         return _folder(path.parent)
     compression: Literal["none", "gzip", "bgzip"] = "none"
