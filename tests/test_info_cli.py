@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from cli_files import run_in_process
-from test_describe_file import ALIGNMENT, PHENO, RECORDS, SAMPLES, TABLE, landscape, vcf
+from test_describe_file import ALIGNMENT, PHENO, RECORDS, SAMPLES, TABLE, landscape, plink1, vcf
 from vcf_files import vcf_text, write_text, write_vcf
 
 import genoattn
@@ -283,3 +283,13 @@ def test_genotypes_need_no_torch_and_no_htslib(tmp_path, name):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+
+
+def test_a_large_file_says_how_much_was_looked_at(tmp_path, cli, monkeypatch):
+    path = plink1(tmp_path)
+    monkeypatch.setattr("genoattn.io.plink.BLOCK_BYTES", 12)  # two records of six samples
+    monkeypatch.setattr("genoattn.describe.genotype_summary.MOST_CALLS", 12)
+    out = cli(path).out
+    assert "  records       the first 2: 2 biallelic\n                the file is large; --all looks at" in out
+    assert out.endswith("2 of the first 2 sites\n")
+    assert "  records       4: 4 biallelic\n" in cli(path, "--all").out
