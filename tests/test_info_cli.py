@@ -290,6 +290,8 @@ def test_a_large_file_says_how_much_was_looked_at(tmp_path, cli, monkeypatch):
     monkeypatch.setattr("genoattn.io.plink.BLOCK_BYTES", 12)  # two records of six samples
     monkeypatch.setattr("genoattn.describe.genotype_summary.MOST_CALLS", 12)
     out = cli(path).out
-    assert "  records       the first 2: 2 biallelic\n                the file is large; --all looks at" in out
+    assert (
+        "  records       the first 2: 2 biallelic\n                the file is large; --all looks at" in out
+    )
     assert out.endswith("2 of the first 2 sites\n")
     assert "  records       4: 4 biallelic\n" in cli(path, "--all").out
