@@ -153,9 +153,7 @@ def test_other_formats_through_a_pipe(tmp_path, content, message):
 
 
 def test_a_region_of_a_pipe(tmp_path):
-    with pytest.raises(
-        InputError, match="pipe: a pipe has no index, which a region needs; write it to a file"
-    ):
+    with pytest.raises(InputError, match="pipe: a pipe has no index, which a region needs; write it"):
         read_genotypes(feed(tmp_path / "pipe", vcf_text(PAIR, [ONE]).encode()), "1:1-5")
 
 

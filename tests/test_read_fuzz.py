@@ -164,7 +164,7 @@ def damage_array(values, rng):
     return values.astype(object).astype(str) if number else np.arange(values.size).reshape(values.shape)
 
 
-@rounds(QUICK)
+@rounds(30)
 def test_damaged_zarr(tmp_path, seeds):
     """One array of a store altered, or a file of it damaged or removed."""
     rows = ROWS[:3]

@@ -100,9 +100,9 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
     A site is told by chromosome, position and alleles, or where it has no position by ID and alleles.
     """
     keys = alleles.keys()
-    for k, (chrom, pos) in enumerate(zip(alleles.chrom, alleles.pos, strict=True)):
-        if not is_placed(chrom, pos):
-            keys[k] = f"{alleles.record_id[k]} {alleles.ref[k]}:{alleles.alt[k]}"
+    placed = {chrom: is_placed(chrom, 1) for chrom in set(alleles.chrom)}
+    for k in [k for k, at in enumerate(zip(alleles.chrom, alleles.pos)) if at[1] <= 0 or not placed[at[0]]]:
+        keys[k] = f"{alleles.record_id[k]} {alleles.ref[k]}:{alleles.alt[k]}"
     if len(set(keys)) == len(keys):
         return []
     groups: dict[str, list[int]] = {}

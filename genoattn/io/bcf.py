@@ -150,9 +150,11 @@ class Bcf(GenotypeSource):
     def _record(self, data: bytes, start: int) -> tuple[int, str, int, str, str, str]:
         """The fixed columns of a record: alleles and ID are strings with their length in front."""
         self.n_records += 1
-        contig, pos, _, _, counts = struct.unpack_from("<iiiII", data, start + 8)
+        shared, _, contig, pos, _, _, counts, fields = struct.unpack_from("<IIiiiIII", data, start)
         n_alleles = counts >> 16
         texts, p = [], start + 32
+        if fields >> 24 and fields & 0xFFFFFF != len(self.samples):
+            raise self._corrupt()
         try:
             for _ in range(1 + n_alleles):
                 size = data[p] >> 4
@@ -166,6 +168,8 @@ class Bcf(GenotypeSource):
             chrom = self.contigs[contig]
         except (KeyError, IndexError):
             raise self._corrupt() from None
+        if p > start + 8 + shared:
+            raise self._corrupt()
         record_id, ref, alt = texts[0] or ".", *(texts[1:2] or [""]), ",".join(texts[2:]) or "."
         return self.n_records, chrom, pos + 1, record_id, ref, alt
 

@@ -121,9 +121,8 @@ class RecordDecoder:
             codes = self.codes.encode(genotypes)
         except MalformedGenotypeError as error:
             text = error.args[0] if len(error.args[0]) <= 40 else f"{error.args[0][:40]}..."
-            found = (
-                f"sample {self.samples[genotypes.index(error.args[0])]} has the malformed genotype '{text}'"
-            )
+            sample = self.samples[genotypes.index(error.args[0])]
+            found = f"sample {sample} has the malformed genotype '{text}'"
             self.left_out.add(
                 "malformed genotypes", self.where(record), found, "write allele indices as in 0/1"
             )

@@ -12,7 +12,7 @@ from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles, in_region
 from genoattn.io.sample_ids import named_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
-from genoattn.io.text import check_file, read_lines
+from genoattn.io.text import check_file, first_bytes, read_lines
 
 _MAGIC = b"\x6c\x1b\x01"  # variant-major, the only order PLINK has written since 2009
 BLOCK_BYTES = 1 << 22
@@ -91,7 +91,7 @@ def _columns(path: Path) -> list[list[str]]:
 def _variants(path: Path) -> Alleles:
     rows = _columns(path)
     for number, row in enumerate(rows, start=1):
-        if not (row[3].isdecimal() and int(row[3]) < 2**62):
+        if not (row[3].isdecimal() and len(row[3]) < 20 and int(row[3]) < 2**62):
             raise InputError(f"{path}, line {number}: position '{row[3]}' is not a position; correct it")
     chrom, name, _, pos, a1, a2 = map(list, zip(*rows, strict=True)) if rows else ([] for _ in range(6))
     n = len(rows)
@@ -101,9 +101,13 @@ def _variants(path: Path) -> Alleles:
 def _check_bed(path: Path, n_samples: int, n_variants: int) -> None:
     """Magic bytes, and the size that the .fam and .bim call for."""
     check_file(path)
-    with path.open("rb") as file:
-        if file.read(3) != _MAGIC:
-            raise InputError(f"{path}: not a PLINK 1 .bed file; make one with: plink2 --make-bed")
+    magic = first_bytes(path, 3)
+    if magic == _MAGIC[:2] + b"\0":
+        raise InputError(
+            f"{path}: a sample-major .bed file, sample after sample; make it again with: plink --make-bed"
+        )
+    if magic != _MAGIC:
+        raise InputError(f"{path}: not a PLINK 1 .bed file; make one with: plink2 --make-bed")
     expected = 3 + n_variants * ((n_samples + 3) // 4)
     size = path.stat().st_size
     if size != expected:

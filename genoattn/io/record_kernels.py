@@ -280,6 +280,17 @@ def note_codes(codes: np.ndarray, seen: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
+def count_values(rows: np.ndarray, counts: np.ndarray) -> None:
+    """Fill ``counts`` (n_rows, n_values), int64, with how often 0, 1, ... are in ``rows`` (n_rows, n), int8."""
+    for i in range(rows.shape[0]):
+        for value in range(counts.shape[1]):
+            n = 0
+            for k in range(rows.shape[1]):
+                n += rows[i, k] == value
+            counts[i, value] = n
+
+
+@njit(cache=True, nogil=True)
 def translate(codes: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
     """Write ``table[codes]`` to ``out``: codes and out (n_rows, n), uint8 and int8; table (256,), int8."""
     for i in range(codes.shape[0]):

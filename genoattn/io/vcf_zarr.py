@@ -17,7 +17,7 @@ from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import decode_bytes
 
 _STEP = 1000  # records at a time
-# Arrays, with their dimensions and whether they hold integers.
+# Arrays, with their dimensions and whether they hold integers, else text.
 _NEEDED = {
     "call_genotype": (3, True),
     "variant_position": (1, True),
@@ -160,7 +160,7 @@ def _checked(path: Path, group: Any, there: Collection[str]) -> Any:
                 "make it again with: vcf2zarr convert"
             )
         array = group[name]
-        if array.ndim != n_dimensions or (array.dtype.kind in "iu") != integers:
+        if array.ndim != n_dimensions or array.dtype.kind not in ("iu" if integers else "OSTU"):
             raise InputError(
                 f"{path}: {name} has {array.ndim} dimensions of {array.dtype}, not {n_dimensions} of "
                 f"{'integers' if integers else 'text'}; make the store again with: vcf2zarr convert"
