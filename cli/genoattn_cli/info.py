@@ -43,6 +43,8 @@ def command(
     reference: options.Reference = None,
     wild_type: options.WildType = None,
     alphabet: options.Alphabet = options.AlphabetName.auto,
+    haploid: options.Haploid = options.HaploidName.double,
+    dosage_field: options.DosageField = None,
     complete: AllOption = False,
     as_json: JsonOption = False,
     verbose: options.Verbose = False,
@@ -58,6 +60,7 @@ def command(
         file, pheno, trait, covar,
         region=region, maf=maf, max_missing=max_missing, sequence_column=sequence_column,
         mutation_column=mutation_column, reference=reference, wild_type=wild_type,
-        alphabet=alphabet.value, complete=complete,
+        alphabet=alphabet.value, haploid=haploid.value, dosage_field=options.plain(dosage_field),
+        complete=complete,
     )  # fmt: skip
     write_output((to_json if as_json else to_text)(found).encode(), None)

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from genoattn.cohort import Haploid
 from genoattn.describe.alignment_summary import TableName, describe_alignment
 from genoattn.describe.file_kinds import FileKind, find_kind, name_mismatch
 from genoattn.describe.summaries import FileDescription, FileType
@@ -13,12 +14,30 @@ from genoattn.describe.table_summary import describe_table
 from genoattn.errors import InputError
 from genoattn.io import variant_columns
 from genoattn.io.alphabets import Alphabet
+from genoattn.io.dosages import DosageField
 from genoattn.io.filters import SiteFilter, check_limits
 from genoattn.io.formats import FormatOptions
 from genoattn.io.matching import SampleTables
 from genoattn.io.measurements import MeasurementColumns
 from genoattn.io.tables import read_table
 from genoattn.streams import forget_copies
+
+_KINDS: dict[FileType, str] = {
+    "genotypes": "genotypes",
+    "alignment": "an alignment",
+    "variants": "a table of variants",
+    "table": "a table, which has no sites to count",
+    "run": "an output folder, which has no sites to count",
+}
+_OF_SEQUENCES = ("sequence_column", "mutation_column", "reference", "wild_type", "alphabet")
+_OF_SITES = ("pheno", "trait", "covar", "region", "maf", "dosage_field", *_OF_SEQUENCES)
+_USELESS: dict[FileType, tuple[str, ...]] = {
+    "genotypes": _OF_SEQUENCES,
+    "alignment": ("sequence_column", "mutation_column", "dosage_field"),
+    "variants": ("dosage_field",),
+    "table": _OF_SITES,
+    "run": _OF_SITES,
+}
 
 
 def describe_file(
@@ -35,6 +54,8 @@ def describe_file(
     reference: TableName = None,
     wild_type: str | None = None,
     alphabet: Alphabet = "auto",
+    haploid: Haploid = "double",
+    dosage_field: DosageField | None = None,
     complete: bool = False,
 ) -> FileDescription:
     """What is in a file, and what a fit or scan would use of it.
@@ -47,6 +68,8 @@ def describe_file(
         Tables and limits of :func:`genoattn.read`, by which samples and sites are counted.
     sequence_column, mutation_column, reference, wild_type, alphabet
         Of a table of variants or an alignment, as there.
+    haploid, dosage_field
+        Of genotypes, as there.
     complete
         Whether all records of a very large file are looked at; else the first ones, up to 200 million calls.
 
@@ -76,17 +99,22 @@ def describe_file(
     kind: FileType = found.kind
     if kind == "table" and (sequence_column is not None or mutation_column is not None):
         kind = "variants"
-    _check_asked(path, kind, {"pheno": pheno, "trait": trait, "covar": covar, "region": region, "maf": maf})
+    asked = dict(
+        pheno=pheno, trait=trait, covar=covar, region=region, maf=maf, dosage_field=dosage_field,
+        sequence_column=sequence_column, mutation_column=mutation_column, reference=reference,
+        wild_type=wild_type, alphabet=None if alphabet == "auto" else alphabet,
+    )  # fmt: skip
+    _check_asked(path, kind, asked)
     parts: dict[str, Any] = {}
     limits = SiteFilter.of("genotype" if kind == "genotypes" else "sequence", maf, max_missing)
+    options = FormatOptions(region, (), haploid, reference, wild_type, alphabet, dosage_field=dosage_field)
     if kind == "genotypes":
         from genoattn.describe.genotype_summary import describe_genotypes
 
         tables = _sample_tables(pheno, trait, covar)
-        described = describe_genotypes(found, tables, limits, region, complete)
+        described = describe_genotypes(found, tables, limits, options, complete)
         parts = dict(zip(("samples", "genotypes", "kept", "notes"), described, strict=True))
     elif kind in ("alignment", "variants"):
-        options = FormatOptions(region, reference=reference, wild_type=wild_type, alphabet=alphabet)
         variants = variant_columns(path, sequence_column, mutation_column, options)
         sequences = describe_alignment(path, options, variants, (pheno, trait, covar), limits)
         parts = dict(zip(("samples", "alignment", "kept", "notes"), sequences, strict=True))
@@ -105,14 +133,11 @@ def describe_file(
 
 
 def _check_asked(path: Path, kind: FileType, asked: dict[str, Any]) -> None:
-    """Raise InputError for options that a table or a folder has no use for."""
-    given = [name for name, value in asked.items() if value is not None]
-    if kind in ("table", "run") and given:
-        what = "a table" if kind == "table" else "an output folder"
-        raise InputError(
-            f"{path}: {what}, which has no sites to count: leave out {', '.join(given)} (for a table of "
-            "variants give sequence_column or mutation_column)"
-        )
+    """Raise InputError for options that mean nothing for a file of this kind."""
+    useless = [name for name, value in asked.items() if value is not None and name in _USELESS[kind]]
+    if useless:
+        cure = "; of a table of variants name the column of sequences or mutations" if kind == "table" else ""
+        raise InputError(f"{path}: {_KINDS[kind]}: leave out {', '.join(useless)}{cure}")
 
 
 def _sample_tables(pheno: TableName, trait: str | None, covar: TableName) -> SampleTables:

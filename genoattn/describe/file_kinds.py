@@ -21,8 +21,8 @@ _FASTA = (".fasta", ".fa", ".fas", ".faa", ".fna", ".ffn", ".afa")
 _TEXT = (".tsv", ".csv", ".txt", ".tab")
 # Suffixes that a format goes by, less .gz and .bgz.
 SUFFIXES: dict[str, tuple[str, ...]] = {
-    "VCF": (".vcf", ".bcf"),
-    "BCF": (".bcf", ".vcf"),
+    "VCF": (".vcf",),
+    "BCF": (".bcf",),
     "PLINK 1": (".bed",),
     "PLINK 2": (".pgen",),
     "BGEN": (".bgen",),
@@ -56,6 +56,8 @@ def find_kind(path: Path) -> FileKind:
     owner = path.with_suffix(_COMPANIONS.get(path.suffix, path.suffix))
     if owner != path:
         raise InputError(f"{path}: belongs to {owner.name}, which has the genotypes; give that one")
+    if path.suffix in (".tbi", ".csi"):
+        raise InputError(f"{path}: the index of another file; give {path.stem}")
     if path.name == "model.ckpt" and (path.parent / RUN_MARKS[0]).is_file():
         return _folder(path.parent)
     compression: Literal["none", "gzip", "bgzip"] = "none"
@@ -129,11 +131,10 @@ def name_mismatch(given: Path, found: FileKind) -> str | None:
     named = next((other for other, known in SUFFIXES.items() if stem.endswith(known)), None)
     if not stem.endswith(own):
         if named is not None:
-            lines.append(f"the name says {named}, the contents are {_said(found)}")
+            cure = ", and it is read as that" if {named, found.format} == {"VCF", "BCF"} else ""
+            lines.append(f"the name says {named}, the contents are {_said(found)}{cure}")
         elif found.kind in ("genotypes", "alignment"):
             lines.append(f"does not say {_said(found)}: call it {own[0]}, else fit and scan refuse it")
-    elif found.format in ("VCF", "BCF") and named is not None and named != found.format:
-        lines.append(f"the name says {named}, the contents are {found.format}, and it is read as that")
     if stem != name and found.compression == "none" and first_bytes(found.path, 3) != b"BCF":
         lines.append("the name says compressed, the contents are not")
     return "; ".join(lines) or None

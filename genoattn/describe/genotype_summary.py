@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from hashlib import blake2b
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from genoattn.describe.summaries import (
 )
 from genoattn.io.alleles import Alleles, is_placed, n_shared_ids, repeated_sites
 from genoattn.io.collect import distinct_sites
+from genoattn.io.dosages import DosageField
 from genoattn.io.filters import SiteFilter, SiteTally, summarise_sites
 from genoattn.io.formats import FormatOptions, open_as
 from genoattn.io.matching import SampleTables, match_samples
@@ -33,13 +35,13 @@ _NO_ALTERNATE = (".", "0", "")
 
 
 def describe_genotypes(
-    found: FileKind, tables: SampleTables, limits: SiteFilter, region: str | None, complete: bool
+    found: FileKind, tables: SampleTables, limits: SiteFilter, options: FormatOptions, complete: bool
 ) -> tuple[SampleSummary, GenotypeSummary, KeptSummary, list[str]]:
     """Samples and records of a file, what is kept of them, and what was found while reading.
 
     The calls are those of the samples with everything in the tables, what :func:`genoattn.read` reads.
     """
-    source = open_as(SUFFIXES[found.format][0], found.path, FormatOptions(region))
+    source = open_as(SUFFIXES[found.format][0], found.path, options)
     match = match_samples(source.samples, source.families, tables)
     kept = None if match.keep.all() else np.flatnonzero(match.keep)
     tally = _CallTally(int(match.keep.sum()), limits)
@@ -66,7 +68,11 @@ def describe_genotypes(
         n_rare=sites.n_rare,
         n_repeated=n_repeated,
     )
-    return _samples(source), genotypes, kept_summary, source.log()
+    lines = source.log()
+    fields = [key for key in layout.format_keys if key in get_args(DosageField)]
+    if fields and options.dosage_field is None:
+        lines.append(f"imputed dosages in {', '.join(fields)}: --dosage-field {fields[0]} reads them")
+    return _samples(source), genotypes, kept_summary, lines
 
 
 class _CallTally:
@@ -77,6 +83,7 @@ class _CallTally:
         self.kind = limits.kind
         self.sites = SiteTally(limits, n_samples)
         self.alleles = Alleles.none()
+        self.dosages = False  # whether calls are expected copies
         self.n_missing = np.zeros(n_samples, dtype=np.int64)  # calls, by sample
         self._frequency: list[np.ndarray] = []
         self._passing: list[np.ndarray] = []
@@ -86,6 +93,7 @@ class _CallTally:
         """Count the sites of a block."""
         if not len(block.alleles):
             return
+        self.dosages |= block.copies.dtype != np.int8
         n_states = 1 + np.array(block.alleles.ploidy)
         sites = summarise_sites(self.kind, block.copies.T, n_states)
         self._passing.append(self.sites.keep(sites))
@@ -148,6 +156,7 @@ def _summary(
             ChromosomeSummary(name, len(pos), min(pos), max(pos)) for name, pos in places.items()
         ),
         ploidy={str(n): count for n, count in sorted(Counter(alleles.ploidy).items())},
+        dosages=tally.dosages,
         layout=layout,
         n_missing=n_missing,
         missing_fraction=n_missing / max(n_calls, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from genoattn.interactions.schema import Manifest, manifest_from_json
 from genoattn.provenance import sha256 as checksum
 
 _MANIFEST, _SCAN, _MODEL, _METRICS = "manifest.json", "scan.json", "model.ckpt", "metrics.json"
-_TRAITS, _TRUTH = "traits.tsv", "truth.tsv"
+_TRAITS = "traits.tsv"
 # Settings of a fit that say most.
 _SETTINGS = ("attention", "estimator", "form", "reason", "link", "likelihood", "penalty", "rank", "alpha")
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
@@ -22,8 +23,11 @@ def describe_run(folder: Path) -> RunSummary:
     """What the manifest and the files of an output folder say."""
     every = [p for p in sorted(folder.rglob("*")) if p.is_file()]
     files = {p.relative_to(folder).as_posix(): p.stat().st_size for p in every}
+    if (folder / _TRAITS).is_file():
+        return _of_traits(folder, files)
     if not (folder / _MANIFEST).is_file():
-        return _without_manifest(folder, files)
+        title = "simulated cohort: genotypes, phenotypes and the true interactions"
+        return RunSummary("genoattn simulate", title, "trait", 0, 0, (), {}, {}, "unknown", 0, (), files)
     try:
         manifest = manifest_from_json((folder / _MANIFEST).read_text(encoding="utf-8"))
         is_scan = (folder / _SCAN).is_file()
@@ -50,20 +54,19 @@ def describe_run(folder: Path) -> RunSummary:
     )
 
 
-def _without_manifest(folder: Path, files: dict[str, int]) -> RunSummary:
-    """A scan of several traits, a folder each, or a simulated cohort."""
-    if (folder / _TRAITS).is_file():
-        runs = [describe_run(p.parent) for p in sorted(folder.glob(f"*/{_MANIFEST}"))]
-        if runs:
-            first, traits = runs[0], ", ".join(run.trait for run in runs)
-            title = f"{len(runs)} traits, a folder each: {traits}"
-            results: dict[str, object] = {run.trait: run.results for run in runs}
-            return RunSummary(
-                first.command, title, traits, first.order, max(run.n_sites for run in runs), first.covariates,
-                first.settings, results, first.version, first.seed, first.inputs, files,
-            )  # fmt: skip
-    title = "simulated cohort: genotypes, phenotypes and the true interactions"
-    return RunSummary("genoattn simulate", title, "trait", 0, 0, (), {}, {}, "unknown", 0, (), files)
+def _of_traits(folder: Path, files: dict[str, int]) -> RunSummary:
+    """A scan of several traits, a folder each."""
+    runs = [describe_run(path.parent) for path in sorted(folder.glob(f"*/{_MANIFEST}"))]
+    if not runs:
+        raise InputError(f"{folder}: {_TRAITS} but no folder of a trait; run the scan again")
+    traits = ", ".join(run.trait for run in runs)
+    results: dict[str, object] = {run.trait: run.results for run in runs}
+    title = f"{len(runs)} traits, a folder each: {traits}"
+    return replace(
+        runs[0], title=title, trait=traits, n_sites=max(run.n_sites for run in runs), results=results,
+        inputs=tuple(_check(folder, check.role, check.file, check.sha256) for check in runs[0].inputs),
+        files=files,
+    )  # fmt: skip
 
 
 def _settings(manifest: Manifest, results: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class GenotypeSummary:
     n_shared_ids: int  # records whose ID another record has too
     chromosomes: tuple[ChromosomeSummary, ...]
     ploidy: dict[str, int]  # sites by the largest ploidy of their calls, "0" where nothing is called
+    dosages: bool  # whether calls are expected copies, not whole ones
     layout: CallLayout
     n_missing: int  # calls
     missing_fraction: float

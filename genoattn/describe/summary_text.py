@@ -37,7 +37,8 @@ def to_text(description: FileDescription) -> str:
     """Lines of a label and what there is."""
     rows = [("", description.path), *_rows(description)]
     lines = [rows[0][1], *(f"  {label:<{_LABEL}}{text}".rstrip() for label, text in rows[1:])]
-    return "\n".join(lines) + "\n"
+    # What a name holds must not steer the terminal.
+    return "".join(f"{''.join(c if c.isprintable() else '?' for c in line)}\n" for line in lines)
 
 
 def _rows(d: FileDescription) -> Iterator[Row]:
@@ -105,14 +106,16 @@ def _chromosomes(chromosomes: Sequence[ChromosomeSummary]) -> Iterator[Row]:
 def _calls(g: GenotypeSummary) -> Iterator[Row]:
     ploidy = [(n, _PLOIDIES.get(name, f"of ploidy {name}")) for name, n in g.ploidy.items()]
     parts = [ploidy[0][1] if len(ploidy) == 1 else f"sites: {_counts(ploidy)}"] if ploidy else []
-    if g.layout.phased is not None:
+    if g.dosages:
+        parts.append("imputed dosages")
+    if g.layout.phased is not None and not g.dosages:
         parts.append(_PHASED[g.layout.phased])
     if g.layout.format_keys:
         parts.append(f"FORMAT {':'.join(g.layout.format_keys)}")
     looked = f" (first {_n(g.layout.n_records, 'record')})" if g.layout.n_records else ""
     yield "calls", ", ".join(parts) + looked
     missing = f"{g.n_missing:,} of {g.n_sites * g.n_samples:,} calls ({_percent(g.missing_fraction)})"
-    yield "missing", f"{missing if g.n_missing else 'none'}, in {g.n_samples:,} samples"
+    yield "missing", f"{missing if g.n_missing else 'none'}, in {_n(g.n_samples, 'sample')}"
     if g.worst_sample is not None:
         over = f"; {_n(g.n_samples_over, 'sample')} over 10 %" if g.n_samples_over else ""
         yield "", f"most in {g.worst_sample}, {_percent(g.worst_fraction)} of its sites{over}"
@@ -192,11 +195,12 @@ def _results(results: dict[str, object]) -> Iterator[str]:
 
 
 def _kept(k: KeptSummary, genotypes: bool, complete: bool) -> Iterator[Row]:
-    yield "would be kept", f"{k.n_samples:,} of {k.n_samples_in_file:,} samples"
+    yield "would be kept", f"{k.n_samples:,} of {_n(k.n_samples_in_file, 'sample')}"
     for line in k.samples:
         yield "", f"  {line}"
-    of = f"{k.n_sites_in_file:,} {'sites' if genotypes else 'columns'}"
-    yield "", f"{k.n_sites:,} of {of if complete else f'the first {of}'}"
+    of = _n(k.n_sites_in_file, "site" if genotypes else "column")
+    refused = "" if k.n_sites or not complete else ": fit and scan would refuse it"
+    yield "", f"{k.n_sites:,} of {of if complete else f'the first {of}'}{refused}"
     reasons = (
         (k.n_monomorphic, "monomorphic"),
         (k.n_over_missing, f"missing in more than {_percent(k.max_missing)} (--max-missing)"),

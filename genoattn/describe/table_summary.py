@@ -69,11 +69,11 @@ def _id_columns(path: Path, columns: Columns) -> tuple[str | None, str | None, s
     try:
         name = find_id_column(path, list(columns))
     except InputError as error:
-        return None, family, str(error)
+        return None, family, str(error).removeprefix(f"{path}: ")
     try:
         check_ids(path, columns[name], None if family is None else columns[family])
     except InputError as error:
-        return name, family, str(error)
+        return name, family, str(error).removeprefix(f"{path}: ")
     return name, family, None
 
 

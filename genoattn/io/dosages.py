@@ -41,7 +41,7 @@ def expected_copies(probabilities: np.ndarray, n_alleles: int, ploidy: int) -> n
 def check_probabilities(where: str, samples: Sequence[str], probabilities: np.ndarray) -> None:
     """Raise InputError where probabilities (n_samples, n_genotypes) are none, or do not add up to 1."""
     total = probabilities.sum(axis=1)
-    wrong = (np.abs(total - 1) > _SLACK) | (probabilities < 0).any(axis=1)
+    wrong = (np.abs(total - 1) > _SLACK) | (probabilities < -_SLACK).any(axis=1)
     if wrong.any():
         i = int(np.argmax(wrong))
         found = ", ".join(f"{p:g}" for p in probabilities[i])
