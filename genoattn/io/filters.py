@@ -69,7 +69,7 @@ def _state_counts(calls: np.ndarray, n_states: int) -> np.ndarray:
     """Samples in each state at each site, (n_states, n_sites); three times as fast where sites are rows."""
     if not calls.flags.f_contiguous:
         return count_states(calls, n_states)
-    from genoattn.io.record_kernels import count_values
+    from genoattn.io.code_kernels import count_values
 
     counts = np.empty((calls.shape[1], n_states), dtype=np.int64)
     count_values(calls.T, counts)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genoattn.io.alleles import Alleles
+from genoattn.io.code_kernels import note_codes, translate
 from genoattn.io.genotype_codes import GenotypeCodes, MalformedGenotypeError
-from genoattn.io.record_kernels import note_codes, translate
 from genoattn.io.source import LeftOut, SiteBlock
 from genoattn.io.tables import MISSING_TEXT
 

@@ -269,30 +269,3 @@ def _unpack(data: np.ndarray, p: int, ploidy: int, codes: np.ndarray) -> bool:
         largest = max(largest, first, np.uint8(0) if second == _VECTOR_END else second)
         codes[sample] = np.uint8(a | b << 4)
     return bool(largest <= 21)
-
-
-@njit(cache=True, nogil=True)
-def note_codes(codes: np.ndarray, seen: np.ndarray) -> None:
-    """Set ``seen`` (n_rows, 256), bool, where a row of ``codes`` (n_rows, n), uint8, has the code."""
-    for i in range(codes.shape[0]):
-        for k in range(codes.shape[1]):
-            seen[i, codes[i, k]] = True
-
-
-@njit(cache=True, nogil=True)
-def count_values(rows: np.ndarray, counts: np.ndarray) -> None:
-    """Fill ``counts`` (n_rows, n_values), int64, with how often ``rows`` (n_rows, n), int8, have 0, 1, ..."""
-    for i in range(rows.shape[0]):
-        for value in range(counts.shape[1]):
-            n = 0
-            for k in range(rows.shape[1]):
-                n += rows[i, k] == value
-            counts[i, value] = n
-
-
-@njit(cache=True, nogil=True)
-def translate(codes: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
-    """Write ``table[codes]`` to ``out``: codes and out (n_rows, n), uint8 and int8; table (256,), int8."""
-    for i in range(codes.shape[0]):
-        for k in range(codes.shape[1]):
-            out[i, k] = table[codes[i, k]]

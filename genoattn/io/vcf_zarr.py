@@ -11,8 +11,9 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.io.alleles import in_region
+from genoattn.io.code_kernels import pack_alleles
 from genoattn.io.genotype_records import RecordDecoder, Records, join_blocks
-from genoattn.io.record_kernels import MISSING_ALLELE, NO_ALLELE
+from genoattn.io.record_kernels import IRREGULAR, REGULAR
 from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import decode_bytes
 
@@ -103,15 +104,19 @@ class VcfZarr(GenotypeSource):
 
     def _block(self, records: Records, calls: np.ndarray) -> SiteBlock:
         """The sites of records, from allele indices (n_records, n_samples, ploidy)."""
-        if calls.shape[2] <= 2 and calls.max(initial=0) <= 9:
-            packed = np.where(calls == _FILL, NO_ALLELE, np.where(calls < 0, MISSING_ALLELE, calls))
-            packed = packed.astype(np.uint8)
-            first = np.where(calls[:, :, 0] == _FILL, np.uint8(MISSING_ALLELE), packed[:, :, 0])
-            second = packed[:, :, 1] if calls.shape[2] == 2 else np.uint8(NO_ALLELE)
-            return self.decoder.decode(records, first | second << np.uint8(4))
+        status = np.full(len(records), IRREGULAR, dtype=np.uint8)
+        codes = np.empty(calls.shape[:2], dtype=np.uint8)
+        if calls.shape[2] <= 2:
+            pack_alleles(np.ascontiguousarray(calls), codes, status)
+        if (status == REGULAR).all():
+            return self.decoder.decode(records, codes)
         parts = []
-        for k, own in enumerate(calls.tolist()):
-            texts = ["/".join("." if a < 0 else str(a) for a in row if a != _FILL) or "." for row in own]
+        for k in range(len(records)):
+            if status[k] == REGULAR:
+                parts.append(self.decoder.decode_one(records[k], codes[k].astype(np.intp)))
+                continue
+            alleles = calls[k].tolist()
+            texts = ["/".join("." if a < 0 else str(a) for a in row if a != _FILL) or "." for row in alleles]
             parts.append(self.decoder.decode_texts(records[k], texts))
         return join_blocks(parts, calls.shape[1])
 
