@@ -255,7 +255,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     axis.set_xlim(right=1.25 * np.nanmax(table[["peer s", "genoattn s"]].to_numpy()))
     axis.set(xlabel="seconds", title="Reading genotypes")
     axis.invert_yaxis()
-    axis.legend(loc="lower right")
+    axis.legend(loc="center right")
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 

@@ -21,15 +21,15 @@ def pack_alleles(alleles: np.ndarray, codes: np.ndarray, status: np.ndarray) -> 
     """
     diploid = alleles.shape[2] == 2
     for i in range(alleles.shape[0]):
-        too_large = False
+        n_too_large = 0
         for k in range(alleles.shape[1]):
             first = np.int64(alleles[i, k, 0])
             second = np.int64(alleles[i, k, 1]) if diploid else np.int64(-2)
-            too_large |= (first > 9) | (second > 9)
+            n_too_large += int((first > 9) | (second > 9))
             a = first if first >= 0 else MISSING_ALLELE
             b = second if second >= 0 else NO_ALLELE if second == -2 else MISSING_ALLELE
             codes[i, k] = np.uint8(a | b << 4)
-        status[i] = IRREGULAR if too_large else REGULAR
+        status[i] = IRREGULAR if n_too_large else REGULAR
 
 
 @njit(cache=True, nogil=True)

@@ -1,5 +1,6 @@
 """Filters of sites: polymorphic, called in most samples, not too rare; dropped ones counted by reason."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -66,13 +67,13 @@ def summarise_sites(kind: Kind, calls: np.ndarray, n_states: np.ndarray) -> Site
 
 
 def _state_counts(calls: np.ndarray, n_states: int) -> np.ndarray:
-    """Samples in each state at each site, (n_states, n_sites); three times as fast where sites are rows."""
-    if not calls.flags.f_contiguous:
+    """Samples in each state at each site, (n_states, n_sites)."""
+    # Three times as fast by a kernel; but PLINK files need none, and are read before kernels are loaded.
+    kernels = sys.modules.get("genoattn.io.code_kernels")
+    if kernels is None or not calls.flags.f_contiguous:
         return count_states(calls, n_states)
-    from genoattn.io.code_kernels import count_values
-
     counts = np.empty((calls.shape[1], n_states), dtype=np.int64)
-    count_values(calls.T, counts)
+    kernels.count_values(calls.T, counts)
     return counts.T
 
 

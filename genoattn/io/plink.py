@@ -15,7 +15,7 @@ from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import check_file, first_bytes, read_lines
 
 _MAGIC = b"\x6c\x1b\x01"  # variant-major, the only order PLINK has written since 2009
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 21
 _X = frozenset({"X", "23", "chrX"})
 # What two bits mean, 00 01 10 11: two copies of A1, missing, one, none (PLINK 1.9, "BED file format").
 _COPIES = np.array([2, MISSING, 1, 0], dtype=np.int8)
