@@ -281,7 +281,7 @@ def note_codes(codes: np.ndarray, seen: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def count_values(rows: np.ndarray, counts: np.ndarray) -> None:
-    """Fill ``counts`` (n_rows, n_values), int64, with how often 0, 1, ... are in ``rows`` (n_rows, n), int8."""
+    """Count how often 0, 1, .. are in ``rows`` (n_rows, n), int8: ``counts`` (n_rows, n_values), int64."""
     for i in range(rows.shape[0]):
         for value in range(counts.shape[1]):
             n = 0
