@@ -101,8 +101,9 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
     """
     keys = alleles.keys()
     placed = {chrom: is_placed(chrom, 1) for chrom in set(alleles.chrom)}
-    places = enumerate(zip(alleles.chrom, alleles.pos, strict=True))
-    for k in [k for k, (chrom, pos) in places if pos <= 0 or not placed[chrom]]:
+    for k, (chrom, pos) in enumerate(zip(alleles.chrom, alleles.pos, strict=True)):
+        if pos > 0 and placed[chrom]:
+            continue
         keys[k] = f"{alleles.record_id[k]} {alleles.ref[k]}:{alleles.alt[k]}"
     if len(set(keys)) == len(keys):
         return []
