@@ -125,11 +125,16 @@ def _balanced(axes: list[np.ndarray], scale: np.ndarray | None) -> list[np.ndarr
 
 
 def _products(axes: Sequence[np.ndarray], tokens: np.ndarray) -> np.ndarray:
-    """sum_r prod_m axes[m][t_m, r] for each row of tokens, in float64."""
-    product = axes[0][tokens[:, 0]]
-    for m in range(1, len(axes)):
-        product = product * axes[m][tokens[:, m]]
-    return product.sum(axis=1)
+    """sum_r prod_m axes[m][t_m, r] for each row of tokens, in float64, some rows at a time."""
+    out = np.empty(len(tokens))
+    step = max(1, ROWS // max(axes[0].shape[1], 1))
+    for start in range(0, len(tokens), step):
+        rows = slice(start, start + step)
+        product = axes[0][tokens[rows, 0]]
+        for m in range(1, len(axes)):
+            product = product * axes[m][tokens[rows, m]]
+        out[rows] = product.sum(axis=1)
+    return out
 
 
 def _sizes(rows: np.ndarray) -> np.ndarray:
