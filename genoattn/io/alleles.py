@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,18 +38,27 @@ class Alleles:
     def __len__(self) -> int:
         return len(self.record)
 
+    @cached_property
+    def n_records(self) -> Counter[str]:
+        """The number of records with each ID, once all are there."""
+        return Counter(dict(zip(self.record, self.record_id, strict=True)).values())
+
+    def _columns(self) -> list[list]:
+        return [getattr(self, field.name) for field in fields(self)]
+
     def extend(self, others: Alleles) -> None:
         """Add alleles behind those there are."""
-        for own, more in zip(vars(self).values(), vars(others).values(), strict=True):
+        for own, more in zip(self._columns(), others._columns(), strict=True):
             own.extend(more)
 
     def take(self, index: Iterable[int]) -> Alleles:
         """The alleles at ``index``, in that order."""
         index = list(index)
-        return Alleles(*([column[i] for i in index] for column in vars(self).values()))
+        return Alleles(*([column[i] for i in index] for column in self._columns()))
 
+    @cached_property
     def keys(self) -> list[str]:
-        """``chrom:pos:ref:alt`` of each."""
+        """``chrom:pos:ref:alt`` of each, once all are there."""
         columns = zip(self.chrom, self.pos, self.ref, self.alt, strict=True)
         return [f"{chrom}:{pos}:{ref}:{alt}" for chrom, pos, ref, alt in columns]
 
@@ -64,7 +74,7 @@ def name_sites(alleles: Alleles, keys: list[str]) -> list[str]:
     The record's ID (``ID:ALT`` where multi-allelic) if it has one and no other record shares it, else
     ``chrom:pos:ref:alt``.
     """
-    n_records = _records_with(alleles)
+    n_records = alleles.n_records
     columns = zip(alleles.record_id, alleles.alt, alleles.multiallelic, keys, strict=True)
     labels = [
         key if name in _NO_ID or n_records[name] > 1 else f"{name}:{alt}" if several else name
@@ -84,14 +94,14 @@ def name_sites(alleles: Alleles, keys: list[str]) -> list[str]:
     return names
 
 
-def _records_with(alleles: Alleles) -> Counter[str]:
-    """The number of records with each ID."""
-    return Counter(dict(zip(alleles.record, alleles.record_id, strict=True)).values())
+def record_name(name: str, alt: str) -> str:
+    """ID of the record of a site, given the site's name, where that is made of the ID."""
+    return re.sub(r"#\d+$", "", name).removesuffix(f":{alt}")
 
 
 def n_shared_ids(alleles: Alleles) -> int:
     """The number of records whose ID another record has too."""
-    return sum(n for name, n in _records_with(alleles).items() if n > 1 and name not in _NO_ID)
+    return sum(n for name, n in alleles.n_records.items() if n > 1 and name not in _NO_ID)
 
 
 def repeated_sites(alleles: Alleles) -> list[list[int]]:
@@ -99,7 +109,7 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
 
     A site is told by chromosome, position and alleles, or where it has no position by ID and alleles.
     """
-    keys = alleles.keys()
+    keys = list(alleles.keys)
     placed = {chrom: is_placed(chrom, 1) for chrom in set(alleles.chrom)}
     for k, (chrom, pos) in enumerate(zip(alleles.chrom, alleles.pos, strict=True)):
         if pos > 0 and placed[chrom]:
@@ -119,7 +129,7 @@ def build_sites(alleles: Alleles) -> Sites:
     states = tuple(
         map(lru_cache(copy_states), alleles.ref, alleles.alt, alleles.ploidy, alleles.multiallelic)
     )
-    names = np.array(name_sites(alleles, alleles.keys()), dtype=object)
+    names = np.array(name_sites(alleles, alleles.keys), dtype=object)
     chrom, ref, alt = (np.array(texts, dtype=object) for texts in (alleles.chrom, alleles.ref, alleles.alt))
     return Sites(names, chrom, np.array(alleles.pos, dtype=np.int64), ref, alt, states)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.io.byte_blocks import byte_blocks
-from genoattn.io.genotype_records import RecordDecoder, Records, join_blocks
+from genoattn.io.genotype_records import RecordDecoder, Records, Scratch, join_blocks
 from genoattn.io.record_kernels import N_FIXED, REGULAR, parse_bcf
 from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import decode_bytes
@@ -35,7 +35,7 @@ class Bcf(GenotypeSource):
     def __init__(
         self, path: Path, haploid: Literal["as-is", "double"] = "double", strict: bool = False
     ) -> None:
-        self._blocks = byte_blocks(path)
+        self._blocks, self._scratch = byte_blocks(path), Scratch()
         super().__init__(path, self._header(self._take(path)))
         self.decoder = RecordDecoder(path, self.samples, (), haploid == "double", strict)
 
@@ -101,25 +101,29 @@ class Bcf(GenotypeSource):
         return InputError(f"{self.path}: {what} after record {self.n_records}; copy or download it again")
 
     def _parse(self, data: bytes, kept: np.ndarray | None) -> Iterator[SiteBlock]:
-        begin = 0
+        begin, self._rest = 0, data
         most = 1 + min(len(data) // (32 + len(self.samples)), 1 << 14)
-        while True:
-            codes = np.empty((most, len(self.samples)), dtype=np.uint8)
-            starts, vectors = np.empty(most + 1, dtype=np.int64), np.empty((most, 3), dtype=np.int64)
-            status = np.empty(most, dtype=np.uint8)
+        n = most
+        while n == most:
+            codes = self._scratch("codes", (most, len(self.samples)), np.uint8)
+            starts = self._scratch("starts", (most + 1,), np.int64)
+            vectors, status = (
+                self._scratch("vectors", (most, 3), np.int64),
+                self._scratch("status", (most,), np.uint8),
+            )
             part = np.frombuffer(data, dtype=np.uint8)[begin:]
             n = parse_bcf(part, self._gt, codes, starts, vectors, status)
             if n < 0:
                 self.n_records += -1 - n
                 raise self._corrupt()
             if n == 0:
-                break
+                return
             taken = codes[:n] if kept is None else codes[:n, kept]
             starts += begin
             vectors[:, 0] += begin
             yield self._block(data, taken, starts[: n + 1].tolist(), vectors, status[:n] == REGULAR, kept)
             begin = int(starts[n])
-        self._rest = data[begin:]
+            self._rest = data[begin:]
 
     def _block(
         self,

@@ -15,7 +15,7 @@ from genoattn.io.filters import SiteFilter, SiteTally, summarise_sites
 from genoattn.io.source import GenotypeSource, SiteBlock
 
 Duplicates = Literal["keep", "error"]
-_GROWTH = 1.3
+_GROWTH = 1.125
 
 
 class _Collected:
@@ -133,7 +133,7 @@ def distinct_sites(
     if not groups:
         return index, []
     if duplicates == "error":
-        key = alleles.keys()[groups[0][0]]
+        key = alleles.keys[groups[0][0]]
         first, again = (alleles.record[k] for k in groups[0][:2])
         where = f"records {first} and {again} are the same site {key}"
         if first == again:

@@ -66,6 +66,20 @@ class Records:
         return Record(*fixed, info)
 
 
+class Scratch:
+    """Arrays used again for every block: new memory costs more than what is written to it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, np.ndarray] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        """An array whose values are those of its last use, or none."""
+        size = int(np.prod(shape))
+        if name not in self._held or len(self._held[name]) < size:
+            self._held[name] = np.empty(size + size // 8, dtype=dtype)
+        return self._held[name][:size].reshape(shape)
+
+
 class RecordDecoder:
     """Turns records into sites; what was found on the way is kept for the log."""
 
@@ -73,7 +87,7 @@ class RecordDecoder:
         self, path: Path, samples: Sequence[str], info: Sequence[str], double: bool, strict: bool
     ) -> None:
         self.path, self.samples, self.info, self.double = path, samples, info, double
-        self.codes = GenotypeCodes()
+        self.codes, self._scratch = GenotypeCodes(), Scratch()
         self.left_out = LeftOut(strict)
         self.n_half_missing = 0
         self.haploid: dict[str, tuple[int, int]] = {}  # by chromosome: calls among diploid ones, records
@@ -84,7 +98,8 @@ class RecordDecoder:
 
     def decode(self, records: Records, packed: np.ndarray) -> SiteBlock:
         """The sites of records with packed codes (n_records, n_samples), uint8."""
-        seen = np.zeros((len(records), 256), dtype=bool)
+        seen = self._scratch("seen", (len(records), 256), np.bool_)
+        seen[:] = False
         note_codes(packed, seen)
         alleles = zip(records.ref, records.alt, strict=True)
         one, two = seen[:, _HAPLOID].max(axis=1), seen[:, _DIPLOID].max(axis=1)

@@ -9,6 +9,7 @@ from numba import njit
 
 MISSING_ALLELE, NO_ALLELE = 14, 15
 REGULAR, IRREGULAR, COMMENT = 0, 1, 2
+_LARGEST = 21  # byte of an allele index of 9
 _VECTOR_END = 0x81  # what fills the vector of a sample of lower ploidy
 N_FIXED = 9  # columns of a record before those of its samples
 _TAB, _LINE, _RETURN, _COLON, _DOT, _HASH = (ord(c) for c in "\t\n\r:.#")
@@ -78,23 +79,24 @@ def _parse_calls(text: np.ndarray, p: int, codes: np.ndarray) -> int:
 
 
 @njit(cache=True, nogil=True)
-def parse_lines(text: np.ndarray, codes: np.ndarray, tabs: np.ndarray, status: np.ndarray) -> None:
-    """Parse the complete lines of a block of VCF text.
+def parse_lines(text: np.ndarray, start: int, codes: np.ndarray, tabs: np.ndarray, status: np.ndarray) -> int:
+    """Parse the complete lines of a block of VCF text from ``start``; how many there were, at most n_most.
 
     Parameters
     ----------
     text
         Shape (n_bytes,), uint8; the last byte ends a line.
     codes
-        Shape (n_lines, n_samples), uint8; filled with packed codes.
+        Shape (n_most, n_samples), uint8; filled with packed codes.
     tabs
-        Shape (n_lines, 11), int64; filled with the start of the line, the ends of its nine fixed columns, and
-        the end of the line.
+        Shape (n_most, 11), int64; filled with the start of the line, the ends of its nine fixed columns, 0
+        where it has fewer, and the end of the line.
     status
-        Shape (n_lines,), uint8; filled with what each line is.
+        Shape (n_most,), uint8; filled with what each line is.
     """
-    p, width = 0, 4 * codes.shape[1]
-    for line in range(len(status)):
+    p, width, line = start, 4 * codes.shape[1], 0
+    while p < len(text) and line < len(status):
+        tabs[line, :] = 0
         tabs[line, 0] = p
         column = 1
         while column <= N_FIXED and text[p] != _LINE:
@@ -119,6 +121,8 @@ def parse_lines(text: np.ndarray, codes: np.ndarray, tabs: np.ndarray, status: n
             p += 1
         tabs[line, N_FIXED + 1] = p
         p += 1
+        line += 1
+    return line
 
 
 @njit(cache=True, nogil=True)
@@ -247,7 +251,10 @@ def parse_bcf(
                 return -1 - n_records
             if key == gt:
                 vectors[n_records, 0], vectors[n_records, 1], vectors[n_records, 2] = q, n, size
-                if size == 1 and (n == 1 or n == 2) and _unpack(data, q, n, codes[n_records]):
+                own, end_of_own = codes[n_records], q + n * n_samples
+                if size == 1 and n == 1 and _unpack(data[q:end_of_own], own):
+                    status[n_records] = REGULAR
+                if size == 1 and n == 2 and _unpack_pairs(data[q:end_of_own].view(np.uint16), own):
                     status[n_records] = REGULAR
             q += n * size * n_samples
         n_records += 1
@@ -256,16 +263,36 @@ def parse_bcf(
     return n_records
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _unpacked(byte: np.uint32) -> np.uint32:
+    """Allele index a of a byte of a BCF: (a + 1) << 1, the phase in the lowest bit; 0 is missing."""
+    return (byte >> np.uint32(1)) - np.uint32(1) if byte > np.uint32(1) else np.uint32(MISSING_ALLELE)
+
+
 @njit(cache=True, nogil=True)
-def _unpack(data: np.ndarray, p: int, ploidy: int, codes: np.ndarray) -> bool:
-    """Packed codes of the genotypes of a BCF, one byte an allele; False where an allele index is above 9."""
-    largest = np.uint8(0)
+def _unpack(first: np.ndarray, codes: np.ndarray) -> bool:
+    """Packed codes of haploid genotypes (n_samples,), uint8; False where an allele index is above 9."""
+    above = np.uint32(0)
     for sample in range(len(codes)):
-        first = data[p + ploidy * sample]
-        second = data[p + ploidy * sample + 1] if ploidy == 2 else np.uint8(_VECTOR_END)
-        # An allele a is stored as (a + 1) << 1, with the phase in the lowest bit; 0 is missing.
-        a = (first >> 1) - 1 if first > 1 else MISSING_ALLELE
-        b = NO_ALLELE if second == _VECTOR_END else (second >> 1) - 1 if second > 1 else MISSING_ALLELE
-        largest = max(largest, first, np.uint8(0) if second == _VECTOR_END else second)
-        codes[sample] = np.uint8(a | b << 4)
-    return bool(largest <= 21)
+        byte = np.uint32(first[sample])
+        above |= np.uint32(1) if byte > np.uint32(_LARGEST) else np.uint32(0)
+        codes[sample] = np.uint8(_unpacked(byte) | np.uint32(NO_ALLELE << 4))
+    return bool(above == 0)
+
+
+@njit(cache=True, nogil=True)
+def _unpack_pairs(pairs: np.ndarray, codes: np.ndarray) -> bool:
+    """Packed codes of genotypes of two bytes (n_samples,), uint16; False where an allele index is above 9.
+
+    No branch waits for a call, so that the loop is compiled to vector instructions.
+    """
+    above = np.uint32(0)
+    for sample in range(len(codes)):
+        first = np.uint32(pairs[sample]) & np.uint32(255)
+        second = np.uint32(pairs[sample]) >> np.uint32(8)
+        absent = second == np.uint32(_VECTOR_END)
+        over = (first > np.uint32(_LARGEST)) | ((second > np.uint32(_LARGEST)) & (not absent))
+        above |= np.uint32(1) if over else np.uint32(0)
+        b = np.uint32(NO_ALLELE) if absent else _unpacked(second)
+        codes[sample] = np.uint8(_unpacked(first) | b << np.uint32(4))
+    return bool(above == 0)

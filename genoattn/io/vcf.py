@@ -10,14 +10,13 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.io.byte_blocks import byte_blocks
-from genoattn.io.genotype_records import Record, RecordDecoder, Records, join_blocks
+from genoattn.io.genotype_records import Record, RecordDecoder, Records, Scratch, join_blocks
 from genoattn.io.record_kernels import COMMENT, N_FIXED, REGULAR, parse_lines
 from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import decode_bytes
 
 FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
 _LARGEST_POSITION = 2**62
-_MOST_LINES = 1 << 14  # in a block, so that blocks of few samples are not all fixed columns
 
 
 # First bytes of a VCF; the header may come without its first line.
@@ -41,6 +40,7 @@ class VcfText(GenotypeSource):
         self.columns = header_columns(path) if columns is None else columns
         super().__init__(path, self.columns[N_FIXED:], info=info, region=region)
         self.decoder = RecordDecoder(path, self.samples, info, haploid == "double", strict)
+        self._scratch = Scratch()
 
     def blocks(self, kept: np.ndarray | None = None) -> Iterator[SiteBlock]:
         """The sites in file order, with the calls of the samples at ``kept``, None for all."""
@@ -51,18 +51,18 @@ class VcfText(GenotypeSource):
         self.decoder.left_out.check(self.n_records)
 
     def _parse(self, text: bytes, kept: np.ndarray | None) -> Iterator[SiteBlock]:
-        begin = 0
+        begin, n_samples = 0, len(self.samples)
+        # A call has two bytes or more, and nine fixed columns as many; shorter lines go in a second round.
+        most = 1 + len(text) // (2 * (n_samples + N_FIXED))
+        codes = self._scratch("codes", (most, n_samples), np.uint8)
+        tabs = self._scratch("tabs", (most, N_FIXED + 2), np.int64)
+        status = self._scratch("status", (most,), np.uint8)
         while begin < len(text):
-            n_lines = min(text.count(b"\n", begin), _MOST_LINES)
-            codes = np.empty((n_lines, len(self.samples)), dtype=np.uint8)
-            tabs = np.zeros((n_lines, N_FIXED + 2), dtype=np.int64)
-            status = np.empty(n_lines, dtype=np.uint8)
-            parse_lines(np.frombuffer(text, dtype=np.uint8)[begin:], codes, tabs, status)
-            tabs += begin
-            if kept is not None:
-                codes = codes[:, kept]
-            yield self._block(text, codes, tabs, status, kept)
-            begin = int(tabs[-1, -1]) + 1
+            n = parse_lines(np.frombuffer(text, dtype=np.uint8), begin, codes, tabs, status)
+            yield self._block(
+                text, codes[:n] if kept is None else codes[:n, kept], tabs[:n], status[:n], kept
+            )
+            begin = int(tabs[n - 1, -1]) + 1
 
     def _block(
         self, text: bytes, codes: np.ndarray, tabs: np.ndarray, status: np.ndarray, kept: np.ndarray | None

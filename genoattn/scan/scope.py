@@ -10,7 +10,7 @@ import numpy as np
 
 from genoattn.cohort import Sites
 from genoattn.errors import InputError
-from genoattn.io.alleles import is_placed
+from genoattn.io.alleles import is_placed, record_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +118,12 @@ def records(sites: Sites) -> np.ndarray:
     """
     number = np.arange(len(sites))
     first: dict[tuple, int] = {}
-    rows = zip(sites.chrom, sites.pos.tolist(), sites.ref, sites.alt, sites.states, strict=True)
-    for k, (chrom, pos, ref, alt, states) in enumerate(rows):
-        if not alt or not is_placed(chrom, pos):
+    rows = zip(sites.ids, sites.chrom, sites.pos.tolist(), sites.ref, sites.alt, sites.states, strict=True)
+    for k, (name, chrom, pos, ref, alt, states) in enumerate(rows):
+        if not alt:
             continue
         is_several = states[0].split("/")[0] in ("*", "other")
-        number[k] = first.setdefault((chrom, pos, ref, None if is_several else alt), k)
+        # Sites without a position are told by the ID of their record.
+        place = (chrom, pos) if is_placed(chrom, pos) else (record_name(name, alt),)
+        number[k] = first.setdefault((*place, ref, None if is_several else alt), k)
     return number
