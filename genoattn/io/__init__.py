@@ -198,9 +198,8 @@ def _genotypes(
     """The samples of a file of genotypes with everything in the tables; only their calls are read."""
     match = match_samples(source.samples, source.families, tables)
     kept = None if match.keep.all() else np.flatnonzero(match.keep)
-    cohort = collect_cohort(source, kept, limits, duplicates)
-    log = (*match.log, *cohort.log)
-    return replace(cohort, phenotype=match.phenotype, covariates=match.covariates, log=log)
+    found = {"phenotype": match.phenotype, "covariates": match.covariates, "log": match.log}
+    return collect_cohort(source, kept, limits, duplicates, **found)
 
 
 def with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -123,15 +123,15 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def build_sites(alleles: Alleles) -> Sites:
-    """The sites of alternate alleles, named and with their states."""
+def build_sites(alleles: Alleles, features: Mapping[str, np.ndarray]) -> Sites:
+    """The sites of alternate alleles, named and with their states and features."""
     # Few distinct (ref, alt, ploidy) exist, so that sites share their label tuples.
     states = tuple(
         map(lru_cache(copy_states), alleles.ref, alleles.alt, alleles.ploidy, alleles.multiallelic)
     )
     names = np.array(name_sites(alleles, alleles.keys), dtype=object)
     chrom, ref, alt = (np.array(texts, dtype=object) for texts in (alleles.chrom, alleles.ref, alleles.alt))
-    return Sites(names, chrom, np.array(alleles.pos, dtype=np.int64), ref, alt, states)
+    return Sites(names, chrom, np.array(alleles.pos, dtype=np.int64), ref, alt, states, features)
 
 
 class Region(NamedTuple):

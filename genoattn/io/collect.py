@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -68,11 +68,13 @@ def collect_cohort(
     kept: np.ndarray | None = None,
     limits: SiteFilter | None = None,
     duplicates: Duplicates = "keep",
+    **fields: Any,
 ) -> Cohort:
     """The cohort of a file of genotypes, of the samples at indices ``kept``, and of sites within ``limits``.
 
-    Sites are alternate alleles in file order. A record that occurs again with the same calls is kept once,
-    one with other calls under a name of its own; ``duplicates="error"`` refuses both.
+    ``fields`` are those of the cohort that the file does not have; what it logs goes behind their log. Sites
+    are alternate alleles in file order. A record that occurs again with the same calls is kept once, one
+    with other calls under a name of its own; ``duplicates="error"`` refuses both.
     """
     every = np.arange(len(source.samples)) if kept is None else kept
     sites = _Collected(len(every))
@@ -91,12 +93,16 @@ def collect_cohort(
         raise InputError(f"{source.path}: no records{where}")
     read = f"{source.n_records} records ({tally.n_sites} sites)"
     line = tally.line(source.path, read) if limits is not None else f"read {read}, kept all (filters off)"
-    cohort = _assembled(source, sites, every, duplicates)
-    return replace(cohort, log=(*source.log(), *cohort.log, line))
+    return _assembled(source, sites, every, duplicates, line, fields)
 
 
 def _assembled(
-    source: GenotypeSource, found: _Collected, samples: np.ndarray, duplicates: Duplicates
+    source: GenotypeSource,
+    found: _Collected,
+    samples: np.ndarray,
+    duplicates: Duplicates,
+    line: str,
+    fields: dict[str, Any],
 ) -> Cohort:
     """The cohort of collected sites, with repeated ones settled and all of them named."""
     calls, alleles, single = found.calls(), found.alleles, found.is_haploid()
@@ -104,21 +110,18 @@ def _assembled(
     if len(index) < len(alleles):
         calls, alleles = calls[index], alleles.take(index)
         single = None if single is None else single[index]
-    # A record without any call takes the ploidy of the others.
-    default = max(alleles.ploidy, default=2) or 2
-    alleles = replace(alleles, ploidy=[n or default for n in alleles.ploidy])
+    if 0 in alleles.ploidy:  # a record without any call takes the ploidy of the others
+        default = max(alleles.ploidy) or 2
+        alleles = replace(alleles, ploidy=[n or default for n in alleles.ploidy])
     if n_shared := n_shared_ids(alleles):
         log.append(f"{n_shared} records share their ID with another record, named chrom:pos:ref:alt instead")
     features = dict(_features(source, [found.labels[i] for i in index])) if source.info else {}
     families = None if source.families is None else np.array(source.families, dtype=object)[samples]
-    return Cohort(
-        np.array(source.samples, dtype=object)[samples],
-        replace(build_sites(alleles), features=features),
-        calls.T,
-        families=families,
-        is_haploid=None if single is None else single.T,
-        log=tuple(log),
-    )
+    is_haploid = None if single is None else single.T
+    fields["log"] = (*fields.get("log", ()), *source.log(), *log, line)
+    names = np.array(source.samples, dtype=object)[samples]
+    sites = build_sites(alleles, features)
+    return Cohort(names, sites, calls.T, families=families, is_haploid=is_haploid, **fields)
 
 
 def distinct_sites(

@@ -101,12 +101,10 @@ class RecordDecoder:
         seen = self._scratch("seen", (len(records), 256), np.bool_)
         seen[:] = False
         note_codes(packed, seen)
-        alleles = zip(records.ref, records.alt, strict=True)
         one, two = seen[:, _HAPLOID].max(axis=1), seen[:, _DIPLOID].max(axis=1)
         simple = ~(seen[:, _OTHER].any(axis=1) | (one & two))
-        simple &= np.array(
-            ["," not in alt and alt not in _NO_ALTERNATE and bool(ref) for ref, alt in alleles], dtype=bool
-        )
+        if not all(map(_is_biallelic, set(zip(records.ref, records.alt, strict=True)))):
+            simple &= np.fromiter(map(_is_biallelic, zip(records.ref, records.alt, strict=True)), dtype=bool)
         # Runs of simple records go together, the others one at a time.
         ends = np.flatnonzero(np.append(simple[1:] != simple[:-1], True)) + 1
         parts = []
@@ -204,6 +202,12 @@ class RecordDecoder:
             for chrom, (n_calls, n_records) in self.haploid.items()
         ]
         return lines + self.left_out.log()
+
+
+def _is_biallelic(alleles: tuple[str, str]) -> bool:
+    """Whether REF and ALT name an allele each."""
+    ref, alt = alleles
+    return "," not in alt and alt not in _NO_ALTERNATE and bool(ref)
 
 
 def join_blocks(blocks: Sequence[SiteBlock], n_samples: int) -> SiteBlock:
