@@ -163,7 +163,7 @@ def test_two_rows_that_spell_one_name(tmp_path):
         (["ab1", "ab2"], ["AB1", "AB2"], "they differ in upper and lower case"),
         (["F1_I1", "F1_I2"], ["I1", "I2"], "some are FID_IID, as PLINK writes them"),
         (["I1", "I2"], ["F1_I1", "F1_I2"], "some are FID_IID"),
-        (["1001", "1002"], ["1001.0", "1002.0"], "some are numbers with decimals"),
+        (["1001", "x"], ["1001.0", "y"], "some are numbers with decimals"),
         (["Zo\u00eb", "Jos\u00e9"], ["Zoe\u0308", "Jose\u0301"], "their accents are written in two ways"),
     ],
 )
@@ -221,3 +221,39 @@ def test_predictions_name_family_and_iid(tmp_path):
     assert (predicted["FID"].tolist(), predicted["IID"].tolist()) == (families, iids)
     again = read(bed, predicted[["FID", "IID", "prediction"]])
     np.testing.assert_array_equal(again.phenotype.values, predicted["prediction"])
+
+
+def test_ids_that_are_numbers_with_decimals(tmp_path):
+    """As pandas writes them, once a column of numbers had a missing value."""
+    families, iids = [str(i) for i in range(1, 7)], ["1"] * 6
+    bed = fileset(tmp_path, families, iids)
+    rows = "".join(
+        f"{float(f)} {float(i)} {k / 2}\n" for k, (f, i) in enumerate(zip(families, iids, strict=True))
+    )
+    cohort = read(bed, write_text(tmp_path / "p.txt", "FID IID y\n" + rows), filters=False)
+    assert cohort.phenotype.values.tolist() == [0.5, 1, 1.5, 2, 2.5, 3]
+    assert any("such as 1.0 read as 1" in line for line in cohort.log)
+
+
+def test_families_agree_and_iids_do_not(tmp_path):
+    families, iids = [str(i) for i in range(1, 7)], ["1"] * 6
+    path = write_text(tmp_path / "p.txt", "FID IID y\n" + "".join(f"{f} {f}0 {f}.5\n" for f in families))
+    message = r"0 of 6 samples match by FID and IID, 6 by FID alone \(FID 1 has IID 10 there, 1 in the"
+    expect(message, fileset(tmp_path, families, iids), path)
+
+
+def test_the_phenotype_of_a_fam(tmp_path):
+    bed = fileset(tmp_path)
+    fam = bed.with_suffix(".fam")
+    values = ["1", "2", "-9", "0", "2", "1"]
+    lines = [
+        " ".join([*line.split()[:5], v]) for line, v in zip(fam.read_text().splitlines(), values, strict=True)
+    ]
+    fam.write_text("\n".join(lines) + "\n")
+    cohort = read(bed, fam, filters=False)
+    assert cohort.samples.tolist() == ["A:1", "A:2", "x", "3"]
+    assert (cohort.phenotype.name, cohort.phenotype.binary) == ("phenotype", True)
+    assert cohort.phenotype.values.tolist() == [0, 1, 1, 0]
+    fam.write_text("A 1 0 0 0\n")
+    with pytest.raises(InputError, match=r"x.fam, line 1: 5 columns, a .fam has 6"):
+        read_table(fam)

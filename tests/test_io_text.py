@@ -161,7 +161,10 @@ def workbook() -> bytes:
         (b"\xfd7zXZ\x00\x00", r"compressed by xz; decompress it with unxz"),
         (b"\x28\xb5\x2f\xfd\x00", r"compressed by zstd; decompress it"),
         (b"\x6c\x1b\x01\xff", r"a PLINK .bed; give the table that belongs to it"),
-        (gzip.compress(gzip.compress(b"IID\tT\n", mtime=0), mtime=0), r"compressed twice; decompress it once"),
+        (
+            gzip.compress(gzip.compress(b"IID\tT\n", mtime=0), mtime=0),
+            r"compressed twice; decompress it once",
+        ),
         (gzip.compress(b"BCF\x02\x02", mtime=0), r"a BCF; name it .bcf"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
@@ -11,6 +13,10 @@ import numpy as np
 
 from genoattn.errors import InputError
 from genoattn.io.tables import SampleTable, known_family, list_names
+
+# Shares of the samples below which IDs hardly match, and above which nearly all do.
+_FEW_FOUND, _MOST_FOUND = 0.05, 0.8
+_DECIMAL, _NUMBER = re.compile(r"\d+\.0"), re.compile(r"\d+(\.0)?")
 
 
 def name_samples(families: Sequence[str], iids: Sequence[str]) -> list[str]:
@@ -65,9 +71,40 @@ def match_rows(
             )
         if n_joined > n_ids:
             rows, lines = joined, [f"{n_joined} samples matched with {table.path} by FID_IID, {n_ids} by IID"]
+    if (rows < 0).all() and (whole := _without_decimals(table)) is not None:
+        rows, lines = match_rows(samples, families, whole)
+        return rows, [f"IDs of {table.path} such as {table.ids[0]} read as {whole.ids[0]}", *lines]
+    _check_families(search, int((rows >= 0).sum()))
     if (rows < 0).all():
         raise InputError(_nothing_in_common(samples, table, search.n_other_family))
     return rows, lines
+
+
+def _check_families(search: _RowFinder, n_found: int) -> None:
+    """Raise InputError where hardly a sample matches by FID and IID, but nearly all by FID alone."""
+    table, ours, theirs = search.table, search.families, search.their_families
+    n = len(ours)
+    if n_found > _FEW_FOUND * n or len(set(ours)) < n or len(set(theirs)) < len(theirs):
+        return
+    row = {fid: k for k, fid in enumerate(theirs)}
+    pairs = [(i, row[fid]) for i, fid in enumerate(ours) if fid and fid in row]
+    pairs = [(i, k) for i, k in pairs if table.ids[k] != search.iids[i]]
+    if len(pairs) > _MOST_FOUND * n:
+        i, k = pairs[0]
+        raise InputError(
+            f"{table.path}: {n_found} of {n} samples match by FID and IID, {len(pairs)} by FID alone (FID "
+            f"{ours[i]} has IID {table.ids[k]} there, {search.iids[i]} in the genotypes); make the IIDs alike"
+        )
+
+
+def _without_decimals(table: SampleTable) -> SampleTable | None:
+    """The table with 1 for IDs like 1.0, as pandas and R write them; None where IDs are not all so."""
+    families = table.families or ()
+    if not all(_DECIMAL.fullmatch(name) for name in table.ids) or not all(map(_NUMBER.fullmatch, families)):
+        return None
+    ids = tuple(name.removesuffix(".0") for name in table.ids)
+    own = None if table.families is None else tuple(name.removesuffix(".0") for name in families)
+    return replace(table, ids=ids, families=own)
 
 
 class _RowFinder:

@@ -103,6 +103,9 @@ def _text_cells(path: Path, check_header: CheckHeader, unit: str) -> TableCells:
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each record; a quoted cell may hold the separator and line ends."""
     lines = enumerate(read_lines(path), start=1)
+    if path.suffix == ".fam":
+        yield from _fam_records(path, lines)
+        return
     number, line = next(((n, t) for n, t in lines if t.strip() and not _COMMENT.match(t)), (1, ""))
     if line.startswith("sep=") and len(line) == 5:  # Excel's way to say it
         separator: str | None = line[4]
@@ -111,6 +114,19 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         yield number, _cells(path, number, line, separator, lines)
     for number, line in lines:
         yield number, _cells(path, number, line, separator, lines)
+
+
+def _fam_records(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """IDs and phenotype of a .fam of PLINK, which has no header and six columns."""
+    yield 0, ["FID", "IID", "phenotype"]
+    for number, line in lines:
+        cells = line.split()
+        if cells and len(cells) != 6:
+            raise InputError(
+                f"{path}, line {number}: {len(cells)} columns, a .fam has 6; make it again with plink2"
+            )
+        if cells:
+            yield number, [cells[0], cells[1], cells[5]]
 
 
 def _separator(header: str) -> str | None:
