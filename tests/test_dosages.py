@@ -193,6 +193,13 @@ def test_mistakes_in_dosages(tmp_path: Path, form: str, cells: list[str], field:
         read_one(tmp_path, form, cells, field)
 
 
+@pytest.mark.parametrize("name", ["x.bed", "x.vcz", "x.fa"])
+def test_formats_without_dosages(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(">a\nACGT\n")
+    with pytest.raises(InputError, match="dosages( are read from this format)?; leave dosage_field out"):
+        genoattn.read(tmp_path / name, dosage_field="DS")
+
+
 def test_a_record_without_the_field_is_left_out(tmp_path: Path) -> None:
     path = one_record(tmp_path, "GT:DS", ["0/1:0.9", "0/0:0.2"])
     path.write_text(path.read_text() + "1\t9\t.\tA\tC\t.\t.\t.\tGT\t0/1\t0/0\n")

@@ -137,6 +137,8 @@ def open_genotypes(path: Path, options: FormatOptions, dataset: Any = None) -> G
         return _open_stream(path, name, options)
     for suffixes, opener in _GENOTYPES.items():
         if name.endswith(suffixes):
+            if options.dosage_field is not None and opener in (_open_bed, _open_zarr):
+                raise InputError(f"{path}: no dosages are read from this format; leave dosage_field out")
             return opener(path, options)
     there = [s for s in (".bed", ".pgen") if Path(f"{path}{s}").exists()]
     if len(there) > 1:
@@ -174,6 +176,8 @@ def read_aligned(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
     """The cohort of an alignment, and what was read in words."""
     if options.info:
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
+    if options.dosage_field is not None:
+        raise InputError(f"{path}: an alignment has no dosages; leave dosage_field out")
     return _read_alignment(path, options)
 
 
