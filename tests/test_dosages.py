@@ -196,7 +196,7 @@ def test_mistakes_in_dosages(tmp_path: Path, form: str, cells: list[str], field:
 @pytest.mark.parametrize("name", ["x.bed", "x.vcz", "x.fa"])
 def test_formats_without_dosages(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(">a\nACGT\n")
-    with pytest.raises(InputError, match="dosages( are read from this format)?; leave dosage_field out"):
+    with pytest.raises(InputError, match=r"dosages( are read from this format)?; leave dosage_field out"):
         genoattn.read(tmp_path / name, dosage_field="DS")
 
 
