@@ -151,6 +151,13 @@ def test_haploid_samples_among_diploid_ones(tmp_path: Path) -> None:
         assert read_one(tmp_path, field, cells, field).calls[:, 0].tolist() == pytest.approx([0.8, 1.2])
 
 
+def test_a_missing_call_tells_no_ploidy(tmp_path: Path) -> None:
+    calls = read_one(tmp_path, "GT:DS", [".:0.9", "0/1:1.2", "./.:0.3"], "DS").calls
+    assert calls[:, 0].tolist() == pytest.approx([0.9, 1.2, 0.3])
+    haploid = read_one(tmp_path, "GT:DS", [".:0.9", "1:0.8"], "DS")
+    assert haploid.sites.states == (("A", "C"),)
+
+
 def test_several_alternate_alleles(tmp_path: Path) -> None:
     cohort = read_one(tmp_path, "DS", ["0.5,1.25", "0,0.1"], "DS", alt="C,G")
     np.testing.assert_allclose(cohort.calls, [[0.5, 1.25], [0, 0.1]], atol=1e-6)

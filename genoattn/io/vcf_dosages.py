@@ -11,7 +11,7 @@ from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles
 from genoattn.io.dosages import DosageField, as_calls, check_probabilities, doubled, expected_copies
 from genoattn.io.genotype_records import join_blocks
-from genoattn.io.record_kernels import COMMENT, N_FIXED, NO_ALLELE, REGULAR, parse_numbers
+from genoattn.io.record_kernels import COMMENT, MISSING_ALLELE, N_FIXED, NO_ALLELE, REGULAR, parse_numbers
 from genoattn.io.source import SiteBlock
 from genoattn.io.text import decode_bytes
 from genoattn.io.vcf import VcfText
@@ -36,7 +36,7 @@ class VcfDosages(VcfText):
             self.n_records += 1
             ploidy = None
             if status[line] == REGULAR:
-                ploidy = np.where(codes[line] >> 4 == NO_ALLELE, 1, 2)
+                ploidy = _ploidy(codes[line])
             if (block := self._record(text, row, ploidy, kept)) is not None:
                 parts.append(block)
         n_kept = len(self.samples) if kept is None else len(kept)
@@ -115,3 +115,10 @@ class VcfDosages(VcfText):
                 check_probabilities(where, names, given)
                 copies[chosen] = expected_copies(given, n_haploid, n)
         return copies.T, ploidy
+
+
+def _ploidy(codes: np.ndarray) -> np.ndarray:
+    """Ploidy that packed codes (n_samples,) tell; of a call that is missing that of most others."""
+    haploid, called = codes >> 4 == NO_ALLELE, codes & 15 != MISSING_ALLELE
+    other = 1 if (haploid & called).any() and not (called & ~haploid).any() else 2
+    return np.where(called & haploid, 1, np.where(called, 2, other))
