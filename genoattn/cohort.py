@@ -192,6 +192,9 @@ class Cohort:
         What haploid calls among diploid ones count: ``double``, 0 or 2 copies, or ``as-is``, 0 or 1.
     is_haploid
         Shape (n_samples, n_sites), bool: these calls where they count 0 or 1; None where there are none.
+    dosages
+        Entry of the file whose dosages the calls are (``DS``, ``GP``, ``HDS``; ``probabilities`` of a BGEN);
+        None for hard calls.
 
     Examples
     --------
@@ -214,6 +217,7 @@ class Cohort:
     log: tuple[str, ...] = ()
     haploid: Haploid = "double"
     is_haploid: np.ndarray | None = None
+    dosages: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", np.asarray(self.samples, dtype=object))

@@ -24,16 +24,25 @@ def cohort_of_arrays(
     trait: str,
 ) -> Cohort:
     """See :meth:`genoattn.cohort.Cohort.from_arrays`."""
-    names = getattr(genotypes, "index", None) if samples is None else samples
-    values = np.asarray(genotypes, dtype=np.float64)
+    frame: Any = genotypes if hasattr(genotypes, "columns") else None
+    names = frame.index if frame is not None and samples is None else samples
+    values = np.asarray(np.ma.filled(np.ma.asarray(genotypes, dtype=np.float64), np.nan))
     if values.ndim != 2:
         raise ValueError(f"genotypes have shape {values.shape}, needed are (n_samples, n_sites)")
     names = [f"sample{i}" for i in range(1, len(values) + 1)] if names is None else names
     names = np.array([str(name) for name in names], dtype=object)
     values = np.where(np.isnan(values), MISSING, values)
+    wrong = np.argwhere(((values < 0) & (values != MISSING)) | (values > ploidy))
+    if len(wrong):
+        sample, site = wrong[0]
+        raise ValueError(
+            f"genotypes of sample {names[sample] if sample < len(names) else sample} at site {site + 1} are "
+            f"{values[sample, site]:g}, needed are 0 to {ploidy} copies, or -1 or NaN where missing"
+        )
     is_hard = (values == np.rint(values)).all()
     if sites is None:
-        sites = getattr(genotypes, "columns", [f"site{k}" for k in range(1, values.shape[1] + 1)])
+        sites = [f"site{k}" for k in range(1, values.shape[1] + 1)]
+        sites = sites if frame is None else list(frame.columns)
     own = Cohort(
         names,
         _sites_of(sites, values.shape[1], ploidy),
@@ -42,6 +51,11 @@ def cohort_of_arrays(
     given = _phenotype_of(phenotype, names, trait)
     if covariates is not None:
         table = _in_order(covariates, names, "covariates")
+        words = [name for name in table.columns if table[name].dtype.kind not in "iufb"]
+        if words:
+            raise ValueError(
+                f"covariate {words[0]} is not of numbers; make a column of 0 and 1 for each level"
+            )
         columns = Covariates(tuple(map(str, table.columns)), table.to_numpy(np.float64))
         own = replace(own, covariates=columns)
     if given is None:
@@ -68,7 +82,10 @@ def _sites_of(sites: Any, n_sites: int, ploidy: int) -> Sites:
         ]
     # Sites of unknown place are not on one chromosome, nor near each other.
     chrom = [str(name) for name in columns.get("chrom", ids)]
-    pos = [int(p) for p in columns.get("pos", [1] * n)]
+    pos = columns.get("pos", [1] * n)
+    unsound = [p for p in pos if not (p == p and int(p) == p and p >= 0)]
+    if unsound:
+        raise ValueError(f"position {unsound[0]} is not a whole number of bases")
     states = tuple(copy_states(r, a, ploidy) for r, a in zip(ref, alt, strict=True))
     names, chromosomes, refs, alts = (np.array(column, dtype=object) for column in (ids, chrom, ref, alt))
     return Sites(names, chromosomes, np.array(pos), refs, alts, states)

@@ -197,7 +197,7 @@ def vcf_zarr(folder, name="g.vcz"):
     ("write", "form", "families", "layout"),
     [
         (plink1, "PLINK 1", 3, CallLayout((), "none", 0)),
-        (plink2, "PLINK 2", 0, CallLayout((), "none", 0)),
+        (plink2, "PLINK 2", None, CallLayout((), "none", 0)),
         (vcf_zarr, "VCF Zarr", None, CallLayout(("DP", "GT"), "all", 4)),
     ],
 )

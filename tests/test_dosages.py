@@ -192,7 +192,7 @@ def test_any_decimal_is_read_as_python_reads_it(values: list[float]) -> None:
         ("DS", ["0.5", "x"], "DS", r"sample s1 has no DS that can be read \(up to 1 numbers"),
         ("DS", ["0.5,0.1", "0"], "DS", r"sample s0 has no DS that can be read"),
         ("GT", ["0/1", "0/0"], "DS", r"no DS in FORMAT 'GT'; choose another --dosage-field"),
-        ("GT", ["0/1", "0/0"], "AD", r"dosage_field is 'AD'; choose one of DS, GP, HDS"),
+        ("GT", ["0/1", "0/0"], "AD", r"dosage_field is 'AD'; choose one of GT, DS, GP, HDS"),
     ],
 )
 def test_mistakes_in_dosages(tmp_path: Path, form: str, cells: list[str], field: str, message: str) -> None:
@@ -334,3 +334,43 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     first, second = tables.values()
     assert len(first) == len(second) > 0
     np.testing.assert_allclose(first.effect, second.effect, rtol=1e-3)
+
+
+def test_a_prediction_reads_what_the_fit_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p = probabilities(seed=6, n=150)
+    x = dosages(p) - dosages(p).mean(axis=0)
+    y = x[:, 2] + np.random.default_rng(4).normal(size=150) / 2
+    write_text(tmp_path / "y.tsv", "IID\ty\n" + "".join(f"s{i}\t{v}\n" for i, v in enumerate(y)))
+    vcf, model = write_dosages(tmp_path / "x.vcf", p), tmp_path / "model"
+    fit = ["fit", vcf, "--pheno", tmp_path / "y.tsv", "--dosage-field", "DS", "--order", "1", "-o", model]
+    assert run_in_process(fit, capsys).status == 0
+    found = {}
+    for name, options in (
+        ("as fitted", []),
+        ("asked", ["--dosage-field", "DS"]),
+        ("hard", ["--dosage-field", "GT"]),
+    ):
+        done = run_in_process(["predict", model, vcf, *options], capsys)
+        assert done.status == 0
+        found[name] = done.out
+        said = "the model was fitted on dosages, and these are hard calls"
+        assert (said in done.err) == (name == "hard")
+    assert found["as fitted"] == found["asked"] != found["hard"]
+
+
+def test_haploid_dosages_are_counted(tmp_path: Path) -> None:
+    log = read_one(tmp_path, "GT:DS", ["0:0.4", "0/1:1.2"], "DS").log
+    assert (
+        "1 haploid calls among diploid ones at 1 records of 1 count 0 or 2 copies; give sex as a covariate"
+        in log
+    )
+    log = read_one(tmp_path, "DS", ["0.4", "1.2"], "DS").log
+    assert "1 records without GT: DS is taken for that of diploid samples" in log
+
+
+def test_names_of_a_sample_file_beside_a_bgen(tmp_path: Path) -> None:
+    path = write_dosages(tmp_path / "x.bgen", probabilities(n=3, sites=2))
+    write_text(tmp_path / "x.sample", "ID_1 ID_2 missing\n0 0 0\n0 a 0\n0 b 0\n0 c 0\n")
+    cohort, _ = read_genotypes(path)
+    assert cohort.samples.tolist() == ["a", "b", "c"]
+    assert "names of samples from x.sample; those in the .bgen are others" in cohort.log

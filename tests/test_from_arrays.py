@@ -46,6 +46,12 @@ def test_frames_are_matched_by_name() -> None:
     assert binary.phenotype.binary
 
 
+def test_lists_and_masked_arrays() -> None:
+    assert Cohort.from_arrays(CALLS.tolist()).calls.tolist() == CALLS.tolist()
+    masked = np.ma.masked_array(CALLS, mask=np.eye(4, 3, dtype=bool))
+    assert Cohort.from_arrays(masked).calls.diagonal().tolist() == [-1, -1, -1]
+
+
 def test_sites_of_a_frame() -> None:
     sites = pd.DataFrame({"chrom": ["1", "1", "2"], "pos": [5, 9, 7], "ref": list("AAC"), "alt": list("GTG")})
     cohort = Cohort.from_arrays(CALLS, sites)
@@ -59,8 +65,20 @@ def test_sites_of_a_frame() -> None:
     [
         ({"genotypes": CALLS[0]}, r"genotypes have shape \(3,\), needed are \(n_samples, n_sites\)"),
         ({"sites": ["x"]}, r"1 sites for 3 columns of genotypes"),
-        ({"genotypes": CALLS + 1}, r"calls exceed the states of site site1"),
-        ({"genotypes": CALLS - 1}, r"calls below -1"),
+        ({"genotypes": CALLS + 1}, r"genotypes of sample sample1 at site 3 are 3, needed are 0 to 2 copies"),
+        ({"genotypes": CALLS - 1}, r"genotypes of sample sample2 at site 2 are -2, needed are 0 to 2 copies"),
+        ({"genotypes": CALLS + 255.0}, r"are 255, needed"),
+        ({"genotypes": np.where(CALLS == 2, np.inf, CALLS)}, r"are inf, needed"),
+        ({"genotypes": np.where(CALLS == 2, -0.5, CALLS)}, r"are -0.5, needed"),
+        (
+            {"sites": pd.DataFrame({"id": list("abc"), "pos": [1, 5.5, 7]})},
+            r"position 5.5 is not a whole number",
+        ),
+        ({"sites": pd.DataFrame({"id": list("abc"), "pos": [1, np.nan, 7]})}, r"position nan is not a whole"),
+        (
+            {"covariates": pd.DataFrame({"sex": list("mfmf")}, index=[f"sample{i}" for i in range(1, 5)])},
+            r"covariate sex is not of numbers",
+        ),
         ({"samples": ["a", "a", "b", "c"]}, r"samples are not unique"),
         ({"phenotype": np.zeros(3)}, r"phenotype has shape \(3,\), needed is \(4,\)"),
         (

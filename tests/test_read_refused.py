@@ -11,7 +11,9 @@ import zarr
 from genotype_files import described, write_rows
 from oracles_genotypes import Row
 from test_io_vcf import expect
-from vcf_files import read_genotypes, record, vcf_text
+from vcf_files import read_genotypes, record, vcf_text, write_vcf
+
+from genoattn.errors import InputError
 
 SAMPLES = ["a", "b", "c"]
 CALLS = [("0/1", "1/1", "0/0"), ("0/0", "./.", "0/1"), ("1/1", "1/1", "0/1"), ("0/1", "0/1", "0/1")]
@@ -47,7 +49,7 @@ def test_a_truncated_pgen(pgen, kept):
             lambda text: text.replace("#IID", "#NAME"),
             r"x.psam: no IID column in the header; make it",
         ),
-        (".psam", lambda text: text.replace("b\t", "a\t"), r"x.psam: sample ID 'a' of family 0 occurs twice"),
+        (".psam", lambda text: text.replace("b\t", "a\t"), r"x.psam: sample ID 'a' occurs twice"),
         (".psam", lambda text: text[: text.index("a\t")], r"no samples, the file lists sites only"),
     ],
 )
@@ -234,3 +236,34 @@ def test_no_variants(tmp_path, bed):
     bed.with_suffix(".bim").write_text("\n")
     bed.write_bytes(bed.read_bytes()[:3])
     expect(bed, "no records; it has only a header")
+
+
+def test_a_pvar_without_an_allele_that_calls_have(tmp_path):
+    """pgenlib reads such files, and counts both alleles as one."""
+    rows = [
+        Row("1", 10, "r1", "A", ("G",), ("0/1", "1/1", "0/0")),
+        Row("1", 20, "r2", "A", ("G", "T"), ("0/1", "1/1", "1/2")),
+    ]
+    path = write_rows(tmp_path / "x.pgen", ["a", "b", "c"], rows)
+    pvar = path.with_suffix(".pvar")
+    pvar.write_text(pvar.read_text().replace("\tG,T\n", "\tG\n"))
+    message = r"x.pgen: record 2 \(r2\) has calls of several alternate alleles, and x.pvar lists one"
+    with pytest.raises(InputError, match=message):
+        read_genotypes(path)
+
+
+@pytest.mark.parametrize("name", ["x.vcf.gz", "x.bcf"])
+def test_a_region_begins_where_it_says(tmp_path, name):
+    """An index finds a deletion that begins before the region and reaches into it."""
+    rows = [record(["0/1", "0/0"], pos=90, ref="ACGTACGTACGTACGT"), record(["0/1", "1/1"], pos=101)]
+    path = write_vcf(tmp_path / name, ["a", "b"], rows)
+    assert read_genotypes(path, region="1:100-200")[0].sites.pos.tolist() == [101]
+
+
+def test_haploid_chromosomes_of_plink_are_said(tmp_path):
+    rows = [Row(c, 10, f"r{c}", "A", ("G",), ("0/0", "1/1", "0/0")) for c in ("1", "X")]
+    path = write_rows(tmp_path / "x.bed", ["a", "b", "c"], rows)
+    bim = path.with_suffix(".bim")
+    bim.write_text(bim.read_text().replace("X\t", "Y\t").replace("X ", "Y "))
+    log = read_genotypes(path)[0].log
+    assert any(line.startswith("1 sites of chrY or mitochondria: PLINK files hold") for line in log)

@@ -67,8 +67,9 @@ class HaploidName(StrEnum):
 
 
 class DosageFieldName(StrEnum):
-    """Entries of a VCF that hold dosages."""
+    """Entries of a VCF that hold dosages, and that of hard calls."""
 
+    GT = "GT"
     DS = "DS"
     GP = "GP"
     HDS = "HDS"
@@ -97,13 +98,14 @@ class Precision(StrEnum):
     bfloat16_mixed = "bf16-mixed"
 
 
-COHORT_HELP = (
+GENOTYPES_HELP = (
     "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix, .bed or .pgen, .bgen, VCF Zarr (.vcz), or aligned sequences "
-    "(FASTA, A2M, Clustal, Stockholm, also .gz); "
-    "or a table of variants, with --sequence-column or --mutation-column."
+    "(FASTA, A2M, Clustal, Stockholm, also .gz)"
 )
+COHORT_HELP = f"{GENOTYPES_HELP}; or a table of variants, with --sequence-column or --mutation-column."
 
 Cohort = Annotated[Path, typer.Argument(metavar="COHORT", help=COHORT_HELP, show_default=False)]
+ScanCohort = Annotated[Path, typer.Argument(metavar="COHORT", help=f"{GENOTYPES_HELP}.", show_default=False)]
 Pheno = Annotated[
     Path,
     typer.Option(
@@ -234,7 +236,8 @@ DosageField = Annotated[
     DosageFieldName | None,
     typer.Option(
         "--dosage-field",
-        help="Entry of imputed genotypes to read in place of GT: DS, GP or HDS; of a .pgen its dosages.",
+        help="Entry of imputed genotypes to read in place of GT: DS, GP or HDS; of a .pgen its dosages. "
+        "A prediction reads what the fit read.",
         show_default=False,
     ),
 ]
@@ -314,6 +317,16 @@ def alphabet_like(model: Any, alphabet: AlphabetName, cohort: Path, is_table: bo
 
     aligned = is_table or cohort.name.lower().endswith(ALIGNMENT_SUFFIXES)
     return model.alphabet if aligned and alphabet is AlphabetName.auto else alphabet.value
+
+
+def dosages_like(model: Any, field: DosageFieldName | None, cohort: Path) -> str | None:
+    """The entry asked for, else that of the model, for files that may have it."""
+    from genoattn.io.formats import may_have_dosages
+
+    if field is not None:
+        return field.value
+    of_model = model.manifest.dosages
+    return of_model if of_model in list(DosageFieldName) and may_have_dosages(cohort) else None
 
 
 def plain(choice: Any) -> Any:

@@ -72,7 +72,7 @@ def command(
         cohort,
         covar=covar,
         region=region,
-        dosage_field=dosage_field,
+        dosage_field=options.dosages_like(fitted, dosage_field, cohort),
         haploid=haploid or fitted.manifest.haploid or options.HaploidName.double,
         duplicates=duplicates,
         sequence_column=sequence_column,

@@ -85,7 +85,7 @@ TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows to print.")]
 
 
 def command(
-    cohort: options.Cohort,
+    cohort: options.ScanCohort,
     pheno: options.Pheno,
     output: options.Folder,
     trait: TraitOption = None,

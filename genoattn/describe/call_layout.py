@@ -12,6 +12,7 @@ from genoattn.describe.file_kinds import FileKind
 from genoattn.describe.summaries import CallLayout, Phased
 from genoattn.io.bcf import Bcf
 from genoattn.io.byte_blocks import byte_blocks
+from genoattn.io.pgen import Pgen
 from genoattn.io.record_kernels import N_FIXED
 from genoattn.io.text import decode_bytes
 from genoattn.io.vcf import line_blocks
@@ -28,10 +29,8 @@ def describe_layout(found: FileKind, n_samples: int) -> CallLayout:
     if found.format == "BCF":
         return _of_bcf(Bcf(found.path), n_samples)
     if found.format == "PLINK 2":
-        import pgenlib
-
-        with pgenlib.PgenReader(str(found.path).encode(), raw_sample_ct=n_samples) as file:
-            return CallLayout((), "some" if file.hardcall_phase_present() else "none", 0)
+        phased = Pgen(found.path).has_phase()
+        return CallLayout((), "some" if phased else "none", 0)
     if found.format == "VCF Zarr":
         return _of_zarr(found)
     return CallLayout((), "none" if found.format == "PLINK 1" else None, 0)

@@ -27,6 +27,7 @@ from genoattn.io.formats import FormatOptions, open_as
 from genoattn.io.matching import SampleTables, match_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.tables import known_family
+from genoattn.io.vcf_zarr import VcfZarr
 
 MOST_CALLS = 200_000_000  # looked at, unless all are asked for: some seconds
 OFTEN_MISSING = 0.1
@@ -69,8 +70,8 @@ def describe_genotypes(
         n_repeated=n_repeated,
     )
     lines = source.log()
-    fields = [key for key in layout.format_keys if key in get_args(DosageField)]
-    if fields and options.dosage_field is None:
+    fields = [key for key in layout.format_keys if key in get_args(DosageField)[1:]]
+    if fields and not isinstance(source, VcfZarr) and options.dosage_field is None:
         lines.append(f"imputed dosages in {', '.join(fields)}: --dosage-field {fields[0]} reads them")
     return _samples(source), genotypes, kept_summary, lines
 

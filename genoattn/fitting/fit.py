@@ -379,6 +379,7 @@ def _manifest(
             **({} if ladder is None else ladder.record()),
         },
         haploid=cohort.haploid if cohort.kind == "genotype" else None,
+        dosages=cohort.dosages,
     )
 
 

@@ -108,6 +108,10 @@ class FittedModel:
                 readout, _ = extend_readout(readout, self.manifest.vocabulary, sites)
         covariates = align_covariates(cohort, self.manifest.covariate_names, self.manifest.covariate_levels)
         calls = align_calls(cohort, sites, self.manifest.haploid, match_by)
+        if (cohort.dosages is None) != (self.manifest.dosages is None):
+            words = {True: "hard calls", False: "dosages"}
+            of_model, here = (words[d is None] for d in (self.manifest.dosages, cohort.dosages))
+            _log.warning("the model was fitted on %s, and these are %s", of_model, here)
         return predict_orders(readout, calls, covariates).sum(axis=1), calls
 
     def prediction_table(self, cohort: Cohort, match_by: MatchBy = "position") -> pd.DataFrame:

@@ -75,7 +75,8 @@ class Manifest:
     over which q-values are taken; ``left_out`` that of non-zero terms below the reporting limit, empty where
     the table is the model. ``estimand`` says what ``coefficient`` and ``effect`` of a row are, ``tests`` how
     effects were estimated: ``method``, ``reason``, and ``untested``, why rows have no test; ``signals`` why
-    pairs have no q-value. ``haploid`` is what haploid calls count, as of a cohort of genotypes.
+    pairs have no q-value. ``haploid`` is what haploid calls count, as of a cohort of genotypes;
+    ``dosages`` the entry of the file whose dosages were fitted, None for hard calls.
     """
 
     trait: str
@@ -99,6 +100,7 @@ class Manifest:
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)  # name and SHA-256 of each
     model: dict[str, Any] = field(default_factory=dict)  # settings of the fit
     haploid: Haploid | None = None
+    dosages: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -115,6 +117,7 @@ class Manifest:
             "encoding": v.encoding,
             **({} if frame is None else {"alignment": asdict(frame)}),
             "haploid": self.haploid,
+            "dosages": self.dosages,
             "complete": self.complete,
             "estimand": self.estimand,
             "tests": self.tests,
@@ -173,6 +176,7 @@ def manifest_from_json(text: str) -> Manifest:
         n_tests={int(k): n for k, n in record["n_tests"].items()},
         left_out={int(k): n for k, n in record["left_out"].items()},
         haploid=record.get("haploid"),
+        dosages=record.get("dosages"),
     )
 
 

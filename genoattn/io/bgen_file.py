@@ -25,13 +25,22 @@ class BgenFile(GenotypeSource):
         from bgen import BgenReader
 
         check_file(path)
-        self._double = haploid == "double"
+        self._double, self._n_haploid = haploid == "double", 0
         try:
             self._file = BgenReader(path, delay_parsing=True)
         except ValueError as error:
             raise InputError(f"{path}: not a BGEN, or damaged: {error}; copy or download it again") from error
         super().__init__(path, _samples(path, self._file), region=region)
+        if self._file.header.has_sample_ids and list(self._file.samples) != list(self.samples):
+            self.notes.append(f"names of samples from {path.stem}.sample; those in the .bgen are others")
+        self.dosages = "probabilities"
         self.notes.append("effect allele: those behind the first of each record, which is the reference")
+
+    def log(self) -> list[str]:
+        """What was found, one readable line each."""
+        count = "0 to 2" if self._double else "0 to 1"
+        line = f"{self._n_haploid} haploid calls among diploid ones count {count} copies; give sex as a "
+        return [*self.notes, *([f"{line}covariate"] if self._n_haploid else [])]
 
     def blocks(self, kept: np.ndarray | None = None) -> Iterator[SiteBlock]:
         """The sites in file order, with the calls of the samples at ``kept``, None for all."""
@@ -76,6 +85,8 @@ class BgenFile(GenotypeSource):
                     where, np.array(samples, dtype=object)[own], np.nan_to_num(given, nan=1 / n_genotypes)
                 )
                 copies[own] = expected_copies(given, len(alleles), n)
+        n_haploid = int((ploidy == 1).sum())
+        self._n_haploid += n_haploid if n_haploid < len(ploidy) else 0
         both, n_copies = doubled(copies.T, ploidy.astype(np.int64), self._double)
         several, n_sites = len(alleles) > 2, len(alleles) - 1
         columns = Alleles(
@@ -93,10 +104,10 @@ def _n_genotypes(n_alleles: int, ploidy: int) -> int:
 
 
 def _samples(path: Path, file: Any) -> list[str]:
-    """Names in the file, else in the .sample beside it, whose second line gives types and no sample."""
-    if file.header.has_sample_ids:
-        return list(file.samples)
+    """Names in the .sample beside the file, whose second line gives types and no sample, else in the file."""
     beside = path.with_suffix(".sample")
+    if not beside.exists() and file.header.has_sample_ids:
+        return list(file.samples)
     if not beside.exists():
         raise InputError(f"{path}: no sample IDs in the file, and no {beside.name} beside it; put it there")
     rows = [line.split() for line in read_lines(beside) if line.strip()]

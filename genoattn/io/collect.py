@@ -118,6 +118,7 @@ def _assembled(
     features = dict(_features(source, [found.labels[i] for i in index])) if source.info else {}
     families = None if source.families is None else np.array(source.families, dtype=object)[samples]
     is_haploid = None if single is None else single.T
+    fields["dosages"] = source.dosages
     fields["log"] = (*fields.get("log", ()), *source.log(), *log, line)
     names = np.array(source.samples, dtype=object)[samples]
     sites = build_sites(alleles, features)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from genoattn.cohort import MISSING
 from genoattn.errors import InputError
 
-DosageField = Literal["DS", "GP", "HDS"]
+DosageField = Literal["GT", "DS", "GP", "HDS"]  # GT: hard calls
 # Probabilities are written to two or three digits.
 _SLACK = 0.02
 
@@ -77,5 +77,7 @@ def doubled(copies: np.ndarray, ploidy: np.ndarray, double: bool) -> tuple[np.nd
 
 def check_field(path: Path, field: str | None) -> None:
     """Raise InputError for a field that does not hold dosages."""
-    if field not in (None, "DS", "GP", "HDS"):
-        raise InputError(f"{path}: dosage_field is '{field}'; choose one of DS, GP, HDS")
+    if field is not None and field not in get_args(DosageField):
+        raise InputError(
+            f"{path}: dosage_field is '{field}'; choose one of {', '.join(get_args(DosageField))}"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -73,7 +73,7 @@ def _open_bed(path: Path, options: FormatOptions) -> GenotypeSource:
 def _open_pgen(path: Path, options: FormatOptions) -> GenotypeSource:
     from genoattn.io.pgen import Pgen
 
-    return Pgen(path, options.region, options.haploid, options.dosage_field is not None)
+    return Pgen(path, options.region, options.haploid, options.dosage_field)
 
 
 def _open_bgen(path: Path, options: FormatOptions) -> GenotypeSource:
@@ -97,6 +97,11 @@ _GENOTYPES: dict[tuple[str, ...], Callable[[Path, FormatOptions], GenotypeSource
     (".vcz", ".vcz.zip", ".zarr", ".zarr.zip"): _open_zarr,
 }
 _SUPPORTED = f"{', '.join(s for suffixes in _GENOTYPES for s in suffixes)}, {', '.join(_ALIGNED)} (also .gz)"
+
+
+def may_have_dosages(path: Path) -> bool:
+    """Whether ``dosage_field`` means something for a file."""
+    return format_name(path).endswith((*_VCF, ".pgen")) or Path(f"{path}.pgen").exists()
 
 
 def is_alignment(path: Path) -> bool:
@@ -133,6 +138,8 @@ def open_genotypes(path: Path, options: FormatOptions, dataset: Any = None) -> G
     if options.wild_type is not None:
         raise InputError(f"{path}: wild_type is for alignments; leave it out")
     check_field(path, options.dosage_field)
+    if options.dosage_field == "GT":
+        options = replace(options, dosage_field=None)
     if is_stream(path):
         return _open_stream(path, name, options)
     for suffixes, opener in _GENOTYPES.items():
@@ -176,7 +183,7 @@ def read_aligned(path: Path, options: FormatOptions) -> tuple[Cohort, str]:
     """The cohort of an alignment, and what was read in words."""
     if options.info:
         raise InputError(f"{path}: INFO entries are for VCF and BCF; give a table of features instead")
-    if options.dosage_field is not None:
+    if options.dosage_field not in (None, "GT"):
         raise InputError(f"{path}: an alignment has no dosages; leave dosage_field out")
     return _read_alignment(path, options)
 

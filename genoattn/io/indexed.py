@@ -64,7 +64,10 @@ def region_blocks(path: Path, region: str) -> Iterator[bytes]:
         # In Latin-1 every byte is a letter, so that the lines keep the bytes of the file.
         with quiet_htslib(), pysam.TabixFile(str(path), index=_index(path), encoding="latin-1") as file:
             span = parse_region(region, list(file.contigs), path)
-            yield from _joined(file.fetch(span.contig, span.start - 1, span.end), "latin-1")
+            found = file.fetch(span.contig, span.start - 1, span.end)
+            # The index finds what overlaps, also deletions that begin before the region.
+            lines = (line for line in found if int(line.split("\t", 2)[1]) >= span.start)
+            yield from _joined(lines, "latin-1")
     except InputError:
         raise
     except (OSError, ValueError) as error:
@@ -98,7 +101,8 @@ def bcf_blocks(path: Path, region: str | None) -> Iterator[bytes]:
             records: Iterable[VariantRecord] = file
             if region is not None:
                 span = parse_region(region, [str(name) for name in file.header.contigs], path)
-                records = file.fetch(span.contig, span.start - 1, span.end)
+                found = file.fetch(span.contig, span.start - 1, span.end)
+                records = (record for record in found if record.pos >= span.start)
             yield from _joined(str(record) for record in records)
     except InputError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,15 @@ from genoattn.io.sample_ids import named_samples
 from genoattn.io.source import GenotypeSource, SiteBlock
 from genoattn.io.text import check_file, decode_bytes, read_lines
 
+_VARIABLE = 0x10  # the storage mode that plink2 writes, of records of variable length
+_HEADER_BLOCK = 1 << 16  # records
+
 
 class Pgen(GenotypeSource):
     """Hard calls of a PLINK 2 data set: every alternate allele is a site, counted as it is in a VCF."""
 
     def __init__(
-        self, path: Path, region: str | None = None, haploid: str = "double", dosages: bool = False
+        self, path: Path, region: str | None = None, haploid: str = "double", dosages: str | None = None
     ) -> None:
         import pgenlib
 
@@ -33,11 +37,13 @@ class Pgen(GenotypeSource):
         try:
             self._variants = pgenlib.PvarReader(str(self._pvar).encode())
             self._offsets = self._variants.get_allele_idx_offsets()
-            pgenlib.PgenReader(str(path).encode(), **self._options()).close()
+            open_pgen(path, **self._options()).close()
         except RuntimeError as error:
             raise self._error(error) from None
+        self._check_alleles()
         self._haploid = haploid
         self._dtype = np.dtype(np.float32 if dosages else np.int8)
+        self.dosages = dosages
 
     def _options(self) -> dict:
         return {
@@ -45,6 +51,23 @@ class Pgen(GenotypeSource):
             "variant_ct": self._variants.get_variant_ct(),
             "allele_idx_offsets": self._offsets,
         }
+
+    def has_phase(self) -> bool:
+        """Whether some calls are phased."""
+        with open_pgen(self.path, **self._options()) as file:
+            return bool(file.hardcall_phase_present())
+
+    def _check_alleles(self) -> None:
+        """Raise InputError where calls are of alleles that the .pvar does not list: pgenlib merges them."""
+        n = self._variants.get_variant_ct()
+        counts = np.array([self._variants.get_allele_ct(i) for i in range(n)])
+        wrong = np.flatnonzero(_of_several_alternates(self.path, n) & (counts == 2))
+        if len(wrong):
+            name = decode_bytes(self._variants.get_variant_id(int(wrong[0])))
+            raise InputError(
+                f"{self.path}: record {wrong[0] + 1} ({name}) has calls of several alternate alleles, and "
+                f"{self._pvar.name} lists one; it belongs to another file, or was edited: make it again"
+            )
 
     def _error(self, error: RuntimeError) -> InputError:
         text = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
@@ -68,8 +91,6 @@ class Pgen(GenotypeSource):
 
     def blocks(self, kept: np.ndarray | None = None) -> Iterator[SiteBlock]:
         """The sites in file order, with the calls of the samples at ``kept``, None for all."""
-        import pgenlib
-
         alleles, begin = self._alleles()
         chrom, pos = ([column[k] for k in begin[:-1]] for column in (alleles.chrom, alleles.pos))
         chosen = in_region(self.region, chrom, pos, self.path)
@@ -79,7 +100,7 @@ class Pgen(GenotypeSource):
         order = None if kept is None else np.argsort(np.argsort(kept))
         n = len(self.samples) if kept is None else len(kept)
         step = max(1, BLOCK_BYTES // n)
-        with pgenlib.PgenReader(str(self.path).encode(), sample_subset=subset, **self._options()) as file:
+        with open_pgen(self.path, sample_subset=subset, **self._options()) as file:
             for start in range(0, len(chosen), step):
                 index = chosen[start : start + step].astype(np.uint32)
                 first = np.empty((len(index), n), dtype=self._dtype)
@@ -102,6 +123,13 @@ class Pgen(GenotypeSource):
                 yield SiteBlock(alleles.take(found), copies if order is None else copies[:, order])
 
 
+def open_pgen(path: Path, **options: Any) -> Any:
+    """The reader of pgenlib."""
+    import pgenlib
+
+    return pgenlib.PgenReader(str(path).encode(), **options)
+
+
 def _pvar_path(path: Path) -> Path:
     for suffix in (".pvar", ".pvar.zst"):
         if (found := path.with_suffix(suffix)).exists():
@@ -109,8 +137,8 @@ def _pvar_path(path: Path) -> Path:
     raise InputError(f"{path.with_suffix('.pvar')}: no such file; it belongs to {path.name}")
 
 
-def _psam(path: Path) -> tuple[list[str], list[str]]:
-    """Family IDs, 0 where the file has none, and within-family IDs."""
+def _psam(path: Path) -> tuple[list[str] | None, list[str]]:
+    """Family IDs, None where the file has none, and within-family IDs."""
     header, rows = ["FID", "IID"], list[list[str]]()
     for line in read_lines(path):
         if line.startswith("##") or not line.strip():
@@ -124,4 +152,29 @@ def _psam(path: Path) -> tuple[list[str], list[str]]:
     place = header.index("IID")
     if any(len(row) <= place for row in rows):
         raise InputError(f"{path}: a row without an IID; make it again with plink2")
-    return [row[0] if header[0] == "FID" else "0" for row in rows], [row[place] for row in rows]
+    families = [row[0] for row in rows] if header[0] == "FID" else None
+    return families, [row[place] for row in rows]
+
+
+def _of_several_alternates(path: Path, n_records: int) -> np.ndarray:
+    """Whether records have calls of a second alternate allele, (n_records,), by the header of a .pgen.
+
+    PGEN specification (plink-ng, pgen_spec), section 2: of the type of a record bit 3 is the track of such calls.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+        if len(head) < 12 or head[2] != _VARIABLE:
+            return np.zeros(n_records, dtype=bool)
+        form, n_blocks = head[11], -(-n_records // _HEADER_BLOCK)
+        wide, length = form & 15 > 3, 1 + form % 4
+        file.seek(12 + 8 * n_blocks)
+        types = []
+        for start in range(0, n_records, _HEADER_BLOCK):
+            m = min(_HEADER_BLOCK, n_records - start)
+            packed = np.frombuffer(file.read(m if wide else (m + 1) // 2), dtype=np.uint8)
+            own = packed if wide else np.stack([packed & 15, packed >> 4], axis=1).ravel()
+            types.append(own[:m])
+            # Lengths of the records, numbers of alleles, and flags of provisional references.
+            file.seek(m * (length + (form >> 4 & 3)) + (-(-m // 8) if form >> 6 == 3 else 0), 1)
+    found = np.concatenate([np.zeros(0, dtype=np.uint8), *types])
+    return found & 8 != 0 if len(found) == n_records else np.zeros(n_records, dtype=bool)

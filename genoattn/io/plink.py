@@ -17,6 +17,7 @@ from genoattn.io.text import check_file, first_bytes, read_lines
 _MAGIC = b"\x6c\x1b\x01"  # variant-major, the only order PLINK has written since 2009
 BLOCK_BYTES = 1 << 21
 _X = frozenset({"X", "23", "chrX"})
+_HAPLOID = frozenset({"Y", "24", "chrY", "MT", "M", "26", "chrM", "chrMT"})
 # What two bits mean, 00 01 10 11: two copies of A1, missing, one, none (PLINK 1.9, "BED file format").
 _COPIES = np.array([2, MISSING, 1, 0], dtype=np.int8)
 
@@ -62,15 +63,24 @@ class Plink(GenotypeSource):
 
 
 def about_x(path: Path, chrom: Sequence[str], haploid: str) -> list[str]:
-    """Lines for the log on the sites of chrX."""
+    """Lines for the log on the sites of chromosomes with haploid calls."""
     n = sum(name in _X for name in chrom)
     if n and haploid == "as-is":
         raise InputError(
             f"{path}: {n} sites of chrX, whose haploid calls PLINK files hold as 0 or 2 "
             "copies; haploid as-is needs a VCF, or leave those sites out"
         )
-    line = f"{n} sites of chrX: PLINK files hold haploid calls as 0 or 2 copies; give sex as a covariate"
-    return [line] if n else []
+    lines = []
+    if n:
+        lines.append(
+            f"{n} sites of chrX: PLINK files hold haploid calls as 0 or 2 copies; give sex as a covariate"
+        )
+    if n_haploid := sum(name in _HAPLOID for name in chrom):
+        lines.append(
+            f"{n_haploid} sites of chrY or mitochondria: PLINK files hold haploid calls as 0 or 2 copies, a "
+            "VCF as 0 or 1: effects a copy are half of a VCF's"
+        )
+    return lines
 
 
 def _columns(path: Path) -> list[list[str]]:

@@ -28,9 +28,15 @@ def name_samples(families: Sequence[str], iids: Sequence[str]) -> list[str]:
 
 
 def named_samples(
-    path: Path, families: Sequence[str], iids: Sequence[str]
-) -> tuple[Sequence[str], list[str], list[str]]:
+    path: Path, families: Sequence[str] | None, iids: Sequence[str]
+) -> tuple[Sequence[str] | None, list[str], list[str]]:
     """Families and unique names of the samples of a .fam or .psam; how many are named by both, in words."""
+    if families is None and len(set(iids)) < len(iids):
+        raise InputError(
+            f"{path}: sample ID '{Counter(iids).most_common(1)[0][0]}' occurs twice; make IIDs unique"
+        )
+    if families is None:
+        return None, list(iids), []
     if len(set(zip(families, iids, strict=True))) < len(iids):
         (family, iid), _ = Counter(zip(families, iids, strict=True)).most_common(1)[0]
         raise InputError(f"{path}: sample ID '{iid}' of family {family} occurs twice; make IIDs unique")
@@ -180,9 +186,10 @@ class _RowFinder:
 
 
 def _nothing_in_common(samples: list[str], table: SampleTable, n_other_family: int) -> str:
-    causes = _likely_causes(samples, table.ids)
     if n_other_family:
-        causes.append(f"{n_other_family} IIDs agree, but not their families (leave out the column FID)")
+        causes = [f"{n_other_family} IIDs agree, but not their families (leave out the column FID)"]
+    else:
+        causes = _likely_causes(samples, table.ids)
     why = f"{'; '.join(causes)}; " if causes else ""
     return (
         f"{table.path}: no sample in common with the genotypes; IDs there: {', '.join(table.ids[:3])}; "

@@ -57,6 +57,7 @@ class GenotypeSource(ABC):
         self.path, self.samples, self.families = path, samples, families
         self.info, self.region = info, region
         self.n_records = 0  # read so far
+        self.dosages: str | None = None  # of what entry the calls are dosages; None for hard calls
         self.notes: list[str] = []
         if not samples:
             raise InputError(f"{path}: no samples, the file lists sites only; give a file with genotypes")

@@ -22,7 +22,13 @@ class VcfDosages(VcfText):
 
     def __init__(self, path: Path, dosage_field: DosageField, *arguments: Any, **options: Any) -> None:
         super().__init__(path, *arguments, **options)
-        self.field = dosage_field
+        self.field = self.dosages = dosage_field
+        self.n_assumed = 0  # records whose samples are taken for diploid
+
+    def log(self) -> list[str]:
+        """What was found, one readable line each."""
+        line = f"{self.n_assumed} records without GT: DS is taken for that of diploid samples"
+        return [*super().log(), *([line] if self.n_assumed else [])]
 
     def _block(
         self, text: bytes, codes: np.ndarray, tabs: np.ndarray, status: np.ndarray, kept: np.ndarray | None
@@ -69,6 +75,11 @@ class VcfDosages(VcfText):
             values = values[kept]
         copies, counted = self._copies(values, len(alternates), where)
         n_copies = counted if ploidy is None else ploidy
+        self.n_assumed += ploidy is None and self.field == "DS"
+        n_haploid = int((n_copies == 1).sum())
+        if 0 < n_haploid < len(n_copies):
+            n_calls, n_records = self.decoder.haploid.get(chrom, (0, 0))
+            self.decoder.haploid[chrom] = (n_calls + n_haploid, n_records + 1)
         copies, n_copies = doubled(copies, n_copies, self.decoder.double)
         calls = as_calls(where, self.decoder.samples, copies, n_copies)
         n = len(alternates)
