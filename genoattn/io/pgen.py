@@ -159,7 +159,7 @@ def _psam(path: Path) -> tuple[list[str] | None, list[str]]:
 def _of_several_alternates(path: Path, n_records: int) -> np.ndarray:
     """Whether records have calls of a second alternate allele, (n_records,), by the header of a .pgen.
 
-    PGEN specification (plink-ng, pgen_spec), section 2: of the type of a record bit 3 is the track of such calls.
+    PGEN specification (plink-ng, pgen_spec), section 2: bit 3 of the type of a record says so.
     """
     with path.open("rb") as file:
         head = file.read(12)
