@@ -207,3 +207,13 @@ def test_an_allele_number_beyond_any_in_a_bcf(tmp_path):
     assert cohort.n_sites == 1
     assert "1 records left out, malformed genotypes" in "".join(cohort.log)
     expect(tmp_path / "y.bcf", "sample a has the malformed genotype '1073741822/1/0'", strict=True)
+
+
+def test_an_allele_left_alone_by_a_filter_keeps_its_name(tmp_path):
+    """rs2 has two alternates, one of which nobody has."""
+    rows = [
+        Row("1", 10, "rs1", "A", ("G",), ("0/1", "1/1", "0/0")),
+        Row("1", 20, "rs2", "A", ("G", "T"), ("0/1", "1/1", "0/0")),
+    ]
+    path = write_rows(tmp_path / "x.vcf", ["a", "b", "c"], rows)
+    assert read(path).sites.ids.tolist() == ["rs1", "rs2:G"]

@@ -39,6 +39,12 @@ class Alleles:
         return len(self.record)
 
     @cached_property
+    def has_own_ids(self) -> bool:
+        """Whether all are of biallelic records with an ID that no other has, once all are there."""
+        different = set(self.record_id)
+        return len(different) == len(self) and different.isdisjoint(_NO_ID) and not any(self.multiallelic)
+
+    @cached_property
     def n_records(self) -> Counter[str]:
         """The number of records with each ID, once all are there."""
         return Counter(dict(zip(self.record, self.record_id, strict=True)).values())
@@ -68,13 +74,16 @@ def is_placed(chrom: str, pos: int) -> bool:
     return pos > 0 and chrom not in ("0", ".", "")
 
 
-def name_sites(alleles: Alleles, keys: list[str]) -> list[str]:
-    """A unique name for each site, in order, given its ``chrom:pos:ref:alt``.
+def name_sites(alleles: Alleles) -> list[str]:
+    """A unique name for each site, in order.
 
     The record's ID (``ID:ALT`` where multi-allelic) if it has one and no other record shares it, else
     ``chrom:pos:ref:alt``.
     """
-    n_records = alleles.n_records
+    # IDs that cannot be taken for a position, of one allele each, need no comparison with one.
+    if alleles.has_own_ids and ":" not in "".join(alleles.record_id):
+        return list(alleles.record_id)
+    n_records, keys = alleles.n_records, alleles.keys
     columns = zip(alleles.record_id, alleles.alt, alleles.multiallelic, keys, strict=True)
     labels = [
         key if name in _NO_ID or n_records[name] > 1 else f"{name}:{alt}" if several else name
@@ -101,6 +110,8 @@ def record_name(name: str, alt: str) -> str:
 
 def n_shared_ids(alleles: Alleles) -> int:
     """The number of records whose ID another record has too."""
+    if alleles.has_own_ids:
+        return 0
     return sum(n for name, n in alleles.n_records.items() if n > 1 and name not in _NO_ID)
 
 
@@ -109,6 +120,8 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
 
     A site is told by chromosome, position and alleles, or where it has no position by ID and alleles.
     """
+    if _ascending(alleles):
+        return []
     keys = list(alleles.keys)
     placed = {chrom: is_placed(chrom, 1) for chrom in set(alleles.chrom)}
     for k, (chrom, pos) in enumerate(zip(alleles.chrom, alleles.pos, strict=True)):
@@ -123,13 +136,25 @@ def repeated_sites(alleles: Alleles) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
+def _ascending(alleles: Alleles) -> bool:
+    """Whether positions are known and rise within each chromosome, so that none is there twice."""
+    if not len(alleles):
+        return True
+    pos, chrom = np.array(alleles.pos), np.array(alleles.chrom, dtype=object)
+    another = chrom[1:] != chrom[:-1]
+    sorted_in_runs = bool(((pos[1:] > pos[:-1]) | another).all()) and int(another.sum()) + 1 == len(
+        set(chrom)
+    )
+    return sorted_in_runs and all(is_placed(name, 1) for name in set(chrom)) and bool((pos > 0).all())
+
+
 def build_sites(alleles: Alleles, features: Mapping[str, np.ndarray]) -> Sites:
     """The sites of alternate alleles, named and with their states and features."""
     # Few distinct (ref, alt, ploidy) exist, so that sites share their label tuples.
     states = tuple(
         map(lru_cache(copy_states), alleles.ref, alleles.alt, alleles.ploidy, alleles.multiallelic)
     )
-    names = np.array(name_sites(alleles, alleles.keys), dtype=object)
+    names = np.array(name_sites(alleles), dtype=object)
     chrom, ref, alt = (np.array(texts, dtype=object) for texts in (alleles.chrom, alleles.ref, alleles.alt))
     return Sites(names, chrom, np.array(alleles.pos, dtype=np.int64), ref, alt, states, features)
 
