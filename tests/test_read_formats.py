@@ -57,7 +57,7 @@ def cohorts(draw, kinds=tuple(PLOIDIES), most_alts=11, half=True, n_most=7):
     return [f"s{i}" for i in range(n)], rows
 
 
-def check(path, samples, rows):
+def assert_reads(path, samples, rows):
     """The cohort of the file is that of the records; a file without any usable record is refused."""
     if not sites_of(rows):
         with pytest.raises(InputError, match="correct the genotype or set it to missing"):
@@ -80,7 +80,7 @@ def block_bytes(request, monkeypatch):
 @given(cohort=cohorts(), keys=st.sampled_from(KEYS))
 def test_vcf_and_its_kin(tmp_path, name, cohort, keys):
     samples, rows = cohort
-    check(write_rows(tmp_path / name, samples, rows, keys), samples, rows)
+    assert_reads(write_rows(tmp_path / name, samples, rows, keys), samples, rows)
 
 
 @pytest.mark.parametrize("name", ["x.vcf", "x.vcf.gz", "x.bcf"])
@@ -88,7 +88,7 @@ def test_vcf_and_its_kin(tmp_path, name, cohort, keys):
 @given(cohort=cohorts(n_most=30), keys=st.sampled_from(KEYS))
 def test_records_that_straddle_blocks(tmp_path, block_bytes, name, cohort, keys):
     samples, rows = cohort
-    check(write_rows(tmp_path / name, samples, rows, keys), samples, rows)
+    assert_reads(write_rows(tmp_path / name, samples, rows, keys), samples, rows)
 
 
 @pytest.mark.parametrize(("name", "most_alts"), [("x.bed", 1), ("x.pgen", 3)])
@@ -98,7 +98,7 @@ def test_plink(tmp_path, name, most_alts, data):
     samples, rows = data.draw(cohorts(("diploid",), most_alts, half=False))
     rows = [one for one in rows if one.alts and one.chrom != "X"]
     if rows:
-        check(write_rows(tmp_path / name, samples, rows), samples, rows)
+        assert_reads(write_rows(tmp_path / name, samples, rows), samples, rows)
 
 
 @pytest.mark.parametrize("name", [*TEXT, "x.vcz", "x.bed", "x.pgen"])
@@ -204,7 +204,7 @@ def test_phase_is_not_used(tmp_path, data):
     phased = [
         r._replace(genotypes=tuple("".join(other.get(c, c) for c in g) for g in r.genotypes)) for r in rows
     ]
-    check(write_rows(tmp_path / "x.vcf", samples, phased), samples, rows)
+    assert_reads(write_rows(tmp_path / "x.vcf", samples, phased), samples, rows)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -214,7 +214,7 @@ def test_line_ends(tmp_path, end, cohort, keys, last):
     samples, rows = cohort
     text = vcf_of(samples, rows, keys, end)
     (tmp_path / "x.vcf").write_bytes((text if last else text.rstrip("\r\n")).encode())
-    check(tmp_path / "x.vcf", samples, rows)
+    assert_reads(tmp_path / "x.vcf", samples, rows)
 
 
 @quick
