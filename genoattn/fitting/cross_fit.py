@@ -1,8 +1,12 @@
-"""Predictions of every sample by models that have not seen it, trained like the exported one."""
+"""Metrics of the exported model: where it costs little, of every sample by models that have not seen it."""
+
+import logging
+from dataclasses import replace
 
 import numpy as np
 
 from genoattn.cohort import Cohort
+from genoattn.fitting.metrics import Metrics, evaluate
 from genoattn.fitting.train_model import Trained, train_readout
 from genoattn.model.phenotype_likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond
@@ -12,8 +16,39 @@ from genoattn.model.train_config import Split, TrainingData
 from genoattn.tokens import build_vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
+_log = logging.getLogger(__name__)
+
 N_FOLDS = 5
 _MOST_WORK = 1e9  # samples x columns^order of a search that is repeated in every fold: some seconds each
+
+
+def exported_metrics(
+    cohort: Cohort,
+    measured: Trained,
+    exported: Trained,
+    data: TrainingData,
+    features: TokenFeatures | None,
+    run: TrainingRun,
+) -> Metrics:
+    """Quality of the linear predictor, or of the mean of counts, by part and by order.
+
+    A search for sparse factors may find others in all samples, so that where it costs little the metrics are
+    those of the exported model, with every sample predicted by a model that has not seen it.
+    """
+
+    def evaluated(means: np.ndarray, split: Split) -> Metrics:
+        is_count = measured.summary.likelihood in COUNTS
+        return evaluate(means, data.phenotype, split, data.binary, is_count, data.variance)
+
+    everyone, nobody = np.arange(cohort.n_samples), np.arange(0)
+    if exported is not measured and costs_little(exported, cohort.n_samples):
+        _log.info("measuring in %d folds", N_FOLDS)
+        means = cross_fitted_means(cohort, exported, data, features, run)
+        test = evaluated(means, Split(nobody, nobody, everyone))
+        training = evaluated(cumulated_means(exported, data, everyone), Split(everyone, nobody, nobody))
+        return training.with_folds(test, N_FOLDS)
+    found = evaluated(cumulated_means(measured, data, everyone), measured.split)
+    return found if measured.readout.product is None else replace(found, orders=("0", "all"))
 
 
 def costs_little(trained: Trained, n_samples: int) -> bool:

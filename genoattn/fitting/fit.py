@@ -15,7 +15,7 @@ from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
-from genoattn.fitting.cross_fit import N_FOLDS, costs_little, cross_fitted_means, cumulated_means
+from genoattn.fitting.cross_fit import exported_metrics
 from genoattn.fitting.fit_result import FitResult
 from genoattn.fitting.fit_settings import (
     FitConfig,
@@ -25,7 +25,6 @@ from genoattn.fitting.fit_settings import (
     with_options,
 )
 from genoattn.fitting.fitted_model import FittedModel
-from genoattn.fitting.metrics import Metrics, evaluate
 from genoattn.fitting.order_ladder import HIGHEST_ORDER, Ladder, climb
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
 from genoattn.inference.discovery import Discovery, discover, why_no_discovery
@@ -39,7 +38,7 @@ from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.data import training_data
 from genoattn.model.link import LinkKind
 from genoattn.model.own_trainer import settings_of_trainer
-from genoattn.model.phenotype_likelihood import COUNTS, chosen_likelihood
+from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import predict_orders
 from genoattn.model.split import split_samples
 from genoattn.model.train import TrainingRun
@@ -159,7 +158,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
         measured = train_readout(vocabulary, data, split, config.training, features, run, choice, learned)
     _log.info("estimator: %s (%s)", measured.choice.estimator, measured.choice.reason)
     trained = _exported(cohort, config, measured, data, features, run)
-    metrics = _metrics(cohort, measured, trained, data, features, ours)
+    metrics = exported_metrics(cohort, measured, trained, data, features, ours)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     unsought = _why_no_signals(cohort, config, measured)
@@ -381,32 +380,3 @@ def _manifest(
         haploid=cohort.haploid if cohort.kind == "genotype" else None,
         dosages=cohort.dosages,
     )
-
-
-def _metrics(
-    cohort: Cohort,
-    measured: Trained,
-    exported: Trained,
-    data: TrainingData,
-    features: TokenFeatures | None,
-    run: TrainingRun,
-) -> Metrics:
-    """Quality of the linear predictor, or of the mean of counts, by part and by order.
-
-    A search for sparse factors may find others in all samples, so that where it costs little the metrics are
-    those of the exported model, with every sample predicted by a model that has not seen it.
-    """
-
-    def evaluated(means: np.ndarray, split: Split) -> Metrics:
-        is_count = measured.summary.likelihood in COUNTS
-        return evaluate(means, data.phenotype, split, data.binary, is_count, data.variance)
-
-    everyone, nobody = np.arange(cohort.n_samples), np.arange(0)
-    if exported is not measured and costs_little(exported, cohort.n_samples):
-        _log.info("measuring in %d folds", N_FOLDS)
-        means = cross_fitted_means(cohort, exported, data, features, run)
-        test = evaluated(means, Split(nobody, nobody, everyone))
-        training = evaluated(cumulated_means(exported, data, everyone), Split(everyone, nobody, nobody))
-        return training.with_folds(test, N_FOLDS)
-    found = evaluated(cumulated_means(measured, data, everyone), measured.split)
-    return found if measured.readout.product is None else replace(found, orders=("0", "all"))
