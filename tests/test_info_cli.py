@@ -9,7 +9,9 @@ import sys
 
 import pytest
 from cli_files import run_in_process
-from test_describe_file import ALIGNMENT, PHENO, RECORDS, SAMPLES, TABLE, landscape, plink1, vcf
+from test_describe_file import PHENO, RECORDS, SAMPLES, plink1, vcf
+from test_describe_runs import landscape
+from test_describe_tables import ALIGNMENT, TABLE
 from vcf_files import vcf_text, write_text, write_vcf
 
 import genoattn
