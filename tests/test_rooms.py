@@ -25,6 +25,9 @@ ROOMS = (
     ("simulate",),
     ("design",),
     ("describe",),
+    ("views",),
+    ("plot",),
+    ("estimators",),
     ("report",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
