@@ -21,6 +21,7 @@ from genoattn.report.document import DataTable, Figure, Report, Section
 _LIBRARY = "plotly-cartesian.min.js"
 # Hebrew, Arabic and their neighbours; a word that has one of these letters turns what stands next to it.
 _RIGHT_TO_LEFT = re.compile(r"\S*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]\S*")
+_EXPONENT = re.compile(r"\d[\d.]*e-\d+")  # 1.9e-17, which a browser would break after the minus
 _LARGEST_EXACT = 2**53
 
 
@@ -63,7 +64,7 @@ def render(report: Report) -> bytes:
     library, script = _asset(_LIBRARY), _asset("report.js")
     fields = {
         "policy": _policy(library, script),
-        "title": _text(report.title),
+        "title": escape(report.title),
         "css": _asset("report.css"),
         "heading": _text(report.title),
         "notice": _notice(len(report.warnings)),
@@ -135,7 +136,8 @@ def _json(data: Any) -> str:
 
 def _text(text: str) -> str:
     """Text as HTML; words that run from right to left leave the order of the others alone."""
-    return escape(_RIGHT_TO_LEFT.sub(lambda word: f"\u2068{word[0]}\u2069", text))
+    html = escape(_RIGHT_TO_LEFT.sub(lambda word: f"\u2068{word[0]}\u2069", text))
+    return _EXPONENT.sub(r'<span class="unbroken">\g<0></span>', html)
 
 
 def _notice(warnings: int) -> str:
@@ -215,4 +217,7 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
     if not facts:
         return ""
     rows = "".join(f'<dt>{_text(name)}</dt>\n<dd dir="auto">{_text(value)}</dd>\n' for name, value in facts)
-    return f'<section id="facts" aria-labelledby="heading-of-facts">\n<h2 id="heading-of-facts">About this run</h2>\n<dl>\n{rows}</dl>\n</section>\n'
+    return (
+        '<section id="facts" aria-labelledby="heading-of-facts">\n'
+        f'<h2 id="heading-of-facts">About this run</h2>\n<dl>\n{rows}</dl>\n</section>\n'
+    )

@@ -4,7 +4,8 @@
 const REPORT = JSON.parse(document.getElementById("report-data").textContent);
 const STEP = 100; // rows of a table that are in the page at first, and that "more" adds
 const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f94"];
-const LONGEST_LABEL = 32; // letters of a label at an axis; a longer one would leave no room for the data
+// Letters of a label at an axis; a longer one would leave no room for the data.
+const LONGEST_LABEL = innerWidth < 600 ? 18 : 32;
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
 function make(tag, attributes, ...children) {
@@ -58,11 +59,14 @@ function shortened(text) {
   return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
 }
 
-// Short labels for long categories of a figure's traces, as Plotly takes them.
-function labelAliases(data, letter) {
-  const names = data.flatMap((trace) => trace[letter] ?? []).filter((name) => typeof name === "string");
-  const long = [...new Set(names)].filter((name) => name.length > LONGEST_LABEL);
-  return Object.fromEntries(long.map((name) => [literalText(name), literalText(shortened(name))]));
+// What the values along "x" or "y" ask of their axes. Names stay names, also those that look like a number
+// or a date; long ones get a short label.
+function axisOf(data, letter) {
+  const values = data.flatMap((trace) => trace[letter] ?? []);
+  const names = [...new Set(values)].filter((name) => typeof name === "string");
+  const long = names.filter((name) => name.length > LONGEST_LABEL);
+  const labelalias = Object.fromEntries(long.map((name) => [literal(name), literal(shortened(name))]));
+  return { labelalias, ...(names.length && values.every((value) => typeof value === "string") && { type: "category" }) };
 }
 
 // A colour of the style sheet, as the page shows it or as a scheme ("light") would.
@@ -80,9 +84,8 @@ function layoutOf(figure, scheme = "") {
   const keys = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
   for (const key of new Set(["xaxis", "yaxis", ...keys])) {
     const given = layout[key] ?? {};
-    const labelalias = { ...labelAliases(figure.data, key[0]), ...given.labelalias };
     const ticktext = figure.layout[key]?.ticktext?.map((text) => literal(shortened(String(text))));
-    layout[key] = { ...axis, ...given, ...(ticktext && { ticktext }), labelalias };
+    layout[key] = { ...axis, ...axisOf(figure.data, key[0]), ...given, ...(ticktext && { ticktext }) };
   }
   return {
     height: 420,
@@ -92,8 +95,8 @@ function layoutOf(figure, scheme = "") {
     ...layout,
     margin: { l: 56, r: 16, t: 32, b: 48, ...layout.margin },
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, ...layout.font, color: ink },
-    paper_bgcolor: paper,
-    plot_bgcolor: paper,
+    paper_bgcolor: scheme ? paper : "rgba(0,0,0,0)", // a file has a ground of its own
+    plot_bgcolor: "rgba(0,0,0,0)",
     hoverlabel: { align: "left", namelength: 40, bgcolor: paper, bordercolor: ink, font: { color: ink } },
     uirevision: "kept", // a change of colours keeps the zoom
   };
