@@ -133,8 +133,9 @@ function figureParts(figure, heading) {
   const label = `${figure.title}. ${figure.description}`;
   const box = make("div", { class: "plot", role: "img", "aria-label": label });
   if (figure.layout.height) box.style.minHeight = `${figure.layout.height}px`;
-  const frame = make("div", { class: "scroll" }, box);
+  const frame = make("div", { class: "frame" }, box);
   if (figure.layout.width) {
+    frame.className = "scroll";
     box.style.width = `${figure.layout.width}px`;
     for (const [name, value] of [["tabindex", 0], ["role", "group"], ["aria-label", figure.title]]) {
       frame.setAttribute(name, value);
