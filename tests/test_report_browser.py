@@ -202,15 +202,12 @@ def test_page_fits_and_reads_well_for_all(visit, name):
         assert found == {}, json.dumps(found, indent=1)
 
 
-def test_first_screen_of_a_phone_says_what_was_found(visit):
+def test_a_phone_shows_what_was_found_first_and_scrolls_a_wide_figure_in_its_box(visit):
     page = visit("usual", 360, 740)
     for words in ("What was asked", "What was found", "How sure that is", "2 warnings"):
         box = page.get_by_text(words, exact=False).first.bounding_box()
         assert box["y"] + box["height"] < 740
 
-
-def test_wide_figure_scrolls_in_its_own_box(visit):
-    page = visit("usual", 360)
     frame = page.locator("#figure-landscape .scroll")
     assert frame.evaluate("box => [box.clientWidth < 360, box.scrollWidth]") == [True, 1400]
     assert frame.get_attribute("tabindex") == "0"
