@@ -1,0 +1,140 @@
+"""Pages of error messages and what to do about each, read from the code whenever the site is built.
+
+python docs/error_pages.py   # prints the messages that name no cure
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ERRORS = {"InputError", "OutputError", "BadParameter"}
+# Page, heading, and the rooms or files whose messages it shows; the first that fits.
+THEMES = (
+    ("genotypes", "Genotype files", ("io/vcf", "io/bcf", "io/indexed", "io/plink", "io/pgen", "io/bgen", "io/dosages",
+     "io/genotype", "io/record", "io/alleles", "io/duplicates", "io/code", "io/byte", "io/collect", "io/filters")),
+    ("sequences", "Sequences and variants", ("io/align", "io/alphabets", "io/mutations", "io/variants")),
+    ("tables", "Tables of samples", ("io/table", "io/phenotypes", "io/covariates", "io/measurements", "io/matching",
+     "io/sample", "io/sentinels", "io/frames", "io/text", "io/site_features")),
+    ("reading", "Any input", ("io", "streams", "describe", "cohort", "in_memory")),
+    ("fit", "Fitting", ("fitting", "model", "closed_form", "inference", "estimators")),
+    ("tables_out", "Interaction tables, reports and plots", ("interactions", "views", "plot", "report", "writing",
+     "provenance")),
+    ("scan", "Scanning", ("scan",)),
+    ("predict", "Prediction, suggestion and simulation", ("tokens", "design", "simulate")),
+    ("attention", "Attention modules", ("attention",)),
+    ("options", "Options of the command line", ("genoattn_cli",)),
+)  # fmt: skip
+COUNTED = ("n", "number", "n_")
+
+
+@dataclass(frozen=True)
+class Message:
+    """What an error says: where and what was found, and after the first semicolon what to do."""
+
+    file: str
+    found: str
+    cure: str
+
+
+def messages() -> list[Message]:
+    """Messages of all errors raised for a mistake in the input, in the order of the files."""
+    library = sorted((ROOT / "genoattn").rglob("*.py"))
+    command_line = sorted((ROOT / "cli" / "genoattn_cli").rglob("*.py"))
+    seen: dict[tuple[str, str], Message] = {}
+    for path in [*library, *command_line]:
+        for message in _of_file(path):
+            seen.setdefault((message.found, message.cure), message)
+    return list(seen.values())
+
+
+def theme_of(file: str) -> str:
+    """Page of the messages of a file, ``io/vcf.py`` of the library or ``genoattn_cli/fit.py``."""
+    return next((page for page, _, starts in THEMES if file.startswith(starts)), "options")
+
+
+def theme_page(page: str) -> str:
+    """Markdown page of one theme."""
+    (title,) = [title for name, title, _ in THEMES if name == page]
+    parts = [f"# Errors: {title[0].lower()}{title[1:]}", "Words in capitals stand for what the message fills in."]
+    for message in messages():
+        if theme_of(message.file) == page:
+            cure = f"{message.cure[0].upper()}{message.cure[1:]}." if message.cure else "See the message."
+            parts.append(f"`{message.found.replace('`', '')}`\n:   {_escaped(cure)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def index_list() -> str:
+    """Links to the pages with the number of their messages."""
+    pages = [theme_of(message.file) for message in messages()]
+    return "\n".join(f"* [{title}]({page}.md): {pages.count(page)}" for page, title, _ in THEMES if page in pages)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_").replace("[", "\\[")
+
+
+def _of_file(path: Path) -> Iterator[Message]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant | ast.JoinedStr)
+    }
+    folder = ROOT / "genoattn" if path.is_relative_to(ROOT / "genoattn") else ROOT / "cli"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ERRORS and node.args:
+            text = _template(node.args[0], constants)
+            found, _, cure = text.partition("; ")
+            if text.startswith(".."):  # put together elsewhere
+                continue
+            yield Message(path.relative_to(folder).as_posix(), found, cure)
+
+
+def _template(node: ast.expr, constants: dict[str, ast.expr]) -> str:
+    """Text of a message, with words in capitals where it fills something in."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_template(part, constants) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        text = _template(node.value, constants)
+        return f"'{text}'" if node.conversion == ord("r") else text
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _template(node.left, constants) + _template(node.right, constants)
+    if isinstance(node, ast.Name) and node.id in constants:
+        return _template(constants[node.id], constants)
+    return _placeholder(node)
+
+
+def _placeholder(node: ast.expr) -> str:
+    """A word in capitals for an expression: PATH of ``table.path``, N of ``len(samples)``."""
+    if isinstance(node, ast.Name):
+        word = node.id.strip("_")
+        return "N" if word in COUNTED or word.startswith("n_") else word.upper().replace("_", "-")
+    if isinstance(node, ast.Attribute):
+        return _placeholder(ast.Name(node.attr))
+    if isinstance(node, ast.Subscript):
+        return _placeholder(node.value)
+    if isinstance(node, ast.Call):
+        name = ast.unparse(node.func)
+        if name == "len" or name.endswith((".sum", ".count", "int", "comb")):
+            return "N"
+        if name.endswith("join") or name == "list_names":
+            return "A, B, .."
+        if isinstance(node.func, ast.Attribute):
+            return _placeholder(node.func.value)
+    if isinstance(node, ast.BinOp):
+        return "N"
+    return ".."
+
+
+if __name__ == "__main__":
+    for message in messages():
+        if not message.cure:
+            print(f"{message.file}: {message.found}")
