@@ -82,9 +82,9 @@ def _run_shell(block: Block) -> None:
 
 
 def _brief(arguments: list[str]) -> list[str]:
-    """The same command; a fit that compares orders is given one second for that, where the text names no time."""
-    ours = {"--order", "--budget", "--estimator", "--config"} & set(arguments)
-    return arguments if arguments[0] != "fit" or ours else [*arguments, "--budget", "1"]
+    """The same command; comparing models of all orders takes minutes, so a fit that names no order is of pairs."""
+    named = {"--order", "--config", "--link"} & set(arguments)
+    return arguments if arguments[0] != "fit" or named else [*arguments, "--order", "2"]
 
 
 def _genoattn(arguments: list[str], target: str) -> int:
