@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-
 from genoattn_cli.main import app
 
 DEFAULT_PANEL = "Options"
@@ -38,7 +37,13 @@ def command_page(name: str) -> str:
         if not parameter.is_argument:
             panels.setdefault(parameter.panel, []).append(parameter)
     usage = " ".join(
-        ["genoattn", name, *(a.value for a in arguments), *(p.required for p in parameters if p.required), "[OPTIONS]"]
+        [
+            "genoattn",
+            name,
+            *(a.value for a in arguments),
+            *(p.required for p in parameters if p.required),
+            "[OPTIONS]",
+        ]
     )
     parts = [f"# genoattn {name}", f"```text\n{usage}\n```", prose(command.help or "")]
     if arguments:
@@ -100,7 +105,9 @@ def prose(text: str) -> str:
 
 def table(header: list[str], rows: Iterable[list[str]]) -> str:
     """A table of Markdown; bars in cells and what looks like HTML are kept as text."""
-    cells = [[cell.replace("|", "\\|").replace("<", "&lt;").replace("\n\n", " ") for cell in row] for row in rows]
+    cells = [
+        [cell.replace("|", "\\|").replace("<", "&lt;").replace("\n\n", " ") for cell in row] for row in rows
+    ]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
 
 

@@ -6,6 +6,7 @@ python docs/error_pages.py   # prints the messages that name no cure
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,34 @@ THEMES = (
     ("options", "Options of the command line", ("genoattn_cli",)),
 )  # fmt: skip
 COUNTED = ("n", "number", "n_")
+# What to do about messages whose text says only what is wrong, by their beginning or a part.
+CURES = {
+    "finite values, one a sample": "give one finite value a sample",
+    "needs a value of 0 or more": "correct the variances, or leave them out",
+    "needs integers at": "give states as integers, one column a site",
+    "of columns 0 to": "give the columns of each term as integers",
+    "probabilities that add up to 1": "give probabilities that add up to 1 at each site",
+    "leave out A, B": "leave out the options that are named",
+    "no file that genoattn reads": "give a VCF, BCF, PLINK, BGEN or VCF Zarr file, an alignment, a table, or an output folder",
+    "mutations are suggested for aligned sequences only": "fit an alignment or a table of variants",
+    "give the measured variants": "give --measured with the file that holds the sequence",
+    "WHERE: no such file": "check the path",
+    "not a checkpoint": "give a checkpoint that a Trainer wrote for this class",
+    "written by genoattn": "load it with that version, or train again",
+    "give the cohort": "give the cohort that the module was trained on",
+    "checkpoint keeps the state": "leave one of the two out",
+    "phantom check needs genotypes": "use it for cohorts of genotypes; alignments have no markers around a site",
+    "not a FASTA": "check the file and its suffix: the first line of a FASTA begins with >",
+    "no records": "check that the file is complete",
+    "such rows of N": "correct the rows, the reference or its numbering",
+    "not a VCF": "check the file: the header may be cut off, or its columns separated by spaces",
+    "a batch must be": "make batches with CohortData",
+    "known variances": "give batches with variances, as CohortData makes them",
+    "leave a training set": "give shares that add up to less than 1",
+    "simulate: MISTAKE": "change the setting that the message names",
+    "which no training sample had": "leave the sample out, or fit again with samples of that level",
+    "is not a list of numbers": "write numbers separated by commas",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +88,10 @@ def theme_of(file: str) -> str:
 def theme_page(page: str) -> str:
     """Markdown page of one theme."""
     (title,) = [title for name, title, _ in THEMES if name == page]
-    parts = [f"# Errors: {title[0].lower()}{title[1:]}", "Words in capitals stand for what the message fills in."]
+    parts = [
+        f"# Errors: {title[0].lower()}{title[1:]}",
+        "Words in capitals stand for what the message fills in.",
+    ]
     for message in messages():
         if theme_of(message.file) == page:
             cure = f"{message.cure[0].upper()}{message.cure[1:]}." if message.cure else "See the message."
@@ -70,7 +102,9 @@ def theme_page(page: str) -> str:
 def index_list() -> str:
     """Links to the pages with the number of their messages."""
     pages = [theme_of(message.file) for message in messages()]
-    return "\n".join(f"* [{title}]({page}.md): {pages.count(page)}" for page, title, _ in THEMES if page in pages)
+    return "\n".join(
+        f"* [{title}]({page}.md): {pages.count(page)}" for page, title, _ in THEMES if page in pages
+    )
 
 
 def _escaped(text: str) -> str:
@@ -89,11 +123,10 @@ def _of_file(path: Path) -> Iterator[Message]:
     folder = ROOT / "genoattn" if path.is_relative_to(ROOT / "genoattn") else ROOT / "cli"
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ERRORS and node.args:
-            text = _template(node.args[0], constants)
-            found, _, cure = text.partition("; ")
-            if text.startswith(".."):  # put together elsewhere
-                continue
-            yield Message(path.relative_to(folder).as_posix(), found, cure)
+            found, _, cure = _template(node.args[0], constants).partition("; ")
+            if re.search("[a-z]{3}", found):  # otherwise it passes on the text of another message
+                cure = cure or next((known for part, known in CURES.items() if part in found), "")
+                yield Message(path.relative_to(folder).as_posix(), found, cure)
 
 
 def _template(node: ast.expr, constants: dict[str, ast.expr]) -> str:

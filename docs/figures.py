@@ -39,8 +39,21 @@ def terms() -> Figure:
         y = -1.25 * k
         for place, residue in enumerate(sequence):
             own = place in marked
-            box = {"boxstyle": "round,pad=0.35", "facecolor": colour if own else "white", "edgecolor": colour if own else "0.7"}
-            axis.text(place, y, residue, ha="center", va="center", fontsize=13, bbox=box, color="white" if own else "0.3")
+            box = {
+                "boxstyle": "round,pad=0.35",
+                "facecolor": colour if own else "white",
+                "edgecolor": colour if own else "0.7",
+            }
+            axis.text(
+                place,
+                y,
+                residue,
+                ha="center",
+                va="center",
+                fontsize=13,
+                bbox=box,
+                color="white" if own else "0.3",
+            )
         for a, b in zip(marked, marked[1:], strict=False):
             arc = {"arrowstyle": "-", "color": colour, "connectionstyle": "arc3,rad=-0.25", "linewidth": 2}
             axis.annotate("", (b - 0.12, y + 0.38), (a + 0.12, y + 0.38), arrowprops=arc)
@@ -86,7 +99,10 @@ def shrinkage() -> Figure:
     effect = truth + rng.normal(0, 1, 60)
     figure, axes = panels(2, height=3.8)
     shrunk = effect / 2  # prior variance / (prior variance + noise variance)
-    for axis, values, colour, name in ((axes[0], effect, BLUE, "effect"), (axes[1], shrunk, ORANGE, "coefficient")):
+    for axis, values, colour, name in (
+        (axes[0], effect, BLUE, "effect"),
+        (axes[1], shrunk, ORANGE, "coefficient"),
+    ):
         error = np.sqrt(np.mean((values - truth) ** 2))
         axis.plot([-4, 4], [-4, 4], color="0.7", linewidth=1)
         axis.plot(truth, values, "o", color=colour, alpha=0.8)
@@ -102,13 +118,29 @@ def evidence() -> Figure:
     counts, edges = np.histogram(p, bins=20, range=(0, 1))
     colours = [ORANGE, *[BLUE] * 19]
     axes[0].bar(edges[:-1], counts, width=0.05, align="edge", color=colours, edgecolor="white")
-    axes[0].text(0.06, counts.max() * 1.08, f"{counts[0]} pairs below 0.05, all of them false", color=ORANGE, fontsize=11)
-    axes[0].set(xlabel="p-value of 5,000 pairs without interaction", ylabel="pairs", ylim=(0, counts.max() * 1.25))
+    axes[0].text(
+        0.06,
+        counts.max() * 1.08,
+        f"{counts[0]} pairs below 0.05, all of them false",
+        color=ORANGE,
+        fontsize=11,
+    )
+    axes[0].set(
+        xlabel="p-value of 5,000 pairs without interaction", ylabel="pairs", ylim=(0, counts.max() * 1.25)
+    )
     first = np.sort(p)[:30]
     rank = np.arange(1, 31)
     axes[1].plot(rank, first, "o", color=BLUE, markersize=5)
     axes[1].plot(rank, 0.05 * rank / len(p), color=ORANGE, linewidth=2)
-    axes[1].text(16, 0.05 * 16 / len(p) * 0.5, "bar for a q-value of 0.05", color=ORANGE, ha="center", va="top", fontsize=11)
+    axes[1].text(
+        16,
+        0.05 * 16 / len(p) * 0.5,
+        "bar for a q-value of 0.05",
+        color=ORANGE,
+        ha="center",
+        va="top",
+        fontsize=11,
+    )
     axes[1].text(16, first[15] * 1.6, "the smallest p-values", color=BLUE, ha="center", fontsize=11)
     axes[1].set(yscale="log", xlabel="rank of the pair", ylabel="p-value", ylim=(3e-6, 2e-2))
     return figure
@@ -119,10 +151,22 @@ def linkage() -> Figure:
     figure, axes = panels(2)
     axis = axes[0]
     axis.plot([0, 10], [0, 0], color="0.75", linewidth=8, solid_capstyle="round")
-    for place, name, colour in ((3.4, "marker 1", BLUE), (6.6, "marker 2", BLUE), (5, "untyped variant:\nthe only cause", ORANGE)):
+    for place, name, colour in (
+        (3.4, "marker 1", BLUE),
+        (6.6, "marker 2", BLUE),
+        (5, "untyped variant:\nthe only cause", ORANGE),
+    ):
         axis.plot(place, 0, "o", color=colour, markersize=13)
         above = colour == ORANGE
-        axis.text(place, 0.35 if above else -0.35, name, ha="center", va="bottom" if above else "top", color=colour, fontsize=12)
+        axis.text(
+            place,
+            0.35 if above else -0.35,
+            name,
+            ha="center",
+            va="bottom" if above else "top",
+            color=colour,
+            fontsize=12,
+        )
     axis.set(ylim=(-1.3, 1.5), title="what there is")
     axis.axis("off")
     rng = np.random.default_rng(2)
@@ -153,14 +197,24 @@ def curves() -> Figure:
         axes[0].plot(place, assay(place), "o", color=colour, markersize=8)
         shift = (0.15, -0.09) if name != "A and B" else (-0.3, -0.11)
         axes[0].text(place + shift[0], assay(place) + shift[1], name, color=colour, fontsize=11)
-    axes[0].set(xlabel="latent scale: effects add up", ylabel="measured", ylim=(-0.05, 1.15), title="the assay saturates")
+    axes[0].set(
+        xlabel="latent scale: effects add up",
+        ylabel="measured",
+        ylim=(-0.05, 1.15),
+        title="the assay saturates",
+    )
     values = [assay(places[name]) - assay(0) for name in ("A", "B", "A and B")]
     bars = [values[0], values[1], values[0] + values[1], values[2]]
     names = ["A", "B", "A + B\nexpected", "A and B\nmeasured"]
     axes[1].bar(names, bars, color=[BLUE, BLUE, "0.8", ORANGE])
     axes[1].annotate("", (2.5, bars[3]), (2.5, bars[2]), arrowprops={"arrowstyle": "<->", "color": "black"})
     axes[1].text(2.58, bars[2] - 0.08, "looks like a\nnegative interaction", fontsize=11, va="top")
-    axes[1].set(ylabel="change of the measured value", ylim=(0, bars[2] * 1.1), xlim=(-0.6, 4.4), title="what a table of pairs shows")
+    axes[1].set(
+        ylabel="change of the measured value",
+        ylim=(0, bars[2] * 1.1),
+        xlim=(-0.6, 4.4),
+        title="what a table of pairs shows",
+    )
     return figure
 
 

@@ -25,7 +25,9 @@ def _generated() -> dict[str, dict[str, tuple[str, str]]]:
             name: (f"genoattn {name}", cli_pages.command_page(name)) for name in cli_pages.commands()
         },
         "errors": {
-            page: (title, error_pages.theme_page(page)) for page, title, _ in error_pages.THEMES if page in errors
+            page: (title, error_pages.theme_page(page))
+            for page, title, _ in error_pages.THEMES
+            if page in errors
         },
         "api": api_pages.pages(),
     }
@@ -64,4 +66,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for mark, text in LISTS.items():
         if mark in markdown:
             markdown = markdown.replace(mark, text())
-    return markdown.replace(f"](../{FIGURES}", f"]({FIGURES}")
+    above = "../" * (page.file.src_uri.count("/") + 1)
+    return markdown.replace(f"]({above}{FIGURES}", f"]({above[3:]}{FIGURES}")

@@ -57,7 +57,7 @@ def _write_genotypes(folder: Path, cohort: genoattn.Cohort, samples: list[str]) 
         "##fileformat=VCFv4.3", '##FORMAT=<ID=DS,Number=A,Type=Float,Description="Dosage">',
         '##INFO=<ID=GENE,Number=1,Type=String,Description="Gene">',
         *(f"##contig=<ID={name}>" for name in dict.fromkeys(sites.chrom)),
-        "\t".join("#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split() + samples),
+        "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"] + samples),
     ]  # fmt: skip
     noise = np.random.default_rng(1).uniform(0, 0.2, cohort.calls.shape)
     dosages = np.abs(cohort.calls - np.where(cohort.calls > 0, noise, -noise))
@@ -76,7 +76,9 @@ def _write_tables(folder: Path, cohort: genoattn.Cohort, samples: list[str]) -> 
     traits["titre"] = np.exp(height)
     traits.to_csv(folder / "traits.tsv", sep="\t", index=False)
     for name, ids in (("covariates.tsv", samples), ("new_covariates.tsv", [f"new{k}" for k in range(20)])):
-        table = pd.DataFrame({"IID": ids, "age": rng.integers(20, 70, len(ids)), "PC1": rng.normal(0, 1, len(ids))})
+        table = pd.DataFrame(
+            {"IID": ids, "age": rng.integers(20, 70, len(ids)), "PC1": rng.normal(0, 1, len(ids))}
+        )
         table["batch"] = np.where(np.arange(len(ids)) % 2, "a", "b")
         table.to_csv(folder / name, sep="\t", index=False)
     features = pd.DataFrame({"site": [f"rs{k + 1}" for k in range(cohort.n_sites)]})
