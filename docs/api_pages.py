@@ -62,7 +62,6 @@ def _page(title: str, names: list[str]) -> str:
     parts = [f"# {title}"]
     for entry in names:
         shown, home = entry.split()
-        parts.append(
-            f"::: {home}\n    options:\n      heading: {shown}\n      toc_label: {shown.split('.')[-1]}"
-        )
+        label = shown.split(".")[-1]
+        parts.append(f"::: {home}\n    options:\n      heading: {shown}\n      toc_label: {label}")
     return "\n\n".join(parts) + "\n"

@@ -36,15 +36,8 @@ def command_page(name: str) -> str:
     for parameter in parameters:
         if not parameter.is_argument:
             panels.setdefault(parameter.panel, []).append(parameter)
-    usage = " ".join(
-        [
-            "genoattn",
-            name,
-            *(a.value for a in arguments),
-            *(p.required for p in parameters if p.required),
-            "[OPTIONS]",
-        ]
-    )
+    needed = [p.required for p in parameters if p.required]
+    usage = " ".join(["genoattn", name, *(a.value for a in arguments), *needed, "[OPTIONS]"])
     parts = [f"# genoattn {name}", f"```text\n{usage}\n```", prose(command.help or "")]
     if arguments:
         rows = ([f"`{a.value}`", a.help] for a in arguments)
@@ -105,10 +98,12 @@ def prose(text: str) -> str:
 
 def table(header: list[str], rows: Iterable[list[str]]) -> str:
     """A table of Markdown; bars in cells and what looks like HTML are kept as text."""
-    cells = [
-        [cell.replace("|", "\\|").replace("<", "&lt;").replace("\n\n", " ") for cell in row] for row in rows
-    ]
+    cells = [[_cell(text) for text in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n\n", " ")
 
 
 if __name__ == "__main__":

@@ -15,20 +15,27 @@ ROOT = Path(__file__).parents[1]
 ERRORS = {"InputError", "OutputError", "BadParameter"}
 # Page, heading, and the rooms or files whose messages it shows; the first that fits.
 THEMES = (
-    ("genotypes", "Genotype files", ("io/vcf", "io/bcf", "io/indexed", "io/plink", "io/pgen", "io/bgen", "io/dosages",
-     "io/genotype", "io/record", "io/alleles", "io/duplicates", "io/code", "io/byte", "io/collect", "io/filters")),
-    ("sequences", "Sequences and variants", ("io/align", "io/alphabets", "io/mutations", "io/variants")),
-    ("tables", "Tables of samples", ("io/table", "io/phenotypes", "io/covariates", "io/measurements", "io/matching",
-     "io/sample", "io/sentinels", "io/frames", "io/text", "io/site_features")),
-    ("reading", "Any input", ("io", "streams", "describe", "cohort", "in_memory")),
-    ("fit", "Fitting", ("fitting", "model", "closed_form", "inference", "estimators")),
-    ("tables_out", "Interaction tables, reports and plots", ("interactions", "views", "plot", "report", "writing",
-     "provenance")),
-    ("scan", "Scanning", ("scan",)),
-    ("predict", "Prediction, suggestion and simulation", ("tokens", "design", "simulate")),
-    ("attention", "Attention modules", ("attention",)),
-    ("options", "Options of the command line", ("genoattn_cli",)),
-)  # fmt: skip
+    (
+        "genotypes",
+        "Genotype files",
+        "io/vcf io/bcf io/indexed io/plink io/pgen io/bgen io/dosages io/genotype io/record io/alleles "
+        "io/duplicates io/code io/byte io/collect io/filters",
+    ),
+    ("sequences", "Sequences and variants", "io/align io/alphabets io/mutations io/variants"),
+    (
+        "tables",
+        "Tables of samples",
+        "io/table io/phenotypes io/covariates io/measurements io/matching io/sample io/sentinels io/frames "
+        "io/text io/site_features",
+    ),
+    ("reading", "Any input", "io streams describe cohort in_memory"),
+    ("fit", "Fitting", "fitting model closed_form inference estimators"),
+    ("output", "Tables, reports and plots", "interactions views plot report writing provenance"),
+    ("scan", "Scanning", "scan"),
+    ("predict", "Prediction, suggestion and simulation", "tokens design simulate"),
+    ("attention", "Attention modules", "attention"),
+    ("options", "Options of the command line", "genoattn_cli"),
+)
 COUNTED = ("n", "number", "n_")
 # What to do about messages whose text says only what is wrong, by their beginning or a part.
 CURES = {
@@ -38,7 +45,7 @@ CURES = {
     "of columns 0 to": "give the columns of each term as integers",
     "probabilities that add up to 1": "give probabilities that add up to 1 at each site",
     "leave out A, B": "leave out the options that are named",
-    "no file that genoattn reads": "give a VCF, BCF, PLINK, BGEN or VCF Zarr file, an alignment, a table, or an output folder",
+    "no file that genoattn reads": "give genotypes, an alignment, a table or an output folder",
     "mutations are suggested for aligned sequences only": "fit an alignment or a table of variants",
     "give the measured variants": "give --measured with the file that holds the sequence",
     "WHERE: no such file": "check the path",
@@ -46,7 +53,7 @@ CURES = {
     "written by genoattn": "load it with that version, or train again",
     "give the cohort": "give the cohort that the module was trained on",
     "checkpoint keeps the state": "leave one of the two out",
-    "phantom check needs genotypes": "use it for cohorts of genotypes; alignments have no markers around a site",
+    "phantom check needs genotypes": "use it for cohorts of genotypes",
     "not a FASTA": "check the file and its suffix: the first line of a FASTA begins with >",
     "no records": "check that the file is complete",
     "such rows of N": "correct the rows, the reference or its numbering",
@@ -82,7 +89,7 @@ def messages() -> list[Message]:
 
 def theme_of(file: str) -> str:
     """Page of the messages of a file, ``io/vcf.py`` of the library or ``genoattn_cli/fit.py``."""
-    return next((page for page, _, starts in THEMES if file.startswith(starts)), "options")
+    return next((page for page, _, starts in THEMES if file.startswith(tuple(starts.split()))), "options")
 
 
 def theme_page(page: str) -> str:
@@ -102,9 +109,8 @@ def theme_page(page: str) -> str:
 def index_list() -> str:
     """Links to the pages with the number of their messages."""
     pages = [theme_of(message.file) for message in messages()]
-    return "\n".join(
-        f"* [{title}]({page}.md): {pages.count(page)}" for page, title, _ in THEMES if page in pages
-    )
+    rows = [(title, page, pages.count(page)) for page, title, _ in THEMES if page in pages]
+    return "\n".join(f"* [{title}]({page}.md): {count}" for title, page, count in rows)
 
 
 def _escaped(text: str) -> str:

@@ -5,6 +5,7 @@ python docs/figures.py
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -54,7 +55,7 @@ def terms() -> Figure:
                 bbox=box,
                 color="white" if own else "0.3",
             )
-        for a, b in zip(marked, marked[1:], strict=False):
+        for a, b in pairwise(marked):
             arc = {"arrowstyle": "-", "color": colour, "connectionstyle": "arc3,rad=-0.25", "linewidth": 2}
             axis.annotate("", (b - 0.12, y + 0.38), (a + 0.12, y + 0.38), arrowprops=arc)
         axis.text(6.0, y, name, va="center", fontsize=12, color=colour)

@@ -1,4 +1,4 @@
-"""What mkdocs does when it builds the site: pages that are made from the code, and figures of the benchmarks."""
+"""What mkdocs does when it builds the site: pages made from the code, and figures of the benchmarks."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def blocks(page: Path) -> Iterator[Block]:
 def run_page(page: Path) -> str:
     """Run the blocks of a page in the working directory, in order; returns what they printed."""
     names: dict[str, Any] = {"__name__": "__docs__"}
-    printed = io.StringIO()
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     for block in blocks(page):
         if block.reason or block.language not in ("sh", "python"):
             continue
@@ -64,7 +64,7 @@ def run_page(page: Path) -> str:
                 _run_shell(block)
             else:
                 exec(compile(block.text, str(block), "exec"), names)
-    return printed.getvalue()
+    return printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
 
 
 def _run_shell(block: Block) -> None:
@@ -82,7 +82,7 @@ def _run_shell(block: Block) -> None:
 
 
 def _brief(arguments: list[str]) -> list[str]:
-    """The same command; comparing models of all orders takes minutes, so a fit that names no order is of pairs."""
+    """The same command; a fit that names no order is of pairs, as comparing all orders takes minutes."""
     named = {"--order", "--config", "--link"} & set(arguments)
     return arguments if arguments[0] != "fit" or named else [*arguments, "--order", "2"]
 

@@ -43,7 +43,8 @@ def _write_genotypes(folder: Path, cohort: genoattn.Cohort, samples: list[str]) 
     sites = cohort.sites
     rows = [
         SimpleNamespace(
-            chrom=sites.chrom[k], pos=int(sites.pos[k]), name=f"rs{k + 1}", ref=sites.ref[k], alts=[sites.alt[k]],
+            chrom=sites.chrom[k], pos=int(sites.pos[k]), name=f"rs{k + 1}",
+            ref=sites.ref[k], alts=[sites.alt[k]],
             genotypes=[("0/0", "0/1", "1/1")[c] if c >= 0 else "./." for c in cohort.calls[:, k]],
         )
         for k in range(cohort.n_sites)
@@ -57,7 +58,7 @@ def _write_genotypes(folder: Path, cohort: genoattn.Cohort, samples: list[str]) 
         "##fileformat=VCFv4.3", '##FORMAT=<ID=DS,Number=A,Type=Float,Description="Dosage">',
         '##INFO=<ID=GENE,Number=1,Type=String,Description="Gene">',
         *(f"##contig=<ID={name}>" for name in dict.fromkeys(sites.chrom)),
-        "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"] + samples),
+        "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *samples]),
     ]  # fmt: skip
     noise = np.random.default_rng(1).uniform(0, 0.2, cohort.calls.shape)
     dosages = np.abs(cohort.calls - np.where(cohort.calls > 0, noise, -noise))

@@ -61,7 +61,7 @@ def test_messages_are_read_from_the_code(tmp_path, monkeypatch):
 
 
 def test_every_file_with_errors_has_a_theme():
-    starts = tuple(start for _, _, theme in error_pages.THEMES for start in theme)
+    starts = tuple(start for _, _, theme in error_pages.THEMES for start in theme.split())
     assert [m.file for m in error_pages.messages() if not m.file.startswith(starts)] == []
 
 
