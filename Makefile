@@ -38,7 +38,7 @@ lint: $(DEV_STAMP)
 
 # Strict: a warning, such as a link that leads nowhere, is an error. Nothing is fetched from the network.
 docs: $(DEV_STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(TEST_STAMP)
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done

@@ -91,7 +91,8 @@ def _value(kind: Any) -> str:
 
 
 def prose(text: str) -> str:
-    """Help text as Markdown: the lines of a paragraph joined."""
+    """Help text as Markdown: the lines of a paragraph joined, options as code."""
+    text = re.sub(r"(?<![`\w-])(--[a-z][\w-]*)", r"`\1`", text)
     paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
