@@ -1,6 +1,6 @@
 """Draw the pictures of docs/ideas/ into docs/figures/.
 
-python docs/figures.py
+python docs/concept_figures.py
 """
 
 from __future__ import annotations
