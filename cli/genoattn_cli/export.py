@@ -42,9 +42,10 @@ def command(
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
+    config: options.Config = None,
 ) -> None:
     """Write the interaction table of a fitted model in another gauge, without fitting again."""
-    options.start_logging(verbose, quiet)
+    options.start_logging(verbose, quiet, config)
     from genoattn.writing import check_output
 
     if output is not None:

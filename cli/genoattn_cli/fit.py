@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genoattn_cli import options
+from genoattn_cli.config import RUN_FILE, run_file
+from genoattn_cli.report import add_reports
+
+if TYPE_CHECKING:
+    from genoattn.cohort import Cohort
 
 
 class EstimatorName(StrEnum):
@@ -190,6 +196,8 @@ def command(
     device: options.Device = "auto",
     devices: options.Devices = 1,
     precision: options.PrecisionOption = options.Precision.single,
+    no_report: options.NoReport = False,
+    config: options.Config = None,
 ) -> None:
     """Fit a hyper-attention model and write its interaction table.
 
@@ -212,7 +220,7 @@ def _run(given: dict[str, Any]) -> None:
     # Of several devices each has a process that repeats this command; the first speaks and writes.
     silent = given["devices"] > 1 and os.environ.get("LOCAL_RANK", "0") != "0"
     quiet = given["quiet"] or silent
-    options.start_logging(given["verbose"], quiet)
+    options.start_logging(given["verbose"], quiet, given["config"])
     from genoattn.writing import check_output
 
     inputs = [given[name] for name in ("pheno", "covar", "features", "reference")]
@@ -221,9 +229,7 @@ def _run(given: dict[str, Any]) -> None:
     options.set_threads(given["threads"])
     import genoattn
 
-    is_table = given["sequence_column"] is not None or given["mutation_column"] is not None
-    table = options.table_of_phenotypes(cohort, given["pheno"], is_table)
-    data = options.read_cohort(cohort, table, given["trait"], given["covar"], **_read_options(given))
+    data = read(given)
     settings = {name: options.plain(given[name]) for name in _FIT}
     settings |= {"encoding": options.chosen_encoding(given["encoding"]), "max_epochs": given["epochs"]}
     try:
@@ -231,8 +237,18 @@ def _run(given: dict[str, Any]) -> None:
     except KeyboardInterrupt as error:  # typer would drop where to resume from
         raise typer.Abort(str(error)) from None
     if not silent:
-        result.save(output, force)
+        result.save(output, force, {RUN_FILE: run_file("fit", command, given, output)})
         typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")
+        if not given["no_report"]:
+            add_reports(output, {output: lambda: data})
+
+
+def read(given: Mapping[str, Any]) -> Cohort:
+    """The cohort of a fit with the options of the command by name."""
+    is_table = given["sequence_column"] is not None or given["mutation_column"] is not None
+    table = options.table_of_phenotypes(given["cohort"], given["pheno"], is_table)
+    tables = table, given["trait"], given["covar"]
+    return options.read_cohort(given["cohort"], *tables, **_read_options(given))
 
 
 def _states(output: Path, resume: bool, force: bool) -> Path:
@@ -247,7 +263,7 @@ def _states(output: Path, resume: bool, force: bool) -> Path:
     return states
 
 
-def _read_options(given: dict[str, Any]) -> dict[str, Any]:
+def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Options of ``genoattn.read`` among those of the command."""
     return {name: given[name] for name in _READ} | {
         "replicate_columns": options.split_names(given["replicate_columns"]),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genoattn.errors import InputError
+from genoattn_cli.config import use_config, warn_of_version
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort as CohortData
@@ -269,6 +270,21 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option("--precision", help="Bits; -mixed: 16 in products, 32 in parameters (16-mixed: GPU only)."),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="TOML",
+        callback=use_config,
+        is_eager=True,
+        help="Options from a file, a line each (max-missing = 0.1), such as the run.toml of an earlier run. "
+        "Those on the command line win.",
+        show_default=False,
+    ),
+]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Leave report.html out; genoattn report can write it later.")
+]
 Resume = Annotated[
     bool,
     typer.Option(
@@ -278,7 +294,7 @@ Resume = Annotated[
 ]
 
 
-def start_logging(verbose: bool, quiet: bool) -> None:
+def start_logging(verbose: bool, quiet: bool, config: Path | None = None) -> None:
     """Log of the library on stderr: what was read, kept, dropped and done."""
     logger = logging.getLogger("genoattn")
     logger.handlers.clear()
@@ -287,6 +303,7 @@ def start_logging(verbose: bool, quiet: bool) -> None:
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+    warn_of_version(config)
 
 
 def table_of_phenotypes(cohort: Path, pheno: Path | None, is_table: bool) -> Path:

@@ -45,6 +45,7 @@ def command(
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     threads: options.Threads = None,
+    config: options.Config = None,
 ) -> None:
     """Predict the phenotype of new samples with a fitted model.
 
@@ -55,7 +56,7 @@ def command(
     their mean, and after --transform log or rank the median of the trait. The scale of the model, where it
     is another, is in prediction_log_odds, prediction_log or prediction_normal_score.
     """
-    options.start_logging(verbose, quiet)
+    options.start_logging(verbose, quiet, config)
     from genoattn.writing import check_output, write_output
 
     if output is not None:

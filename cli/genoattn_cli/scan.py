@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genoattn_cli import options
+from genoattn_cli.config import RUN_FILE, run_file
+from genoattn_cli.report import add_reports
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort
@@ -83,6 +87,13 @@ PairsOption = Annotated[
 FormOption = Annotated[FormatName, typer.Option("--format", help="plink writes .epi.qt or .epi.cc as well.")]
 TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows to print.")]
 
+# Options that go to genoattn.read, and to a scan, by their own names.
+_READ = ("region", "maf", "max_missing", "haploid", "alphabet", "dosage_field", "duplicates", "strict")
+_SCAN = (
+    "sites", "with_sites", "min_distance", "max_r2", "test", "missing", "threads", "device", "permutations",
+    "seed",
+)  # fmt: skip
+
 
 def command(
     cohort: options.ScanCohort,
@@ -120,6 +131,8 @@ def command(
     quiet: options.Quiet = False,
     threads: options.Threads = None,
     device: options.Device = "cpu",
+    no_report: options.NoReport = False,
+    config: options.Config = None,
 ) -> None:
     """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
 
@@ -129,30 +142,39 @@ def command(
     DIR, and traits.tsv sums them up. Interrupted, the scan of one trait leaves DIR.partial, from which the
     same command goes on.
     """
-    options.start_logging(verbose, quiet)
+    _run(locals())
+
+
+def _run(given: dict[str, Any]) -> None:
+    """The command with its options by name."""
+    output, trait, plink = given["output"], given["trait"], given["form"] is FormatName.plink
+    options.start_logging(given["verbose"], given["quiet"], given["config"])
     from genoattn.writing import check_output
 
-    check_output(output, force, folder=True, inputs=(cohort, pheno, covar, pairs))
-    sources = dict(
-        region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet,
-        dosage_field=dosage_field, duplicates=duplicates, strict=strict,
-    )  # fmt: skip
-    settings = dict(
-        progress=not quiet, sites=sites, with_sites=with_sites, min_distance=min_distance, max_r2=max_r2,
-        test=test.value, missing=missing.value, encoding=options.chosen_encoding(encoding),
-        memory=memory * 1e9, threads=threads, device=device, permutations=permutations, seed=seed,
-    )  # fmt: skip
-    treatment, plink = dict(transform=transform.value, trait_type=trait_type.value), form is FormatName.plink
-    _check_order(order, trait, plink, pairs)
-    if trait is not None and len(trait) > 1:
-        tables, settings = (cohort, pheno, covar), {**treatment, **settings}
-        summary = _scan_traits(tables, trait, threshold, settings, sources, output, force, plink)
+    inputs = [given[name] for name in ("cohort", "pheno", "covar", "pairs")]
+    check_output(output, given["force"], folder=True, inputs=inputs)
+    _check_order(given["order"], trait, plink, given["pairs"])
+    record = {RUN_FILE: run_file("scan", command, given, output)}
+    data = read(given)
+    if _several(trait):
+        from genoattn.scan.traits import save_traits, summarise_traits
+
+        results = _scan_traits(data, given)
+        save_traits(results, output, given["force"], plink, record)
+        summary = summarise_traits(results)
+        cohorts: dict[Path, Callable[[], Cohort]]
+        cohorts = {output / name: partial(_of_trait, data, given, name) for name in results}
     else:
-        data = options.read_cohort(cohort, pheno, trait[0] if trait else None, covar, **sources, **treatment)
-        result = _scan_one(data, order, threshold, settings, pairs, output)
-        result.save(output, force, plink)
-        summary = result.summary(top)
+        result = _scan_one(data, given)
+        result.save(output, given["force"], plink, record)
+        summary, cohorts = result.summary(given["top"]), {output: lambda: data}
     typer.echo(f"{summary}\n\nwritten to {output}")
+    if not given["no_report"]:
+        add_reports(output, cohorts)
+
+
+def _several(trait: list[str] | None) -> bool:
+    return trait is not None and len(trait) > 1
 
 
 def _check_order(order: int, trait: list[str] | None, plink: bool, pairs: Path | None) -> None:
@@ -163,37 +185,56 @@ def _check_order(order: int, trait: list[str] | None, plink: bool, pairs: Path |
         raise InputError("--pairs names pairs that triples must hold; give --order 3 with it")
     if order == 3 and plink:
         raise InputError("PLINK has no format for triples; leave --format out")
-    if order == 3 and trait is not None and len(trait) > 1:
+    if order == 3 and _several(trait):
         raise InputError("triples are scanned for one trait at a time; give one --trait")
+    if _several(trait):
+        from genoattn.scan.traits import check_folders
+
+        check_folders(trait or [])
 
 
-def _scan_one(
-    data: Cohort, order: int, threshold: float, settings: dict[str, Any], pairs: Path | None, output: Path
-) -> ScanResult:
+def read(given: Mapping[str, Any], name: str | None = None) -> Cohort:
+    """The cohort of a scan with the options of the command by name; of several traits that of one of them."""
+    how = {option: given[option] for option in _READ}
+    trait = given["trait"]
+    if not _several(trait):
+        tables = given["pheno"], trait[0] if trait else None, given["covar"]
+        return options.read_cohort(given["cohort"], *tables, **how, **_treatment(given))
+    data = options.read_cohort(given["cohort"], None, None, given["covar"], **how)
+    return data if name is None else _of_trait(data, given, name)
+
+
+def _of_trait(data: Cohort, given: Mapping[str, Any], name: str) -> Cohort:
+    from genoattn.scan.traits import cohort_with_trait
+
+    return cohort_with_trait(data, given["pheno"], name, **_treatment(given))
+
+
+def _treatment(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {option: options.plain(given[option]) for option in ("transform", "trait_type")}
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a scan by name."""
+    return {option: options.plain(given[option]) for option in _SCAN} | {
+        "progress": not given["quiet"],
+        "encoding": options.chosen_encoding(given["encoding"]),
+        "memory": given["memory"] * 1e9,
+    }
+
+
+def _scan_one(data: Cohort, given: Mapping[str, Any]) -> ScanResult:
     import genoattn
 
-    partial = output.with_name(f"{output.name}.partial")
-    if order == 3:
-        return genoattn.scan_triples(data, threshold, pairs=pairs, checkpoint=partial, **settings)
-    return genoattn.scan_pairs(data, threshold, checkpoint=partial, **settings)
+    output, threshold = given["output"], given["threshold"]
+    how = {"checkpoint": output.with_name(f"{output.name}.partial"), **_settings(given)}
+    if given["order"] == 3:
+        return genoattn.scan_triples(data, threshold, pairs=given["pairs"], **how)
+    return genoattn.scan_pairs(data, threshold, **how)
 
 
-def _scan_traits(
-    tables: tuple[Path, Path, Path | None],
-    names: list[str],
-    threshold: float,
-    settings: dict[str, Any],
-    sources: dict[str, Any],
-    output: Path,
-    force: bool,
-    plink: bool,
-) -> str:
-    """Scan several traits, write their folders, and sum them up."""
-    from genoattn.scan.traits import check_folders, save_traits, scan_traits, summarise_traits
+def _scan_traits(data: Cohort, given: Mapping[str, Any]) -> dict[str, ScanResult]:
+    from genoattn.scan.traits import scan_traits
 
-    check_folders(names)
-    cohort, pheno, covar = tables
-    data = options.read_cohort(cohort, None, None, covar, **sources)
-    results = scan_traits(data, pheno, threshold, names=names, **settings)
-    save_traits(results, output, force, plink)
-    return summarise_traits(results)
+    how = {"names": given["trait"], **_treatment(given), **_settings(given)}
+    return scan_traits(data, given["pheno"], given["threshold"], **how)

@@ -84,13 +84,14 @@ def command(
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     seed: options.Seed = 1,
+    config: options.Config = None,
 ) -> None:
     """Simulate a cohort with real linkage disequilibrium and known interactions.
 
     Writes cohort.vcf.gz with its index, pheno.tsv with the column trait, and truth.tsv, the planted terms
     in the columns of an interaction table.
     """
-    options.start_logging(verbose, quiet)
+    options.start_logging(verbose, quiet, config)
     from genoattn.writing import atomic_directory, check_output
 
     check_output(output, force, folder=True)

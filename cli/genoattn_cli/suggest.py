@@ -66,6 +66,7 @@ def command(
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     threads: options.Threads = None,
+    config: options.Config = None,
 ) -> None:
     """Suggest the best combinations of mutations under a fitted model.
 
@@ -74,7 +75,7 @@ def command(
     enumeration or branch and bound, which are exact, or by a beam where there are too many combinations for
     both.
     """
-    options.start_logging(verbose, quiet)
+    options.start_logging(verbose, quiet, config)
     from genoattn.writing import check_output, write_output
 
     if output is not None:

@@ -1,0 +1,107 @@
+"""genoattn report DIR"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genoattn.errors import InputError
+from genoattn_cli import options
+
+if TYPE_CHECKING:
+    from genoattn.cohort import Cohort
+
+REPORT_FILE = "report.html"
+
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="Output folder of genoattn fit or genoattn scan.", show_default=False),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="HTML file to write. (default: report.html in DIR)",
+        show_default=False,
+    ),
+]
+
+
+def command(
+    folder: FolderArgument,
+    output: OutputOption = None,
+    force: options.Force = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the report of a fit or a scan: one HTML file to read, search and print, without a network.
+
+    The inputs are read again where run.toml in DIR says they were, or beside DIR, for the pictures that need
+    them; where they are missing or have changed the report says so and leaves those pictures out. Of a scan
+    of several traits each has its report in its folder.
+    """
+    options.start_logging(verbose, quiet)
+    folders = _folders(folder, output)
+    from genoattn.writing import check_output
+
+    files = {one: output or one / REPORT_FILE for one in folders}
+    for file in files.values():
+        check_output(file, force)
+    for one, file in files.items():
+        _write(one, file)
+        typer.echo(f"written to {file}")
+
+
+def _folders(folder: Path, output: Path | None) -> list[Path]:
+    """The folder itself, or those of its traits."""
+    if (folder / "traits.tsv").is_file():
+        traits = sorted(path.parent for path in folder.glob("*/manifest.json"))
+        if output is not None:
+            raise InputError(f"{folder}: has a folder a trait; leave -o out, or name the folder of one trait")
+        if traits:
+            return traits
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"{folder}: no manifest.json there; give the output folder of genoattn fit or scan")
+    return [folder]
+
+
+def _write(folder: Path, file: Path) -> None:
+    from genoattn.report import write_report
+    from genoattn_cli.run_again import cohort_of_run
+
+    cohort, why = cohort_of_run(folder)
+    if why:
+        logging.getLogger("genoattn").warning("the report has no pictures of the data: %s", why)
+    write_report(folder, cohort, why_no_data=why, output=file)
+
+
+def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None:
+    """Reports in the folders of a run that is written, each with its cohort; a failure costs only the report.
+
+    Parameters
+    ----------
+    folder
+        Output of the command.
+    cohorts
+        By the folders of the runs in it what gives their cohorts.
+    """
+    again = f"genoattn report {shlex.quote(str(folder))}"
+    import genoattn.report
+
+    if not hasattr(genoattn.report, "write_report"):
+        return
+    try:
+        for one, cohort in cohorts.items():
+            genoattn.report.write_report(one, cohort())
+    except KeyboardInterrupt:
+        raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
+    except Exception as error:  # a mistake in a picture must not look like a failed fit
+        reason = " ".join(str(error).split()) or type(error).__name__
+        typer.echo(f"warning: no report ({reason}); the results are in {folder}; try: {again}", err=True)
