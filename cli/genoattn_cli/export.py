@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genoattn_cli import options
+from genoattn_cli.json_output import description, need_output, print_json
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
@@ -42,14 +43,19 @@ def command(
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
     config: options.Config = None,
 ) -> None:
     """Write the interaction table of a fitted model in another gauge, without fitting again."""
     options.start_logging(verbose, quiet, config)
     from genoattn.writing import check_output
 
+    need_output(as_json, output)
     if output is not None:
         check_output(output, force)
     from genoattn.fitting.store import load_model, save_table
 
-    save_table(load_model(model).export(gauge.value, order).head(top), output, force)
+    table = load_model(model).export(gauge.value, order).head(top)
+    save_table(table, output, force)
+    if as_json and output is not None:
+        print_json("export", output, **description(table), n_rows=len(table.frame))

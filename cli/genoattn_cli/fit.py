@@ -12,6 +12,7 @@ import typer
 
 from genoattn_cli import options
 from genoattn_cli.config import RUN_FILE, run_file
+from genoattn_cli.json_output import fit_record, print_json
 from genoattn_cli.report import add_reports
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def command(
     devices: options.Devices = 1,
     precision: options.PrecisionOption = options.Precision.single,
     no_report: options.NoReport = False,
+    as_json: options.AsJson = False,
     config: options.Config = None,
 ) -> None:
     """Fit a hyper-attention model and write its interaction table.
@@ -236,11 +238,15 @@ def _run(given: dict[str, Any]) -> None:
         result = genoattn.fit(data, progress=not quiet, checkpoint=states, **settings)
     except KeyboardInterrupt as error:  # typer would drop where to resume from
         raise typer.Abort(str(error)) from None
-    if not silent:
-        result.save(output, force, {RUN_FILE: run_file("fit", command, given, output)})
+    if silent:
+        return
+    result.save(output, force, {RUN_FILE: run_file("fit", command, given, output)})
+    if not given["as_json"]:
         typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")
-        if not given["no_report"]:
-            add_reports(output, {output: lambda: data})
+    if not given["no_report"]:
+        add_reports(output, {output: lambda: data})
+    if given["as_json"]:
+        print_json("fit", output, **fit_record(result, given["top"]))
 
 
 def read(given: Mapping[str, Any]) -> Cohort:

@@ -12,6 +12,7 @@ import typer
 
 from genoattn.errors import InputError
 from genoattn_cli.config import use_config, warn_of_version
+from genoattn_cli.json_output import KeepWarnings
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort as CohortData
@@ -282,6 +283,9 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object in place of the summary; see docs/json.md.")
+]
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Leave report.html out; genoattn report can write it later.")
 ]
@@ -301,6 +305,7 @@ def start_logging(verbose: bool, quiet: bool, config: Path | None = None) -> Non
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
+    logger.addHandler(KeepWarnings())
     logger.propagate = False
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
     warn_of_version(config)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genoattn_cli import options
+from genoattn_cli.json_output import need_output, print_json
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
@@ -45,6 +46,7 @@ def command(
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     threads: options.Threads = None,
+    as_json: options.AsJson = False,
     config: options.Config = None,
 ) -> None:
     """Predict the phenotype of new samples with a fitted model.
@@ -59,6 +61,7 @@ def command(
     options.start_logging(verbose, quiet, config)
     from genoattn.writing import check_output, write_output
 
+    need_output(as_json, output)
     if output is not None:
         check_output(output, force, inputs=(cohort, covar, reference))
     options.set_threads(threads)
@@ -85,3 +88,6 @@ def command(
     )
     table = fitted.prediction_table(data, match_by.value)
     write_output(table.to_csv(sep="\t", index=False).encode(), output, force)
+    if as_json and output is not None:
+        found = {"trait": fitted.manifest.trait, "n_samples": len(table), "columns": table.columns.tolist()}
+        print_json("predict", output, **found)

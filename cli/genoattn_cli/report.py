@@ -12,6 +12,7 @@ import typer
 
 from genoattn.errors import InputError
 from genoattn_cli import options
+from genoattn_cli.json_output import print_json
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort
@@ -37,6 +38,7 @@ OutputOption = Annotated[
 def command(
     folder: FolderArgument,
     output: OutputOption = None,
+    as_json: options.AsJson = False,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -54,9 +56,13 @@ def command(
     files = {one: output or one / REPORT_FILE for one in folders}
     for file in files.values():
         check_output(file, force)
+    missing = {}
     for one, file in files.items():
-        _write(one, file)
-        typer.echo(f"written to {file}")
+        missing[str(file)] = _write(one, file)
+        if not as_json:
+            typer.echo(f"written to {file}")
+    if as_json:
+        print_json("report", output or folder / REPORT_FILE, reports=missing)
 
 
 def _folders(folder: Path, output: Path | None) -> list[Path]:
@@ -72,7 +78,8 @@ def _folders(folder: Path, output: Path | None) -> list[Path]:
     return [folder]
 
 
-def _write(folder: Path, file: Path) -> None:
+def _write(folder: Path, file: Path) -> str:
+    """Write one report; returns why it has no pictures of the data, empty where it has them."""
     from genoattn.report import write_report
     from genoattn_cli.run_again import cohort_of_run
 
@@ -80,6 +87,7 @@ def _write(folder: Path, file: Path) -> None:
     if why:
         logging.getLogger("genoattn").warning("the report has no pictures of the data: %s", why)
     write_report(folder, cohort, why_no_data=why, output=file)
+    return why
 
 
 def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None:

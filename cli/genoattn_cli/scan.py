@@ -12,6 +12,7 @@ import typer
 
 from genoattn_cli import options
 from genoattn_cli.config import RUN_FILE, run_file
+from genoattn_cli.json_output import print_json, scan_record
 from genoattn_cli.report import add_reports
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def command(
     threads: options.Threads = None,
     device: options.Device = "cpu",
     no_report: options.NoReport = False,
+    as_json: options.AsJson = False,
     config: options.Config = None,
 ) -> None:
     """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
@@ -147,7 +149,8 @@ def command(
 
 def _run(given: dict[str, Any]) -> None:
     """The command with its options by name."""
-    output, trait, plink = given["output"], given["trait"], given["form"] is FormatName.plink
+    output, trait, top = given["output"], given["trait"], given["top"]
+    plink = given["form"] is FormatName.plink
     options.start_logging(given["verbose"], given["quiet"], given["config"])
     from genoattn.writing import check_output
 
@@ -156,21 +159,26 @@ def _run(given: dict[str, Any]) -> None:
     _check_order(given["order"], trait, plink, given["pairs"])
     record = {RUN_FILE: run_file("scan", command, given, output)}
     data = read(given)
+    cohorts: dict[Path, Callable[[], Cohort]]
     if _several(trait):
         from genoattn.scan.traits import save_traits, summarise_traits
 
         results = _scan_traits(data, given)
         save_traits(results, output, given["force"], plink, record)
         summary = summarise_traits(results)
-        cohorts: dict[Path, Callable[[], Cohort]]
+        found = {"traits": {name: scan_record(result, top) for name, result in results.items()}}
         cohorts = {output / name: partial(_of_trait, data, given, name) for name in results}
     else:
         result = _scan_one(data, given)
         result.save(output, given["force"], plink, record)
-        summary, cohorts = result.summary(given["top"]), {output: lambda: data}
-    typer.echo(f"{summary}\n\nwritten to {output}")
+        summary, found = result.summary(top), scan_record(result, top)
+        cohorts = {output: lambda: data}
+    if not given["as_json"]:
+        typer.echo(f"{summary}\n\nwritten to {output}")
     if not given["no_report"]:
         add_reports(output, cohorts)
+    if given["as_json"]:
+        print_json("scan", output, **found)
 
 
 def _several(trait: list[str] | None) -> bool:

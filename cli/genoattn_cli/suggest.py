@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genoattn_cli import options
+from genoattn_cli.json_output import need_output, print_json, rows_of
 
 _WILD_TYPE = "wild-type"
 
@@ -66,6 +67,7 @@ def command(
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
     threads: options.Threads = None,
+    as_json: options.AsJson = False,
     config: options.Config = None,
 ) -> None:
     """Suggest the best combinations of mutations under a fitted model.
@@ -78,6 +80,7 @@ def command(
     options.start_logging(verbose, quiet, config)
     from genoattn.writing import check_output, write_output
 
+    need_output(as_json, output)
     if output is not None:
         check_output(output, force, inputs=(measured, reference))
     options.set_threads(threads)
@@ -111,3 +114,7 @@ def command(
     )
     logging.getLogger("genoattn").info(found.summary())
     write_output(found.to_tsv(), output, force)
+    if as_json and output is not None:
+        names = ("start", "start_prediction", "method", "exact", "n_combinations")
+        record = {name: getattr(found, name) for name in names} | {"combinations": rows_of(found.frame)}
+        print_json("suggest", output, **record)
