@@ -135,7 +135,7 @@ def test_reports(cli, data, tmp_path, reports):
         ("out", 30, ""),
         ("out", None, f"the genotypes are not at {vcf}, nor beside the folder"),
     ]
-    assert found["reports"] == {str(out / "report.html"): why}
+    assert found["reports"] == {str(out / "report.html"): reports[-1][-1]}
     assert "the report has no pictures of the data: the genotypes" in found["warnings"][0]
     nothing = cli("report", data[1].parent)
     assert nothing.status == 2

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 import os
-import tomllib
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -92,6 +90,8 @@ def read_config(path: Path, command: str, function: Callable[..., Any]) -> dict[
         Where the file cannot be read, is no TOML, is for another command, or has a key or a value that
         the command has not.
     """
+    import difflib
+
     settings, values = settings_of(function), {}
     content = _load(path)
     _check_command(path, content, command)
@@ -108,6 +108,8 @@ def read_config(path: Path, command: str, function: Callable[..., Any]) -> dict[
 
 
 def _load(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         # Names of files need not be UTF-8; an editor may have put a byte-order mark first.
         return tomllib.loads(path.read_bytes().decode("utf-8-sig", "surrogateescape"))
@@ -151,6 +153,8 @@ def _problem(setting: Setting, value: Any) -> str:
     """Why a value does not suit an option, and what does; empty where it does."""
     kind = setting.kind
     if issubclass(kind, StrEnum):
+        import difflib
+
         words = [str(word) for word in kind]
         if str(value) in words:  # 32 as well as "32"
             return ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genoattn.errors import InputError
-from genoattn_cli import options
+from genoattn_cli import options, steps
 from genoattn_cli.json_output import print_json
 
 if TYPE_CHECKING:
@@ -25,18 +25,15 @@ FolderArgument = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="HTML file to write. (default: report.html in DIR)",
-        show_default=False,
+    options.OUTPUT(
+        "-o", "--output", metavar="FILE", help="HTML file to write.", default="report.html in DIR"
     ),
 ]
 
 
 def command(
     folder: FolderArgument,
+    *,
     output: OutputOption = None,
     as_json: options.AsJson = False,
     force: options.Force = False,
@@ -49,7 +46,7 @@ def command(
     them; where they are missing or have changed the report says so and leaves those pictures out. Of a scan
     of several traits each has its report in its folder.
     """
-    options.start_logging(verbose, quiet)
+    steps.start_logging(verbose, quiet)
     folders = _folders(folder, output)
     from genoattn.writing import check_output
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genoattn_cli import options
+from genoattn_cli import choices, options, steps
 from genoattn_cli.config import RUN_FILE, run_file
 from genoattn_cli.json_output import print_json, scan_record
 from genoattn_cli.report import add_reports
@@ -37,56 +37,106 @@ class TestName(StrEnum):
 
 TraitOption = Annotated[
     list[str] | None,
-    typer.Option(
+    options.INPUT(
         "--trait",
         metavar="NAME",
-        help="Column of the phenotype table; repeat it for several.",
-        show_default=False,
+        help="Column of the phenotype table to scan; repeat it for several, which are read once.",
+        default="its only column",
     ),
 ]
-ThresholdOption = Annotated[float, typer.Option("--threshold", help="Largest p-value reported.")]
 SitesOption = Annotated[
     str | None,
-    typer.Option(
+    options.FILTERS(
         "--sites",
         metavar="SET",
-        help="Only pairs with these: IDs, chr:from-to, BED or list, by commas.",
-        show_default=False,
+        help="Scan only pairs with one of these sites: IDs, chr:from-to, BED files or lists of IDs, by "
+        "commas.",
+        default="all",
     ),
 ]
 WithSitesOption = Annotated[
     str | None,
-    typer.Option(
-        "--with", metavar="SET", help="Their partners, likewise. (default: all sites)", show_default=False
-    ),
+    options.FILTERS("--with", metavar="SET", help="Partners of --sites, named likewise.", default="all"),
 ]
 MinDistanceOption = Annotated[
-    int, typer.Option("--min-distance", min=0, help="Bases between the sites of a pair.")
+    int,
+    options.FILTERS(
+        "--min-distance", metavar="BASES", min=0, help="Leave out pairs that lie closer on a chromosome."
+    ),
 ]
 MaxR2Option = Annotated[
     float | None,
-    typer.Option("--max-r2", help="Leave out pairs in stronger linkage.", show_default=False),
-]
-TestOption = Annotated[TestName, typer.Option("--test", help="genotypic: dominance terms too, up to 4 df.")]
-MissingOption = Annotated[
-    MissingName, typer.Option("--missing", help="complete: the samples called at both sites of a pair.")
-]
-MemoryOption = Annotated[float, typer.Option("--memory", metavar="GB", help="Memory to stay under.")]
-PermutationsOption = Annotated[
-    int, typer.Option("--permutations", min=0, help="Permute the trait for a genome-wide threshold.")
-]
-OrderOption = Annotated[int, typer.Option("--order", min=2, max=3, help="2: pairs; 3: triples.")]
-PairsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--pairs",
-        metavar="SCAN",
-        help="Only triples that hold a pair of this earlier scan: its folder or table.",
-        show_default=False,
+    options.FILTERS(
+        "--max-r2",
+        metavar="R2",
+        help="Leave out pairs in stronger linkage disequilibrium, which tag one another's additive effects.",
+        default="no limit",
     ),
 ]
-FormOption = Annotated[FormatName, typer.Option("--format", help="plink writes .epi.qt or .epi.cc as well.")]
-TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows to print.")]
+OrderOption = Annotated[
+    int, options.MODEL("--order", metavar="ORDER", min=2, max=3, help="2: pairs of sites; 3: triples.")
+]
+PairsOption = Annotated[
+    Path | None,
+    options.MODEL(
+        "--pairs",
+        metavar="SCAN",
+        help="With --order 3: only triples that hold a pair of an earlier scan, its folder or its table.",
+        default="all",
+    ),
+]
+EncodingOption = Annotated[
+    choices.EncodingName,
+    options.MODEL(
+        "--encoding",
+        metavar="WORD",
+        help="Columns that are tested. dosage: copies of an allele; sequence: a state for each letter; "
+        "auto: "
+        "dosage for genotypes, sequence for alignments.",
+    ),
+]
+TestOption = Annotated[
+    TestName,
+    options.MODEL(
+        "--test",
+        metavar="WORD",
+        help="additive: the product of two dosages, 1 degree of freedom; genotypic: dominance terms too, up "
+        "to "
+        "4 degrees.",
+    ),
+]
+MissingOption = Annotated[
+    MissingName,
+    options.MODEL(
+        "--missing",
+        metavar="WORD",
+        help="Missing calls. complete: test each pair on the samples called at both sites; mean: fill in "
+        "the "
+        "mean of the site.",
+    ),
+]
+PermutationsOption = Annotated[
+    int,
+    options.MODEL(
+        "--permutations",
+        metavar="NUMBER",
+        min=0,
+        help="Permute the trait so often for a genome-wide threshold; each costs a scan.",
+    ),
+]
+ThresholdOption = Annotated[
+    float, options.OUTPUT("--threshold", metavar="P", help="Largest p-value that is reported.")
+]
+FormOption = Annotated[
+    FormatName,
+    options.OUTPUT(
+        "--format",
+        metavar="WORD",
+        help="table; plink: write interactions.epi.qt or .epi.cc, in the columns of PLINK 1.9, as well.",
+    ),
+]
+TopOption = Annotated[int, options.OUTPUT("--top", metavar="NUMBER", min=0, help="Rows in the summary.")]
+MemoryOption = Annotated[float, options.RUNTIME("--memory", metavar="GB", help="Memory to stay under.")]
 
 # Options that go to genoattn.read, and to a scan, by their own names.
 _READ = ("region", "maf", "max_missing", "haploid", "alphabet", "dosage_field", "duplicates", "strict")
@@ -98,43 +148,44 @@ _SCAN = (
 
 def command(
     cohort: options.ScanCohort,
+    *,
     pheno: options.Pheno,
-    output: options.Folder,
     trait: TraitOption = None,
     covar: options.Covar = None,
-    threshold: ThresholdOption = 1e-4,
+    transform: options.Transform = choices.TransformName.none,
+    trait_type: options.Type = choices.TraitType.auto,
+    alphabet: options.Alphabet = choices.AlphabetName.auto,
+    region: options.Region = None,
+    haploid: options.Haploid = choices.HaploidName.double,
+    dosage_field: options.DosageField = None,
+    maf: options.Maf = None,
+    max_missing: options.MaxMissing = 0.1,
+    duplicates: options.Duplicates = choices.DuplicatesName.keep,
+    strict: options.Strict = False,
     sites: SitesOption = None,
     with_sites: WithSitesOption = None,
     min_distance: MinDistanceOption = 0,
     max_r2: MaxR2Option = None,
-    test: TestOption = TestName.additive,
-    missing: MissingOption = MissingName.complete,
-    transform: options.Transform = options.TransformName.none,
-    trait_type: options.Type = options.TraitType.auto,
-    encoding: options.Encoding = options.EncodingName.auto,
-    region: options.Region = None,
-    maf: options.Maf = None,
-    max_missing: options.MaxMissing = 0.1,
-    haploid: options.Haploid = options.HaploidName.double,
-    dosage_field: options.DosageField = None,
-    duplicates: options.Duplicates = options.DuplicatesName.keep,
-    strict: options.Strict = False,
-    alphabet: options.Alphabet = options.AlphabetName.auto,
-    memory: MemoryOption = 2.0,
-    permutations: PermutationsOption = 0,
     order: OrderOption = 2,
     pairs: PairsOption = None,
+    test: TestOption = TestName.additive,
+    encoding: EncodingOption = choices.EncodingName.auto,
+    missing: MissingOption = MissingName.complete,
+    permutations: PermutationsOption = 0,
+    output: options.Folder,
+    threshold: ThresholdOption = 1e-4,
     form: FormOption = FormatName.table,
-    seed: options.Seed = 0,
     top: TopOption = 10,
+    as_json: options.AsJson = False,
+    no_report: options.NoReport = False,
     force: options.Force = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
+    config: options.Config = None,
+    memory: MemoryOption = 2.0,
+    seed: options.Seed = 0,
     threads: options.Threads = None,
     device: options.Device = "cpu",
-    no_report: options.NoReport = False,
-    as_json: options.AsJson = False,
-    config: options.Config = None,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
 
@@ -151,7 +202,7 @@ def _run(given: dict[str, Any]) -> None:
     """The command with its options by name."""
     output, trait, top = given["output"], given["trait"], given["top"]
     plink = given["form"] is FormatName.plink
-    options.start_logging(given["verbose"], given["quiet"], given["config"])
+    steps.start_logging(given["verbose"], given["quiet"], given["config"])
     from genoattn.writing import check_output
 
     inputs = [given[name] for name in ("cohort", "pheno", "covar", "pairs")]
@@ -207,8 +258,8 @@ def read(given: Mapping[str, Any], name: str | None = None) -> Cohort:
     trait = given["trait"]
     if not _several(trait):
         tables = given["pheno"], trait[0] if trait else None, given["covar"]
-        return options.read_cohort(given["cohort"], *tables, **how, **_treatment(given))
-    data = options.read_cohort(given["cohort"], None, None, given["covar"], **how)
+        return steps.read_cohort(given["cohort"], *tables, **how, **_treatment(given))
+    data = steps.read_cohort(given["cohort"], None, None, given["covar"], **how)
     return data if name is None else _of_trait(data, given, name)
 
 
@@ -219,14 +270,14 @@ def _of_trait(data: Cohort, given: Mapping[str, Any], name: str) -> Cohort:
 
 
 def _treatment(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {option: options.plain(given[option]) for option in ("transform", "trait_type")}
+    return {option: steps.plain(given[option]) for option in ("transform", "trait_type")}
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a scan by name."""
-    return {option: options.plain(given[option]) for option in _SCAN} | {
+    return {option: steps.plain(given[option]) for option in _SCAN} | {
         "progress": not given["quiet"],
-        "encoding": options.chosen_encoding(given["encoding"]),
+        "encoding": steps.chosen_encoding(given["encoding"]),
         "memory": given["memory"] * 1e9,
     }
 
