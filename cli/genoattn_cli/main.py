@@ -22,7 +22,6 @@ app = typer.Typer(
     name="genoattn",
     help="Which alleles act together: fit models of epistasis and export their interaction tables.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

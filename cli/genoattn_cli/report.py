@@ -77,13 +77,15 @@ def _folders(folder: Path, output: Path | None) -> list[Path]:
 
 def _write(folder: Path, file: Path) -> str:
     """Write one report; returns why it has no pictures of the data, empty where it has them."""
+    from genoattn.progress import phase
     from genoattn.report import write_report
     from genoattn_cli.run_again import cohort_of_run
 
     cohort, why = cohort_of_run(folder)
     if why:
         logging.getLogger("genoattn").warning("the report has no pictures of the data: %s", why)
-    write_report(folder, cohort, why_no_data=why, output=file)
+    with phase(steps.shown(), "writing the report"):
+        write_report(folder, cohort, why_no_data=why, output=file)
     return why
 
 
@@ -99,12 +101,14 @@ def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None
     """
     again = f"genoattn report {shlex.quote(str(folder))}"
     import genoattn.report
+    from genoattn.progress import phase
 
     if not hasattr(genoattn.report, "write_report"):
         return
     try:
         for one, cohort in cohorts.items():
-            genoattn.report.write_report(one, cohort())
+            with phase(steps.shown(), "writing the report"):
+                genoattn.report.write_report(one, cohort())
     except KeyboardInterrupt:
         raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
     except Exception as error:  # a mistake in a picture must not look like a failed fit

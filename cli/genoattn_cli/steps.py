@@ -17,17 +17,33 @@ if TYPE_CHECKING:
     from genoattn.cohort import Cohort
 
 
+class _Stderr(logging.StreamHandler):
+    """Lines on what stderr is when they come: a progress bar moves down for them."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:  # type: ignore[override]
+        return sys.stderr
+
+
 def start_logging(verbose: bool, quiet: bool, config: Path | None = None) -> None:
     """Log of the library on stderr: what was read, kept, dropped and done."""
     logger = logging.getLogger("genoattn")
     logger.handlers.clear()
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
     logger.addHandler(KeepWarnings())
     logger.propagate = False
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
     warn_of_version(config)
+
+
+def shown() -> bool:
+    """Whether progress is to be seen: without ``--quiet``."""
+    return logging.getLogger("genoattn").isEnabledFor(logging.INFO)
 
 
 def table_of_phenotypes(cohort: Path, pheno: Path | None, is_table: bool) -> Path:
@@ -45,8 +61,10 @@ def split_names(names: str | None) -> tuple[str, ...]:
 def read_cohort(cohort: Path, *tables: Any, **how: Any) -> Cohort:
     """``genoattn.read`` with options of the command line; what was read, kept and dropped goes to stderr."""
     import genoattn
+    from genoattn.progress import phase
 
-    data = genoattn.read(cohort, *tables, **{name: plain(value) for name, value in how.items()})
+    with phase(shown(), f"reading {cohort.name}"):
+        data = genoattn.read(cohort, *tables, **{name: plain(value) for name, value in how.items()})
     for line in data.log:
         logging.getLogger("genoattn").info(line)
     return data
