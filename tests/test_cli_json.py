@@ -49,7 +49,8 @@ def test_fit_and_what_follows(cli, data, tmp_path):
     assert found["terms"]["2"]["possible"] == 15
     assert [row["site_1"] for row in found["top"]["1"]] == table.top(4, 1)["site_1"].tolist()
     assert found["top"]["1"][0]["site_2"] == ""
-    assert found["signals"]["n_tests"] == 15
+    assert found["signals"] is None
+    assert found["why_no_signals"] == table.manifest.tests["signals"] != ""
     assert found["warnings"] == []
 
     predicted = only_object(cli("predict", out, vcf, "-o", tmp_path / "p.tsv", "--json"))

@@ -190,7 +190,18 @@ def test_loads_no_slow_library(tmp_path):
         "slow = {'torch', 'pandas', 'scipy.stats', 'statsmodels', 'rich', 'matplotlib', 'pysam'}\n"
         "sys.exit(status or ', '.join(sorted(slow & set(sys.modules))) or 0)"
     )
-    arguments = ["scan", "x", "--pheno", "p.tsv", "-o", "out", "--quiet", "--threshold", "0.05"]
+    arguments = [
+        "scan",
+        "x",
+        "--pheno",
+        "p.tsv",
+        "-o",
+        "out",
+        "--quiet",
+        "--threshold",
+        "0.05",
+        "--no-report",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -99,6 +99,7 @@ def fit_record(result: FitResult, top: int) -> dict[str, Any]:
         "metrics": result.metrics.record(),
         "terms": {order: _counts(table, order) for order in range(1, table.manifest.order + 1)},
         "signals": None,
+        "why_no_signals": table.manifest.tests.get("signals", ""),
         "top": {order: rows_of(table.top(top, order)) for order in range(1, table.manifest.order + 1)},
     }
     if result.discovery is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -54,7 +55,11 @@ def _main(
 
 
 def main() -> None:
-    """Entry point: exit 0; 2 with one line on stderr for a mistake in the input."""
+    """Entry point: exit 0; 2 with one line on stderr for a mistake in the input; 130 if stopped; 1: a bug."""
+    for name in ("SIGTERM", "SIGHUP"):  # asked to stop, a command cleans up as for Ctrl-C
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
     status = run(sys.argv[1:])
     with contextlib.suppress(OSError):  # a reader that has closed
         sys.stdout.flush()

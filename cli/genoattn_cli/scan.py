@@ -217,19 +217,19 @@ def _run(given: dict[str, Any]) -> None:
         results = _scan_traits(data, given)
         save_traits(results, output, given["force"], plink, record)
         summary = summarise_traits(results)
-        found = {"traits": {name: scan_record(result, top) for name, result in results.items()}}
         cohorts = {output / name: partial(_of_trait, data, given, name) for name in results}
     else:
         result = _scan_one(data, given)
+        results = {"": result}
         result.save(output, given["force"], plink, record)
-        summary, found = result.summary(top), scan_record(result, top)
-        cohorts = {output: lambda: data}
+        summary, cohorts = result.summary(top), {output: lambda: data}
     if not given["as_json"]:
         typer.echo(f"{summary}\n\nwritten to {output}")
     if not given["no_report"]:
         add_reports(output, cohorts)
     if given["as_json"]:
-        print_json("scan", output, **found)
+        several = {"traits": {name: scan_record(one, top) for name, one in results.items()}}
+        print_json("scan", output, **(several if _several(trait) else scan_record(results[""], top)))
 
 
 def _several(trait: list[str] | None) -> bool:
@@ -287,9 +287,12 @@ def _scan_one(data: Cohort, given: Mapping[str, Any]) -> ScanResult:
 
     output, threshold = given["output"], given["threshold"]
     how = {"checkpoint": output.with_name(f"{output.name}.partial"), **_settings(given)}
-    if given["order"] == 3:
-        return genoattn.scan_triples(data, threshold, pairs=given["pairs"], **how)
-    return genoattn.scan_pairs(data, threshold, **how)
+    try:
+        if given["order"] == 3:
+            return genoattn.scan_triples(data, threshold, pairs=given["pairs"], **how)
+        return genoattn.scan_pairs(data, threshold, **how)
+    except KeyboardInterrupt as error:  # typer would drop where to go on from
+        raise typer.Abort(str(error)) from None
 
 
 def _scan_traits(data: Cohort, given: Mapping[str, Any]) -> dict[str, ScanResult]:
