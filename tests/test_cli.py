@@ -23,6 +23,7 @@ FILES = [
     "metrics.json",
     "model.ckpt",
     "ranking.tsv",
+    "run.toml",
     "signals.tsv",
     "variance_components.tsv",
 ]

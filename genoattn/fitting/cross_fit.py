@@ -13,6 +13,7 @@ from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.relatives import relative_folds
 from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData
+from genoattn.progress import progress_bar
 from genoattn.tokens import build_vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
@@ -82,11 +83,16 @@ def cross_fitted_means(
     n = cohort.n_samples
     fold = _folds(data, n, exported.config.seed)
     means = []
-    for k in range(N_FOLDS):
-        split = Split(np.flatnonzero(fold != k), np.arange(0), np.arange(0))
-        vocabulary = build_vocabulary(cohort, exported.vocabulary.encoding, split.training)
-        trained = train_readout(vocabulary, data, split, exported.config, features, run, exported.choice)
-        means.append(cumulated_means(trained, data, np.flatnonzero(fold == k)))
+    unseen = replace(run, progress=False)
+    with progress_bar(run.progress, "measuring in folds", N_FOLDS) as advance:
+        for k in range(N_FOLDS):
+            split = Split(np.flatnonzero(fold != k), np.arange(0), np.arange(0))
+            vocabulary = build_vocabulary(cohort, exported.vocabulary.encoding, split.training)
+            trained = train_readout(
+                vocabulary, data, split, exported.config, features, unseen, exported.choice
+            )
+            means.append(cumulated_means(trained, data, np.flatnonzero(fold == k)))
+            advance(1)
     out = np.empty((n, means[0].shape[1]))
     for k, held_out in enumerate(means):
         out[fold == k] = held_out

@@ -45,6 +45,7 @@ from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData
 from genoattn.model.training_states import open_states
 from genoattn.model.working_response import ResponseModel
+from genoattn.progress import phase
 from genoattn.provenance import input_records, package_versions
 from genoattn.tokens import build_vocabulary, default_encoding
 from genoattn.tokens.token_features import TokenFeatures, token_features
@@ -162,9 +163,10 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     unsought = _why_no_signals(cohort, config, measured)
-    discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config)
+    discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config, run)
     members = _ensemble(cohort, config, trained, data, features, ours)
-    tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
+    with phase(run.progress, "testing terms"):
+        tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
     tested = replace(tested, signals=unsought)
     expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
     manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder)
@@ -298,12 +300,17 @@ def _why_no_signals(cohort: Cohort, config: FitConfig, measured: Trained) -> str
     return reason
 
 
-def _discovery(cohort: Cohort, config: FitConfig) -> Discovery:
+def _discovery(cohort: Cohort, config: FitConfig, run: TrainingRun) -> Discovery:
     """Signals among the pairs of a cohort of genotypes."""
     training = config.training
-    return discover(
-        cohort, alpha=config.alpha, seed=training.seed, max_rank=training.most_factors, halves=config.ensemble
-    )
+    with phase(run.progress, "testing signals"):
+        return discover(
+            cohort,
+            alpha=config.alpha,
+            seed=training.seed,
+            max_rank=training.most_factors,
+            halves=config.ensemble,
+        )
 
 
 def _inflation(measured: Trained, data: TrainingData, n_samples: int) -> float:

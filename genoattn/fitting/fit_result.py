@@ -1,5 +1,6 @@
 """Result of ``genoattn.fit``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,9 +107,22 @@ class FitResult:
     def __repr__(self) -> str:
         return self.summary()
 
-    def save(self, directory: str | Path, force: bool = False) -> None:
-        """Write the output folder of ``genoattn fit``, completely or not at all."""
-        extra = {} if self.discovery is None else dict(self.discovery.files())
+    def save(
+        self, directory: str | Path, force: bool = False, extra_files: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Write the output folder of ``genoattn fit``, completely or not at all.
+
+        Parameters
+        ----------
+        directory
+            The folder.
+        force
+            Replace one that exists.
+        extra_files
+            Contents of further files of the folder by their names.
+        """
+        extra: dict[str, pd.DataFrame | bytes] = dict(extra_files or {})
+        extra |= {} if self.discovery is None else dict(self.discovery.files())
         if self.intervals is not None:
             extra["intervals.tsv"] = self.intervals
         if self.ladder is not None:

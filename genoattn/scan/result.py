@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import comb
@@ -131,7 +132,13 @@ class ScanResult:
         }
         return TermColumns(columns)
 
-    def save(self, directory: str | Path, force: bool = False, plink: bool = False) -> None:
+    def save(
+        self,
+        directory: str | Path,
+        force: bool = False,
+        plink: bool = False,
+        extra_files: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Write the output folder of ``genoattn scan``, complete or not at all.
 
         Parameters
@@ -142,6 +149,8 @@ class ScanResult:
             Replace one that exists.
         plink
             Write ``interactions.epi.qt`` (or ``.epi.cc``) too.
+        extra_files
+            Contents of further files of the folder by their names.
 
         Raises
         ------
@@ -152,6 +161,7 @@ class ScanResult:
             raise InputError("PLINK's columns are for the additive test; leave the format or the test out")
         manifest = self.manifest.to_json()
         files = {
+            **(extra_files or {}),
             "interactions.tsv": self.rows.to_tsv(),
             "interactions.parquet": self.rows.to_parquet(manifest),
             "manifest.json": manifest.encode(),
