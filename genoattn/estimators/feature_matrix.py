@@ -55,17 +55,14 @@ class NumberColumns:
             if encoding == "numeric" and (np.isnan(X) | (np.rint(X) == X)).all():
                 row, column = np.argwhere(_outside(X, ploidy))[0]
                 warnings.warn(
-                    f"X has {X[row, column]:g} in column {column}, so that its integers are taken for numbers, "
+                    f"X has {X[row, column]:g} in column {column}, and its integers are taken for numbers, "
                     f"not for 0 to {ploidy} copies of an allele; write NaN where a call is missing, give "
                     "ploidy, or encoding='numeric' if they are numbers",
                     stacklevel=5,
                 )
         offset, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
         if encoding == "numeric":
-            least, most = (
-                np.fmin.reduce(X),
-                np.fmax.reduce(X),
-            )  # of the known numbers, NaN where there are none
+            least, most = np.fmin.reduce(X), np.fmax.reduce(X)  # NaN where none is known
             offset = np.nan_to_num(least)
             scale = np.where(most > least, (most - offset) / ploidy, 1.0)
         return NumberColumns(encoding, ploidy, offset, scale)
@@ -77,7 +74,7 @@ class NumberColumns:
             row, column = np.argwhere(outside)[0]
             raise InputError(
                 f"X has {X[row, column]:g} in row {row}, column {column}, needed are 0 to {self.ploidy} "
-                "copies; write NaN where a call is missing, or fit with encoding='numeric' if these are numbers"
+                "copies; write NaN where a call is missing, or fit with encoding='numeric' if X has numbers"
             )
         if self.encoding == "genotype" and not (np.isnan(X) | (np.rint(X) == X)).all():
             raise InputError(

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, check_random_state
@@ -110,7 +109,7 @@ class _HyperAttentionEstimator(BaseEstimator):
         settings = {"dtype": object if text else np.float64, "ensure_all_finite": "allow-nan"}
         found = validate_data(self, X, **settings, accept_sparse=not text and ["csr", "csc"], **options)
         X, y = found if "y" in options else (found, None)
-        if sparse.issparse(X):
+        if hasattr(X, "toarray"):  # sparse: a cohort is dense
             X = X.toarray()
         if text:
             missing = pd.isna(X)
