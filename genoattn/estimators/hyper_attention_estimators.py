@@ -390,7 +390,7 @@ class HyperAttentionClassifier(ClassifierMixin, _HyperAttentionEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
-                f"y has one class, {self.classes_[0]!r}; a classifier needs samples of two classes"
+                f"y has one class, {self.classes_[0]}; a classifier needs samples of two classes"
             )
         phenotype = Phenotype("y" if name is None else str(name), codes.astype(np.float64), binary=True)
         return self._fit(values, X, alphabet, phenotype)
