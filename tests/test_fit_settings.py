@@ -70,7 +70,7 @@ def test_without_assessment_there_are_no_folds_and_no_signals():
 
 def test_unknown_setting():
     with pytest.raises(
-        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, attention, auto_link, "
+        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, assess, attention, "
     ):
         genoattn.fit(planted(30, 5), ordre=3)
 
