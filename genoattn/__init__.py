@@ -23,6 +23,8 @@ _HOME = {
     "EpistasisModule": "genoattn.fitting.epistasis_module",
     "FitConfig": "genoattn.fitting.fit_settings",
     "FitResult": "genoattn.fitting.fit_result",
+    "HyperAttentionClassifier": "genoattn.estimators",
+    "HyperAttentionRegressor": "genoattn.estimators",
     "InteractionTable": "genoattn.interactions.table",
     "load_model": "genoattn.fitting.store",
     "load_interactions": "genoattn.interactions.table",

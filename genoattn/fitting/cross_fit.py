@@ -30,11 +30,13 @@ def exported_metrics(
     data: TrainingData,
     features: TokenFeatures | None,
     run: TrainingRun,
+    in_folds: bool = True,
 ) -> Metrics:
     """Quality of the linear predictor, or of the mean of counts, by part and by order.
 
     A search for sparse factors may find others in all samples, so that where it costs little the metrics are
-    those of the exported model, with every sample predicted by a model that has not seen it.
+    those of the exported model, with every sample predicted by a model that has not seen it, unless
+    ``in_folds`` is off.
     """
 
     def evaluated(means: np.ndarray, split: Split) -> Metrics:
@@ -42,7 +44,7 @@ def exported_metrics(
         return evaluate(means, data.phenotype, split, data.binary, is_count, data.variance)
 
     everyone, nobody = np.arange(cohort.n_samples), np.arange(0)
-    if exported is not measured and costs_little(exported, cohort.n_samples):
+    if in_folds and exported is not measured and costs_little(exported, cohort.n_samples):
         _log.info("measuring in %d folds", N_FOLDS)
         means = cross_fitted_means(cohort, exported, data, features, run)
         test = evaluated(means, Split(nobody, nobody, everyone))

@@ -159,7 +159,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
         measured = train_readout(vocabulary, data, split, config.training, features, run, choice, learned)
     _log.info("estimator: %s (%s)", measured.choice.estimator, measured.choice.reason)
     trained = _exported(cohort, config, measured, data, features, run)
-    metrics = exported_metrics(cohort, measured, trained, data, features, ours)
+    metrics = exported_metrics(cohort, measured, trained, data, features, ours, config.assess)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     unsought = _why_no_signals(cohort, config, measured)
@@ -214,7 +214,7 @@ def _exported(
         refit = summary.start in ("score", "kernel", "product") or (
             summary.start == "random" and cohort.kind == "sequence"
         )
-    if not refit:
+    if not refit or len(measured.split.training) == cohort.n_samples:
         return measured
     split = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
     vocabulary = build_vocabulary(cohort, measured.vocabulary.encoding)
@@ -288,6 +288,8 @@ def _why_no_signals(cohort: Cohort, config: FitConfig, measured: Trained) -> str
         return reason
     if config.training.order < 2:
         reason = "order 1 has no pairs"
+    elif not config.assess:
+        reason = "assess is off"
     elif measured.vocabulary.encoding != "dosage":
         reason = f"signals are pairs of dosages, and the encoding is {measured.vocabulary.encoding}"
     elif measured.summary.start != "score":
