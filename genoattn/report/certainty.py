@@ -1,0 +1,175 @@
+"""The first screen of a report: how sure its findings are, in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from genoattn.report.claims import claimed_rows, interactions, level, n_samples, untested_signals
+from genoattn.report.run_folder import Run
+from genoattn.report.wording import number, percent, plural, unit_note
+
+_METRIC = {"r2": "R²", "auc": "area under the ROC curve", "d2": "share of the deviance explained"}
+_POWER = 0.8
+
+
+def sure(run: Run) -> list[str]:
+    """How sure the findings are, in sentences."""
+    if run.kind == "scan":
+        return _of_scan(run)
+    said = [*_of_claims(run), *_of_credible(run), *_of_predictions(run), *_of_shares(run)]
+    said.append(_caution(run))
+    note = unit_note(run.manifest)
+    return [*said, note] if note else said
+
+
+def _of_claims(run: Run) -> list[str]:
+    """What a claim promises, and what listed rows are that are no claims."""
+    listed, claimed = interactions(run), claimed_rows(run)
+    rest = len(listed) - len(claimed)
+    said = []
+    if len(claimed):
+        rate = percent(level(run))
+        guard = (
+            "" if run.is_landscape else " The test allows for the additive effects of all sites together."
+        )
+        said.append(f"Of claims at this rate about {rate} are expected to be false.{guard}")
+    if rest > 0 and not untested_signals(run):
+        said.append(
+            f"{plural(rest, 'other listed interaction')} {'is' if rest == 1 else 'are'} part of the model, "
+            "which predicts with them, but no claims."
+        )
+    return said
+
+
+def _of_credible(run: Run) -> list[str]:
+    """How finely the first claimed signal is mapped, and whether it survives its neighbours."""
+    signals = run.get("signals")
+    if signals is None or run.is_landscape:
+        return []
+    own = signals[(signals["q_value"] <= level(run)) & (signals["flag"].fillna("") != "phantom")]
+    said = []
+    for row in own.head(1).to_dict("records"):
+        n, name = int(row["n_credible"]), f"{row['site_1']} x {row['site_2']}"
+        first = str(row["credible"]).split(";")[0].rpartition("(")[2].rstrip(")")
+        others = (
+            "no other pair of linked markers is as likely"
+            if n == 1
+            else f"{n} pairs of linked markers share 95 % of the probability"
+        )
+        said.append(f"{name} is the likeliest pair of its regions (probability {first}); {others}.")
+        survival = row.get("survival")
+        if survival is not None and np.isfinite(survival):
+            said.append(f"It keeps {percent(survival)} of its signal when adjusted for all markers within 1 Mb.")
+    return said
+
+
+def metric_name(run: Run) -> str:
+    """``R²`` and so on."""
+    return _METRIC.get(str(run.metrics.get("metric")), str(run.metrics.get("metric", "")))
+
+
+def unseen(run: Run) -> tuple[str, dict[str, float]] | None:
+    """The part of samples that the model had not seen, and the metric by order there."""
+    for part in ("test", "validation"):
+        record = run.metrics.get(part)
+        if isinstance(record, dict) and record.get("by_order"):
+            values = {k: v for k, v in record["by_order"].items() if v is not None}
+            return (part, values) if values else None
+    return None
+
+
+def _of_predictions(run: Run) -> list[str]:
+    """How well unseen samples are predicted, with and without interactions."""
+    measured = unseen(run)
+    if measured is None:
+        return []
+    part, values = measured
+    last = list(values)[-1]
+    who = "variants" if run.is_landscape else "samples"
+    n = run.metrics[part]["n_samples"]
+    how = f"{n:,} {who}, each by a model that had not seen it" if "test_folds" in run.metrics else (
+        f"{n:,} {who} that the model had not seen"
+    )
+    text = f"Predictions of {how}: {metric_name(run)} {values[last]:.3f}"
+    alone = values.get("1")
+    if alone is None or last == "1":
+        return [f"{text}."]
+    if values[last] <= alone:
+        return [f"{text}; main effects alone give {alone:.3f}, so that interactions do not help to predict."]
+    return [f"{text}; main effects alone give {alone:.3f}."]
+
+
+def _of_shares(run: Run) -> list[str]:
+    """Share of interactions in the variance."""
+    frame = run.get("variance_components")
+    if frame is None or len(frame) < 2:
+        return []
+    order = pd.to_numeric(frame["order"], errors="coerce")
+    share = frame["share_of_model"].to_numpy(dtype=np.float64)
+    above = float(share[(order != 1).to_numpy()].sum())
+    if not np.isfinite(above) or not share.sum():
+        return []
+    return [f"Interactions make up {percent(above / share.sum())} of the variance that the model explains."]
+
+
+def _caution(run: Run) -> str:
+    if run.is_landscape:
+        return (
+            "Statistical interaction is not contact or mechanism: a measurement that saturates makes mutations "
+            "look as if they interacted, unless a link takes it up."
+        )
+    return (
+        "Statistical interaction is not mechanism: sites are markers of regions, and a trait on a curved scale "
+        "makes alleles look as if they interacted."
+    )
+
+
+def _of_scan(run: Run) -> list[str]:
+    """What a scan's rows are guarded against, and what could have been found."""
+    m, n = run.manifest, n_samples(run)
+    said = [
+        "A scan tests each pair with its two main effects and the covariates alone. Population structure, an "
+        "untyped variant between two markers and a curved scale of the trait can all make its rows: "
+        "genoattn fit tests its claims against these."
+    ]
+    if m.model["scan"].get("permutations"):
+        said.append(
+            f"{plural(m.model['scan']['permutations'], 'permutation')} of the trait set a 5 % threshold of "
+            f"p = {run.scan.get('permutation_p', float('nan')):.2g}."
+        )
+    least = smallest_found(n, m.n_tests.get(m.order, 0))
+    if least is not None and not m.binary and m.order == 2 and m.model["scan"].get("test") == "additive":
+        said.append(
+            f"With {plural(n, 'sample')} an interaction that explains {percent(least)} of the variance not "
+            "explained by its main effects passes Bonferroni's threshold with 80 % power; smaller ones are "
+            "mostly missed."
+        )
+    note = unit_note(m)
+    return [*said, note] if note else said
+
+
+def smallest_found(n_samples: int, n_tests: int, alpha: float = 0.05) -> float | None:
+    """Partial R² of a product that t passes Bonferroni's threshold for with a power of 0.8.
+
+    The t statistic of one column among four (intercept, two sites, their product) has noncentrality
+    ``sqrt(n r2 / (1 - r2))`` (Cohen 1988). None for fewer than 10 samples or no test.
+    """
+    from scipy import optimize, stats
+
+    if n_samples < 10 or n_tests < 1:
+        return None
+    df = n_samples - 4
+    bound = stats.t.isf(alpha / n_tests / 2, df)
+
+    def lack(shift: float) -> float:
+        return float(stats.nct.sf(bound, df, shift)) - _POWER
+
+    shift = optimize.brentq(lack, 0.0, bound + 5.0)
+    return shift**2 / (shift**2 + n_samples)
+
+
+def smallest_text(n_samples: int, n_tests: int) -> str:
+    """``smallest_found`` as text, for tables."""
+    least = smallest_found(n_samples, n_tests)
+    return "" if least is None else number(least)

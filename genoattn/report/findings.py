@@ -1,0 +1,160 @@
+"""The first screen of a report: what was asked and what was found, in sentences."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from genoattn.interactions.table import has_flag
+from genoattn.report.claims import (
+    claim_sentence,
+    claimed_rows,
+    evidence,
+    group,
+    interactions,
+    level,
+    n_samples,
+    untested_signals,
+)
+from genoattn.report.run_folder import Run
+from genoattn.report.wording import p_text, percent, plural, term_name
+
+SHOWN = 3  # findings in sentences; the others are in the table
+_TRANSFORM = {"log": " (natural logarithm)", "rank": " (normal scores)"}
+
+
+def title(run: Run) -> str:
+    """Trait and kind of run in a line."""
+    kind = {"fit": "model of epistasis", "scan": "scan of interactions", "export": "table of interactions"}
+    return f"{run.manifest.trait}: {kind[run.kind]}"
+
+
+def asked(run: Run) -> list[str]:
+    """What was asked, of how many samples and sites."""
+    m = run.manifest
+    trait = m.trait + _TRANSFORM.get(m.transform, "")
+    n, n_sites = n_samples(run), len(m.sites)
+    if run.kind == "scan":
+        what = group(m.order, many=True)
+        return [
+            f"Which {what} of sites act together on {trait}?",
+            f"Every {group(m.order)} that could be tested was: {plural(m.n_tests.get(m.order, 0), 'test')} in "
+            f"{plural(n, 'sample')}.",
+        ]
+    if run.is_landscape:
+        who, question = plural(n, "variant"), f"Which mutations act together on {trait}?"
+    else:
+        who, question = plural(n, "sample"), f"Which alleles act together on {trait}?"
+    size = f"{who}, {plural(n_sites, 'site')}"
+    possible = {k: c for k, c in m.n_tests.items() if k >= 2 and c}
+    counts = " and ".join(f"{c:,} possible {group(k, many=True)}" for k, c in sorted(possible.items()))
+    return [question, f"{size}{'; ' + counts if counts else ''}."]
+
+
+def found(run: Run) -> list[str]:
+    """What was found, a sentence a finding, the strongest first."""
+    if run.kind == "scan":
+        return _found_by_scan(run)
+    if run.manifest.order < 2:
+        return ["The model has main effects alone: interactions were not asked for."]
+    rows = claimed_rows(run)
+    if len(rows):
+        return [_headline(run, rows), *_strongest(run, rows), *_phantoms(run)]
+    return [*_nothing(run), *_phantoms(run)]
+
+
+def _headline(run: Run, rows: pd.DataFrame) -> str:
+    """How many interactions are claimed among how many."""
+    parts = []
+    for order, some in rows.groupby("order"):
+        possible = run.manifest.n_tests.get(int(order), len(some))
+        what = group(int(order), many=possible != 1)
+        parts.append(f"{len(some):,} of {possible:,} {what}")
+    verb = "interacts" if len(rows) == 1 else "interact"
+    q = f" ({evidence(rows.iloc[0])})" if len(rows) == 1 else ""
+    return f"{' and '.join(parts)} {verb}, at a false discovery rate of {percent(level(run))}{q}."
+
+
+def _strongest(run: Run, rows: pd.DataFrame) -> list[str]:
+    """The first rows in sentences, and how many follow."""
+    said = [claim_sentence(run, row) for row in rows.head(SHOWN).to_dict("records")]
+    rest = len(rows) - SHOWN
+    return [*said, f"And {rest:,} more, in the table of terms."] if rest > 0 else said
+
+
+def _nothing(run: Run) -> list[str]:
+    """That nothing is claimed, and what comes nearest."""
+    rows, why = interactions(run), untested_signals(run)
+    rate = percent(level(run))
+    if why:
+        said = [f"No claim can be made about pairs: {why}."]
+    elif not len(rows):
+        return ["No interaction was found: the model lists none."]
+    else:
+        said = [f"No interaction passes a false discovery rate of {rate}."]
+    tested = rows[rows["p_value"].notna()]
+    if len(tested):
+        row = tested.iloc[0].to_dict()
+        said.append(f"The strongest row is no claim. {claim_sentence(run, row)[:-1]}; {evidence(row)}.")
+    return said
+
+
+def _phantoms(run: Run) -> list[str]:
+    signals = run.get("signals")
+    if signals is None:
+        return []
+    lost = signals[(signals["q_value"] <= level(run)) & (signals["flag"].fillna("") == "phantom")]
+    return [
+        f"{row['site_1']} x {row['site_2']} (q = {p_text(row['q_value'])}) is not claimed: a single untyped "
+        "variant near these sites could explain it (phantom)."
+        for row in lost.head(SHOWN).to_dict("records")
+    ]
+
+
+def _found_by_scan(run: Run) -> list[str]:
+    rows, order = run.table.frame, run.manifest.order
+    what = group(order, many=True)
+    tests = max(run.manifest.n_tests.get(order, 0), 1)
+    bound = float(run.scan.get("bonferroni", 0.05 / tests))
+    passing, q = rows[rows["p_value"] <= bound], rows[rows["q_value"] <= 0.05]
+    if not len(q):
+        threshold = run.scan.get("threshold", 1.0)
+        said = [f"No {group(order)} of {tests:,} passes a false discovery rate of 5 %."]
+        if len(rows):
+            row = rows.iloc[0].to_dict()
+            return [*said, f"The strongest is no claim. {claim_sentence(run, row)[:-1]}; {evidence(row)}."]
+        return [*said, f"None has a p-value of {threshold:g} or less, so that none is listed."]
+    said = [
+        f"{len(q):,} of {tests:,} {what} pass a false discovery rate of 5 %; {len(passing):,} of them pass "
+        f"Bonferroni's threshold (p of {p_text(bound)} or less)."
+    ]
+    return [*said, *_regions(q, order), *_strongest(run, q)]
+
+
+def _regions(rows: pd.DataFrame, order: int) -> list[str]:
+    """On how many sets of chromosomes the rows lie: linked sites show one interaction many times."""
+    sets = rows[[f"chrom_{k}" for k in range(1, order + 1)]].apply(lambda r: tuple(sorted(r)), axis=1)
+    if len(rows) < 2 or not rows["chrom_1"].any():
+        return []
+    names = [" and ".join(dict.fromkeys(chroms)) for chroms in sets.value_counts().index[:SHOWN]]
+    places = f"chromosomes {names[0]}" if sets.nunique() == 1 else (
+        f"{sets.nunique()} sets of chromosomes ({'; '.join(names)}{'; ..' if sets.nunique() > SHOWN else ''})"
+    )
+    return [f"They lie on {places}. Linked sites show one interaction many times: count regions, not rows."]
+
+
+def has_claims(run: Run) -> bool:
+    """Whether anything is claimed."""
+    rows = run.table.frame
+    if run.kind == "scan":
+        return bool((rows["q_value"] <= 0.05).any())
+    return bool(len(claimed_rows(run)))
+
+
+def names_of(run: Run, rows: pd.DataFrame) -> list[str]:
+    """Names of the terms of rows."""
+    return [term_name(row, run.is_landscape) for row in rows.to_dict("records")]
+
+
+def n_flagged(run: Run, flag: str) -> int:
+    """Rows with a flag."""
+    return int(has_flag(run.table.frame["flag"], flag).sum())
