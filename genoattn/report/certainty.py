@@ -30,9 +30,7 @@ def _of_claims(run: Run) -> list[str]:
     said = []
     if len(claimed):
         rate = percent(level(run))
-        guard = (
-            "" if run.is_landscape else " The test allows for the additive effects of all sites together."
-        )
+        guard = "" if run.is_landscape else " The test allows for the additive effects of all sites together."
         said.append(f"Of claims at this rate about {rate} are expected to be false.{guard}")
     if rest > 0 and not untested_signals(run):
         said.append(
@@ -60,7 +58,9 @@ def _of_credible(run: Run) -> list[str]:
         said.append(f"{name} is the likeliest pair of its regions (probability {first}); {others}.")
         survival = row.get("survival")
         if survival is not None and np.isfinite(survival):
-            said.append(f"It keeps {percent(survival)} of its signal when adjusted for all markers within 1 Mb.")
+            said.append(
+                f"It keeps {percent(survival)} of its signal when adjusted for all markers within 1 Mb."
+            )
     return said
 
 
@@ -88,8 +88,10 @@ def _of_predictions(run: Run) -> list[str]:
     last = list(values)[-1]
     who = "variants" if run.is_landscape else "samples"
     n = run.metrics[part]["n_samples"]
-    how = f"{n:,} {who}, each by a model that had not seen it" if "test_folds" in run.metrics else (
-        f"{n:,} {who} that the model had not seen"
+    how = (
+        f"{n:,} {who}, each by a model that had not seen it"
+        if "test_folds" in run.metrics
+        else (f"{n:,} {who} that the model had not seen")
     )
     text = f"Predictions of {how}: {metric_name(run)} {values[last]:.3f}"
     alone = values.get("1")

@@ -84,7 +84,11 @@ def claim_sentence(run: Run, row: Mapping[Any, Any]) -> str:
     effect, se = float(row["effect"]), float(row["se"])
     if not np.isfinite(effect):
         value = float(row["coefficient"])
-        why = "F test of all products" if np.isfinite(row["statistic"]) else "the model's own weight, not tested"
+        why = (
+            "F test of all products"
+            if np.isfinite(row["statistic"])
+            else "the model's own weight, not tested"
+        )
         return f"{head}: {number(value, sign=True)} {unit_words(run.manifest)} ({why})."
     return f"{head}: {_size(run, order, effect, se)}."
 

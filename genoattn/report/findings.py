@@ -136,8 +136,12 @@ def _regions(rows: pd.DataFrame, order: int) -> list[str]:
     if len(rows) < 2 or not rows["chrom_1"].any():
         return []
     names = [" and ".join(dict.fromkeys(chroms)) for chroms in sets.value_counts().index[:SHOWN]]
-    places = f"chromosomes {names[0]}" if sets.nunique() == 1 else (
-        f"{sets.nunique()} sets of chromosomes ({'; '.join(names)}{'; ..' if sets.nunique() > SHOWN else ''})"
+    places = (
+        f"chromosomes {names[0]}"
+        if sets.nunique() == 1
+        else (
+            f"{sets.nunique()} sets of chromosomes ({'; '.join(names)}{'; ..' if sets.nunique() > SHOWN else ''})"
+        )
     )
     return [f"They lie on {places}. Linked sites show one interaction many times: count regions, not rows."]
 

@@ -28,7 +28,20 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "intervals": ("order", "coefficient", "sd", "lower", "upper"),
     "predictions": ("IID", "part", "observed", "predicted"),
 }
-_NAMES = ("site", "chrom", "state", "ref", "tested", "credible", "flag", "IID", "FID", "part", "link", "start")
+_NAMES = (
+    "site",
+    "chrom",
+    "state",
+    "ref",
+    "tested",
+    "credible",
+    "flag",
+    "IID",
+    "FID",
+    "part",
+    "link",
+    "start",
+)
 
 
 @dataclass(frozen=True, eq=False)

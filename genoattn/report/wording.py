@@ -65,7 +65,7 @@ def percent(share: float) -> str:
         return ""
     if 0 < abs(share) < 0.001:
         return "under 0.1 %"
-    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{number(100 * share)} %"
 
 
 def plural(n: int, one: str, many: str = "") -> str:
