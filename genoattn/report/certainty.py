@@ -7,61 +7,54 @@ import pandas as pd
 
 from genoattn.report.claims import claimed_rows, interactions, level, n_samples, untested_signals
 from genoattn.report.run_folder import Run
-from genoattn.report.wording import number, percent, plural, unit_note
+from genoattn.report.wording import percent, plural, unit_note
+from genoattn.views.performance import Performance
 
 _METRIC = {"r2": "R²", "auc": "area under the ROC curve", "d2": "share of the deviance explained"}
 _POWER = 0.8
 
 
-def sure(run: Run) -> list[str]:
-    """How sure the findings are, in sentences."""
+def sure(run: Run, performance: Performance | None = None) -> list[str]:
+    """How sure the findings are, in sentences; ``performance`` is that on unseen samples by order."""
     if run.kind == "scan":
         return _of_scan(run)
-    said = [*_of_claims(run), *_of_credible(run), *_of_predictions(run), *_of_shares(run)]
-    said.append(_caution(run))
-    note = unit_note(run.manifest)
-    return [*said, note] if note else said
+    said = [_of_claims(run), _of_credible(run), _of_predictions(run, performance), _caution(run)]
+    return [text for text in (*said, unit_note(run.manifest)) if text]
 
 
-def _of_claims(run: Run) -> list[str]:
+def _of_claims(run: Run) -> str:
     """What a claim promises, and what listed rows are that are no claims."""
     listed, claimed = interactions(run), claimed_rows(run)
-    rest = len(listed) - len(claimed)
-    said = []
+    rest, said = len(listed) - len(claimed), []
     if len(claimed):
-        rate = percent(level(run))
-        guard = "" if run.is_landscape else " The test allows for the additive effects of all sites together."
-        said.append(f"Of claims at this rate about {rate} are expected to be false.{guard}")
+        said.append(f"About {percent(level(run))} of claims made at this rate are expected to be false.")
+        if run.get("signals") is not None:
+            said.append("The test allows for the additive effects of all sites together.")
     if rest > 0 and not untested_signals(run):
+        are = "interaction that is listed helps" if rest == 1 else "interactions that are listed help"
         said.append(
-            f"{plural(rest, 'other listed interaction')} {'is' if rest == 1 else 'are'} part of the model, "
-            "which predicts with them, but no claims."
+            f"{rest:,} other {are} the model to predict and {'is' if rest == 1 else 'are'} not claimed."
         )
-    return said
+    return " ".join(said)
 
 
-def _of_credible(run: Run) -> list[str]:
+def _of_credible(run: Run) -> str:
     """How finely the first claimed signal is mapped, and whether it survives its neighbours."""
     signals = run.get("signals")
     if signals is None or run.is_landscape:
-        return []
+        return ""
     own = signals[(signals["q_value"] <= level(run)) & (signals["flag"].fillna("") != "phantom")]
-    said = []
-    for row in own.head(1).to_dict("records"):
-        n, name = int(row["n_credible"]), f"{row['site_1']} x {row['site_2']}"
-        first = str(row["credible"]).split(";")[0].rpartition("(")[2].rstrip(")")
-        others = (
-            "no other pair of linked markers is as likely"
-            if n == 1
-            else f"{n} pairs of linked markers share 95 % of the probability"
-        )
-        said.append(f"{name} is the likeliest pair of its regions (probability {first}); {others}.")
-        survival = row.get("survival")
-        if survival is not None and np.isfinite(survival):
-            said.append(
-                f"It keeps {percent(survival)} of its signal when adjusted for all markers within 1 Mb."
-            )
-    return said
+    if not len(own):
+        return ""
+    row = own.iloc[0].to_dict()
+    n = int(row["n_credible"])
+    first = str(row["credible"]).split(";")[0].rpartition("(")[2].rstrip(")")
+    text = f"{row['site_1']} x {row['site_2']} is the likeliest pair of its regions (probability {first})"
+    text += f"; {n:,} pairs of linked markers share 95 % of the probability" if n > 1 else ""
+    survival = row.get("survival")
+    if survival is not None and np.isfinite(survival):
+        text += f". {percent(survival)} of its signal remains when adjusted for all markers within 1 Mb"
+    return f"{text}."
 
 
 def metric_name(run: Run) -> str:
@@ -79,51 +72,52 @@ def unseen(run: Run) -> tuple[str, dict[str, float]] | None:
     return None
 
 
-def _of_predictions(run: Run) -> list[str]:
+def _of_predictions(run: Run, performance: Performance | None) -> str:
     """How well unseen samples are predicted, with and without interactions."""
     measured = unseen(run)
     if measured is None:
-        return []
+        return ""
     part, values = measured
-    last = list(values)[-1]
-    who = "variants" if run.is_landscape else "samples"
-    n = run.metrics[part]["n_samples"]
-    how = (
-        f"{n:,} {who}, each by a model that had not seen it"
-        if "test_folds" in run.metrics
-        else (f"{n:,} {who} that the model had not seen")
-    )
-    text = f"Predictions of {how}: {metric_name(run)} {values[last]:.3f}"
+    last, who = list(values)[-1], "variants" if run.is_landscape else "samples"
+    n, value = run.metrics[part]["n_samples"], f"{metric_name(run)} {values[last]:.3f}"
+    folds = "each by a model that had not seen it, with" if "test_folds" in run.metrics else "with"
+    unseen_by = "" if "test_folds" in run.metrics else " that the model had not seen"
+    text = f"{n:,} {who}{unseen_by} are predicted, {folds} {value}"
     alone = values.get("1")
     if alone is None or last == "1":
-        return [f"{text}."]
+        return f"{text}."
+    text += f"; main effects alone give {alone:.3f}"
+    if performance is not None and len(performance.frame) == 2:
+        low, high = (float(performance.frame[name].iloc[-1]) for name in ("gain_lower", "gain_upper"))
+        if np.isfinite(low):
+            text += f" (difference {values[last] - alone:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
     if values[last] <= alone:
-        return [f"{text}; main effects alone give {alone:.3f}, so that interactions do not help to predict."]
-    return [f"{text}; main effects alone give {alone:.3f}."]
+        return f"{text}: interactions do not help to predict."
+    return f"{text}.{_share(run)}"
 
 
-def _of_shares(run: Run) -> list[str]:
+def _share(run: Run) -> str:
     """Share of interactions in the variance."""
     frame = run.get("variance_components")
     if frame is None or len(frame) < 2:
-        return []
+        return ""
     order = pd.to_numeric(frame["order"], errors="coerce")
     share = frame["share_of_model"].to_numpy(dtype=np.float64)
     above = float(share[(order != 1).to_numpy()].sum())
     if not np.isfinite(above) or not share.sum():
-        return []
-    return [f"Interactions make up {percent(above / share.sum())} of the variance that the model explains."]
+        return ""
+    return f" Interactions make up {percent(above / share.sum())} of the variance that the model explains."
 
 
 def _caution(run: Run) -> str:
     if run.is_landscape:
         return (
-            "Statistical interaction is not contact or mechanism: a measurement that saturates makes mutations "
-            "look as if they interacted, unless a link takes it up."
+            "Statistical interaction is not contact or mechanism: a measurement that saturates makes "
+            "mutations look as if they interacted, unless a link takes it up."
         )
     return (
-        "Statistical interaction is not mechanism: sites are markers of regions, and a trait on a curved scale "
-        "makes alleles look as if they interacted."
+        "Statistical interaction is not mechanism: sites are markers of regions, and a trait on a curved "
+        "scale makes alleles look as if they interacted."
     )
 
 
@@ -147,8 +141,7 @@ def _of_scan(run: Run) -> list[str]:
             "explained by its main effects passes Bonferroni's threshold with 80 % power; smaller ones are "
             "mostly missed."
         )
-    note = unit_note(m)
-    return [*said, note] if note else said
+    return [text for text in (*said, unit_note(m)) if text]
 
 
 def smallest_found(n_samples: int, n_tests: int, alpha: float = 0.05) -> float | None:
@@ -169,9 +162,3 @@ def smallest_found(n_samples: int, n_tests: int, alpha: float = 0.05) -> float |
 
     shift = optimize.brentq(lack, 0.0, bound + 5.0)
     return shift**2 / (shift**2 + n_samples)
-
-
-def smallest_text(n_samples: int, n_tests: int) -> str:
-    """``smallest_found`` as text, for tables."""
-    least = smallest_found(n_samples, n_tests)
-    return "" if least is None else number(least)

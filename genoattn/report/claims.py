@@ -14,13 +14,11 @@ from genoattn.report.wording import (
     copies,
     ends,
     fold,
-    interval,
     is_inbred,
     number,
     p_text,
     place,
     scale,
-    term_name,
     tokens_of,
     unit_words,
 )
@@ -106,7 +104,8 @@ def _size(run: Run, order: int, effect: float, se: float) -> str:
     each = " with ".join(["each copy of one"] + ["each copy of the other"] * (order - 1))
     each = each if order == 2 else f"one copy of each of the {order}"
     text = _more(f"{each} gives", effect, se, alone, run)
-    return f"{text}; homozygotes for all, {number(most * abs(effect))}"
+    all_of = "both" if order == 2 else "all"
+    return f"{text}; homozygotes for {all_of} have {number(most * abs(effect))}"
 
 
 def _more(who: str, effect: float, se: float, alone: str, run: Run) -> str:
@@ -124,9 +123,3 @@ def evidence(row: Mapping[Any, Any]) -> str:
     """``q = 0.041``, or the p-value where there is no q-value."""
     q, p = float(row["q_value"]), float(row["p_value"])
     return f"q = {p_text(q)}" if np.isfinite(q) else f"p = {p_text(p)}" if np.isfinite(p) else "not tested"
-
-
-def short_claim(run: Run, row: Mapping[Any, Any]) -> str:
-    """``GA1[C] x GH.117C[C]: +0.97 (0.77 to 1.17), q = 0.041``."""
-    value = interval(float(row["effect"]), float(row["se"]))
-    return f"{term_name(row, run.is_landscape)}: {value}, {evidence(row)}"

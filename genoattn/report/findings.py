@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from genoattn.interactions.table import has_flag
 from genoattn.report.claims import (
     claim_sentence,
     claimed_rows,
@@ -16,7 +15,8 @@ from genoattn.report.claims import (
     untested_signals,
 )
 from genoattn.report.run_folder import Run
-from genoattn.report.wording import p_text, percent, plural, term_name
+from genoattn.report.wording import p_text, percent, plural
+from genoattn.views.genome import natural_key
 
 SHOWN = 3  # findings in sentences; the others are in the table
 _TRANSFORM = {"log": " (natural logarithm)", "rank": " (normal scores)"}
@@ -35,10 +35,10 @@ def asked(run: Run) -> list[str]:
     n, n_sites = n_samples(run), len(m.sites)
     if run.kind == "scan":
         what = group(m.order, many=True)
+        tests = plural(m.n_tests.get(m.order, 0), "test")
         return [
             f"Which {what} of sites act together on {trait}?",
-            f"Every {group(m.order)} that could be tested was: {plural(m.n_tests.get(m.order, 0), 'test')} in "
-            f"{plural(n, 'sample')}.",
+            f"Every {group(m.order)} that could be tested was: {tests} in {plural(n, 'sample')}.",
         ]
     if run.is_landscape:
         who, question = plural(n, "variant"), f"Which mutations act together on {trait}?"
@@ -58,27 +58,19 @@ def found(run: Run) -> list[str]:
         return ["The model has main effects alone: interactions were not asked for."]
     rows = claimed_rows(run)
     if len(rows):
-        return [_headline(run, rows), *_strongest(run, rows), *_phantoms(run)]
+        first, *others = (claim_sentence(run, row) for row in rows.head(SHOWN).to_dict("records"))
+        return [f"{first} {_among(run, rows)}", *others, *_phantoms(run)]
     return [*_nothing(run), *_phantoms(run)]
 
 
-def _headline(run: Run, rows: pd.DataFrame) -> str:
-    """How many interactions are claimed among how many."""
-    parts = []
-    for order, some in rows.groupby("order"):
-        possible = run.manifest.n_tests.get(int(order), len(some))
-        what = group(int(order), many=possible != 1)
-        parts.append(f"{len(some):,} of {possible:,} {what}")
-    verb = "interacts" if len(rows) == 1 else "interact"
-    q = f" ({evidence(rows.iloc[0])})" if len(rows) == 1 else ""
-    return f"{' and '.join(parts)} {verb}, at a false discovery rate of {percent(level(run))}{q}."
-
-
-def _strongest(run: Run, rows: pd.DataFrame) -> list[str]:
-    """The first rows in sentences, and how many follow."""
-    said = [claim_sentence(run, row) for row in rows.head(SHOWN).to_dict("records")]
-    rest = len(rows) - SHOWN
-    return [*said, f"And {rest:,} more, in the table of terms."] if rest > 0 else said
+def _among(run: Run, rows: pd.DataFrame) -> str:
+    """``One claim in 6,786 possible pairs, at a false discovery rate of 5 % (q = 0.041).``"""
+    possible = {k: n for k, n in sorted(run.manifest.n_tests.items()) if k >= 2 and n}
+    among = " and ".join(f"{n:,} possible {group(k, many=True)}" for k, n in possible.items())
+    rate = f"at a false discovery rate of {percent(level(run))}"
+    if len(rows) == 1:
+        return f"One claim in {among}, {rate} ({evidence(rows.iloc[0].to_dict())})."
+    return f"This is the strongest of {len(rows):,} claims in {among}, {rate}; the table of terms has all."
 
 
 def _nothing(run: Run) -> list[str]:
@@ -124,41 +116,21 @@ def _found_by_scan(run: Run) -> list[str]:
             return [*said, f"The strongest is no claim. {claim_sentence(run, row)[:-1]}; {evidence(row)}."]
         return [*said, f"None has a p-value of {threshold:g} or less, so that none is listed."]
     said = [
-        f"{len(q):,} of {tests:,} {what} pass a false discovery rate of 5 %; {len(passing):,} of them pass "
-        f"Bonferroni's threshold (p of {p_text(bound)} or less)."
+        f"{len(q):,} of {tests:,} {what} pass a false discovery rate of 5 %, and {len(passing):,} of them "
+        f"Bonferroni's threshold (p of {p_text(bound)} or less).{_regions(q, order)}"
     ]
-    return [*said, *_regions(q, order), *_strongest(run, q)]
+    first, *others = (claim_sentence(run, row) for row in q.head(SHOWN).to_dict("records"))
+    return [f"{first} {' '.join(said)}", *others]
 
 
-def _regions(rows: pd.DataFrame, order: int) -> list[str]:
+def _regions(rows: pd.DataFrame, order: int) -> str:
     """On how many sets of chromosomes the rows lie: linked sites show one interaction many times."""
-    sets = rows[[f"chrom_{k}" for k in range(1, order + 1)]].apply(lambda r: tuple(sorted(r)), axis=1)
     if len(rows) < 2 or not rows["chrom_1"].any():
-        return []
-    names = [" and ".join(dict.fromkeys(chroms)) for chroms in sets.value_counts().index[:SHOWN]]
-    places = (
-        f"chromosomes {names[0]}"
-        if sets.nunique() == 1
-        else (
-            f"{sets.nunique()} sets of chromosomes ({'; '.join(names)}{'; ..' if sets.nunique() > SHOWN else ''})"
-        )
-    )
-    return [f"They lie on {places}. Linked sites show one interaction many times: count regions, not rows."]
-
-
-def has_claims(run: Run) -> bool:
-    """Whether anything is claimed."""
-    rows = run.table.frame
-    if run.kind == "scan":
-        return bool((rows["q_value"] <= 0.05).any())
-    return bool(len(claimed_rows(run)))
-
-
-def names_of(run: Run, rows: pd.DataFrame) -> list[str]:
-    """Names of the terms of rows."""
-    return [term_name(row, run.is_landscape) for row in rows.to_dict("records")]
-
-
-def n_flagged(run: Run, flag: str) -> int:
-    """Rows with a flag."""
-    return int(has_flag(run.table.frame["flag"], flag).sum())
+        return ""
+    chroms = rows[[f"chrom_{k}" for k in range(1, order + 1)]].itertuples(index=False)
+    sets = pd.Series([tuple(sorted(set(names), key=natural_key)) for names in chroms]).value_counts()
+    named = [" and ".join(names) for names in sets.index[:SHOWN]]
+    where = f"all on chromosomes {named[0]}" if len(sets) == 1 else f"on {len(sets)} sets of chromosomes"
+    if len(sets) > 1:
+        where += f" ({'; '.join(named)}{'; and others' if len(sets) > SHOWN else ''})"
+    return f" They lie {where}; linked sites show one interaction many times, so count regions, not rows."

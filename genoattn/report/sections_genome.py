@@ -23,7 +23,7 @@ from genoattn.report.traces import (
     minus_log10,
     plain,
 )
-from genoattn.report.wording import number, p_text, percent, plural, term_name
+from genoattn.report.wording import number, p_text, plural, term_name
 from genoattn.views.genome import GenomeLayout, genome_layout, pair_arcs
 from genoattn.views.marginal import marginal_effects
 from genoattn.views.quantiles import quantile_plot
@@ -101,7 +101,7 @@ def _manhattan(run: Run, cohort: Cohort | None, layout: GenomeLayout, seed: int)
     if not len(frame):
         return None
     n_tests = run.manifest.n_tests.get(1, len(frame)) if own else len(frame)
-    bound, best = 0.05 / max(n_tests, 1), frame.loc[frame["p_value"].idxmin()]
+    bound, best = 0.05 / max(n_tests, 1), frame.iloc[int(frame["p_value"].argmin())]
     passing = int((frame["p_value"] <= bound).sum())
     thin = _thinned(frame, seed)
     x, y = layout.place(thin["chrom"].to_numpy(), thin["pos"].to_numpy()), minus_log10(thin["p_value"])
@@ -158,5 +158,5 @@ def _quantiles(run: Run) -> Figure:
         ],
         {"xaxis": axis("expected -log10 p"), "yaxis": axis("observed -log10 p")},
         "Points along the line: chance. A rise from the start on: structure or linkage; at the end alone: "
-        f"single signals. Linked pairs rise together. The scan lists {percent(plot.n_kept / n_tests)} of its tests.",
+        "single signals. Linked pairs rise together.",
     )  # fmt: skip

@@ -67,7 +67,7 @@ def _heat_map(run: Run) -> Figure | None:
         f"{names[at[1]]} ({number(z[at], sign=True)} {unit}).{left}"
     )
     many = (
-        "" if by == "residue" else " Of several residues the strongest effect stands for the pair of sites."
+        "" if by == "residue" else " Of several residues the strongest stands for the pair of sites."
     )
     layout: dict[str, Any] = {
         "xaxis": {"type": "category"}, "yaxis": {"type": "category", "autorange": "reversed"},
@@ -99,7 +99,7 @@ def _mutations(run: Run, cohort: Cohort | None) -> Figure | None:
     ]  # fmt: skip
     if run.manifest.binary:
         traces = [line(x, frame["mean"], "share of cases", ORANGE)]
-        text = f"{plural(int(frame['n'].sum()), 'variant')} by the number of sites that differ from the reference."
+        text = text.split(":")[0] + "."
     layout = {"xaxis": axis("mutations carried"), "yaxis": axis(name)}
     note = "A bend or a plateau is what a link takes up."
     return Figure("mutations", "Trait by mutations carried", text, traces, layout, note)
@@ -114,8 +114,8 @@ def _link(run: Run) -> Figure | None:
     traces = [line(latent, latent, "no link", GREY, "dash"), line(latent, predicted, "link", BLUE)]
     slope = np.gradient(predicted, latent)
     text = (
-        f"The model adds up effects on a latent scale from {number(latent[0], 3)} to {number(latent[-1], 3)}, "
-        f"which the curve turns into {number(predicted[0], 3)} to {number(predicted[-1], 3)}. Its slope is "
+        f"The model adds up effects to a latent value from {number(latent[0], 3)} to "
+        f"{number(latent[-1], 3)}, which the curve turns into {number(predicted[0], 3)} to {number(predicted[-1], 3)}. Its slope is "
         f"{number(slope.min())} where it is flattest and {number(slope.max())} where it is steepest."
     )
     layout = {"xaxis": axis("sum of effects (latent)"), "yaxis": axis(f"predicted {run.manifest.trait}")}

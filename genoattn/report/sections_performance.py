@@ -35,10 +35,9 @@ def order_name(order: str) -> str:
     return names.get(order, "all orders" if order == "all" else f"up to order {order}")
 
 
-def performance_section(run: Run, seed: int = 0) -> Section | None:
+def performance_section(run: Run, performance: Performance | None, seed: int = 0) -> Section | None:
     """Prediction of unseen samples by the model cut at each order."""
     predictions = run.get("predictions")
-    performance = _by_order(run, predictions, seed)
     figures = [_order_figure(run, performance)] if performance is not None or unseen(run) else []
     if predictions is not None and performance is not None:
         figures += _points(run, predictions, seed)
@@ -49,7 +48,9 @@ def performance_section(run: Run, seed: int = 0) -> Section | None:
     return Section("performance", "How well the model predicts", said, figures, tables)
 
 
-def _by_order(run: Run, predictions: pd.DataFrame | None, seed: int) -> Performance | None:
+def prediction_by_order(run: Run, seed: int = 0) -> Performance | None:
+    """Metric of the model cut at each order with intervals; None where no sample is held out."""
+    predictions = run.get("predictions")
     if predictions is None or run.metrics.get("metric") not in ("r2", "auc", "d2"):
         return None
     names = list(unseen(run)[1]) if unseen(run) is not None else []  # type: ignore[index]
@@ -130,7 +131,7 @@ def _points(run: Run, predictions: pd.DataFrame, seed: int) -> list[Figure]:
         f"{plural(len(frame), 'sample')} that the model had not seen; correlation {correlation:.3f}.",
         [points, line(ends, ends, "equal", GREY, "dash")],
         {"xaxis": axis(f"predicted {trait}"), "yaxis": axis(f"observed {trait}")},
-        "Points on the dashed line are predicted exactly; a bend away from it is a scale that the model lacks.",
+        "Points on the dashed line are predicted exactly; a bend is a scale that the model lacks.",
     )  # fmt: skip
     try:
         return [figure, _calibration(interval_calibration(predictions))]
@@ -195,12 +196,11 @@ def _orders_table(run: Run) -> DataTable | None:
     return DataTable("tried", "Models compared", columns, rows, "orders.tsv")
 
 
-def variance_section(run: Run, seed: int = 0) -> Section | None:
+def variance_section(run: Run, performance: Performance | None) -> Section | None:
     """Variance by order, with what each order adds to prediction."""
     components = run.get("variance_components")
     if components is None or not len(components):
         return None
-    performance = _by_order(run, run.get("predictions"), seed)
     frame = variance_by_order(components, performance)
     names = [_variance_name(str(k)) for k in frame["order"]]
     share = frame["share_of_phenotype"]

@@ -28,8 +28,9 @@ def signals_section(run: Run, cohort: Cohort | None) -> Section | None:
     if not len(signals):
         return Section("signals", "Signals", ["No pair stands out enough to be tested as a signal."])
     claimed = signals["q_value"] <= level(run)
+    clusters = plural(len(signals), "cluster")
     said = [
-        f"A signal is a cluster of linked pairs that share one interaction. {plural(len(signals), 'cluster')} "
+        f"A signal is a cluster of linked pairs that share one interaction. {clusters} "
         f"{'was' if len(signals) == 1 else 'were'} tested and {int(claimed.sum()):,} "
         f"{'has' if claimed.sum() == 1 else 'have'} a q-value of {level(run):g} or less."
     ]

@@ -9,14 +9,18 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Cohort
+from genoattn.report.claims import claimed_rows, interactions
 from genoattn.report.document import Column, DataTable, Detail, Section
+from genoattn.report.joint_figure import joint_figure
 from genoattn.report.run_folder import Run
 from genoattn.report.term_details import term_detail
 from genoattn.report.traces import plain
 from genoattn.report.wording import place, plural, term_name, unit_words
+from genoattn.views.joint_states import joint_states
 
 MOST_ROWS = 10_000
 MOST_DETAILS = 50
+MOST_PICTURES = 3
 _NUMBERS = {
     "effect": ("Effect", "number", "Estimate without shrinkage."),
     "se": ("SE", "number", "Standard error of the effect; effect ± 1.96 SE is its 95 % interval."),
@@ -26,15 +30,32 @@ _NUMBERS = {
     "frequency": (
         "Frequency",
         "number",
-        "Share of samples with the joint state; for dosages the mean product.",
+        "Share with the joint state; for dosages the mean product.",
     ),
     "variance_explained": (
         "Variance",
         "number",
-        "Share of the variance that the model would lose without it.",
+        "Share of the variance that the model loses without it.",
     ),
     "r2_ld": ("r²", "number", "Largest squared correlation between two of its sites."),
 }
+
+
+def pictures_section(run: Run, cohort: Cohort | None, seed: int = 0) -> Section | None:
+    """Interaction plots of the strongest findings, claimed or not."""
+    rows = claimed_rows(run) if run.kind != "scan" else run.table.frame
+    claimed = len(rows) > 0 and run.kind != "scan"
+    if not len(rows):
+        rows = interactions(run)
+        rows = rows[rows["p_value"].notna()]
+    if cohort is None or not len(rows):
+        return None
+    figures = []
+    for k, row in enumerate(rows.head(MOST_PICTURES if claimed else 1).to_dict("records")):
+        joint = joint_states(cohort, row, run.manifest, seed=seed)
+        figures.append(joint_figure(f"finding-{k}", term_name(row, run.is_landscape), joint, run))
+    said = [] if claimed or run.kind == "scan" else ["Nothing is claimed; this is the strongest row."]
+    return Section("pictures", "The strongest in the data", said, figures)
 
 
 def terms_section(run: Run, cohort: Cohort | None, seed: int = 0) -> Section:

@@ -82,9 +82,7 @@ def _coding(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
             said.append(f"{site}: copies of {state} (0 to {most}), less {number(centre, 3)}")
         else:
             reference = m.sites.states[at][int(v.reference[at])]
-            against = (
-                f"1 with {state}, 0 without" if m.gauge != "reference" else f"{state} against {reference}"
-            )
+            against = f"{state} against {reference}" if m.gauge == "reference" else f"with {state} or without"
             said.append(f"{site}: {against}")
     return [("Coding", f"{'; '.join(said)} ({m.gauge} gauge)")] if said else []
 
@@ -141,7 +139,7 @@ def _test(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     facts = [("Method", method)] if method else []
     if np.isfinite(effect):
         value = (
-            f"{effect:+.3g} / {row['se']:.3g} = {row['statistic']:.3g}, so that p = {p_text(row['p_value'])}"
+            f"{effect:+.3g} / {row['se']:.3g} = {row['statistic']:.3g}, so that p = {p_text(float(row['p_value']))}"
         )
         facts.append(("Effect / standard error", value))
     elif np.isfinite(row["p_value"]):

@@ -13,7 +13,7 @@ from genoattn.interactions.schema import Manifest
 
 NORMAL_95 = 1.96
 FLAGS = {
-    "linked": "the sites are linked (r² of 0.1 or more), so that the test has little to tell their product by",
+    "linked": "the sites are linked (r² of 0.1 or more), which leaves few samples that tell the product",
     "phantom": "the signal vanishes when adjusted for the variation around both sites: one untyped variant "
     "may explain it",
     "rare": "fewer than 10 samples carry the joint state",
@@ -122,11 +122,8 @@ def unit_words(manifest: Manifest) -> str:
 def unit_note(manifest: Manifest) -> str:
     """What the unit is, a sentence; empty where it speaks for itself."""
     notes = {
-        "latent": f"Latent units are those of {manifest.trait} before the curve that links the sum of effects "
-        "to the measurement; they have its mean and standard deviation.",
-        "log-odds": "Log-odds: an effect of b multiplies the odds of being a case by exp(b).",
-        "counts": "Effects add up on the natural logarithm of the mean count.",
-        "log": "Log units are natural logarithms: 0.69 is a doubling.",
+        "latent": f"Latent units are those of {manifest.trait} before the curve that links the sum of effects to "
+        "the measurement; they have its mean and standard deviation.",
         "rank": "The trait was turned into normal scores; effects are in their standard deviations.",
     }
     return notes.get(scale(manifest), "")

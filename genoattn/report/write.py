@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pandas as pd
@@ -16,14 +15,13 @@ from genoattn.report.run_folder import Run, load_run, trait_folders
 from genoattn.report.sections_data import data_section, run_facts
 from genoattn.report.sections_genome import genome_section
 from genoattn.report.sections_landscape import landscape_section
-from genoattn.report.sections_performance import performance_section, variance_section
+from genoattn.report.sections_performance import performance_section, prediction_by_order, variance_section
 from genoattn.report.sections_signals import signals_section
-from genoattn.report.sections_terms import terms_section
+from genoattn.report.sections_terms import pictures_section, terms_section
 from genoattn.report.term_details import data_problem
 from genoattn.writing import write_output
 
 NAME = "report.html"
-_log = logging.getLogger(__name__)
 
 
 def build_report(
@@ -64,17 +62,19 @@ def build_report(
         cohort, why_no_data = None, f"the data given are not those of the run: {problem}"
     if cohort is None:
         warnings.append(_without_data(why_no_data))
+    performance = prediction_by_order(run, seed)
     sections = (
+        pictures_section(run, cohort, seed),
         data_section(run, cohort),
         terms_section(run, cohort, seed),
         signals_section(run, cohort),
         genome_section(run, cohort, seed),
         landscape_section(run, cohort),
-        performance_section(run, seed),
-        variance_section(run, seed),
+        performance_section(run, performance, seed),
+        variance_section(run, performance),
     )
     return Report(
-        title(run), asked(run), found(run), sure(run), warnings,
+        title(run), asked(run), found(run), sure(run, performance), warnings,
         [section for section in sections if section is not None], run_facts(run),
     )  # fmt: skip
 
@@ -82,8 +82,8 @@ def build_report(
 def _without_data(why: str) -> str:
     reason = f" ({why.strip().rstrip('.')})" if why.strip() else ""
     return (
-        f"The data of the run are not at hand{reason}: pictures of measured samples and plain regressions are "
-        "left out. With the unchanged input files where they were, genoattn report on this folder adds them."
+        f"The data of the run are not at hand{reason}: pictures of measured samples and plain regressions "
+        "are left out. With the unchanged files where they were, genoattn report on this folder adds them."
     )
 
 
