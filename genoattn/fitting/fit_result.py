@@ -34,6 +34,9 @@ class FitResult:
         R2 or AUC by part of the samples and by order.
     variance
         Variance components by order.
+    predictions
+        The samples with their predictions, those of the part named in each row:
+        :func:`genoattn.fitting.predicted_samples.predicted_samples`.
     discovery
         Signals and ranked pairs of a cohort of genotypes; None for a landscape.
     intervals
@@ -60,6 +63,7 @@ class FitResult:
     table: InteractionTable
     metrics: Metrics
     variance: pd.DataFrame
+    predictions: pd.DataFrame
     discovery: Discovery | None = None
     intervals: pd.DataFrame | None = None
     ladder: Ladder | None = None
@@ -108,7 +112,8 @@ class FitResult:
 
     def save(self, directory: str | Path, force: bool = False) -> None:
         """Write the output folder of ``genoattn fit``, completely or not at all."""
-        extra = {} if self.discovery is None else dict(self.discovery.files())
+        extra = {"predictions.tsv": self.predictions}
+        extra |= {} if self.discovery is None else self.discovery.files()
         if self.intervals is not None:
             extra["intervals.tsv"] = self.intervals
         if self.ladder is not None:
