@@ -17,8 +17,8 @@ _BINS = 30
 # Settings that say most of a run, and their names for a reader.
 _SETTINGS = {
     "attention": "Attention", "estimator": "Estimator", "form": "Form of the model",
-    "reason": "Why this form", "link": "Link", "likelihood": "Likelihood", "penalty": "Penalty", "alpha": "False discovery rate",
-    "chosen_because": "Why this order",
+    "reason": "Why this form", "link": "Link", "likelihood": "Likelihood", "penalty": "Penalty",
+    "alpha": "False discovery rate", "chosen_because": "Why this order",
 }  # fmt: skip
 _SCAN_SETTINGS = {
     "test": "Test", "threshold": "Largest p-value listed", "min_distance": "Smallest distance (bp)",
@@ -82,7 +82,13 @@ def _trait_figure(cohort: Cohort, run: Run) -> Figure:
         f"{plural(len(y), 'sample')} from {number(float(y.min()), 3)} to {number(float(y.max()), 3)}, median "
         f"{number(half, 3)}; nine tenths lie between {number(low, 3)} and {number(high, 3)}."
     )
-    bars: dict[str, Any] = {"type": "bar", "x": plain(middle), "y": count.tolist(), "width": width, "marker": {"color": BLUE}}
+    bars: dict[str, Any] = {
+        "type": "bar",
+        "x": plain(middle),
+        "y": count.tolist(),
+        "width": width,
+        "marker": {"color": BLUE},
+    }
     unit = f"units of {name}" if run.manifest.transform == "none" else unit_words(run.manifest)
     layout = {"xaxis": axis(f"{name} ({unit})"), "yaxis": axis("samples"), "bargap": 0.05}
     note = "As the model has it, after the transform." if run.manifest.transform != "none" else ""

@@ -66,9 +66,7 @@ def _heat_map(run: Run) -> Figure | None:
         f"Effect of every pair of {by}s beyond the sum of both. The strongest is {names[at[0]]} x "
         f"{names[at[1]]} ({number(z[at], sign=True)} {unit}).{left}"
     )
-    many = (
-        "" if by == "residue" else " Of several residues the strongest stands for the pair of sites."
-    )
+    many = "" if by == "residue" else " Of several residues the strongest stands for the pair of sites."
     layout: dict[str, Any] = {
         "xaxis": {"type": "category"}, "yaxis": {"type": "category", "autorange": "reversed"},
         "height": int(min(900, max(420, 12 * len(names) + 160))),
@@ -115,7 +113,8 @@ def _link(run: Run) -> Figure | None:
     slope = np.gradient(predicted, latent)
     text = (
         f"The model adds up effects to a latent value from {number(latent[0], 3)} to "
-        f"{number(latent[-1], 3)}, which the curve turns into {number(predicted[0], 3)} to {number(predicted[-1], 3)}. Its slope is "
+        f"{number(latent[-1], 3)}, which the curve turns into "
+        f"{number(predicted[0], 3)} to {number(predicted[-1], 3)}. Its slope is "
         f"{number(slope.min())} where it is flattest and {number(slope.max())} where it is steepest."
     )
     layout = {"xaxis": axis("sum of effects (latent)"), "yaxis": axis(f"predicted {run.manifest.trait}")}

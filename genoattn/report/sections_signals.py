@@ -91,8 +91,8 @@ def _region(run: Run, number: int, credible: pd.DataFrame, cohort: Cohort | None
     text = [f"{a} x {b}" for a, b in zip(pairs["site_1"], pairs["site_2"], strict=True)]
     x, y = pairs["pos_1"].to_numpy() / 1e6, pairs["pos_2"].to_numpy() / 1e6
     points = {
-        "type": "scatter", "mode": "markers", "x": plain(x, 8), "y": plain(y, 8), "text": text, "name": "pairs",
-        "hoverinfo": "text", "showlegend": False,
+        "type": "scatter", "mode": "markers", "x": plain(x, 8), "y": plain(y, 8), "text": text,
+        "name": "pairs", "hoverinfo": "text", "showlegend": False,
         "marker": {"color": plain(value, 4), "colorscale": "Viridis", "showscale": True, "size": 11,
                    "colorbar": {"title": {"text": name}}},
     }  # fmt: skip

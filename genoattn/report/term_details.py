@@ -1,4 +1,4 @@
-"""Why the p-value of a term is what it is: coding, main effects, linkage, carriers, test, plain regression."""
+"""Why the p-value of a term is what it is: coding, main effects, linkage, carriers, tests."""
 
 from __future__ import annotations
 
@@ -138,10 +138,8 @@ def _test(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
         method = METHODS.get(str(m.tests.get("method")), str(m.tests.get("method", "")))
     facts = [("Method", method)] if method else []
     if np.isfinite(effect):
-        value = (
-            f"{effect:+.3g} / {row['se']:.3g} = {row['statistic']:.3g}, so that p = {p_text(float(row['p_value']))}"
-        )
-        facts.append(("Effect / standard error", value))
+        ratio = f"{effect:+.3g} / {row['se']:.3g} = {row['statistic']:.3g}"
+        facts.append(("Effect / standard error", f"{ratio}, so that p = {p_text(float(row['p_value']))}"))
     elif np.isfinite(row["p_value"]):
         facts.append(("Statistic", f"{row['statistic']:.4g}, p = {p_text(float(row['p_value']))}"))
     else:
@@ -168,10 +166,11 @@ def _claim(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     signal = _signal_of(run, row)
     if signal is not None:
         tested = f"{signal.get('tested_1', row['site_1'])} x {signal.get('tested_2', row['site_2'])}"
+        cluster = plural(int(signal["n_pairs"]), "linked pair")
         text += (
-            f", that of its signal, a cluster of {plural(int(signal['n_pairs']), 'linked pair')}. It does not "
-            f"come from the p-value of this row, which was chosen because it stands out, but from the pair "
-            f"{tested} and the most cautious of several tests (p = {p_text(float(signal['p_value']))})"
+            f", that of its signal, a cluster of {cluster}. It does not come from the p-value of this row, "
+            f"listed because it stands out, but from the pair {tested} and the most cautious of its tests "
+            f"(p = {p_text(float(signal['p_value']))})"
         )
     elif order == 2 and run.get("signals") is not None:
         text += ": the pair belongs to no signal"

@@ -122,8 +122,8 @@ def unit_words(manifest: Manifest) -> str:
 def unit_note(manifest: Manifest) -> str:
     """What the unit is, a sentence; empty where it speaks for itself."""
     notes = {
-        "latent": f"Latent units are those of {manifest.trait} before the curve that links the sum of effects to "
-        "the measurement; they have its mean and standard deviation.",
+        "latent": f"Latent units are those of {manifest.trait} before the curve that links the sum of "
+        "effects to the measurement; they have its mean and standard deviation.",
         "rank": "The trait was turned into normal scores; effects are in their standard deviations.",
     }
     return notes.get(scale(manifest), "")
