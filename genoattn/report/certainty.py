@@ -27,9 +27,8 @@ def _of_claims(run: Run) -> str:
     listed, claimed = interactions(run), claimed_rows(run)
     rest, said = len(listed) - len(claimed), []
     if len(claimed):
-        said.append(f"About {percent(level(run))} of claims made at this rate are expected to be false.")
-        if run.get("signals") is not None:
-            said.append("The test allows for the additive effects of all sites together.")
+        guard = "" if run.get("signals") is None else ", additive effects of all sites allowed for"
+        said.append(f"At most about {percent(level(run))} of such claims are expected to be false{guard}.")
     if rest > 0 and not untested_signals(run):
         are = "interaction that is listed helps" if rest == 1 else "interactions that are listed help"
         said.append(
@@ -49,11 +48,11 @@ def _of_credible(run: Run) -> str:
     row = own.iloc[0].to_dict()
     n = int(row["n_credible"])
     first = str(row["credible"]).split(";")[0].rpartition("(")[2].rstrip(")")
-    text = f"{row['site_1']} x {row['site_2']} is the likeliest pair of its regions (probability {first})"
-    text += f"; {n:,} pairs of linked markers share 95 % of the probability" if n > 1 else ""
+    text = f"The likeliest markers are {row['site_1']} x {row['site_2']} (probability {first})"
+    text += f", of {n:,} pairs that share 95 %" if n > 1 else ""
     survival = row.get("survival")
     if survival is not None and np.isfinite(survival):
-        text += f". {percent(survival)} of its signal remains when adjusted for all markers within 1 Mb"
+        text += f"; {percent(survival)} of the signal remains when adjusted for all markers within 1 Mb"
     return f"{text}."
 
 
@@ -80,24 +79,26 @@ def _of_predictions(run: Run, performance: Performance | None) -> str:
     part, values = measured
     last, who = list(values)[-1], "variants" if run.is_landscape else "samples"
     n, value = run.metrics[part]["n_samples"], f"{metric_name(run)} {values[last]:.3f}"
-    folds = "each by a model that had not seen it, with" if "test_folds" in run.metrics else "with"
-    unseen_by = "" if "test_folds" in run.metrics else " that the model had not seen"
-    text = f"{n:,} {who}{unseen_by} are predicted, {folds} {value}"
     alone = values.get("1")
+    text = f"{value} in {n:,} {who} that the model had not seen"
     if alone is None or last == "1":
-        return f"{text}."
-    text += f"; main effects alone give {alone:.3f}"
+        return f"Prediction: {text}."
+    if values[last] <= alone:
+        return f"Prediction: {text}, and {alone:.3f} without interactions, which do not help to predict."
+    text = f"Prediction: {text}, {alone:.3f} without interactions"
     if performance is not None and len(performance.frame) == 2:
         low, high = (float(performance.frame[name].iloc[-1]) for name in ("gain_lower", "gain_upper"))
-        if np.isfinite(low):
-            text += f" (difference {values[last] - alone:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
-    if values[last] <= alone:
-        return f"{text}: interactions do not help to predict."
-    return f"{text}.{_share(run)}"
+        text += f" (gain {values[last] - alone:.3f}, 95 % interval {low:.3f} to {high:.3f}"
+        text += ": perhaps none)" if low <= 0 else ")"
+    return (
+        f"{text}. They are {share} of the variance that the model explains."
+        if (share := _share(run))
+        else f"{text}."
+    )
 
 
 def _share(run: Run) -> str:
-    """Share of interactions in the variance."""
+    """Share of interactions in the variance of the model, as text."""
     frame = run.get("variance_components")
     if frame is None or len(frame) < 2:
         return ""
@@ -106,28 +107,29 @@ def _share(run: Run) -> str:
     above = float(share[(order != 1).to_numpy()].sum())
     if not np.isfinite(above) or not share.sum():
         return ""
-    return f" Interactions make up {percent(above / share.sum())} of the variance that the model explains."
+    return percent(above / share.sum())
 
 
 def _caution(run: Run) -> str:
     if run.is_landscape:
         return (
-            "Statistical interaction is not contact or mechanism: a measurement that saturates makes "
-            "mutations look as if they interacted, unless a link takes it up."
+            "Interaction in statistics is not contact or mechanism: a measurement that saturates mimics it, "
+            "unless a link takes that up."
         )
     return (
-        "Statistical interaction is not mechanism: sites are markers of regions, and a trait on a curved "
-        "scale makes alleles look as if they interacted."
+        "Interaction in statistics is not mechanism: markers stand for their regions, and a curved scale of "
+        "the trait mimics it."
     )
 
 
 def _of_scan(run: Run) -> list[str]:
     """What a scan's rows are guarded against, and what could have been found."""
     m, n = run.manifest, n_samples(run)
+    what, lower = ("pair", "two main effects") if m.order == 2 else ("triple", "pairs and main effects")
+    guarded = "" if m.order > 2 or run.is_landscape else "; genoattn fit tests its claims against these"
     said = [
-        "A scan tests each pair with its two main effects and the covariates alone. Population structure, an "
-        "untyped variant between two markers and a curved scale of the trait can all make its rows: "
-        "genoattn fit tests its claims against these."
+        f"A scan tests each {what} with its {lower} and the covariates alone: population structure, an "
+        f"untyped variant between two markers or a curved scale of the trait can make its rows{guarded}."
     ]
     if m.model["scan"].get("permutations"):
         said.append(

@@ -80,43 +80,47 @@ def claim_sentence(run: Run, row: Mapping[Any, Any]) -> str:
     where = [place(row, k) for k in range(1, order + 1)]
     head = " x ".join(f"{t} ({w})" if w else t for t, w in zip(tokens, where, strict=True))
     effect, se = float(row["effect"]), float(row["se"])
+    if not np.isfinite(effect) and np.isfinite(row["statistic"]):
+        return f"{head}: the genotypes together depart from additivity (one test of all their products)."
     if not np.isfinite(effect):
-        value = float(row["coefficient"])
-        why = (
-            "F test of all products"
-            if np.isfinite(row["statistic"])
-            else "the model's own weight, not tested"
-        )
-        return f"{head}: {number(value, sign=True)} {unit_words(run.manifest)} ({why})."
+        value = number(float(row["coefficient"]), sign=True)
+        return f"{head}: {value} {unit_words(run.manifest)}, the model's weight, which is not tested."
     return f"{head}: {_size(run, order, effect, se)}."
 
 
 def _size(run: Run, order: int, effect: float, se: float) -> str:
     """Size of an effect with its interval, for whom it is, and beyond what."""
     manifest, n_copies = run.manifest, copies(run.manifest)
-    alone = "the two alone add up to" if order == 2 else f"what fewer of the {order} add up to"
+    every = "both" if order == 2 else "all"
     if not manifest.vocabulary.is_dosage or n_copies == 1:
-        return _more(f"carriers of {'both' if order == 2 else 'all'} have", effect, se, alone, run)
+        return _more(f"carriers of {every}", "have", effect, se, order, run)
     most = n_copies**order
     if is_inbred(manifest):
-        who = f"lines that carry {'both' if order == 2 else 'all'} have"
-        return _more(who, most * effect, most * se, alone, run)
-    each = " with ".join(["each copy of one"] + ["each copy of the other"] * (order - 1))
-    each = each if order == 2 else f"one copy of each of the {order}"
-    text = _more(f"{each} gives", effect, se, alone, run)
-    all_of = "both" if order == 2 else "all"
-    return f"{text}; homozygotes for {all_of} have {number(most * abs(effect))}"
+        return _more(f"lines that carry {every}", "have", most * effect, most * se, order, run)
+    who = "each copy of one with each copy of the other" if order == 2 else "a copy of each together"
+    text = _more(who, "gives", effect, se, order, run)
+    if scale(manifest) == "log-odds":
+        return text
+    word = "more" if effect > 0 else "less"
+    return f"{text}; homozygotes for {every} have {number(most * abs(effect))} {word}"
 
 
-def _more(who: str, effect: float, se: float, alone: str, run: Run) -> str:
-    """``carriers of both have 2.1 log units more (1.8 to 2.4) than the two alone add up to``."""
+def _more(who: str, verb: str, effect: float, se: float, order: int, run: Run) -> str:
+    """``carriers of both have 2.1 log units more than the two alone add up to (95 % interval ..)``."""
+    alone = {2: "the two alone", 3: "the single alleles and pairs"}.get(order, "smaller sets of them")
+    alone = alone.replace("alleles", "mutations") if run.is_landscape else alone
     if scale(run.manifest) == "log-odds":
-        return f"{who} {fold(effect, se, run.manifest)} on top of what {alone}"
+        has = "have" if verb == "have" else "multiplies"
+        times = fold(effect, se, run.manifest)
+        if has == "have":
+            return f"{who} have odds of being a case {times} times what {alone} give"
+        return f"{who} multiplies the odds of being a case by {times}, on top of what {alone} give"
     low, high = abs(effect) - 1.96 * se, abs(effect) + 1.96 * se
     times = fold(effect, se, run.manifest).split(" (")[0]
-    inside = f"95 % interval {ends(low, high, effect)}" + (f"; {times}" if times else "")
+    inside = f"95 % interval {ends(low, high, effect)}" + (f"; a factor of {times}" if times else "")
     word = "more" if effect > 0 else "less"
-    return f"{who} {number(abs(effect))} {unit_words(run.manifest)} {word} than {alone} ({inside})"
+    size = f"{number(abs(effect))} {unit_words(run.manifest)} {word}"
+    return f"{who} {verb} {size} than {alone} add up to ({inside})"
 
 
 def evidence(row: Mapping[Any, Any]) -> str:

@@ -116,7 +116,7 @@ def _found_by_scan(run: Run) -> list[str]:
             return [*said, f"The strongest is no claim. {claim_sentence(run, row)[:-1]}; {evidence(row)}."]
         return [*said, f"None has a p-value of {threshold:g} or less, so that none is listed."]
     said = [
-        f"{len(q):,} of {tests:,} {what} pass a false discovery rate of 5 %, and {len(passing):,} of them "
+        f"{len(q):,} of {tests:,} {what} pass a false discovery rate of 5 %, and {len(passing):,} "
         f"Bonferroni's threshold (p of {p_text(bound)} or less).{_regions(q, order)}"
     ]
     first, *others = (claim_sentence(run, row) for row in q.head(SHOWN).to_dict("records"))

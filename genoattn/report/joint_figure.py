@@ -10,7 +10,7 @@ import pandas as pd
 from genoattn.report.document import Figure
 from genoattn.report.run_folder import Run
 from genoattn.report.traces import COLOURS, axis, plain, reach
-from genoattn.report.wording import number, percent, unit_words
+from genoattn.report.wording import number, percent, scale, unit_words
 from genoattn.views.joint_states import JointStates
 
 FEW = 600  # samples up to which every one is a point
@@ -48,11 +48,20 @@ def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
         if not joint.binary and joint.n_samples <= FEW:
             traces.append(_samples(joint, state, places, shift, order, COLOURS[k % len(COLOURS)]))
     layout = {
-        "xaxis": axis(" and ".join(joint.sites[:-1]), tickvals=list(places.values()), ticktext=list(places)),
+        "xaxis": axis(
+            " and ".join(joint.sites[:-1]),
+            tickvals=list(places.values()),
+            ticktext=list(places),
+            range=[-0.45, len(places) - 0.55],
+        ),
         "yaxis": axis(trait_axis(run)),
         "legend": {"title": {"text": joint.sites[-1]}},
     }
     note = "Parallel lines: no interaction. Dashed: what the effects of the single sites add up to."
+    if scale(run.manifest) == "latent":
+        note += " On the measured scale, over all backgrounds: the link can turn the picture round."
+    elif run.manifest.gauge == "reference" and run.is_landscape:
+        note += " Over all backgrounds, whereas the row is of the reference at all other sites."
     left = [f"{joint.n_missing:,} without a call"] if joint.n_missing else []
     left += [f"{joint.n_other:,} with other states"] if joint.n_other else []
     note += f" Left out: {' and '.join(left)}." if left else ""
@@ -93,7 +102,7 @@ def _traces(
     text = [f"n = {n:,}" for n in frame["n"]]
     own: dict[str, Any] = {
         "type": "scatter", "mode": "lines+markers+text", "x": plain(x), "y": plain(frame["mean"]),
-        "name": state, "text": text, "textposition": "top center", "legendgroup": state,
+        "name": state, "text": text, "textposition": _beside(x), "legendgroup": state,
         "error_y": reach(frame["mean"], frame["lower"], frame["upper"]),
         "line": {"color": colour, "width": 2}, "marker": {"color": colour, "size": 8},
     }  # fmt: skip
@@ -105,6 +114,12 @@ def _traces(
         "line": {"color": colour, "width": 1.5, "dash": "dash"},
     }  # fmt: skip
     return [own, dashed]
+
+
+def _beside(x: np.ndarray) -> list[str]:
+    """Where the counts stand: outside the lines at both ends, above them between."""
+    middle = ["top center"] * max(len(x) - 2, 0)
+    return ["middle left", *middle, "middle right"][: len(x)]
 
 
 def _samples(

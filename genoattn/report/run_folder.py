@@ -19,7 +19,7 @@ RunKind = Literal["fit", "scan", "export"]
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OSError)
 # Tables of a fit, and the columns that the report needs of each.
 _TABLES: dict[str, tuple[str, ...]] = {
-    "variance_components": ("order", "variance", "share_of_model", "share_of_phenotype"),
+    "variance_components": ("order", "variance", "share_of_model"),
     "signals": ("site_1", "site_2", "p_value", "q_value", "n_pairs", "n_credible", "credible", "flag"),
     "ranking": ("site_1", "site_2", "probability"),
     "stability": ("site_1", "site_2", "selection_frequency"),
@@ -81,7 +81,7 @@ class Run:
     @property
     def is_landscape(self) -> bool:
         """Whether the data are aligned sequences or variants of one, not genotypes."""
-        return not any(self.manifest.sites.alt)
+        return self.manifest.vocabulary.encoding == "sequence"
 
     def get(self, name: str) -> pd.DataFrame | None:
         """A table by name, None where the folder has none."""

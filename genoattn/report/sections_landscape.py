@@ -68,7 +68,8 @@ def _heat_map(run: Run) -> Figure | None:
     )
     many = "" if by == "residue" else " Of several residues the strongest stands for the pair of sites."
     layout: dict[str, Any] = {
-        "xaxis": {"type": "category"}, "yaxis": {"type": "category", "autorange": "reversed"},
+        "xaxis": {"type": "category", "showgrid": False},
+        "yaxis": {"type": "category", "autorange": "reversed", "showgrid": False},
         "height": int(min(900, max(420, 12 * len(names) + 160))),
     }  # fmt: skip
     note = f"Blue: more than the sum; red: less; blank: not in the table.{many}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,12 @@ def prediction_by_order(run: Run, seed: int = 0) -> Performance | None:
     if predictions is None or run.metrics.get("metric") not in ("r2", "auc", "d2"):
         return None
     names = list(unseen(run)[1]) if unseen(run) is not None else []  # type: ignore[index]
+    last = names[-1] if names else None
     try:
-        return performance_by_order(
-            predictions, run.metrics["metric"], names[-1] if names else None, n_resamples=200, seed=seed
-        )
+        found = performance_by_order(predictions, run.metrics["metric"], last, n_resamples=200, seed=seed)
     except InputError:  # no sample is held out
         return None
+    return replace(found, frame=found.frame[found.frame["order"] != "0"].reset_index(drop=True))
 
 
 def _values(run: Run, performance: Performance | None) -> pd.DataFrame:
@@ -203,15 +204,17 @@ def variance_section(run: Run, performance: Performance | None) -> Section | Non
         return None
     frame = variance_by_order(components, performance)
     names = [_variance_name(str(k)) for k in frame["order"]]
-    share = frame["share_of_phenotype"]
+    whole = "share_of_phenotype" if "share_of_phenotype" in frame else "share_of_model"
+    share = frame[whole]
+    of = "the phenotype's variance" if whole == "share_of_phenotype" else "the variance of the model"
     bars: list[dict[str, Any]] = [
         {"type": "bar", "x": names, "y": plain(share), "name": "variance of the model's terms",
          "marker": {"color": BLUE}}
     ]  # fmt: skip
     texts = [f"{n} {percent(s)}" for n, s in zip(names, share, strict=True) if np.isfinite(s)]
-    said = f"Share of the phenotype's variance: {', '.join(texts)}." if texts else ""
+    said = f"Share of {of}: {', '.join(texts)}." if texts else ""
     note = "Variance that the terms of an order have when sites are independent, at the training frequencies."
-    if frame["gain"].notna().any() and run.metrics.get("metric") == "r2":
+    if frame["gain"].notna().any() and run.metrics.get("metric") == "r2" and whole == "share_of_phenotype":
         bars.append(
             {"type": "bar", "x": names, "y": plain(frame["gain"]), "name": "gain in R² of unseen samples",
              "marker": {"color": ORANGE},

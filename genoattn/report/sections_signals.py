@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.cohort import Cohort
-from genoattn.errors import InputError
+from genoattn.cohort import Cohort, Sites
 from genoattn.report.claims import level
 from genoattn.report.document import Column, DataTable, Figure, Section
 from genoattn.report.run_folder import Run
@@ -17,7 +16,9 @@ from genoattn.report.wording import p_text, percent, plural
 from genoattn.views.signals_near import credible_pairs, pairs_near, site_positions
 
 MOST_REGIONS = 5
-_MOST_SITES = 600  # of a regional plot with the data: more would take long to test
+MOST_SITES = 50  # near a lead: all pairs of them are tested, and drawn
+WINDOW = 1_000_000
+_MOST_POINTS = 1200
 
 
 def signals_section(run: Run, cohort: Cohort | None) -> Section | None:
@@ -78,13 +79,11 @@ def _region(run: Run, number: int, credible: pd.DataFrame, cohort: Cohort | None
     row = signals.loc[number].to_dict()
     own = credible[credible["signal"] == number]
     sites = run.manifest.sites if cohort is None else cohort.sites
-    use = cohort if cohort is not None and _few_sites(cohort, row) else None
-    try:
-        pairs = pairs_near(row, site_positions(sites), own, run.get("ranking"), use)
-    except InputError:
-        pairs = pairs_near(row, site_positions(run.manifest.sites), own, run.get("ranking"))
+    window = _window(sites, row)
+    pairs = pairs_near(row, site_positions(sites), own, run.get("ranking"), cohort, window)
     if not len(pairs):
         return None
+    pairs = pairs[(np.arange(len(pairs)) < _MOST_POINTS) | pairs["credible"].notna() | pairs["is_lead"]]
     tested = bool(pairs["p_value"].notna().any())
     value = minus_log10(pairs["p_value"]) if tested else pairs["ranking"].fillna(pairs["credible"]).to_numpy()
     name = "-log10 p" if tested else "probability"
@@ -104,8 +103,8 @@ def _region(run: Run, number: int, credible: pd.DataFrame, cohort: Cohort | None
     return Figure(
         f"region-{number}", f"Around {row['site_1']} x {row['site_2']}", _said(row, pairs, own, tested),
         [points, *rings], {"xaxis": axes[0], "yaxis": axes[1]},
-        "Each point is a pair of sites within 1 Mb of the lead; ringed: the credible set, which holds the "
-        "interaction with 95 % probability.",
+        f"Each point is a pair of sites within {window / 1e6:.3g} Mb of the lead (the strongest "
+        f"{_MOST_POINTS:,} at most); ringed: the pairs that hold the interaction with 95 % probability.",
     )  # fmt: skip
 
 
@@ -115,16 +114,15 @@ def _ring(x: np.ndarray, y: np.ndarray, name: str, colour: str, size: float) -> 
             "hoverinfo": "skip", "marker": style}  # fmt: skip
 
 
-def _few_sites(cohort: Cohort, row: dict[Any, Any]) -> bool:
-    """Whether so few sites lie near both leads that all their pairs are tested at once."""
-    sites, n = cohort.sites, 0
+def _window(sites: Sites, row: dict[Any, Any]) -> int:
+    """Base pairs on either side of both leads: 1 Mb, or where sites are dense so many that 50 lie in it."""
+    window = WINDOW
     for k in (1, 2):
-        at = np.flatnonzero(sites.ids == row[f"site_{k}"])
-        if not len(at):
-            return False
-        near = (sites.chrom == sites.chrom[at[0]]) & (np.abs(sites.pos - sites.pos[at[0]]) <= 1_000_000)
-        n += int(near.sum())
-    return n <= _MOST_SITES
+        at = int(np.flatnonzero(sites.ids == row[f"site_{k}"])[0])
+        away = np.sort(np.abs(sites.pos - sites.pos[at])[sites.chrom == sites.chrom[at]])
+        if len(away) > MOST_SITES:
+            window = min(window, int(away[MOST_SITES]))
+    return window
 
 
 def _said(row: dict[Any, Any], pairs: pd.DataFrame, own: pd.DataFrame, tested: bool) -> str:

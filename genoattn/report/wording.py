@@ -65,7 +65,7 @@ def percent(share: float) -> str:
         return ""
     if 0 < abs(share) < 0.001:
         return "under 0.1 %"
-    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{number(100 * share)} %"
+    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
 
 
 def plural(n: int, one: str, many: str = "") -> str:
@@ -75,7 +75,8 @@ def plural(n: int, one: str, many: str = "") -> str:
 
 def token(site: str, state: str, ref: str = "") -> str:
     """``GA1[C]``; of a residue ``S30R``."""
-    return f"{site}{state}" if ref and re.fullmatch(rf"{re.escape(ref)}\d+", site) else f"{site}[{state}]"
+    named = ref and state != ref and re.fullmatch(rf"{re.escape(ref)}\d+", site)
+    return f"{site}{state}" if named else f"{site}[{state}]"
 
 
 def tokens_of(row: Mapping[Any, Any], order: int, is_landscape: bool) -> list[str]:
@@ -130,16 +131,14 @@ def unit_note(manifest: Manifest) -> str:
 
 
 def fold(effect: float, se: float, manifest: Manifest) -> str:
-    """``a factor of 2.6 (2.2 to 3.2)`` of an effect on a logarithm; empty for other scales or sizes."""
-    named = {"log": "a factor of", "counts": "a ratio of means of", "log-odds": "an odds ratio of"}
-    kind = named.get(scale(manifest))
-    if kind is None or not math.isfinite(effect) or abs(effect) > 12:
+    """``2.6 (2.2 to 3.2)``, the factor that an effect on a logarithm is; empty for other scales or sizes."""
+    if scale(manifest) not in ("log", "counts", "log-odds") or not math.isfinite(effect) or abs(effect) > 12:
         return ""
     value = math.exp(effect)
     if not math.isfinite(se) or NORMAL_95 * se > 12:
-        return f"{kind} {number(value)}"
+        return number(value)
     low, high = (math.exp(effect + s * NORMAL_95 * se) for s in (-1, 1))
-    return f"{kind} {number(value)} ({number(low)} to {number(high)})"
+    return f"{number(value)} ({number(low)} to {number(high)})"
 
 
 def flag_words(flag: str) -> str:
