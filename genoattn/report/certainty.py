@@ -30,10 +30,7 @@ def _of_claims(run: Run) -> str:
         guard = "" if run.get("signals") is None else ", additive effects of all sites allowed for"
         said.append(f"At most about {percent(level(run))} of such claims are expected to be false{guard}.")
     if rest > 0 and not untested_signals(run):
-        are = "interaction that is listed helps" if rest == 1 else "interactions that are listed help"
-        said.append(
-            f"{rest:,} other {are} the model to predict and {'is' if rest == 1 else 'are'} not claimed."
-        )
+        said.append(f"{plural(rest, 'other interaction')} in the table, without a claim.")
     return " ".join(said)
 
 
@@ -48,9 +45,9 @@ def _of_credible(run: Run) -> str:
     row = own.iloc[0].to_dict()
     n = int(row["n_credible"])
     first = str(row["credible"]).split(";")[0].rpartition("(")[2].rstrip(")")
-    text = f"The likeliest markers are {row['site_1']} x {row['site_2']} (probability {first})"
-    text += f", of {n:,} pairs that share 95 %" if n > 1 else ""
-    survival = row.get("survival")
+    text = f"The likeliest markers are {row['site_1']} x {row['site_2']} (probability {first}"
+    text += f"; {n:,} pairs of linked markers hold 95 % of it" if n > 1 else ""
+    text, survival = f"{text})", row.get("survival")
     if survival is not None and np.isfinite(survival):
         text += f"; {percent(survival)} of the signal remains when adjusted for all markers within 1 Mb"
     return f"{text}."
@@ -90,15 +87,11 @@ def _of_predictions(run: Run, performance: Performance | None) -> str:
         low, high = (float(performance.frame[name].iloc[-1]) for name in ("gain_lower", "gain_upper"))
         text += f" (gain {values[last] - alone:.3f}, 95 % interval {low:.3f} to {high:.3f}"
         text += ": perhaps none)" if low <= 0 else ")"
-    return (
-        f"{text}. They are {share} of the variance that the model explains."
-        if (share := _share(run))
-        else f"{text}."
-    )
+    return f"{text}. {_share(run)}".rstrip()
 
 
 def _share(run: Run) -> str:
-    """Share of interactions in the variance of the model, as text."""
+    """Share of interactions in the variance of the model, a sentence."""
     frame = run.get("variance_components")
     if frame is None or len(frame) < 2:
         return ""
@@ -107,7 +100,7 @@ def _share(run: Run) -> str:
     above = float(share[(order != 1).to_numpy()].sum())
     if not np.isfinite(above) or not share.sum():
         return ""
-    return percent(above / share.sum())
+    return f"Interactions are {percent(above / share.sum())} of the variance that the model explains."
 
 
 def _caution(run: Run) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from genoattn.report.claims import (
@@ -115,19 +117,32 @@ def _found_by_scan(run: Run) -> list[str]:
             row = rows.iloc[0].to_dict()
             return [*said, f"The strongest is no claim. {claim_sentence(run, row)[:-1]}; {evidence(row)}."]
         return [*said, f"None has a p-value of {threshold:g} or less, so that none is listed."]
+    passes = "passes" if len(q) == 1 else "pass"
     said = [
-        f"{len(q):,} of {tests:,} {what} pass a false discovery rate of 5 %, and {len(passing):,} "
+        f"{len(q):,} of {tests:,} {what} {passes} a false discovery rate of 5 %, and {len(passing):,} "
         f"Bonferroni's threshold (p of {p_text(bound)} or less).{_regions(q, order)}"
     ]
-    first, *others = (claim_sentence(run, row) for row in q.head(SHOWN).to_dict("records"))
+    first, *others = (claim_sentence(run, row) for row in _regional_leads(q, order))
     return [f"{first} {' '.join(said)}", *others]
+
+
+def _regional_leads(rows: pd.DataFrame, order: int) -> list[dict[Any, Any]]:
+    """The strongest row of each set of chromosomes, the first few; without chromosomes the first rows."""
+    if rows["chrom_1"].any():
+        sets = [frozenset(chroms) for chroms in zip(*_chroms(rows, order), strict=True)]
+        rows = rows[~pd.Series(sets, index=rows.index).duplicated()]
+    return rows.head(SHOWN).to_dict("records")
+
+
+def _chroms(rows: pd.DataFrame, order: int) -> list[pd.Series]:
+    return [rows[f"chrom_{k}"] for k in range(1, order + 1)]
 
 
 def _regions(rows: pd.DataFrame, order: int) -> str:
     """On how many sets of chromosomes the rows lie: linked sites show one interaction many times."""
     if len(rows) < 2 or not rows["chrom_1"].any():
         return ""
-    chroms = rows[[f"chrom_{k}" for k in range(1, order + 1)]].itertuples(index=False)
+    chroms = zip(*_chroms(rows, order), strict=True)
     sets = pd.Series([tuple(sorted(set(names), key=natural_key)) for names in chroms]).value_counts()
     named = [" and ".join(names) for names in sets.index[:SHOWN]]
     where = f"all on chromosomes {named[0]}" if len(sets) == 1 else f"on {len(sets)} sets of chromosomes"

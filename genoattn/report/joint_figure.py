@@ -44,9 +44,11 @@ def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
         own, shift = (frame[last] == state).to_numpy(), 0.06 * (k - (len(lines) - 1) / 2)
         x = np.array([places[a] for a in along[own]], dtype=np.float64) + shift
         by_place = np.argsort(x, kind="stable")
-        traces += _traces(frame[own].iloc[by_place], x[by_place], state, joint, COLOURS[k % len(COLOURS)])
+        traces += _traces(
+            frame[own].iloc[by_place], x[by_place], state, COLOURS[k % len(COLOURS)], k % 2 == 1
+        )
         if not joint.binary and joint.n_samples <= FEW:
-            traces.append(_samples(joint, state, places, shift, order, COLOURS[k % len(COLOURS)]))
+            traces.append(_samples(joint, state, places, shift, order, colour))
     layout = {
         "xaxis": axis(
             " and ".join(joint.sites[:-1]),
@@ -95,14 +97,12 @@ def _in_order(frame: pd.DataFrame, joint: JointStates, n_sites: int) -> list[str
     return [str(label) for label in _labels(frame, n_sites)[ordered]]
 
 
-def _traces(
-    frame: pd.DataFrame, x: np.ndarray, state: str, joint: JointStates, colour: str
-) -> list[dict[str, Any]]:
+def _traces(frame: pd.DataFrame, x: np.ndarray, state: str, colour: str, upper: bool) -> list[dict[str, Any]]:
     """Means with intervals and counts, and the dashed line of no interaction."""
     text = [f"n = {n:,}" for n in frame["n"]]
     own: dict[str, Any] = {
         "type": "scatter", "mode": "lines+markers+text", "x": plain(x), "y": plain(frame["mean"]),
-        "name": state, "text": text, "textposition": _beside(x), "legendgroup": state,
+        "name": state, "text": text, "textposition": _beside(x, upper), "legendgroup": state,
         "error_y": reach(frame["mean"], frame["lower"], frame["upper"]),
         "line": {"color": colour, "width": 2}, "marker": {"color": colour, "size": 8},
     }  # fmt: skip
@@ -116,10 +116,10 @@ def _traces(
     return [own, dashed]
 
 
-def _beside(x: np.ndarray) -> list[str]:
-    """Where the counts stand: outside the lines at both ends, above them between."""
-    middle = ["top center"] * max(len(x) - 2, 0)
-    return ["middle left", *middle, "middle right"][: len(x)]
+def _beside(x: np.ndarray, upper: bool) -> list[str]:
+    """Where the counts of a line stand: outside at both ends, above or below it between."""
+    side = "top" if upper else "bottom"
+    return [f"{side} left", *[f"{side} center"] * max(len(x) - 2, 0), f"{side} right"][: len(x)]
 
 
 def _samples(

@@ -18,7 +18,7 @@ from genoattn.views.signals_near import credible_pairs, pairs_near, site_positio
 MOST_REGIONS = 5
 MOST_SITES = 50  # near a lead: all pairs of them are tested, and drawn
 WINDOW = 1_000_000
-_MOST_POINTS = 1200
+_MOST_POINTS = 800
 
 
 def signals_section(run: Run, cohort: Cohort | None) -> Section | None:
@@ -84,6 +84,7 @@ def _region(run: Run, number: int, credible: pd.DataFrame, cohort: Cohort | None
     if not len(pairs):
         return None
     pairs = pairs[(np.arange(len(pairs)) < _MOST_POINTS) | pairs["credible"].notna() | pairs["is_lead"]]
+    pairs = pairs.iloc[::-1]  # the strongest are drawn last, over the others
     tested = bool(pairs["p_value"].notna().any())
     value = minus_log10(pairs["p_value"]) if tested else pairs["ranking"].fillna(pairs["credible"]).to_numpy()
     name = "-log10 p" if tested else "probability"
@@ -92,7 +93,8 @@ def _region(run: Run, number: int, credible: pd.DataFrame, cohort: Cohort | None
     points = {
         "type": "scatter", "mode": "markers", "x": plain(x, 8), "y": plain(y, 8), "text": text,
         "name": "pairs", "hoverinfo": "text", "showlegend": False,
-        "marker": {"color": plain(value, 4), "colorscale": "Viridis", "showscale": True, "size": 11,
+        "marker": {"color": plain(value, 4), "colorscale": "Viridis", "showscale": True,
+                   "size": plain(5 + 7 * value / max(float(np.nanmax(value)), 1e-9), 3),
                    "colorbar": {"title": {"text": name}}},
     }  # fmt: skip
     ringed = pairs["credible"].notna().to_numpy()

@@ -13,7 +13,7 @@ from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.report.claims import group
 from genoattn.report.document import Detail
-from genoattn.report.joint_figure import joint_figure
+from genoattn.report.joint_figure import describe_joint, joint_figure
 from genoattn.report.plain_regression import PlainTest, plain_regression
 from genoattn.report.run_folder import Run
 from genoattn.report.wording import (
@@ -59,11 +59,13 @@ def term_detail(run: Run, key: str, row: Mapping[Any, Any], cohort: Cohort | Non
     if cohort is not None:
         joint = joint_states(cohort, row, run.manifest, seed=seed, max_points=300)
         figure = joint_figure(key, name, joint, run)
+        facts.append(("Joint states", describe_joint(joint, run)))
     facts += [*_carriers(row), *_test(run, row), *_claim(run, row)]
     facts += _plain_tests(run, row, cohort) if cohort is not None else []
     flags = flag_words(str(row["flag"]))
     facts += [("Flag", f"{row['flag']}: {flags}.")] if flags else []
-    return Detail(run.table.describe(row) + ".", facts, figure)
+    said = run.table.describe(row)
+    return Detail(f"{said[0].upper()}{said[1:]}.", facts, figure)
 
 
 def _coding(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
