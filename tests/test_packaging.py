@@ -49,6 +49,13 @@ def test_wheel_holds_every_module(wheel: zipfile.ZipFile) -> None:
     assert {name for name in wheel.namelist() if name.endswith(".py")} == expected
 
 
+def test_wheel_holds_the_assets_of_the_report(wheel: zipfile.ZipFile) -> None:
+    folder = ROOT / "genoattn" / "report" / "assets"
+    expected = {f"genoattn/report/assets/{path.name}" for path in folder.iterdir()}
+    assert "genoattn/report/assets/plotly-cartesian.min.js" in expected
+    assert expected <= set(wheel.namelist())
+
+
 def test_wheel_has_one_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
     (entry_points,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     lines = wheel.read(entry_points).decode().split("\n")

@@ -21,7 +21,7 @@ from genoattn.report.document import DataTable, Figure, Report, Section
 _LIBRARY = "plotly-cartesian.min.js"
 # Hebrew, Arabic and their neighbours; a word that has one of these letters turns what stands next to it.
 _RIGHT_TO_LEFT = re.compile(r"\S*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]\S*")
-_EXPONENT = re.compile(r"\d[\d.]*e-\d+")  # 1.9e-17, which a browser would break after the minus
+_NUMBER = re.compile(r"\d[\d.]*(?:e-\d+| %)")  # 1.9e-17 and 95 %, which a browser would break
 _LARGEST_EXACT = 2**53
 
 
@@ -137,7 +137,7 @@ def _json(data: Any) -> str:
 def _text(text: str) -> str:
     """Text as HTML; words that run from right to left leave the order of the others alone."""
     html = escape(_RIGHT_TO_LEFT.sub(lambda word: f"\u2068{word[0]}\u2069", text))
-    return _EXPONENT.sub(r'<span class="unbroken">\g<0></span>', html)
+    return _NUMBER.sub(r'<span class="unbroken">\g<0></span>', html)
 
 
 def _notice(warnings: int) -> str:

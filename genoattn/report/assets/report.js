@@ -6,6 +6,7 @@ const STEP = 100; // rows of a table that are in the page at first, and that "mo
 const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f94"];
 // Letters of a label at an axis; a longer one would leave no room for the data.
 const LONGEST_LABEL = innerWidth < 600 ? 18 : 32;
+const LONGEST_TITLE = Math.min(80, Math.round(innerWidth / 9)); // and of a title of an axis
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
 function make(tag, attributes, ...children) {
@@ -47,7 +48,7 @@ function literalText(text, isTemplate) {
 
 function literal(value, key = "") {
   if (typeof value === "string") {
-    if (key === "title") return { text: literalText(value, false) };
+    if (key === "title") return literal({ text: shortened(value, LONGEST_TITLE) });
     return literalText(value, key.endsWith("template"));
   }
   if (Array.isArray(value)) return value.map((entry) => literal(entry, key));
@@ -55,8 +56,13 @@ function literal(value, key = "") {
   return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, literal(entry, name)]));
 }
 
-function shortened(text) {
-  return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
+function shortened(text, letters = LONGEST_LABEL) {
+  return text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
+}
+
+// Traces for Plotly; a long name would fill the legend.
+function tracesOf(figure) {
+  return figure.data.map((trace) => literal(trace.name ? { ...trace, name: shortened(trace.name) } : trace));
 }
 
 // What the values along "x" or "y" ask of their axes. Names stay names, also those that look like a number
@@ -110,7 +116,7 @@ function draw(box) {
   watcher.unobserve(box);
   drawn.add(box);
   const figure = figureOf.get(box);
-  Plotly.react(box, literal(figure.data), layoutOf(figure), CONFIG);
+  Plotly.react(box, tracesOf(figure), layoutOf(figure), CONFIG);
 }
 
 const watcher = new IntersectionObserver(
@@ -118,13 +124,23 @@ const watcher = new IntersectionObserver(
   { rootMargin: "300px" });
 
 function redraw() {
-  for (const box of drawn) if (box.isConnected) draw(box);
+  for (const box of drawn) {
+    if (box.isConnected) draw(box);
+    else watcher.observe(box); // in a row that a search hides: when it comes back
+  }
+}
+
+function forget(box) {
+  watcher.unobserve(box);
+  drawn.delete(box);
+  figureOf.delete(box);
+  Plotly.purge(box);
 }
 
 function saveFigure(box, format) {
   const figure = figureOf.get(box);
   const { width, height } = box.getBoundingClientRect();
-  const picture = { data: literal(figure.data), layout: { ...layoutOf(figure, "light"), width, height } };
+  const picture = { data: tracesOf(figure), layout: { ...layoutOf(figure, "light"), width, height } };
   Plotly.downloadImage(picture, { format, width, height, scale: format === "png" ? 3 : 1, filename: figure.key });
 }
 
@@ -133,8 +149,9 @@ function figureParts(figure, heading) {
   const label = `${figure.title}. ${figure.description}`;
   const box = make("div", { class: "plot", role: "img", "aria-label": label });
   if (figure.layout.height) box.style.minHeight = `${figure.layout.height}px`;
-  const frame = make("div", { class: "scroll" }, box);
+  const frame = make("div", { class: "frame" }, box);
   if (figure.layout.width) {
+    frame.className = "scroll";
     box.style.width = `${figure.layout.width}px`;
     for (const [name, value] of [["tabindex", 0], ["role", "group"], ["aria-label", figure.title]]) {
       frame.setAttribute(name, value);
@@ -311,15 +328,15 @@ class TableView {
     button.setAttribute("aria-expanded", String(!opened));
     row.classList.toggle("open", !opened);
     if (opened) {
-      opened.querySelectorAll(".plot").forEach((box) => { drawn.delete(box); figureOf.delete(box); });
+      opened.querySelectorAll(".plot").forEach(forget);
       opened.remove();
       this.open.delete(number);
       return;
     }
     const { sentence, facts, figure } = this.table.details[number];
-    const parts = [make("p", {}, sentence)];
-    if (figure) parts.push(make("figure", {}, ...figureParts(figure, "p")));
-    if (facts.length) parts.push(definitions(facts));
+    const parts = [make("p", {}, sentence), make("div", { class: "beside" },
+      ...(figure ? [make("figure", {}, ...figureParts(figure, "p"))] : []),
+      ...(facts.length ? [definitions(facts)] : []))];
     const cell = make("td", { colspan: this.table.columns.length }, make("div", {}, ...parts));
     const element = make("tr", { class: "detail" }, cell);
     this.open.set(number, element);
@@ -356,7 +373,7 @@ darkSystem.addEventListener("change", () => { nameTheme(); redraw(); });
 nameTheme();
 
 // On paper: every figure, light, as wide as the paper, with its description.
-const PAPER_WIDTH = 640;
+const [PAPER_WIDTH, PAPER_HEIGHT] = [640, 300];
 let closed = [];
 addEventListener("beforeprint", () => {
   closed = [...document.querySelectorAll("details:not([open])")];
@@ -366,7 +383,9 @@ addEventListener("beforeprint", () => {
     watcher.unobserve(box);
     drawn.add(box);
     const width = Math.min(figure.layout.width ?? PAPER_WIDTH, PAPER_WIDTH);
-    Plotly.react(box, literal(figure.data), { ...layoutOf(figure, "light"), width }, CONFIG);
+    const height = figure.layout.height ?? PAPER_HEIGHT;
+    box.style.minHeight = 0;
+    Plotly.react(box, tracesOf(figure), { ...layoutOf(figure, "light"), width, height }, CONFIG);
   }
 });
 addEventListener("afterprint", () => {
