@@ -31,7 +31,7 @@ class Performance:
     n_samples
         Held-out samples.
     part
-        What they are: ``test``, ``validation and test``, or ``cross-fitted``.
+        What they are: ``test``, ``validation`` (where there is no test part), or ``cross-fitted``.
     """
 
     frame: pd.DataFrame
