@@ -28,6 +28,7 @@ _HOME = {
     "InteractionTable": "genoattn.interactions.table",
     "load_model": "genoattn.fitting.store",
     "load_interactions": "genoattn.interactions.table",
+    "write_report": "genoattn.report.write",
 }
 __all__ = sorted(_HOME)
 

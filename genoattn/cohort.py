@@ -165,6 +165,16 @@ class Covariates:
     levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class FlowStep:
+    """What one step of reading kept of the samples, sequences, records or sites that reached it."""
+
+    unit: Literal["samples", "sequences", "records", "sites"]
+    read: int
+    kept: int
+    left_out: Mapping[str, int] = field(default_factory=dict)  # by the first reason
+
+
 @dataclass(frozen=True, eq=False)
 class Cohort:
     """Genotypes or aligned sequences of samples, with what was measured on them. Frozen and validated.
@@ -186,8 +196,8 @@ class Cohort:
         families have is called ``FID:IID``.
     source
         The files this came from, by role (``genotypes``, ``phenotypes``, ``covariates``).
-    log
-        What was read, kept and dropped, one readable line each.
+    log, flow
+        What was read, kept and dropped: one readable line each, and as counts.
     haploid
         What haploid calls among diploid ones count: ``double``, 0 or 2 copies, or ``as-is``, 0 or 1.
     is_haploid
@@ -215,6 +225,7 @@ class Cohort:
     families: np.ndarray | None = None
     source: dict[str, str] = field(default_factory=dict)
     log: tuple[str, ...] = ()
+    flow: tuple[FlowStep, ...] = ()
     haploid: Haploid = "double"
     is_haploid: np.ndarray | None = None
     dosages: str | None = None

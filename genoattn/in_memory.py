@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort, Covariates, Phenotype, Sites, copy_states
+from genoattn.cohort import MISSING, Cohort, Covariates, FlowStep, Phenotype, Sites, copy_states
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,12 @@ def cohort_of_arrays(
         return own
     known = ~np.isnan(given.values)
     kept = own if known.all() else own.select_samples(known)
-    line = f"{len(names)} samples with genotypes, kept {int(known.sum())}"
-    return replace(kept, phenotype=given.select(known), log=(line,))
+    n, n_known = len(names), int(known.sum())
+    step = FlowStep(
+        "samples", n, n_known, {} if n == n_known else {f"without a value of {given.name}": n - n_known}
+    )
+    line = f"{n} samples with genotypes, kept {n_known}"
+    return replace(kept, phenotype=given.select(known), log=(line,), flow=(step,))
 
 
 def _sites_of(sites: Any, n_sites: int, ploidy: int) -> Sites:

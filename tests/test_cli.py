@@ -22,6 +22,7 @@ FILES = [
     "manifest.json",
     "metrics.json",
     "model.ckpt",
+    "predictions.tsv",
     "ranking.tsv",
     "run.toml",
     "signals.tsv",

@@ -22,6 +22,7 @@ FILES = {
     "variance_components.tsv",
     "metrics.json",
     "model.ckpt",
+    "predictions.tsv",
     "manifest.json",
 }
 

@@ -4,9 +4,11 @@ import logging
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from genoattn.cohort import Cohort
 from genoattn.fitting.metrics import Metrics, evaluate
+from genoattn.fitting.predicted_samples import expected_deviation, part_names, predicted_samples
 from genoattn.fitting.train_model import Trained, train_readout
 from genoattn.model.phenotype_likelihood import COUNTS, mean_response
 from genoattn.model.prediction import predict_orders, respond
@@ -31,12 +33,12 @@ def exported_metrics(
     features: TokenFeatures | None,
     run: TrainingRun,
     in_folds: bool = True,
-) -> Metrics:
-    """Quality of the linear predictor, or of the mean of counts, by part and by order.
+) -> tuple[Metrics, pd.DataFrame]:
+    """Quality of the linear predictor, or of the mean of counts, by part and order; and the predictions.
 
-    A search for sparse factors may find others in all samples, so that where it costs little the metrics are
-    those of the exported model, with every sample predicted by a model that has not seen it, unless
-    ``in_folds`` is off.
+    These are as of :func:`genoattn.fitting.predicted_samples.predicted_samples`. A search for sparse factors
+    may find others in all samples, so that where it costs little both are of the exported model, with every
+    sample predicted by a model that has not seen it, unless ``in_folds`` is off.
     """
 
     def evaluated(means: np.ndarray, split: Split) -> Metrics:
@@ -46,12 +48,19 @@ def exported_metrics(
     everyone, nobody = np.arange(cohort.n_samples), np.arange(0)
     if in_folds and exported is not measured and costs_little(exported, cohort.n_samples):
         _log.info("measuring in %d folds", N_FOLDS)
-        means = cross_fitted_means(cohort, exported, data, features, run)
+        means, fold = cross_fitted_means(cohort, exported, data, features, run)
         test = evaluated(means, Split(nobody, nobody, everyone))
-        training = evaluated(cumulated_means(exported, data, everyone), Split(everyone, nobody, nobody))
-        return training.with_folds(test, N_FOLDS)
-    found = evaluated(cumulated_means(measured, data, everyone), measured.split)
-    return found if measured.readout.product is None else replace(found, orders=("0", "all"))
+        own = cumulated_means(exported, data, everyone)
+        training = evaluated(own, Split(everyone, nobody, nobody))
+        deviation = expected_deviation(exported, data, own[:, -1], part_names(exported.split, len(own)))
+        part = np.array([f"fold {k + 1}" for k in fold], dtype=object)
+        return training.with_folds(test, N_FOLDS), predicted_samples(cohort, means, part, deviation)
+    means, part = cumulated_means(measured, data, everyone), part_names(measured.split, cohort.n_samples)
+    found = evaluated(means, measured.split)
+    if measured.readout.product is not None:
+        found = replace(found, orders=("0", "all"))
+    deviation = expected_deviation(measured, data, means[:, -1], part)
+    return found, predicted_samples(cohort, means, part, deviation)
 
 
 def costs_little(trained: Trained, n_samples: int) -> bool:
@@ -76,8 +85,10 @@ def cross_fitted_means(
     data: TrainingData,
     features: TokenFeatures | None = None,
     run: TrainingRun = TrainingRun(),
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """As :func:`cumulated_means`, of every sample, by models of the other four fifths: (n, 1 + n_orders).
+
+    With them the fold of each sample, (n,), from 0.
 
     Each takes every step of the exported model again, the search for its factors included (Chernozhukov et
     al. 2018). Relatives are in one fold; cases are as frequent in each.
@@ -98,7 +109,7 @@ def cross_fitted_means(
     out = np.empty((n, means[0].shape[1]))
     for k, held_out in enumerate(means):
         out[fold == k] = held_out
-    return out
+    return out, fold
 
 
 def _folds(data: TrainingData, n: int, seed: int) -> np.ndarray:

@@ -159,7 +159,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
         measured = train_readout(vocabulary, data, split, config.training, features, run, choice, learned)
     _log.info("estimator: %s (%s)", measured.choice.estimator, measured.choice.reason)
     trained = _exported(cohort, config, measured, data, features, run)
-    metrics = exported_metrics(cohort, measured, trained, data, features, ours, config.assess)
+    metrics, predictions = exported_metrics(cohort, measured, trained, data, features, ours, config.assess)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     unsought = _why_no_signals(cohort, config, measured)
@@ -178,7 +178,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     quantiles = None if cohort.phenotype is None else cohort.phenotype.quantiles
     stored = trained.posterior if isinstance(trained.posterior, Posterior) else None
     model = FittedModel(trained.readout, tested, manifest, stored, quantiles)
-    return FitResult(model, table, metrics, variance, discovery, intervals, ladder)
+    return FitResult(model, table, metrics, variance, predictions, discovery, intervals, ladder)
 
 
 def _orders(config: FitConfig, n_sites: int) -> tuple[int, ...]:
@@ -388,4 +388,5 @@ def _manifest(
         },
         haploid=cohort.haploid if cohort.kind == "genotype" else None,
         dosages=cohort.dosages,
+        flow=cohort.flow,
     )

@@ -35,6 +35,9 @@ class FitResult:
         R2 or AUC by part of the samples and by order.
     variance
         Variance components by order.
+    predictions
+        The samples with their predictions, those of the part named in each row:
+        :func:`genoattn.fitting.predicted_samples.predicted_samples`.
     discovery
         Signals and ranked pairs of a cohort of genotypes; None for a landscape.
     intervals
@@ -61,6 +64,7 @@ class FitResult:
     table: InteractionTable
     metrics: Metrics
     variance: pd.DataFrame
+    predictions: pd.DataFrame
     discovery: Discovery | None = None
     intervals: pd.DataFrame | None = None
     ladder: Ladder | None = None
@@ -121,7 +125,7 @@ class FitResult:
         extra_files
             Contents of further files of the folder by their names.
         """
-        extra: dict[str, pd.DataFrame | bytes] = dict(extra_files or {})
+        extra: dict[str, pd.DataFrame | bytes] = {**(extra_files or {}), "predictions.tsv": self.predictions}
         extra |= {} if self.discovery is None else dict(self.discovery.files())
         if self.intervals is not None:
             extra["intervals.tsv"] = self.intervals

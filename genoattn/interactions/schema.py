@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genoattn.cohort import AlignmentFrame, Haploid, Sites
+from genoattn.cohort import AlignmentFrame, FlowStep, Haploid, Sites
 from genoattn.errors import InputError
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.site_records import column_values, from_site_records, site_records
@@ -76,7 +76,8 @@ class Manifest:
     the table is the model. ``estimand`` says what ``coefficient`` and ``effect`` of a row are, ``tests`` how
     effects were estimated: ``method``, ``reason``, and ``untested``, why rows have no test; ``signals`` why
     pairs have no q-value. ``haploid`` is what haploid calls count, as of a cohort of genotypes;
-    ``dosages`` the entry of the file whose dosages were fitted, None for hard calls.
+    ``dosages`` the entry of the file whose dosages were fitted, None for hard calls. ``flow`` counts what
+    reading kept, step by step.
     """
 
     trait: str
@@ -101,6 +102,7 @@ class Manifest:
     model: dict[str, Any] = field(default_factory=dict)  # settings of the fit
     haploid: Haploid | None = None
     dosages: str | None = None
+    flow: tuple[FlowStep, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -126,6 +128,7 @@ class Manifest:
             "covariates": [{"name": n, "coefficient": float(c)} for n, c in covariates],
             "covariate_levels": {k: list(levels) for k, levels in self.covariate_levels.items()},
             **{k: getattr(self, k) for k in _PROVENANCE},
+            "flow": [asdict(step) for step in self.flow],
         }
         # A site on one line: readable still, and written by json's C code, ten times as fast as indented.
         head = json.dumps(record, indent=1, ensure_ascii=False).removesuffix("\n}")
@@ -177,6 +180,7 @@ def manifest_from_json(text: str) -> Manifest:
         left_out={int(k): n for k, n in record["left_out"].items()},
         haploid=record.get("haploid"),
         dosages=record.get("dosages"),
+        flow=tuple(FlowStep(**step) for step in record.get("flow", ())),
     )
 
 

@@ -198,15 +198,16 @@ def _genotypes(
     """The samples of a file of genotypes with everything in the tables; only their calls are read."""
     match = match_samples(source.samples, source.families, tables)
     kept = None if match.keep.all() else np.flatnonzero(match.keep)
-    found = {"phenotype": match.phenotype, "covariates": match.covariates, "log": match.log}
-    return collect_cohort(source, kept, limits, duplicates, **found)
+    found = {"phenotype": match.phenotype, "covariates": match.covariates}
+    return collect_cohort(source, kept, limits, duplicates, log=match.log, flow=match.flow, **found)
 
 
 def with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
     """The samples of a cohort with everything in the tables."""
     match = match_samples(cohort.samples, cohort.families, tables)
     kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
-    return with_log(replace(kept, phenotype=match.phenotype, covariates=match.covariates), *match.log)
+    matched = replace(kept, phenotype=match.phenotype, covariates=match.covariates)
+    return with_log(matched, *match.log, flow=match.flow)
 
 
 def _name(role: str, source: str | PathLike[str] | pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from genoattn.cohort import FlowStep
 from genoattn.errors import InputError
 from genoattn.io.byte_blocks import byte_blocks
 from genoattn.io.genotype_records import RecordDecoder, Records, Scratch, join_blocks
@@ -193,3 +194,7 @@ class Bcf(GenotypeSource):
     def log(self) -> list[str]:
         """What was found, one readable line each."""
         return self.decoder.log()
+
+    def flow(self) -> list[FlowStep]:
+        """Records that could not be used, as counts."""
+        return self.decoder.left_out.flow(self.n_records)

@@ -93,7 +93,7 @@ def collect_cohort(
         raise InputError(f"{source.path}: no records{where}")
     read = f"{source.n_records} records ({tally.n_sites} sites)"
     line = tally.line(source.path, read) if limits is not None else f"read {read}, kept all (filters off)"
-    return _assembled(source, sites, every, duplicates, line, fields)
+    return _assembled(source, sites, every, duplicates, line, tally, fields)
 
 
 def _assembled(
@@ -102,11 +102,13 @@ def _assembled(
     samples: np.ndarray,
     duplicates: Duplicates,
     line: str,
+    tally: SiteTally,
     fields: dict[str, Any],
 ) -> Cohort:
     """The cohort of collected sites, with repeated ones settled and all of them named."""
     calls, alleles, single = found.calls(), found.alleles, found.is_haploid()
     index, log = distinct_sites(source, calls, alleles, duplicates)
+    step = tally.step(len(alleles) - len(index))
     if len(index) < len(alleles):
         calls, alleles = calls[index], alleles.take(index)
         single = None if single is None else single[index]
@@ -119,6 +121,7 @@ def _assembled(
     families = None if source.families is None else np.array(source.families, dtype=object)[samples]
     is_haploid = None if single is None else single.T
     fields["dosages"] = source.dosages
+    fields["flow"] = (*fields.get("flow", ()), *source.flow(), step)
     fields["log"] = (*fields.get("log", ()), *source.log(), *log, line)
     names = np.array(source.samples, dtype=object)[samples]
     sites = build_sites(alleles, features)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort, Phenotype
+from genoattn.cohort import MISSING, Cohort, FlowStep, Phenotype
 from genoattn.errors import InputError
 from genoattn.io.filters import with_log
 
@@ -54,9 +54,10 @@ def merge_duplicates(cohort: Cohort, path: Path, strict: bool, average: bool = T
     if not average:
         return with_log(cohort, f"{found}{n_differ} of them with different values; all samples are kept")
     merged = replace(cohort.select_samples(groups.first), phenotype=_averaged(phenotype, groups))
-    return with_log(
-        merged, f"{found}{n_differ} of them with different values; each is kept once, at its mean"
-    )
+    line = f"{found}{n_differ} of them with different values; each is kept once, at its mean"
+    n_before, n_after = cohort.n_samples, merged.n_samples
+    repeats = {"that repeat another one, whose value is their mean": n_before - n_after}
+    return with_log(merged, line, flow=(FlowStep("sequences", n_before, n_after, repeats),))
 
 
 def _groups(cohort: Cohort) -> _Groups:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genoattn.cohort import MISSING, Cohort, Kind, count_states
+from genoattn.cohort import MISSING, Cohort, FlowStep, Kind, count_states
 from genoattn.errors import InputError
 
 _DEFAULT_MAF: dict[Kind, float] = {"genotype": 0.01, "sequence": 0.0}
@@ -80,9 +80,9 @@ def _state_counts(calls: np.ndarray, n_states: int) -> np.ndarray:
 class SiteTally:
     """Sites that a filter keeps, block by block, and counts of the others by the first reason."""
 
-    def __init__(self, limits: SiteFilter | None, n_samples: int) -> None:
-        self.limits, self.n_samples = limits, n_samples
-        self.n_sites = self.n_kept = self.n_monomorphic = self.n_missing = self.n_rare = 0
+    def __init__(self, limits: SiteFilter | None, n_samples: int, n_sites: int = 0) -> None:
+        self.limits, self.n_samples, self.n_sites = limits, n_samples, n_sites
+        self.n_kept = self.n_monomorphic = self.n_missing = self.n_rare = 0
 
     def keep(self, sites: SiteCounts) -> np.ndarray:
         """Which sites pass, shape (n_sites,), given their summary."""
@@ -115,12 +115,26 @@ class SiteTally:
             )
         return f"read {read}, kept {self.n_kept} ({reasons})"
 
+    def step(self, n_repeated: int = 0) -> FlowStep:
+        """The counts, with the sites that passed but repeat an earlier one."""
+        limits = self.limits
+        left_out = {"that repeat an earlier one": n_repeated}
+        if limits is not None:
+            left_out = {
+                "monomorphic": self.n_monomorphic,
+                f"with more than {limits.max_missing:g} of the calls missing": self.n_missing,
+                f"with a minor allele frequency below {limits.maf:g}": self.n_rare,
+                **left_out,
+            }
+        counted = {reason: n for reason, n in left_out.items() if n}
+        return FlowStep("sites", self.n_sites, self.n_sites - sum(counted.values()), counted)
+
 
 def filter_sites(cohort: Cohort, read: str, limits: SiteFilter | None, path: Path) -> Cohort:
     """The sites of a cohort within ``limits``, all for None; ``read`` is what was read in words."""
     if limits is None:
         return with_log(cohort, f"read {read}, kept all (filters off)")
-    tally = SiteTally(limits, cohort.n_samples)
+    tally = SiteTally(limits, cohort.n_samples, cohort.n_sites)
     keep = tally.keep(summarise_sites(limits.kind, cohort.calls, cohort.sites.n_states))
     line = tally.line(path, read)
     kept = cohort if keep.all() else cohort.select_sites(keep)
@@ -128,9 +142,9 @@ def filter_sites(cohort: Cohort, read: str, limits: SiteFilter | None, path: Pat
     if len(unseen):
         line += f"; no sample has the reference residue of {len(unseen)} sites ({', '.join(unseen[:3])}): "
         line += "the reference gauge takes the mean of the site there"
-    return with_log(kept, line)
+    return with_log(kept, line, flow=(tally.step(),))
 
 
-def with_log(cohort: Cohort, *lines: str) -> Cohort:
-    """The cohort with lines added to its log."""
-    return replace(cohort, log=(*cohort.log, *lines))
+def with_log(cohort: Cohort, *lines: str, flow: tuple[FlowStep, ...] = ()) -> Cohort:
+    """The cohort with lines added to its log, and steps to its flow."""
+    return replace(cohort, log=(*cohort.log, *lines), flow=(*cohort.flow, *flow))

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from genoattn.cohort import FlowStep
 from genoattn.errors import InputError
 from genoattn.io.mutations import MutationError
 
@@ -52,6 +53,12 @@ class LeftOutRows:
         if self._doubtful:
             _log.warning("%s: %s", self._path, line)
         return (line,)
+
+    def flow(self) -> tuple[FlowStep, ...]:
+        """The counts, where there are any."""
+        n_out = sum(self._counts.values())
+        step = FlowStep("sequences", self._n_rows, self._n_rows - n_out, dict(self._counts))
+        return (step,) if n_out else ()
 
     def _reasons(self) -> str:
         return ", ".join(f"{n} {one} (first: {self._examples[one]})" for one, n in self._counts.items())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from genoattn.cohort import Covariates, Phenotype
+from genoattn.cohort import Covariates, FlowStep, Phenotype
 from genoattn.errors import InputError
 from genoattn.io.covariates import (
     CovariateColumns,
@@ -48,12 +49,15 @@ class SampleMatch:
         Of the samples kept, in their order; None where none were given.
     log
         What was matched, kept and dropped, one line each.
+    flow
+        The same as counts; empty where there were no tables.
     """
 
     keep: np.ndarray
     phenotype: Phenotype | None
     covariates: Covariates | None
     log: tuple[str, ...]
+    flow: tuple[FlowStep, ...] = ()
 
 
 class _Tally:
@@ -74,6 +78,11 @@ class _Tally:
         if not self.keep.any():
             raise InputError(f"no sample is left of {n}: {reasons}; check the tables")
         return f"{n} samples with genotypes, kept {int(self.keep.sum())} ({reasons})"
+
+    def step(self) -> FlowStep:
+        """The counts; tables are named without their folders."""
+        left_out = {re.sub(r"(?<= in ).*/", "", reason): count for count, reason in self._counts if count}
+        return FlowStep("samples", len(self.keep), int(self.keep.sum()), left_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +119,7 @@ def match_samples(
         missing = np.append(missing_rows(covariates.table), False)[covariates.rows]
         tally.drop(missing, "with a missing covariate")
     log = [tally.line()] if phenotypes or covariates else []
+    flow = (tally.step(),) if log else ()
     phenotype = found = None
     if phenotypes is not None and measured is not None:
         log += [*phenotypes.log, *measured.log]
@@ -118,7 +128,7 @@ def match_samples(
     if covariates is not None:
         found, lines = _covariates(covariates, tally.keep, tables.like)
         log += [*covariates.log, *lines]
-    return SampleMatch(tally.keep, phenotype, found, tuple(log))
+    return SampleMatch(tally.keep, phenotype, found, tuple(log), flow)
 
 
 def _find(

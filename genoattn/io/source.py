@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genoattn.cohort import FlowStep
 from genoattn.errors import InputError
 from genoattn.io.alleles import Alleles
 
@@ -73,6 +74,10 @@ class GenotypeSource(ABC):
         """What was found while reading, one readable line each."""
         return self.notes
 
+    def flow(self) -> list[FlowStep]:
+        """Records that could not be used, as counts; empty where all could."""
+        return []
+
 
 @dataclass
 class LeftOut:
@@ -93,6 +98,11 @@ class LeftOut:
         """Raise the first mistake where no record of several can be used."""
         if n_records and self.counts.total() == n_records:
             raise InputError(next(iter(self.examples.values())))
+
+    def flow(self, n_records: int) -> list[FlowStep]:
+        """The counts, where there are any."""
+        n_out = self.counts.total()
+        return [FlowStep("records", n_records, n_records - n_out, dict(self.counts))] if n_out else []
 
     def log(self) -> list[str]:
         """One line for each reason."""

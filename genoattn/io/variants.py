@@ -88,7 +88,7 @@ def read_variants(path: Path, columns: VariantColumns) -> tuple[Cohort, str, Sam
     left_out.check()
     read = _read_sequences if columns.sequence else _read_mutations
     cohort, kept = read(given, columns, left_out)
-    cohort = with_log(cohort, *left_out.report())
+    cohort = with_log(cohort, *left_out.report(), flow=left_out.flow())
     others = {k: v for k, v in cells.items() if k not in (name, "IID", "sample", "FID")}
     own = {k: tuple(v[number - 1] for number in kept.numbers) for k, v in others.items()}
     return cohort, f"{len(kept.ids)} variants ({cohort.n_sites} sites)", SampleTable(path, kept.ids, own)

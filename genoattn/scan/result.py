@@ -225,4 +225,5 @@ def scan_manifest(
         versions=package_versions(),
         inputs=input_records(cohort.source),
         model={"scan": {**asdict(config), **counts}},
+        flow=cohort.flow,
     )
