@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,9 @@ from genoattn.interactions.schema import (
     manifest_from_json,
     table_columns,
 )
-from genoattn.tokens.align import align_calls, align_covariates
-from genoattn.tokens.site_places import MatchBy
+
+if TYPE_CHECKING:
+    from genoattn.tokens.site_places import MatchBy
 
 _log = logging.getLogger(__name__)
 LEVEL = 0.9
@@ -131,6 +132,9 @@ class InteractionTable:
         -------
         Shape (n_samples,), in the units of the coefficients (``manifest.units``).
         """
+        # Imported here: the readers of all formats come with it, and reading a table needs none of them.
+        from genoattn.tokens.align import align_calls, align_covariates
+
         m, v = self.manifest, self.manifest.vocabulary
         if not m.complete:
             listed = {k: n for k, n in m.left_out.items() if k <= m.order and n}
@@ -231,7 +235,8 @@ def load_interactions(path: str | Path) -> InteractionTable:
 def _load_parquet(path: Path) -> InteractionTable:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    with pq.ParquetFile(path) as file:  # read_table would load the code for folders of many files
+        table = file.read()
     metadata = table.schema.metadata or {}
     if METADATA not in metadata:
         raise ValueError("no genoattn metadata")
