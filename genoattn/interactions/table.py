@@ -96,6 +96,18 @@ class InteractionTable:
         Proxies do not count.
         """
         lines = [f"Interaction table: {self.manifest.describe()}"]
+        lines += [f"  order {order}: {said}" for order, said in self.by_order().items()]
+        for order in range(min(2, self.manifest.order), self.manifest.order + 1):
+            rows = self.different(order).head(n)
+            if len(rows):
+                lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
+        if "signals" in self.manifest.tests:
+            lines += ["", f"Signals are not tested: {self.manifest.tests['signals']}."]
+        return "\n".join(lines)
+
+    def by_order(self) -> dict[int, str]:
+        """For each order with rows its numbers of contrasts, of these with q < 0.05, and of rows, as text."""
+        out = {}
         for order in range(1, self.manifest.order + 1):
             rows = self.frame[self.frame["order"] == order]
             if len(rows):
@@ -104,23 +116,23 @@ class InteractionTable:
                 tests = self.manifest.n_tests.get(order, len(rows))
                 unclaimed = order == 2 and "signals" in self.manifest.tests
                 claimed = "without q-values" if unclaimed else f"{below:,} with q < 0.05"
-                text = f"  order {order}: {len(different):,} contrasts, {claimed}"
-                lines.append(f"{text} ({len(rows):,} rows of {tests:,} possible)")
-        for order in range(min(2, self.manifest.order), self.manifest.order + 1):
-            rows = self.top(len(self.frame), order)
-            worth = (rows["coefficient"] != 0) | rows["effect"].notna()
-            rows = rows[worth & ~has_flag(rows["flag"], "repeat")].head(n)
-            if len(rows):
-                lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
-        if "signals" in self.manifest.tests:
-            lines += ["", f"Signals are not tested: {self.manifest.tests['signals']}."]
-        return "\n".join(lines)
+                text = f"{len(different):,} contrasts, {claimed}"
+                out[order] = f"{text} ({len(rows):,} rows of {tests:,} possible)"
+        return out
+
+    def different(self, order: int) -> pd.DataFrame:
+        """Rows of an order that say something, and not what an earlier one has said."""
+        rows = self.frame[self.frame["order"] == order]
+        worth = (rows["coefficient"] != 0) | rows["effect"].notna()
+        return rows[worth & ~has_flag(rows["flag"], "repeat")]
 
     def __repr__(self) -> str:
         return self.summary(5)
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.manifest.describe()}</p>" + self.top(20).to_html(index=False)
+        from genoattn.interactions.table_html import table_html
+
+        return table_html(self)
 
     def predict(self, cohort: Cohort, match_by: MatchBy = "position") -> np.ndarray:
         """Phenotype predicted from the rows alone: sum of coefficient times term, plus covariates.
