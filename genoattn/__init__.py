@@ -33,8 +33,10 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if name == "plot":  # figures: a module, whose functions import matplotlib when first used
+        return import_module("genoattn.plot")
     raise AttributeError(f"module 'genoattn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_HOME, "plot"])

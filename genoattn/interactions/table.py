@@ -14,6 +14,7 @@ import pandas as pd
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import METADATA, format_terms, parquet_bytes
+from genoattn.interactions.matrices import By, interaction_network, pair_matrix
 from genoattn.interactions.schema import (
     VALUE_COLUMNS,
     Manifest,
@@ -24,6 +25,9 @@ from genoattn.interactions.schema import (
 
 if TYPE_CHECKING:
     from genoattn.tokens.site_places import MatchBy
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _log = logging.getLogger(__name__)
 LEVEL = 0.9
@@ -82,6 +86,58 @@ class InteractionTable:
             if number:
                 left_out[order] = left_out.get(order, 0) + number
         return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
+
+    def matrix(self, order: int = 2, value: str = "effect", by: By = "site") -> pd.DataFrame:
+        """Symmetric matrix of pairs, NaN where the table lists none, in the model's order of sites.
+
+        Parameters
+        ----------
+        order
+            2: terms of other orders are no matrix.
+        value
+            A column of numbers; ``effect`` is the coefficient where a row is not tested.
+        by
+            ``token``: a row and column a site and state, ``GA1[C]``; or ``site``: of several states of two
+            sites the value farthest from 0.
+
+        Raises
+        ------
+        InputError
+            For another order, or a column that is not of numbers.
+
+        Examples
+        --------
+        >>> import genoattn
+        >>> from genoattn.simulate import simulate_cohort
+        >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
+        >>> matrix = genoattn.scan_pairs(cohort, threshold=1e-3).table.matrix(value="statistic")
+        >>> matrix.equals(matrix.T)
+        True
+        """
+        if order != 2:
+            raise InputError(f"order is {order}, and a matrix is of pairs; use order 2, or to_network()")
+        return pair_matrix(self.frame, self.manifest, value, by)
+
+    def to_network(self, by: By = "site") -> nx.Graph:
+        """The interactions as a network of sites, or of tokens (``GA1[C]``).
+
+        Sites are nodes with ``site``, ``chrom``, ``pos``. A pair is an edge with ``coefficient``, ``effect``,
+        ``se``, ``p_value``, ``q_value``, ``variance_explained``, ``r2_ld``, ``flag``, ``state_1`` and
+        ``state_2`` (of ``site_1`` and ``site_2``); of several states of two sites it is that of the first
+        row, and ``n_terms`` counts them. A term of order 3 or higher is a node of its own (``kind`` term)
+        with an edge to each of its sites. Values that are empty in the table are absent, so that
+        ``networkx.write_graphml`` writes it as it is, for Cytoscape and Gephi.
+
+        Examples
+        --------
+        >>> import genoattn
+        >>> from genoattn.simulate import simulate_cohort
+        >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
+        >>> scan = genoattn.scan_pairs(cohort, threshold=1e-3)
+        >>> scan.table.to_network().number_of_edges() == len(scan)
+        True
+        """
+        return interaction_network(self.frame, self.manifest, by)
 
     def describe(self, row: int | Mapping[str, Any]) -> str:
         """A row, or that at a number in ``frame``, from 0, as a sentence."""

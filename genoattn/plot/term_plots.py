@@ -1,0 +1,168 @@
+"""Terms of a table: effects with their intervals, and a matrix of sites."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from genoattn.errors import InputError
+from genoattn.interactions.table import InteractionTable, has_flag
+from genoattn.plot.figure_style import (
+    DIVERGING,
+    GREY,
+    PALE,
+    PALETTE,
+    drawing,
+    figure_of,
+    plain,
+    remark,
+    short_names,
+)  # fmt: skip
+from genoattn.views.landscape import site_matrix
+
+MOST_TERMS, MOST_SITES = 60, 60
+
+
+@drawing()
+def terms(table: InteractionTable, n: int = 20, order: int | None = None, ax: Axes | None = None) -> Axes:
+    """Effects of the first n terms with their 95 % intervals, and the coefficients of the model.
+
+    Rows that repeat another, proxies, and rows without a test are left out.
+
+    Parameters
+    ----------
+    table
+        The table.
+    n
+        How many, at most 60.
+    order
+        Terms of one order; 2 and above by default.
+    ax
+        Where to draw; a figure of one column, as high as the terms need, by default.
+
+    Raises
+    ------
+    InputError
+        Where no such row is tested.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
+    >>> ax = genoattn.plot.terms(genoattn.scan_pairs(cohort, threshold=1e-3).table, 2)
+    >>> ax.get_xlabel()
+    'effect (units of trait)'
+    """
+    assert ax is not None
+    rows = table.top(len(table), order)
+    rows = rows[rows["effect"].notna() & rows["se"].notna()]
+    rows = rows[~has_flag(rows["flag"], "repeat") & ~has_flag(rows["flag"], "proxy")]
+    if not len(rows):
+        raise InputError("no such term of the table is tested; see table.top(), column effect")
+    shown = rows.head(min(n, MOST_TERMS))
+    place = np.arange(len(shown))[::-1]
+    claimed = (shown["q_value"] < 0.05).to_numpy(dtype=bool)
+    effect, reach = shown["effect"].to_numpy(), 1.96 * shown["se"].to_numpy()
+    for chosen, colour in ((claimed, PALETTE[0]), (~claimed, GREY)):
+        label = "effect, q < 0.05" if colour != GREY else "effect, q above"
+        if chosen.any():
+            ax.errorbar(effect[chosen], place[chosen], xerr=reach[chosen], fmt="o", color=colour, label=label)
+    if not np.allclose(shown["coefficient"], effect):
+        ax.plot(shown["coefficient"], place, "|", color=PALETTE[1], label="coefficient", markersize=7)
+    ax.axvline(0, color=PALE, linewidth=0.6, zorder=0)
+    ax.set_yticks(place, term_names(shown))
+    ax.set(ylim=(-0.6, len(shown) - 0.4), xlabel=plain(f"effect ({table.manifest.units})"))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2, columnspacing=1)
+    if len(rows) > len(shown):
+        ax.text(1, -0.6, f"first {len(shown):,} of {len(rows):,}", transform=ax.get_yaxis_transform(),
+                ha="right", va="bottom", fontsize="small", color=GREY)  # fmt: skip
+    return ax
+
+
+def term_names(rows: pd.DataFrame) -> list[str]:
+    """Terms as ``GA1[C] x GH.117C[C]``, long names of sites cut in their middle."""
+    out = []
+    highest = int(rows["order"].max())
+    sites = [str(s) for k in range(1, highest + 1) for s in rows[f"site_{k}"] if s]
+    short = dict(zip(sites, short_names(sites, 20), strict=True))
+    for row in rows.to_dict("records"):
+        tokens = [
+            f"{short[str(row[f'site_{k}'])]}[{plain(row[f'state_{k}'])[:8]}]"
+            for k in range(1, int(row["order"]) + 1)
+        ]
+        out.append(" × ".join(tokens))
+    return out
+
+
+@drawing()
+def heatmap(
+    table: InteractionTable, value: str = "effect", how: str = "strongest", ax: Axes | None = None
+) -> Axes:
+    """Matrix of the pairs of a table, sites in order of position: blue below 0, vermilion above.
+
+    Of more than 60 sites those with the strongest pairs are shown, and the picture says so.
+
+    Parameters
+    ----------
+    table
+        The table.
+    value
+        A column of numbers; ``effect`` is the coefficient where a row is not tested.
+    how
+        Of several states of two sites: ``strongest``, or ``rms``, the root of their mean square.
+    ax
+        Where to draw; a figure of one column by default.
+
+    Raises
+    ------
+    InputError
+        Where the table has no pairs.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
+    >>> ax = genoattn.plot.heatmap(genoattn.scan_pairs(cohort, threshold=1e-3).table)
+    >>> len(ax.get_xticks()) > 1
+    True
+    """
+    assert ax is not None
+    matrix = site_matrix(table, value, how)  # type: ignore[arg-type]
+    if not len(matrix):
+        raise InputError("the table has no pairs; give one of order 2 or above")
+    strength = matrix.abs().max().fillna(0)
+    if len(matrix) > MOST_SITES:
+        chosen = matrix.index.isin(strength.nlargest(MOST_SITES).index)
+        remark(ax, f"{MOST_SITES} sites of the strongest pairs, of {len(matrix):,}")
+        matrix = matrix.loc[chosen, chosen]
+    lower = np.where(np.tri(len(matrix), k=-1, dtype=bool), matrix.to_numpy(), np.nan)[1:, :-1]
+    limit = float(np.nanmax(np.abs(lower))) or 1.0
+    ax.set_facecolor("white")
+    listed = np.tri(len(lower), dtype=bool)
+    ax.imshow(np.where(listed, 0.0, np.nan), cmap="Greys", vmin=-0.12, vmax=1, aspect="equal")
+    image = ax.imshow(lower, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="equal", interpolation="nearest")
+    _site_ticks(ax, [str(name) for name in matrix.index])
+    bar = figure_of(ax).colorbar(image, ax=ax, shrink=0.7, pad=0.02)
+    label = {"effect": f"effect ({table.manifest.units})"}.get(value, value.replace("_", " "))
+    bar.set_label(plain(label))
+    bar.outline.set_linewidth(0.4)  # type: ignore[operator]
+    if np.isnan(lower[listed]).any():
+        ax.text(0.98, 0.98, "grey: no row\nin the table", transform=ax.transAxes, ha="right", va="top",
+                fontsize="small", color=GREY)  # fmt: skip
+    return ax
+
+
+def _site_ticks(ax: Axes, names: list[str]) -> None:
+    """Names of sites along both axes, as many as have room."""
+    width, height = figure_of(ax).get_size_inches()
+    room = max(int(min(width, height) * 0.75 * 72 / 7), 2)  # lines of 7 points
+    step = -(-len(names) // room)
+    short = short_names(names, 14)
+    at = np.arange(0, len(names) - 1, step)
+    ax.set_xticks(at, [short[k] for k in at], rotation=90)
+    ax.set_yticks(at, [short[k + 1] for k in at])
+    ax.tick_params(length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
