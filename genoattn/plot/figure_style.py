@@ -14,6 +14,7 @@ from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.text import Text
 
 from genoattn.errors import InputError
 from genoattn.writing import write_output
@@ -161,8 +162,11 @@ def figure_of(drawn: Axes | Figure) -> Figure:
 
 def plain(text: object) -> str:
     """Text as it is: dollars are no formulas, control characters are spaces."""
-    shown = "".join(" " if unicodedata.category(c) == "Cc" else c for c in str(text))
-    return shown.replace("$", r"\$")
+    shown = "".join(" " if unicodedata.category(c) == "Cc" else c for c in str(text)).replace("$", r"\$")
+    if any(unicodedata.bidirectional(c) in ("R", "AL") for c in shown):
+        # Marks of direction keep what stands around a name written from right to left in its order.
+        shown = f"\u200e{shown}\u200e"
+    return shown
 
 
 def shorten(name: object, length: int = 24) -> str:
@@ -175,14 +179,59 @@ def shorten(name: object, length: int = 24) -> str:
 
 
 def short_names(names: Sequence[object], length: int = 24) -> list[str]:
-    """Names shortened so that different ones stay different: those that would not are longer."""
-    longest = max((len(str(name)) for name in names), default=0)
-    out = {str(name): shorten(name, length) for name in names}
-    while length < longest and len(set(out.values())) < len(out):
-        length += 8
-        shown = list(out.values())
-        out = {name: shorten(name, length) if shown.count(s) > 1 else s for name, s in out.items()}
-    return [out[str(name)] for name in names]
+    """Names of at most ``length`` characters, different ones still different.
+
+    Names that are the same when cut in their middle show where they differ: ``chr22…00037…this``.
+    """
+    full = list(dict.fromkeys(str(name) for name in names))
+    cut = {name: shorten(name, length) for name in full}
+    for shown in set(cut.values()):
+        alike = [name for name in full if cut[name] == shown]
+        if len(alike) > 1:
+            cut |= _told_apart(alike, length)
+    return [cut[str(name)] for name in names]
+
+
+def _told_apart(names: list[str], length: int) -> dict[str, str]:
+    """Short forms of names with the same beginning and end."""
+    head = _n_alike(names)
+    tail = _n_alike([name[head:][::-1] for name in names])
+    out: dict[str, str] = {}
+    for number, name in enumerate(names, 1):
+        core = name[head : len(name) - tail]
+        room = (length - len(core) - 2) // 2
+        shown = f"{name[:room]}…{core}…{name[-room:]}" if room > 0 else f"…{core[: length - 2]}…"
+        if plain(shown) in out.values():
+            shown = f"{name[: length - 1 - len(str(number))]}~{number}"
+        out[name] = plain(shown)
+    return out
+
+
+def _n_alike(names: list[str]) -> int:
+    """Letters that all names begin with."""
+    columns = zip(*names, strict=False)
+    return next((k for k, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names)))
+
+
+def units_label(units: str) -> str:
+    """Units of effects, short enough for an axis."""
+    return "latent units" if units.startswith("latent units") else shorten(units, 40)
+
+
+def letter_size(text: Text) -> float:
+    """Size of a text in points."""
+    return float(text.get_fontsize())
+
+
+def axes_size(ax: Axes) -> tuple[float, float]:
+    """Width and height of the figure of some Axes in points, times the share of its grid they have."""
+    width, height = figure_of(ax).get_size_inches() * 72
+    place = ax.get_subplotspec()
+    if place is None:
+        box = ax.get_position()
+        return width * box.width, height * box.height
+    rows, columns = place.get_gridspec().get_geometry()
+    return width * len(place.colspan) / columns, height * len(place.rowspan) / rows
 
 
 def remark(ax: Axes, text: str) -> None:

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Transform, offset_copy
 
-from genoattn.cohort import Cohort
+from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
 from genoattn.interactions.table import InteractionTable, has_flag
 from genoattn.plot.figure_style import (
@@ -16,21 +17,27 @@ from genoattn.plot.figure_style import (
     GREY,
     PALE,
     VERMILLION,
+    axes_size,
     drawing,
     figure_of,
-    plain,
+    letter_size,
     remark,
     short_names,
+    shorten,
 )  # fmt: skip
 from genoattn.views.genome import GenomeLayout, genome_layout, pair_arcs
 from genoattn.views.marginal import marginal_effects
 
-MOST_ARCS, MOST_POINTS, ALPHA = 200, 20_000, 0.05
+MOST_ARCS, MOST_POINTS, ALPHA = 100, 20_000, 0.05
 
 
 @drawing(height=50)
 def arcs(
-    pairs: InteractionTable | pd.DataFrame, n: int = MOST_ARCS, labels: int = 4, ax: Axes | None = None
+    pairs: InteractionTable | pd.DataFrame,
+    n: int = MOST_ARCS,
+    labels: int = 4,
+    sites: Sites | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Pairs as arcs over the chromosomes (or columns of an alignment), the strongest on top.
 
@@ -45,6 +52,9 @@ def arcs(
         How many pairs at most, the first rows.
     labels
         Of how many of them the sites are named.
+    sites
+        All sites, which say how long chromosomes are; those of the table by default, of signals those of the
+        leads alone.
     ax
         Where to draw; a figure of one column by default.
 
@@ -63,7 +73,7 @@ def arcs(
     True
     """
     assert ax is not None
-    rows, layout = pair_rows(pairs)
+    rows, layout = pair_rows(pairs, sites)
     shown = pair_arcs(rows.head(n), layout)
     if len(rows) > n:
         remark(ax, f"first {n:,} of {len(rows):,} pairs")
@@ -76,29 +86,30 @@ def arcs(
     lines = np.stack([along, up], axis=2)[::-1]
     ax.add_collection(LineCollection(list(lines), colors=colour[::-1], linewidths=width[::-1], alpha=0.8))
     _chromosomes(ax, layout)
-    ax.set(xlim=(-0.01 * layout.end, 1.01 * layout.end), ylim=(-0.05, 1.03), yticks=[])
+    ax.set(xlim=(-0.01 * layout.end, 1.01 * layout.end), ylim=(0, 1.03), xticks=[], yticks=[])
     ax.spines[["left", "bottom"]].set_visible(False)
-    named = shown.head(labels)
+    named = shown if layout.is_alignment else shown.head(labels)
     _name_sites(ax, [*named["site_1"], *named["site_2"]], [*named["from_1"], *named["from_2"]], layout)
     handles = [Line2D([], [], color=c, label=text) for c, text in key]
-    ax.legend(handles=handles, loc="upper left", borderaxespad=0)
+    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     return ax
 
 
-def pair_rows(pairs: InteractionTable | pd.DataFrame) -> tuple[pd.DataFrame, GenomeLayout]:
+def pair_rows(
+    pairs: InteractionTable | pd.DataFrame, sites: Sites | None
+) -> tuple[pd.DataFrame, GenomeLayout]:
     """Rows of pairs, proxies and repeats left out, and the layout of their genome."""
     if isinstance(pairs, InteractionTable):
-        rows = pairs.top(len(pairs), 2)
+        rows, sites = pairs.top(len(pairs), 2), sites or pairs.manifest.sites
         rows = rows[~has_flag(rows["flag"], "proxy") & ~has_flag(rows["flag"], "repeat")]
-        layout = genome_layout(pairs.manifest.sites.chrom, pairs.manifest.sites.pos)
     else:
-        rows = pairs
-        chrom = [str(c) for k in (1, 2) for c in rows[f"chrom_{k}"]]
-        layout = genome_layout(chrom, [p for k in (1, 2) for p in rows[f"pos_{k}"]])
-        rows = rows.assign(chrom_1=rows["chrom_1"].astype(str), chrom_2=rows["chrom_2"].astype(str))
+        rows = pairs.assign(**{f"chrom_{k}": pairs[f"chrom_{k}"].astype(str) for k in (1, 2)})
     if not len(rows):
         raise InputError("there are no pairs; give a table of order 2 or above, or signals")
-    return rows, layout
+    if sites is not None:
+        return rows, genome_layout(sites.chrom, sites.pos)
+    chrom, pos = ([x for k in (1, 2) for x in rows[f"{name}_{k}"]] for name in ("chrom", "pos"))
+    return rows, genome_layout(chrom, pos)
 
 
 def pair_colours(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, list[tuple[str, str]]]:
@@ -117,30 +128,45 @@ def pair_colours(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, list[tuple[
     return colour, width, [k for k in key if k[0] in colour]
 
 
+def _below(ax: Axes, points: float) -> Transform:
+    """Coordinates of the data, so many points lower."""
+    return offset_copy(ax.transData, figure_of(ax), 0, -points, units="points")
+
+
 def _chromosomes(ax: Axes, layout: GenomeLayout) -> None:
-    """Chromosomes as bars under the arcs, in two greys by turns."""
+    """Chromosomes as bars under the arcs with their names on them, in two greys by turns."""
+    bar, text = _below(ax, 5), _below(ax, 5.5)
     start, length = (layout.frame[name].to_numpy(dtype=np.float64) for name in ("offset", "length"))
     for k in range(len(start)):
         ends, shade = [start[k], start[k] + length[k]], GREY if k % 2 == 0 else PALE
-        ax.plot(ends, [-0.025] * 2, color=shade, linewidth=3, solid_capstyle="butt")
-    _chromosome_ticks(ax, layout)
+        ax.plot(ends, [0, 0], color=shade, linewidth=8, solid_capstyle="butt", transform=bar, clip_on=False)
+    if not layout.is_alignment:
+        for k, name in _named_chromosomes(ax, layout):
+            colour = "white" if k % 2 == 0 else "black"
+            ax.text(start[k] + length[k] / 2, 0, name, color=colour, transform=text, ha="center", va="center",
+                    fontsize="small")  # fmt: skip
+
+
+def _named_chromosomes(ax: Axes, layout: GenomeLayout) -> list[tuple[int, str]]:
+    """Chromosomes whose names have room: number in the layout, and name."""
+    width, size = axes_size(ax)[0] * 0.9, letter_size(ax.xaxis.get_label())
+    out, end = [], -np.inf
+    for k, (middle, chrom) in enumerate(zip(layout.frame["middle"], layout.frame["chrom"], strict=True)):
+        name = shorten(str(chrom).removeprefix("chr"), 12)
+        half = (0.6 * len(name) + 0.4) * size / 2
+        centre = middle / layout.end * width
+        if centre - half > end:
+            out.append((k, name))
+            end = centre + half
+    return out
 
 
 def _chromosome_ticks(ax: Axes, layout: GenomeLayout) -> None:
     if layout.is_alignment:
         ax.set_xlabel("column of the alignment")
         return
-    frame = layout.frame
-    width = figure_of(ax).get_size_inches()[0] * 72 * ax.get_position().width
-    names = [plain(str(c).removeprefix("chr")) for c in frame["chrom"]]
-    at, end = [], -np.inf
-    for k, (middle, name) in enumerate(zip(frame["middle"], names, strict=True)):
-        half = (len(name) * 3.6 + 4) / 2  # points
-        centre = middle / layout.end * width
-        if centre - half > end:
-            at.append(k)
-            end = centre + half
-    ax.set_xticks(frame["middle"].iloc[at], [names[k] for k in at])
+    named = _named_chromosomes(ax, layout)
+    ax.set_xticks(layout.frame["middle"].iloc[[k for k, _ in named]], [name for _, name in named])
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel("chromosome")
 
@@ -166,22 +192,22 @@ def spread(places: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 
 
 def _name_sites(ax: Axes, names: list[str], places: list[float], layout: GenomeLayout) -> None:
-    """Names under the axis, upright and apart, each with a line to its place."""
+    """Names under the axis, upright and apart, each with a line to its place; as many as have room."""
+    size = letter_size(ax.xaxis.get_label())
+    line = 1.2 * size / (axes_size(ax)[0] * 0.9) * layout.end
     at = dict(zip(names, places, strict=True))
-    if not at:
-        return
-    width = figure_of(ax).get_size_inches()[0] * 72 * 0.9
-    line = 8 / width * layout.end
-    x = np.array(list(at.values()))
-    moved = spread(x, line, 0, layout.end)
-    first = -0.16 if not layout.is_alignment else -0.3
-    lines = ax.get_xaxis_transform()
-    for name, place, where in zip(short_names(list(at), 16), x, moved, strict=True):
+    x = np.array(list(at.values()))[: int(layout.end / line)]
+    names = short_names(list(at), 12)[: len(x)]
+    tip, text = _below(ax, 9), _below(ax, 18)
+    for name, place, where in zip(names, x, spread(x, line, 0, layout.end), strict=True):
         ax.annotate(
-            name, (place, -0.02), (where, first), xycoords=lines, textcoords=lines, rotation=90, ha="center",
-            va="top", fontsize="small", annotation_clip=False,
+            name, (place, 0), (where, 0), xycoords=tip, textcoords=text, rotation=90, ha="center", va="top",
+            fontsize="small", annotation_clip=False,
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": GREY, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
+    longest = max((len(name) for name in names), default=0)
+    what = "sites by column of the alignment" if layout.is_alignment else "chromosomes"
+    ax.set_xlabel(what, labelpad=18 + 0.5 * longest * size)
 
 
 @drawing(height=50)
@@ -234,8 +260,8 @@ def manhattan(source: InteractionTable | Cohort, labels: int = 5, ax: Axes | Non
         ax.scatter(some["x"], some["y"], s=3, color=colour, linewidths=0, rasterized=len(shown) > 2000)
     limit = -np.log10(ALPHA / n_tests)
     ax.axhline(limit, color=VERMILLION, linewidth=0.6, linestyle="--")
-    ax.annotate(f"0.05 / {n_tests:,}", (1, limit), xycoords=ax.get_yaxis_transform(), ha="right", va="bottom",
-                fontsize="small", color=VERMILLION)  # fmt: skip
+    ax.annotate(f"0.05 /\n{n_tests:,}", (1.01, limit), xycoords=ax.get_yaxis_transform(), ha="left",
+                va="center", fontsize="small", color=VERMILLION)  # fmt: skip
     _chromosome_ticks(ax, layout)
     top = max(float(shown["y"].max()), limit)
     ax.set(ylabel="−log₁₀ p", ylim=(0, 1.25 * top), xlim=(-0.01 * layout.end, 1.01 * layout.end))
@@ -244,14 +270,17 @@ def manhattan(source: InteractionTable | Cohort, labels: int = 5, ax: Axes | Non
 
 
 def _name_peaks(ax: Axes, passing: pd.DataFrame, n: int, layout: GenomeLayout, top: float) -> None:
+    """Names of the first site of each chromosome above the points, apart, as many as have room."""
     peaks = passing.sort_values("y", ascending=False).drop_duplicates("chrom").head(n)
     if not len(peaks):
         return
-    x, names = peaks["x"].to_numpy(), short_names(peaks["site"].tolist(), 16)
-    points = figure_of(ax).get_size_inches()[0] * 72 * 0.85
-    longest = max(len(name) for name in names)
-    moved = spread(x, (longest * 3.3 + 4) / points * layout.end, 0.05 * layout.end, 0.95 * layout.end)
-    for name, place, y, where in zip(names, x, peaks["y"], moved, strict=True):
+    names = short_names(peaks["site"].tolist(), 14)
+    size = letter_size(ax.xaxis.get_label())
+    wide = (0.55 * max(len(name) for name in names) + 1) * size / (axes_size(ax)[0] * 0.8) * layout.end
+    room = max(int(layout.end / wide), 1)
+    x = peaks["x"].to_numpy()[:room]
+    moved = spread(x, wide, wide / 2, layout.end - wide / 2)
+    for name, place, y, where in zip(names, x, peaks["y"], moved, strict=False):
         ax.annotate(
             name, (place, y), (where, 1.16 * top), ha="center", va="bottom", fontsize="small",
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": GREY, "shrinkB": 2},

@@ -13,18 +13,29 @@ from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
-from genoattn.plot.figure_style import GREY, PALETTE, drawing, plain, remark, shorten
+from genoattn.plot.figure_style import (
+    GREY,
+    PALETTE,
+    axes_size,
+    figure,
+    letter_size,
+    plain,
+    remark,
+    shorten,
+    style,
+)
 from genoattn.views.joint_states import JointStates, joint_states
 
 Term = int | Mapping[Any, Any] | Sequence[str]
 
 
-@drawing()
-def interaction(table: InteractionTable, term: Term, cohort: Cohort, ax: Axes, seed: int = 0) -> Axes:
+def interaction(
+    table: InteractionTable, term: Term, cohort: Cohort, ax: Axes | None = None, seed: int = 0
+) -> Axes:
     """Trait of the samples by joint state of the sites of a term: means, 95 % intervals and single samples.
 
     Hollow marks are the means expected without an interaction. Of two sites, the first is the axis and the
-    second the colour; of more, every joint state has its place on the axis.
+    second the colour; of one, or of more than two, every joint state is a row.
 
     Parameters
     ----------
@@ -57,15 +68,28 @@ def interaction(table: InteractionTable, term: Term, cohort: Cohort, ax: Axes, s
     """
     row = find_row(table, term)
     states = joint_states(cohort, row, table.manifest, seed)
-    if len(states.sites) == 2:
-        _draw_pair(ax, states, seed)
-    else:
-        _draw_cells(ax, states, seed)
-    ax.set_ylabel(plain(trait_label(table.manifest)))
+    if ax is not None:
+        return _draw(ax, states, table.manifest, seed)
+    rows = 0 if len(states.sites) == 2 else len(states.frame)
+    with style():
+        return _draw(figure(1, max(59, 24 + 3.4 * rows)).add_subplot(), states, table.manifest, seed)
+
+
+def _draw(ax: Axes, states: JointStates, manifest: Manifest, seed: int) -> Axes:
     left_out = [(states.n_missing, "without a call"), (states.n_other, "with other residues")]
     counts = [f"{n:,} {why}" for n, why in left_out if n]
     text = f"{states.n_samples:,} samples" + (f", {' and '.join(counts)} left out" if counts else "")
-    remark(ax, text + (", dosages rounded" if states.rounded else ""))
+    text += ", dosages rounded" if states.rounded else ""
+    trait = shorten(trait_label(manifest), 40)
+    if len(states.sites) == 2:
+        _draw_pair(ax, states, seed)
+        ax.set_ylabel(trait)
+    else:
+        n_shown = _draw_cells(ax, states, seed)
+        ax.set_xlabel(trait)
+        if n_shown < len(states.frame):
+            text += f", {n_shown} of {len(states.frame)} joint states"
+    remark(ax, text)
     return ax
 
 
@@ -102,58 +126,89 @@ def _draw_pair(ax: Axes, states: JointStates, seed: int) -> None:
     first = [s for s in states.levels[0] if (frame["state_1"] == s).any()]
     second = [s for s in states.levels[1] if (frame["state_2"] == s).any()]
     width = min(0.16, 0.5 / len(second))
-    counts: dict[str, list[str]] = {s: [] for s in first}
+    ax.set_xticks(range(len(first)), [plain(s) + "\n" * len(second) for s in first])
     for k, state in enumerate(second):
         colour, shift = PALETTE[k % len(PALETTE)], width * (k - (len(second) - 1) / 2)
         rows = frame[frame["state_2"] == state]
-        place = np.array([first.index(s) for s in rows["state_1"]]) + shift
+        place = np.array([first.index(s) for s in rows["state_1"]])
         some = states.points[states.points["state_2"] == state]
-        at = np.array([first.index(s) for s in some["state_1"]], dtype=float) + shift
-        _points(ax, at, some["value"].to_numpy(), colour, width, states.binary, seed + k)
-        _means(ax, place, rows, colour, plain(state), joined=True)
-        n = dict(zip(rows["state_1"], rows["n"], strict=True))
-        for s in first:
-            counts[s].append(f"{n.get(s, 0):,}")
-    labels = [f"{plain(s)}\nn = {', '.join(counts[s])}" for s in first]
-    ax.set_xticks(range(len(first)), labels)
-    ax.set(xlim=(-0.5, len(first) - 0.5), xlabel=shorten(states.sites[0], 40))
-    _legend(ax, shorten(states.sites[1], 30))
+        at = np.array([first.index(s) for s in some["state_1"]], dtype=float)
+        _points(ax, at + shift, some["value"].to_numpy(), colour, width, states.binary, seed + k)
+        _means(ax, place + shift, rows, colour, plain(state), "o-")
+        _counts(ax, place, rows["n"].to_numpy(), k + 1, colour)
+    ax.set(xlim=(-0.5, len(first) - 0.5), xlabel=shorten(states.sites[0], 30))
+    ax.set_ylim(*_range(states, frame))
+    _legend(ax, shorten(states.sites[1], 20))
 
 
-def _draw_cells(ax: Axes, states: JointStates, seed: int) -> None:
-    """One place along the axis for every joint state."""
-    frame, names = states.frame, [f"state_{k + 1}" for k in range(len(states.sites))]
-    index = {tuple(c): k for k, c in enumerate(frame[names].to_numpy().tolist())}
-    at = np.array([index[tuple(c)] for c in states.points[names].to_numpy().tolist()], dtype=float)
-    _points(ax, at, states.points["value"].to_numpy(), PALETTE[0], 0.2, states.binary, seed)
-    _means(ax, np.arange(len(frame)), frame, PALETTE[0], "mean", joined=False)
-    joint = ["\n".join(plain(s) for s in cell) for cell in index]
-    ax.set_xticks(range(len(frame)), [f"{s}\n{n:,}" for s, n in zip(joint, frame["n"], strict=True)])
-    ax.set_xlim(-0.5, len(frame) - 0.5)
-    ax.set_xlabel("\n".join([*(shorten(site, 40) for site in states.sites), "number of samples"]))
-    if len(states.sites) > 1:
+def _counts(ax: Axes, place: np.ndarray, n: np.ndarray, line: int, colour: str) -> None:
+    """Numbers of samples under the tick labels, in the colour of their state."""
+    size = letter_size(ax.xaxis.get_ticklabels()[0])
+    for at, number in zip(place, n, strict=True):
+        ax.annotate(
+            f"n = {number:,}", (at, 0), (0, -6.5 - 1.3 * size * line), xycoords=ax.get_xaxis_transform(),
+            textcoords="offset points", ha="center", va="top", color=colour, fontsize=size,
+        )  # fmt: skip
+
+
+def _draw_cells(ax: Axes, states: JointStates, seed: int) -> int:
+    """One row for every joint state, those of most samples where there is no room; how many are shown."""
+    n_sites, size = len(states.sites), letter_size(ax.yaxis.get_ticklabels()[0])
+    room = max(int(0.7 * axes_size(ax)[1] / (1.25 * size)), 2)
+    frame = states.frame
+    if len(frame) > room:
+        frame = frame[frame.index.isin(frame["n"].nlargest(room).index)].reset_index(drop=True)
+    names = [f"state_{k + 1}" for k in range(n_sites)]
+    index = {tuple(c): len(frame) - 1 - k for k, c in enumerate(frame[names].to_numpy().tolist())}
+    cells = [tuple(c) for c in states.points[names].to_numpy().tolist()]
+    known = np.array([c in index for c in cells], dtype=bool)
+    at = np.array([index[c] for c in cells if c in index], dtype=float)
+    _points(ax, at, states.points["value"].to_numpy()[known], PALETTE[0], 0.6, states.binary, seed, True)
+    place = np.array(list(index.values()))
+    _means(ax, place, frame, PALETTE[0], "mean", "o", True)
+    joint = ["  ".join(plain(s) for s in cell) for cell in index]
+    ax.set_yticks(place, [f"{s}  (n = {n:,})" for s, n in zip(joint, frame["n"], strict=True)])
+    ax.set(ylim=(-0.6, len(frame) - 0.4), xlim=_range(states, frame))
+    ax.set_ylabel("\n".join(shorten(site, 30) for site in states.sites))
+    if n_sites > 1:
         _legend(ax, None)
+    return len(frame)
+
+
+def _range(states: JointStates, frame: pd.DataFrame) -> tuple[float, float]:
+    """Range of the values shown: intervals of few samples may be wider than all of them."""
+    values = [frame["mean"], frame["additive"], *([] if states.binary else [states.points["value"]])]
+    shown = pd.concat([*values, *([frame["lower"], frame["upper"]] if states.binary else [])])
+    low, high = float(shown.min()), float(shown.max())
+    margin = 0.06 * (high - low or 1.0)
+    return low - margin, high + margin
 
 
 def _points(
-    ax: Axes, at: np.ndarray, value: np.ndarray, colour: str, width: float, binary: bool, seed: int
+    ax: Axes, at: np.ndarray, value: np.ndarray, colour: str, width: float, binary: bool, seed: int,
+    flat: bool = False,
+) -> None:  # fmt: skip
+    """Single samples; of a binary trait none: cases and controls are two lines of dots."""
+    if not binary:
+        place = at + np.random.default_rng(seed).uniform(-0.4, 0.4, len(at)) * width
+        x, y = (value, place) if flat else (place, value)
+        ax.scatter(x, y, s=4 if len(at) < 500 else 1.5, color=colour, alpha=0.3, linewidths=0, zorder=1)
+
+
+def _means(
+    ax: Axes, at: np.ndarray, rows: pd.DataFrame, colour: str, label: str, marks: str, flat: bool = False
 ) -> None:
-    if not binary:  # cases and controls are two lines of dots, which show nothing
-        jitter = np.random.default_rng(seed).uniform(-0.4, 0.4, len(at)) * width
-        size = 4 if len(at) < 500 else 1.5
-        ax.scatter(at + jitter, value, s=size, color=colour, alpha=0.3, linewidths=0, zorder=1)
-
-
-def _means(ax: Axes, at: np.ndarray, rows: pd.DataFrame, colour: str, label: str, joined: bool) -> None:
-    mean = rows["mean"].to_numpy()
+    """Means with their intervals, and hollow marks where an interaction makes a difference."""
+    mean, additive = rows["mean"].to_numpy(), rows["additive"].to_numpy()
     reach = np.nan_to_num(np.abs(rows[["lower", "upper"]].to_numpy().T - mean))
     # matplotlib leaves names with an underscore in front out of legends.
     label = f" {label}" if label.startswith("_") else label
-    marks = "o-" if joined else "o"
-    ax.errorbar(at, mean, reach, fmt=marks, color=colour, label=label, capsize=2, zorder=3)
-    additive = rows["additive"].to_numpy()
+    x, y = (mean, at) if flat else (at, mean)
+    bars = {"xerr": reach} if flat else {"yerr": reach}
+    ax.errorbar(x, y, fmt=marks, color=colour, label=label, capsize=2, zorder=3, **bars)
     apart = np.isfinite(additive) & ~np.isclose(additive, mean)
-    ax.plot(at[apart], additive[apart], "D", color=colour, markerfacecolor="white", zorder=4)
+    x, y = (additive, at) if flat else (at, additive)
+    ax.plot(x[apart], y[apart], "D", color=colour, markerfacecolor="white", zorder=4)
 
 
 def _legend(ax: Axes, title: str | None) -> None:

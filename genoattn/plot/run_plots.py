@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from genoattn.errors import InputError
 from genoattn.fitting.metrics import auc, r2
 from genoattn.interactions.schema import Manifest, manifest_from_json
-from genoattn.plot.figure_style import BLUE, GREY, PALE, VERMILLION, drawing, plain, remark
+from genoattn.plot.figure_style import BLUE, GREY, PALE, VERMILLION, drawing, remark, shorten
 from genoattn.views.performance import (
     held_out,
     interval_calibration,
@@ -104,7 +104,8 @@ def variance(source: FitResult | str | Path, ax: Axes) -> Axes:
         performance = None
     frame = variance_by_order(components, performance)
     place = np.arange(len(frame))
-    ax.bar(place - 0.2, frame["share_of_phenotype"], 0.36, color=BLUE, label="variance of the model")
+    aside = 0.0 if performance is None else 0.2
+    ax.bar(place - aside, frame["share_of_phenotype"], 0.36, color=BLUE, label="variance of the model")
     if performance is not None:
         gain = frame["gain"].to_numpy(dtype=np.float64)
         reach = np.abs(frame[["gain_lower", "gain_upper"]].to_numpy(dtype=np.float64).T - gain)
@@ -116,7 +117,11 @@ def variance(source: FitResult | str | Path, ax: Axes) -> Axes:
         remark(ax, "no held-out predictions")
     ax.axhline(0, color="black", linewidth=0.6)
     ax.set_xticks(place, [f"order {k}" for k in frame["order"]])
-    ax.set(ylabel=f"share of the variance of\n{plain(run.manifest.trait)}")
+    ax.set(
+        ylabel=f"share of the variance of\n{shorten(run.manifest.trait, 30)}", xlim=(-0.6, len(frame) - 0.4)
+    )
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.35 * (high - low))  # room for the legend
     ax.legend(loc="upper right")
     return ax
 
@@ -159,7 +164,7 @@ def link(source: FitResult | str | Path, ax: Axes) -> Axes:
         latent, predicted, _ = run.source.readout.link.curve()
     ax.plot(latent, latent, color=GREY, linewidth=0.6, linestyle="--", label="no link")
     ax.plot(latent, predicted, color=BLUE, linewidth=1.5, label="link")
-    ax.set(xlabel="latent phenotype", ylabel=f"predicted {plain(run.manifest.trait)}")
+    ax.set(xlabel="latent phenotype", ylabel=f"predicted {shorten(run.manifest.trait, 30)}")
     ax.legend(loc="upper left")
     return ax
 
@@ -174,7 +179,7 @@ def _predictions(source: FitResult | pd.DataFrame | str | Path) -> tuple[pd.Data
         frame, binary, name = run.predictions, run.manifest.binary, run.manifest.trait
     if not len(held_out(frame)):
         raise InputError("no sample was held out; fit with a test part")
-    return frame, binary, plain(name)
+    return frame, binary, shorten(name, 30)
 
 
 @drawing()

@@ -68,10 +68,9 @@ def qq(
     ax.plot(frame["expected"], frame["observed"], ".", color=BLUE, markersize=3, markeredgewidth=0)
     ax.set(xlabel="expected −log₁₀ p", ylabel="observed −log₁₀ p", xlim=(0, None), ylim=(0, None))
     where = "at the median" if plot.n_kept == plot.n_tests else f"at p = {plot.inflation_p:.2g}"
-    ax.text(0.03, 0.97, f"λ = {plot.inflation:.2f} {where}", transform=ax.transAxes, va="top")
     kept = "" if plot.n_kept == plot.n_tests else f", {plot.n_kept:,} p-values kept"
     ax.set_title(f"{plot.n_tests:,} tests{kept}", loc="right", fontsize="small", color=GREY)
-    ax.legend(loc="lower right")
+    ax.legend(title=f"λ = {plot.inflation:.2f} {where}", loc="upper left", alignment="left")
     return ax
 
 
