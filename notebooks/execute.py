@@ -1,4 +1,4 @@
-"""Run notebooks and write them with what they show: ``python notebooks/execute.py [NAME ..]``, all by default.
+"""Run notebooks and write them with what they show: ``python notebooks/execute.py [NAME ..]``, or all.
 
 The files do not say when or where they ran: without a change they stay as they are, but for times they print.
 """
