@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/dev.stamp
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint docs bench
+.PHONY: help demo test coverage lint docs bench notebooks
 
 help:
 	@echo "make demo      fit the Arabidopsis example into demo_out/ and print its strongest interactions"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint      check style, formatting and types"
 	@echo "make docs      build the documentation into site/"
 	@echo "make bench     run every script in benchmarks/"
+	@echo "make notebooks run the notebooks again, and write what they show"
 
 demo: $(TEST_STAMP)
 	$(BIN)/genoattn fit data/arabidopsis_ril.vcf.gz --pheno data/arabidopsis_ril.pheno.tsv \
@@ -42,6 +43,9 @@ docs: $(DEV_STAMP)
 
 bench: $(TEST_STAMP)
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+notebooks: $(TEST_STAMP)
+	$(BIN)/python notebooks/execute.py
 
 # The environment is made when absent and brought up to date when what it is made from has changed.
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/pip

@@ -29,6 +29,7 @@ def write_all(folder: Path) -> None:
     _write_genotypes(folder, cohort, samples)
     _write_tables(folder, cohort, samples)
     _write_landscape(folder)
+    (folder / "my.toml").write_text('cohort = "cohort.vcf.gz"\npheno = "traits.tsv"\ntrait = "height"\n')
 
 
 def _write_data(folder: Path) -> None:

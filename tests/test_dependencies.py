@@ -20,7 +20,7 @@ DISTRIBUTION = {
     "pytorch_lightning": "pytorch-lightning",
 }
 # Tools that tests run, not import: plug-ins of pytest, the kernel of the notebooks, the backend of the wheel.
-RUN_BY_TESTS = {"pytest-cov", "pytest-xdist", "ipykernel", "build", "hatchling"}
+RUN_BY_TESTS = {"pytest-cov", "pytest-xdist", "nbclient", "ipykernel", "build", "hatchling"}
 
 
 def imported(*folders: str) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 from docs_blocks import PAGES, ROOT, blocks
 
 LINKED = sorted({*PAGES, *ROOT.glob("*.md"), *ROOT.glob("data/*.md")})
-LANGUAGES = {"sh", "python", "text"}
+LANGUAGES = {"sh", "python", "text", "toml"}
 # Blocks that a test cannot run: they install, need a GPU, or need what was interrupted.
 MOST_NOT_RUN = 10
 

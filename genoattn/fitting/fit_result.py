@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Cohort
+from genoattn.fitting.fit_html import fit_html
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics
 from genoattn.fitting.order_ladder import Ladder
@@ -110,6 +111,9 @@ class FitResult:
 
     def __repr__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        return fit_html(self)
 
     def save(
         self, directory: str | Path, force: bool = False, extra_files: Mapping[str, bytes] | None = None

@@ -22,8 +22,9 @@ from genoattn.interactions.schema import (
     manifest_from_json,
     table_columns,
 )
-from genoattn.tokens.align import align_calls, align_covariates
-from genoattn.tokens.site_places import MatchBy
+
+if TYPE_CHECKING:
+    from genoattn.tokens.site_places import MatchBy
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -151,6 +152,18 @@ class InteractionTable:
         Proxies do not count.
         """
         lines = [f"Interaction table: {self.manifest.describe()}"]
+        lines += [f"  order {order}: {said}" for order, said in self.by_order().items()]
+        for order in range(min(2, self.manifest.order), self.manifest.order + 1):
+            rows = self.different(order).head(n)
+            if len(rows):
+                lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
+        if "signals" in self.manifest.tests:
+            lines += ["", f"Signals are not tested: {self.manifest.tests['signals']}."]
+        return "\n".join(lines)
+
+    def by_order(self) -> dict[int, str]:
+        """For each order with rows its numbers of contrasts, of these with q < 0.05, and of rows, as text."""
+        out = {}
         for order in range(1, self.manifest.order + 1):
             rows = self.frame[self.frame["order"] == order]
             if len(rows):
@@ -159,23 +172,23 @@ class InteractionTable:
                 tests = self.manifest.n_tests.get(order, len(rows))
                 unclaimed = order == 2 and "signals" in self.manifest.tests
                 claimed = "without q-values" if unclaimed else f"{below:,} with q < 0.05"
-                text = f"  order {order}: {len(different):,} contrasts, {claimed}"
-                lines.append(f"{text} ({len(rows):,} rows of {tests:,} possible)")
-        for order in range(min(2, self.manifest.order), self.manifest.order + 1):
-            rows = self.top(len(self.frame), order)
-            worth = (rows["coefficient"] != 0) | rows["effect"].notna()
-            rows = rows[worth & ~has_flag(rows["flag"], "repeat")].head(n)
-            if len(rows):
-                lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
-        if "signals" in self.manifest.tests:
-            lines += ["", f"Signals are not tested: {self.manifest.tests['signals']}."]
-        return "\n".join(lines)
+                text = f"{len(different):,} contrasts, {claimed}"
+                out[order] = f"{text} ({len(rows):,} rows of {tests:,} possible)"
+        return out
+
+    def different(self, order: int) -> pd.DataFrame:
+        """Rows of an order that say something, and not what an earlier one has said."""
+        rows = self.frame[self.frame["order"] == order]
+        worth = (rows["coefficient"] != 0) | rows["effect"].notna()
+        return rows[worth & ~has_flag(rows["flag"], "repeat")]
 
     def __repr__(self) -> str:
         return self.summary(5)
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.manifest.describe()}</p>" + self.top(20).to_html(index=False)
+        from genoattn.interactions.table_html import table_html
+
+        return table_html(self)
 
     def predict(self, cohort: Cohort, match_by: MatchBy = "position") -> np.ndarray:
         """Phenotype predicted from the rows alone: sum of coefficient times term, plus covariates.
@@ -187,6 +200,9 @@ class InteractionTable:
         -------
         Shape (n_samples,), in the units of the coefficients (``manifest.units``).
         """
+        # Imported here: the readers of all formats come with it, and reading a table needs none of them.
+        from genoattn.tokens.align import align_calls, align_covariates
+
         m, v = self.manifest, self.manifest.vocabulary
         if not m.complete:
             listed = {k: n for k, n in m.left_out.items() if k <= m.order and n}
@@ -287,7 +303,8 @@ def load_interactions(path: str | Path) -> InteractionTable:
 def _load_parquet(path: Path) -> InteractionTable:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    with pq.ParquetFile(path) as file:  # read_table would load the code for folders of many files
+        table = file.read()
     metadata = table.schema.metadata or {}
     if METADATA not in metadata:
         raise ValueError("no genoattn metadata")

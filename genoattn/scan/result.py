@@ -14,8 +14,10 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.html_text import Html, facts, panel, say, text
 from genoattn.interactions.columns import TermColumns, format_terms
 from genoattn.interactions.schema import Manifest, estimand
+from genoattn.interactions.table_html import term_table, trait_name
 from genoattn.provenance import input_records, package_versions
 from genoattn.scan.exact import PairTests
 from genoattn.scan.settings import ScanConfig
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from genoattn.interactions.table import InteractionTable
+
+_SHOWN = 10  # rows in a notebook
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +112,22 @@ class ScanResult:
 
     def __repr__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        c, m = self.counts, self.manifest
+        _, *lines = self.summary(0).splitlines()
+        kind = "pairs" if m.order == 2 else "triples"
+        tested = (
+            f"{c['n_tests']:,} {kind}, {c['n_untestable']:,} untestable, {c['n_linked']:,} left out as linked"
+        )
+        rows = [
+            ("samples", f"{c['n_samples']:,}"),
+            ("tested", f"{tested}, in {c['seconds_scanning']:.2f} s"),
+            ("test", "all products of the sites' states" if self.genotypic else "the product of copies"),
+            ("found", Html("<br>".join(text(line.strip(), 160) for line in lines))),
+        ]
+        found = [term_table(self.rows.select(slice(_SHOWN)), m.order)] if len(self) else []
+        return panel(say("Scan of {}", trait_name(m)), facts(rows), *found)
 
     def plink_frame(self) -> pd.DataFrame:
         """The rows in the columns of PLINK 1.9's ``.epi.qt`` or ``.epi.cc``.
