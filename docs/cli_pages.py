@@ -65,7 +65,7 @@ class _Parameter:
         self.panel = getattr(parameter, "rich_help_panel", None) or DEFAULT_PANEL
         self.help = prose(parameter.help or "")
         flag = not self.is_argument and parameter.is_flag
-        self.value = "" if flag else str(parameter.metavar or _value(types.get(parameter.name))).strip("{}")
+        self.value = "" if flag else _value(types.get(parameter.name), parameter.metavar)
         spellings = [*sorted(parameter.opts, key=len), *parameter.secondary_opts]
         longest = f"{spellings[-1]} {self.value}".strip()
         self.names = ", ".join(f"`{name}`" for name in [*spellings[:-1], longest])
@@ -82,12 +82,12 @@ def _types(name: str) -> dict[str, Any]:
     return typing.get_type_hints(info.callback)
 
 
-def _value(kind: Any) -> str:
-    """Placeholder of the value of an option: its choices, or N, X, TEXT or PATH."""
+def _value(kind: Any, metavar: str | None) -> str:
+    """Placeholder of a value: the words it may be, what the command calls it, or N, X, TEXT or PATH."""
     inner = [part for part in typing.get_args(kind) if part is not type(None)] or [kind]
     if isinstance(inner[0], type) and issubclass(inner[0], Enum):
         return "|".join(member.value for member in inner[0])
-    return VALUES.get(inner[0], "VALUE")
+    return metavar.strip("{}") if metavar else VALUES.get(inner[0], "VALUE")
 
 
 def prose(text: str) -> str:

@@ -64,6 +64,11 @@ CURES = {
     "simulate: MISTAKE": "change the setting that the message names",
     "which no training sample had": "leave the sample out, or fit again with samples of that level",
     "is not a list of numbers": "write numbers separated by commas",
+    "Only binary classification is supported": "use sklearn.multiclass.OneVsRestClassifier",
+    "names no command that reads a cohort": "give the folder of a fit or a scan",
+    "which cannot be read again": "write what came through the pipe to a file, and run on that",
+    "nor beside the folder": "put the files beside the folder, or run again",
+    "have changed since": "bring the former files back, or run again",
 }
 
 
