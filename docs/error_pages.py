@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -83,13 +84,18 @@ class Message:
 
 def messages() -> list[Message]:
     """Messages of all errors raised for a mistake in the input, in the order of the files."""
-    library = sorted((ROOT / "genoattn").rglob("*.py"))
-    command_line = sorted((ROOT / "cli" / "genoattn_cli").rglob("*.py"))
+    return list(_messages(ROOT))
+
+
+@cache
+def _messages(root: Path) -> tuple[Message, ...]:
+    library = sorted((root / "genoattn").rglob("*.py"))
+    command_line = sorted((root / "cli" / "genoattn_cli").rglob("*.py"))
     seen: dict[tuple[str, str], Message] = {}
     for path in [*library, *command_line]:
         for message in _of_file(path):
             seen.setdefault((message.found, message.cure), message)
-    return list(seen.values())
+    return tuple(seen.values())
 
 
 def theme_of(file: str) -> str:
