@@ -110,10 +110,9 @@ def reports(monkeypatch):
         file.write_text("<p>")
         return file
 
-    module = types.ModuleType("genoattn.report")
+    module = types.ModuleType("genoattn.report.write")
     module.write_report = write_report
-    monkeypatch.setitem(sys.modules, "genoattn.report", module)
-    monkeypatch.setattr(genoattn, "report", module, raising=False)
+    monkeypatch.setitem(sys.modules, "genoattn.report.write", module)
     return calls
 
 
@@ -150,11 +149,11 @@ def test_reports_of_several_traits(cli, data, tmp_path, reports):
     out = tmp_path / "out"
     done = cli("scan", data[0], "--pheno", pheno, "--trait", "a", "--trait", "b", "-o", out, "--quiet")
     assert done.status == 0
-    assert reports == [("a", 30, ""), ("b", 29, "")]
+    assert reports == [("out", None, ""), ("a", 30, ""), ("b", 29, "")]
     assert cli("report", out, "--force").out == "".join(
         f"written to {out / t / 'report.html'}\n" for t in "ab"
     )
-    assert reports[2:] == [("a", 30, ""), ("b", 29, "")]
+    assert reports[3:] == [("out", None, ""), ("a", 30, ""), ("b", 29, "")]
     assert "has a folder a trait; leave -o out" in cli("report", out, "-o", tmp_path / "r.html").err
 
 
@@ -163,7 +162,7 @@ def test_a_report_that_fails_loses_no_result(cli, data, tmp_path, reports, monke
     def fail(*_args, **_options):
         raise error
 
-    monkeypatch.setattr(sys.modules["genoattn.report"], "write_report", fail)
+    monkeypatch.setattr(sys.modules["genoattn.report.write"], "write_report", fail)
     out = tmp_path / "out"
     done = cli("scan", data[0], "--pheno", data[1], "-o", out, "--quiet")
     assert names(out) == [
@@ -176,7 +175,10 @@ def test_a_report_that_fails_loses_no_result(cli, data, tmp_path, reports, monke
     assert len(done.err.splitlines()) == 1
     if isinstance(error, RuntimeError):
         assert done.status == 0
-        assert f"no report (no ink); the results are in {out}; try: genoattn report {out}" in done.err
+        assert f"no report (no ink); the results are in {out}; try: genoattn report {out} --force" in done.err
     else:
         assert done.status == 130
-        assert f"interrupted; the results are in {out}; for the report: genoattn report {out}" in done.err
+        assert (
+            f"interrupted; the results are in {out}; for the report: genoattn report {out} --force"
+            in done.err
+        )
