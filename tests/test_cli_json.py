@@ -20,6 +20,11 @@ def cli(capsys):
 
 
 @pytest.fixture
+def with_reports(capsys):
+    return lambda *arguments: run_in_process(arguments, capsys, reports=True)
+
+
+@pytest.fixture
 def data(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -110,62 +115,63 @@ def reports(monkeypatch):
         file.write_text("<p>")
         return file
 
-    module = types.ModuleType("genoattn.report")
+    module = types.ModuleType("genoattn.report.write")
     module.write_report = write_report
-    monkeypatch.setitem(sys.modules, "genoattn.report", module)
-    monkeypatch.setattr(genoattn, "report", module, raising=False)
+    monkeypatch.setitem(sys.modules, "genoattn.report.write", module)
     return calls
 
 
-def test_reports(cli, data, tmp_path, reports):
+def test_reports(with_reports, data, tmp_path, reports):
     vcf, pheno = data
     out = tmp_path / "out"
     arguments = ("scan", vcf, "--pheno", pheno, "-o", out, "--quiet")
-    assert cli(*arguments, "--no-report").status == 0
+    assert with_reports(*arguments, "--no-report").status == 0
     assert reports == []
-    found = only_object(cli(*arguments, "--json", "--force"))
+    found = only_object(with_reports(*arguments, "--json", "--force"))
     assert reports == [("out", 30, "")]
     assert "report.html" in found["files"]
-    refused = cli("report", out)
+    refused = with_reports("report", out)
     assert refused.status == 2
     assert "report.html: already exists; give another output, or --force to replace it" in refused.err
-    assert cli("report", out, "-o", tmp_path / "r.html").out == f"written to {tmp_path / 'r.html'}\n"
+    assert with_reports("report", out, "-o", tmp_path / "r.html").out == f"written to {tmp_path / 'r.html'}\n"
     vcf.unlink()
-    found = only_object(cli("report", out, "--force", "--json"))
+    found = only_object(with_reports("report", out, "--force", "--json"))
     assert reports[1:] == [
         ("out", 30, ""),
         ("out", None, f"the genotypes are not at {vcf}, nor beside the folder"),
     ]
     assert found["reports"] == {str(out / "report.html"): reports[-1][-1]}
     assert "the report has no pictures of the data: the genotypes" in found["warnings"][0]
-    nothing = cli("report", data[1].parent)
+    nothing = with_reports("report", data[1].parent)
     assert nothing.status == 2
     assert "no manifest.json there; give the output folder of genoattn fit or scan" in nothing.err
 
 
-def test_reports_of_several_traits(cli, data, tmp_path, reports):
+def test_reports_of_several_traits(with_reports, data, tmp_path, reports):
     pheno = write_pheno(
         tmp_path / "p.tsv", a=[k % 7 for k in range(30)], b=[k % 5 for k in range(29)] + ["NA"]
     )
     out = tmp_path / "out"
-    done = cli("scan", data[0], "--pheno", pheno, "--trait", "a", "--trait", "b", "-o", out, "--quiet")
+    done = with_reports(
+        "scan", data[0], "--pheno", pheno, "--trait", "a", "--trait", "b", "-o", out, "--quiet"
+    )
     assert done.status == 0
-    assert reports == [("a", 30, ""), ("b", 29, "")]
-    assert cli("report", out, "--force").out == "".join(
+    assert reports == [("out", None, ""), ("a", 30, ""), ("b", 29, "")]
+    assert with_reports("report", out, "--force").out == "".join(
         f"written to {out / t / 'report.html'}\n" for t in "ab"
     )
-    assert reports[2:] == [("a", 30, ""), ("b", 29, "")]
-    assert "has a folder a trait; leave -o out" in cli("report", out, "-o", tmp_path / "r.html").err
+    assert reports[3:] == [("out", None, ""), ("a", 30, ""), ("b", 29, "")]
+    assert "has a folder a trait; leave -o out" in with_reports("report", out, "-o", tmp_path / "r.html").err
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no ink"), KeyboardInterrupt()])
-def test_a_report_that_fails_loses_no_result(cli, data, tmp_path, reports, monkeypatch, error):
+def test_a_report_that_fails_loses_no_result(with_reports, data, tmp_path, reports, monkeypatch, error):
     def fail(*_args, **_options):
         raise error
 
-    monkeypatch.setattr(sys.modules["genoattn.report"], "write_report", fail)
+    monkeypatch.setattr(sys.modules["genoattn.report.write"], "write_report", fail)
     out = tmp_path / "out"
-    done = cli("scan", data[0], "--pheno", data[1], "-o", out, "--quiet")
+    done = with_reports("scan", data[0], "--pheno", data[1], "-o", out, "--quiet")
     assert names(out) == [
         "interactions.parquet",
         "interactions.tsv",
@@ -176,7 +182,10 @@ def test_a_report_that_fails_loses_no_result(cli, data, tmp_path, reports, monke
     assert len(done.err.splitlines()) == 1
     if isinstance(error, RuntimeError):
         assert done.status == 0
-        assert f"no report (no ink); the results are in {out}; try: genoattn report {out}" in done.err
+        assert f"no report (no ink); the results are in {out}; try: genoattn report {out} --force" in done.err
     else:
         assert done.status == 130
-        assert f"interrupted; the results are in {out}; for the report: genoattn report {out}" in done.err
+        assert (
+            f"interrupted; the results are in {out}; for the report: genoattn report {out} --force"
+            in done.err
+        )

@@ -18,6 +18,7 @@ DISTRIBUTION = {
     "allel": "scikit-allel",
     "bed_reader": "bed-reader",
     "pytorch_lightning": "pytorch-lightning",
+    "tomli_w": "tomli-w",
 }
 # Tools that tests run, not import: plug-ins of pytest, the kernel of the notebooks, the backend of the wheel.
 RUN_BY_TESTS = {"pytest-cov", "pytest-xdist", "nbclient", "ipykernel", "build", "hatchling"}

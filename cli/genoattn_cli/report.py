@@ -54,6 +54,10 @@ def command(
     for file in files.values():
         check_output(file, force)
     missing = {}
+    if folder not in files:  # of several traits: what lists them, before the reports with their data
+        from genoattn.report.write import write_report
+
+        write_report(folder)
     for one, file in files.items():
         missing[str(file)] = _write(one, file)
         if not as_json:
@@ -77,8 +81,9 @@ def _folders(folder: Path, output: Path | None) -> list[Path]:
 
 def _write(folder: Path, file: Path) -> str:
     """Write one report; returns why it has no pictures of the data, empty where it has them."""
+    from genoattn.report.write import write_report
+
     from genoattn.progress import phase
-    from genoattn.report import write_report
     from genoattn_cli.run_again import cohort_of_run
 
     cohort, why = cohort_of_run(folder)
@@ -99,16 +104,19 @@ def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None
     cohorts
         By the folders of the runs in it what gives their cohorts.
     """
-    again = f"genoattn report {shlex.quote(str(folder))}"
-    import genoattn.report
+    again = f"genoattn report {shlex.quote(str(folder))} --force"
     from genoattn.progress import phase
 
-    if not hasattr(genoattn.report, "write_report"):
+    try:
+        from genoattn.report.write import write_report
+    except ModuleNotFoundError:
         return
     try:
-        for one, cohort in cohorts.items():
-            with phase(steps.shown(), "writing the report"):
-                genoattn.report.write_report(one, cohort())
+        with phase(steps.shown(), "writing the report"):
+            if folder not in cohorts:  # of several traits: what lists them
+                write_report(folder)
+            for one, cohort in cohorts.items():
+                write_report(one, cohort())
     except KeyboardInterrupt:
         raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
     except Exception as error:  # a mistake in a picture must not look like a failed fit
