@@ -133,7 +133,7 @@ class StateColumns:
         """Calls (n_samples, n_features), int8, of values that are None or NaN where missing: then -1."""
         out = np.empty(X.shape, dtype=np.int8)
         for k, states in enumerate(self.states):
-            out[:, k] = pd.Index(list(states), dtype=object).get_indexer(X[:, k])
+            out[:, k] = pd.Index(list(states), dtype=object).get_indexer(pd.Index(X[:, k], dtype=object))
         unseen = (out == MISSING) & ~pd.isna(X)
         if unseen.any() and not self.unknown_is_missing:
             row, k = np.argwhere(unseen)[0]
