@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/dev.stamp
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint docs bench notebooks
+.PHONY: help demo test coverage lint docs bench notebooks figures
 
 help:
 	@echo "make demo      fit the Arabidopsis example into demo_out/ and print its strongest interactions"
@@ -19,6 +19,7 @@ help:
 	@echo "make docs      build the documentation into site/"
 	@echo "make bench     run every script in benchmarks/"
 	@echo "make notebooks run the notebooks again, and write what they show"
+	@echo "make figures   draw the pictures of README and docs"
 
 demo: $(TEST_STAMP)
 	$(BIN)/genoattn fit data/arabidopsis_ril.vcf.gz --pheno data/arabidopsis_ril.pheno.tsv \
@@ -46,6 +47,10 @@ bench: $(TEST_STAMP)
 
 notebooks: $(TEST_STAMP)
 	$(BIN)/python notebooks/execute.py
+
+figures: $(TEST_STAMP)
+	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/concept_figures.py
 
 # The environment is made when absent and brought up to date when what it is made from has changed.
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
