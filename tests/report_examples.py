@@ -89,7 +89,8 @@ def terms_table(n_rows, n_details, names=("Chr1_101", "Chr2_202", "Chr3_303")):
     rows[-1][3:5] = [math.nan, None]
     details = {
         number: Detail(
-            f"{rows[number][0]} with {rows[number][1]} adds {rows[number][3]:.3g} to the trait (p = 1.9e-17), 95 % sure.",
+            f"{rows[number][0]} with {rows[number][1]} adds {rows[number][3]:.3g} to the trait "
+            "(p = 1.9e-17), 95 % sure.",
             [("Samples", "1,204"), ("Site", str(rows[number][0]))],
             bar_figure(f"cells-{number}", [str(rows[number][0]), "AB", "Ab", "ab"], "Means of the cells"),
         )
@@ -159,6 +160,5 @@ def empty_report():
 
 
 def small_report():
-    return Report(
-        "Files", ["Which files?"], ["Two."], ["Sure."], sections=[Section("files", "Files", tables=[FILES])]
-    )
+    files = Section("files", "Files", tables=[FILES])
+    return Report("Files", ["Which files?"], ["Two."], ["Sure."], sections=[files])

@@ -144,11 +144,8 @@ def test_a_table_of_a_few_rows_has_no_search(visit):
     page = visit("small")
     assert column(page, 2) == ["20480", "4096"]
     assert page.get_by_role("searchbox").count() == 0
-    assert page.locator("#table-files button:visible").all_text_contents() == [
-        "Save all rows (TSV)",
-        "File",
-        "Bytes",
-    ]
+    buttons = page.locator("#table-files button:visible").all_text_contents()
+    assert buttons == ["Save all rows (TSV)", "File", "Bytes"]
 
 
 def test_saved_rows_are_exact(visit):
