@@ -44,9 +44,8 @@ def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
         own, shift = (frame[last] == state).to_numpy(), 0.06 * (k - (len(lines) - 1) / 2)
         x = np.array([places[a] for a in along[own]], dtype=np.float64) + shift
         by_place = np.argsort(x, kind="stable")
-        traces += _traces(
-            frame[own].iloc[by_place], x[by_place], state, COLOURS[k % len(COLOURS)], k % 2 == 1
-        )
+        colour = COLOURS[k % len(COLOURS)]
+        traces += _traces(frame[own].iloc[by_place], x[by_place], state, colour, k % 2 == 1)
         if not joint.binary and joint.n_samples <= FEW:
             traces.append(_samples(joint, state, places, shift, order, colour))
     layout = {

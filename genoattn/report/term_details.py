@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,5 +235,6 @@ def data_problem(run: Run, cohort: Cohort) -> str:
         for row in rows.head(1).to_dict("records"):
             joint_states(cohort, row, run.manifest, max_points=1)
     except InputError as error:
-        return str(error)
+        source, text = cohort.source.get("genotypes", ""), str(error).split(";")[0]
+        return text.replace(source, Path(source).name) if source else text
     return ""
