@@ -221,9 +221,7 @@ def fit(source: FitResult | pd.DataFrame | str | Path, ax: Axes, seed: int = 0) 
         remark(ax, f"{len(part):,} held-out samples, AUC {auc(observed, predicted):.3f}")
         return ax
     points = observed_predicted(frame, seed=seed)
-    ax.plot(
-        points["predicted"], points["observed"], ".", color=BLUE, alpha=0.4, markersize=3, markeredgewidth=0
-    )
+    ax.scatter(points["predicted"], points["observed"], s=4, color=BLUE, alpha=0.4, linewidths=0)
     ends = [min(observed.min(), predicted.min()), max(observed.max(), predicted.max())]
     ax.plot(ends, ends, color=GREY, linewidth=0.6, linestyle="--")
     ax.set(xlabel=f"predicted {name}", ylabel=f"observed {name}")

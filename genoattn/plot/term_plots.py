@@ -56,8 +56,9 @@ def terms(table: InteractionTable, n: int = 20, order: int | None = None, ax: Ax
     >>> from genoattn.simulate import simulate_cohort
     >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
     >>> ax = genoattn.plot.terms(genoattn.scan_pairs(cohort, threshold=1e-3).table, 2)
-    >>> ax.get_xlabel()
-    'effect (units of trait)'
+    >>> print(ax.get_xlabel())
+    effect (units of trait)
+    first 2 of 5 tested terms
     """
     rows = table.top(len(table), order)
     rows = rows[rows["effect"].notna() & rows["se"].notna()]
