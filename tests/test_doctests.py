@@ -9,7 +9,7 @@ import genoattn
 from genoattn import attention, plot, simulate, tokens
 from genoattn.scan.scores import pair_tiles
 
-# What the packages export, and what the notebooks import; constants and aliases of types have no docstring.
+# What the packages export, and the tiles of a scan; constants and aliases of types have no docstring.
 EXPORTED = {
     name: getattr(package, name)
     for package in (genoattn, attention, plot, simulate, tokens)
