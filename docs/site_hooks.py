@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import api_pages
 import cli_pages
 import error_pages
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -68,3 +70,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             markdown = markdown.replace(mark, text())
     above = "../" * (page.file.src_uri.count("/") + 1)
     return markdown.replace(f"]({above}{FIGURES}", f"]({above[3:]}{FIGURES}")
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Refuse a page that would load anything from the network when it is opened."""
+    loaded = re.search(r'(?:\bsrc|<link\b[^>]*\bhref)="(?:https?:)?//[^"]*', output)
+    if loaded:
+        raise PluginError(f"{page.file.src_uri}: loads {loaded[0]}; keep it in docs/assets")
+    return output
