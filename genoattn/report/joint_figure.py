@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.report.document import Figure
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import COLOURS, axis, plain, reach
 from genoattn.report.wording import number, percent, scale, unit_words
 from genoattn.views.joint_states import JointStates
@@ -16,7 +16,7 @@ from genoattn.views.joint_states import JointStates
 FEW = 600  # samples up to which every one is a point
 
 
-def trait_axis(run: Run) -> str:
+def trait_axis(run: RunFolder) -> str:
     """Title of an axis of the phenotype, on the scale that the model has."""
     m = run.manifest
     if m.binary:
@@ -25,7 +25,7 @@ def trait_axis(run: Run) -> str:
     return f"{m.trait}{unit}"
 
 
-def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
+def joint_figure(key: str, name: str, joint: JointStates, run: RunFolder) -> Figure:
     """Lines by the states of the last site, along those of the others; without interaction dashed.
 
     Parameters
@@ -70,7 +70,7 @@ def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
     return Figure(key, f"{name}: mean by joint state", describe_joint(joint, run), traces, layout, note)
 
 
-def describe_joint(joint: JointStates, run: Run) -> str:
+def describe_joint(joint: JointStates, run: RunFolder) -> str:
     """Means, intervals and counts of the joint states, in words."""
     said = []
     for row in joint.frame.to_dict("records"):
