@@ -24,6 +24,14 @@ COLUMNS = (
     Column("flag", "Flag", help="What to beware of: linked, rare."),
 )
 
+FILES = DataTable(
+    "files",
+    "Files of the run",
+    [Column("file", "File"), Column("bytes", "Bytes", "number")],
+    [["interactions.tsv", 20480], ["manifest.json", 4096]],
+    "files.tsv",
+)
+
 
 def bar_figure(key, names, title="Share of the variance"):
     heights = [1 / (number + 1) for number in range(len(names))]
@@ -81,7 +89,8 @@ def terms_table(n_rows, n_details, names=("Chr1_101", "Chr2_202", "Chr3_303")):
     rows[-1][3:5] = [math.nan, None]
     details = {
         number: Detail(
-            f"{rows[number][0]} with {rows[number][1]} adds {rows[number][3]:.3g} to the trait.",
+            f"{rows[number][0]} with {rows[number][1]} adds {rows[number][3]:.3g} to the trait "
+            "(p = 1.9e-17), 95 % sure.",
             [("Samples", "1,204"), ("Site", str(rows[number][0]))],
             bar_figure(f"cells-{number}", [str(rows[number][0]), "AB", "Ab", "ab"], "Means of the cells"),
         )
@@ -148,3 +157,8 @@ def empty_report():
     return Report(
         "Nothing found", ["Which sites act together?"], ["No term passed."], ["Nothing is claimed."]
     )
+
+
+def small_report():
+    files = Section("files", "Files", tables=[FILES])
+    return Report("Files", ["Which files?"], ["Two."], ["Sure."], sections=[files])

@@ -16,6 +16,7 @@ OWN = {"genoattn", "genoattn_cli"}
 DISTRIBUTION = {
     "Bio": "biopython",
     "allel": "scikit-allel",
+    "axe_playwright_python": "axe-playwright-python",
     "bed_reader": "bed-reader",
     "pytorch_lightning": "pytorch-lightning",
 }

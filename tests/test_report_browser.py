@@ -6,7 +6,15 @@ import shutil
 from time import perf_counter
 
 import pytest
-from report_examples import HOSTILE, empty_report, hostile_report, large_report, terms_table, usual_report
+from report_examples import (
+    HOSTILE,
+    empty_report,
+    hostile_report,
+    large_report,
+    small_report,
+    terms_table,
+    usual_report,
+)
 
 from genoattn.report.page import render
 
@@ -19,6 +27,7 @@ REPORTS = {
     "hostile": hostile_report,
     "large": large_report,
     "empty": empty_report,
+    "small": small_report,
 }
 # Widths and colour schemes to check a report in; together all of them.
 LOOKS = {
@@ -131,6 +140,14 @@ def test_search_and_flag_leave_the_rows_that_match(visit):
     assert set(column(page, 6)) == {""}
 
 
+def test_a_table_of_a_few_rows_has_no_search(visit):
+    page = visit("small")
+    assert column(page, 2) == ["20480", "4096"]
+    assert page.get_by_role("searchbox").count() == 0
+    buttons = page.locator("#table-files button:visible").all_text_contents()
+    assert buttons == ["Save all rows (TSV)", "File", "Bytes"]
+
+
 def test_saved_rows_are_exact(visit):
     page = visit("usual")
     name, text = saved(page, "Save all rows (TSV)")
@@ -170,8 +187,9 @@ def test_a_row_opens_its_detail_with_a_drawn_figure(visit, way):
     assert button.get_attribute("aria-expanded") == "true"
     detail = page.locator(".detail")
     detail.locator("svg .bars path").first.wait_for()
-    assert "Chr2_202 with Chr5_1 adds 0.28 to the trait." in detail.text_content()
+    assert "Chr2_202 with Chr5_1 adds 0.28 to the trait (p = 1.9e-17), 95 % sure." in detail.text_content()
     assert detail.locator("dt").all_text_contents() == ["Samples", "Site"]
+    assert detail.locator("p bdi").all_text_contents() == ["1.9e-17", "95 %"]  # on one line each
     label = detail.locator(".plot").get_attribute("aria-label")
     assert label.startswith("Means of the cells. Bars of 4 names")
     page.get_by_role("columnheader", name="p-value").get_by_role("button").click()
@@ -197,7 +215,7 @@ def test_page_fits_and_reads_well_for_all(visit, name):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        violations = axe.run(page).response["violations"]
+        violations = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
         found = {entry["id"]: [node["html"] for node in entry["nodes"]] for entry in violations}
         assert found == {}, json.dumps(found, indent=1)
 

@@ -7,6 +7,8 @@ const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9
 // Letters of a label at an axis; a longer one would leave no room for the data.
 const LONGEST_LABEL = innerWidth < 600 ? 18 : 32;
 const LONGEST_TITLE = Math.min(80, Math.round(innerWidth / 9)); // and of a title of an axis
+const FEW = 10; // rows that need no search
+const SHORT = 24; // letters that a cell of a table keeps on one line
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
 function make(tag, attributes, ...children) {
@@ -19,16 +21,21 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
+// A sentence: 1.9e-17 and 95 % stay on one line, words from right to left leave the order of the others alone.
+function sentenceParts(text) {
+  const parts = text.split(/(\d[\d.]*(?:e-\d+| %)|\S*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]\S*)/);
+  const special = (part) => make("bdi", { class: /^\d/.test(part) ? "unbroken" : null }, part);
+  return parts.map((part, number) => (number % 2 ? special(part) : part));
+}
+
 function definitions(facts) {
-  const rows = facts.flatMap(([name, value]) => [
-    make("dt", {}, name), make("dd", { dir: "auto" }, value)]);
-  return make("dl", {}, ...rows);
+  return make("dl", {}, ...facts.flatMap(([name, value]) => [
+    make("dt", {}, name), make("dd", { dir: "auto" }, ...sentenceParts(value))]));
 }
 
 function save(file, text) {
   const address = URL.createObjectURL(new Blob([text], { type: "text/tab-separated-values;charset=utf-8" }));
-  const link = make("a", { href: address, download: file });
-  link.click();
+  make("a", { href: address, download: file }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
@@ -47,10 +54,11 @@ function literalText(text, isTemplate) {
 }
 
 function literal(value, key = "") {
-  if (typeof value === "string") {
-    if (key === "title") return literal({ text: shortened(value, LONGEST_TITLE) });
-    return literalText(value, key.endsWith("template"));
+  if (key === "title" && value) {
+    const title = typeof value === "string" ? { text: value } : value;
+    return { ...literal(title), text: literalText(shortened(title.text ?? "", LONGEST_TITLE)) };
   }
+  if (typeof value === "string") return literalText(value, key.endsWith("template"));
   if (Array.isArray(value)) return value.map((entry) => literal(entry, key));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, literal(entry, name)]));
@@ -167,14 +175,9 @@ function figureParts(figure, heading) {
     make("div", { class: "controls" },
       make("button", { ...named("Save SVG"), onclick: () => saveFigure(box, "svg") }, "Save SVG"),
       make("button", { ...named("Save PNG"), onclick: () => saveFigure(box, "png") }, "Save PNG"),
-      make("button", { ...named("Reset view"), onclick: () => resetView(box) }, "Reset view")),
-    make("details", {}, make("summary", {}, "Description of the figure"), make("p", {}, figure.description)),
+      make("button", { ...named("Reset view"), onclick: () => { Plotly.purge(box); draw(box); } }, "Reset view")),
+    make("details", {}, make("summary", {}, "Description of the figure"), make("p", {}, ...sentenceParts(figure.description))),
   ];
-}
-
-function resetView(box) {
-  Plotly.purge(box);
-  draw(box);
 }
 
 // ---- Tables ------------------------------------------------------------------------------------------
@@ -243,10 +246,11 @@ class TableView {
   controls() {
     const filter = () => { this.limit = STEP; this.update(); };
     this.search = make("input", { type: "search", oninput: filter });
-    const fields = [make("label", {}, "Search", this.search)];
+    const many = this.table.rows.length > FEW;
+    const fields = many ? [make("label", {}, "Search", this.search)] : [];
     this.flagColumn = this.table.columns.findIndex((column) => column.name === "flag");
     const flags = [...new Set(this.table.rows.map((row) => row[this.flagColumn] ?? ""))].sort();
-    if (this.flagColumn >= 0 && flags.length > 1) {
+    if (many && this.flagColumn >= 0 && flags.length > 1) {
       this.flag = make("select", { onchange: filter }, make("option", { value: "*" }, "any"),
         ...flags.map((flag) => make("option", { value: `=${flag}` }, flag || "none")));
       fields.push(make("label", {}, this.table.columns[this.flagColumn].label, this.flag));
@@ -256,7 +260,7 @@ class TableView {
     const these = () => save(file.replace(/(\.[^.]*)?$/, "_shown$1"), tabSeparated(this.table, this.matches()));
     return make("div", { class: "controls" }, ...fields,
       make("button", { type: "button", onclick: every }, "Save all rows (TSV)"),
-      make("button", { type: "button", onclick: these }, "Save rows found (TSV)"));
+      ...(many ? [make("button", { type: "button", onclick: these }, "Save rows found (TSV)")] : []));
   }
 
   // Numbers of the rows that the search leaves, in the order of the table.
@@ -308,14 +312,17 @@ class TableView {
       const value = rows[number][k];
       const text = shown(value, column.kind);
       const exact = value !== null && text !== String(value) ? String(value) : null;
-      return make("td", { class: column.kind === "text" ? null : "number", title: exact }, make("bdi", {}, text));
+      const look = column.kind === "text" ? null : "number";
+      return make("td", { class: look, title: exact },
+        make("bdi", { class: text.length > SHORT ? null : "unbroken" }, text));
     });
     const row = make("tr", {}, ...cells);
     if (!details[number]) return [row];
     const opened = this.open.get(number);
     const button = make("button", { type: "button", "aria-expanded": String(Boolean(opened)) });
-    button.append(...(cells[0].textContent ? cells[0].childNodes : [`Row ${number + 1}`]));
-    cells[0].replaceChildren(button);
+    const cell = cells[Math.max(0, columns.findIndex((column) => column.kind === "text"))];
+    button.append(...(cell.textContent ? cell.childNodes : [`Row ${number + 1}`]));
+    cell.replaceChildren(button);
     row.className = opened ? "opens open" : "opens";
     row.addEventListener("click", () => {
       if (getSelection().isCollapsed) this.toggle(number, row, button); // not at the end of marking text
@@ -334,7 +341,7 @@ class TableView {
       return;
     }
     const { sentence, facts, figure } = this.table.details[number];
-    const parts = [make("p", {}, sentence), make("div", { class: "beside" },
+    const parts = [make("p", {}, ...sentenceParts(sentence)), make("div", { class: "beside" },
       ...(figure ? [make("figure", {}, ...figureParts(figure, "p"))] : []),
       ...(facts.length ? [definitions(facts)] : []))];
     const cell = make("td", { colspan: this.table.columns.length }, make("div", {}, ...parts));
@@ -359,10 +366,7 @@ const darkSystem = matchMedia("(prefers-color-scheme: dark)");
 const themeButton = document.getElementById("theme");
 const isDark = () => (document.documentElement.dataset.theme ?? (darkSystem.matches ? "dark" : "light")) === "dark";
 
-function nameTheme() {
-  themeButton.textContent = isDark() ? "Light page" : "Dark page";
-}
-
+const nameTheme = () => { themeButton.textContent = isDark() ? "Light page" : "Dark page"; };
 themeButton.hidden = false;
 themeButton.addEventListener("click", () => {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
