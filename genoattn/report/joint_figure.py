@@ -53,10 +53,16 @@ def joint_figure(key: str, name: str, joint: JointStates, run: RunFolder) -> Fig
             " and ".join(joint.sites[:-1]),
             tickvals=list(places.values()),
             ticktext=list(places),
-            range=[-0.45, len(places) - 0.55],
+            range=[-0.6, len(places) - 0.4],
         ),
         "yaxis": axis(trait_axis(run)),
-        "legend": {"title": {"text": joint.sites[-1]}},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "title": {"text": joint.sites[-1]},
+        },
     }
     note = "Parallel lines: no interaction. Dashed: what the effects of the single sites add up to."
     if scale(run.manifest) == "latent":
