@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/dev.stamp
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint bench
+.PHONY: help demo test coverage lint bench figures
 
 help:
 	@echo "make demo      fit the Arabidopsis example into demo_out/ and print its strongest interactions"
@@ -17,6 +17,7 @@ help:
 	@echo "make coverage  run the tests and print the share of lines they reach (a sixth slower)"
 	@echo "make lint      check style, formatting and types"
 	@echo "make bench     run every script in benchmarks/"
+	@echo "make figures   draw the pictures of README and docs"
 
 demo: $(TEST_STAMP)
 	$(BIN)/genoattn fit data/arabidopsis_ril.vcf.gz --pheno data/arabidopsis_ril.pheno.tsv \
@@ -37,6 +38,9 @@ lint: $(DEV_STAMP)
 
 bench: $(TEST_STAMP)
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+figures: $(TEST_STAMP)
+	$(BIN)/python docs/figures.py
 
 # The environment is made when absent and brought up to date when what it is made from has changed.
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/pip

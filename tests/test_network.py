@@ -44,6 +44,12 @@ def test_what_is_no_matrix_is_refused(sequences):
         sequences.to_network("pair")
 
 
+def test_a_matrix_that_would_fill_the_memory_is_refused(sequences, monkeypatch):
+    monkeypatch.setattr("genoattn.interactions.matrices.MOST_LABELS", 3)
+    with pytest.raises(InputError, match="the pairs have 4 sites, more than the 3 of a matrix; take"):
+        sequences.matrix()
+
+
 def test_network_is_written_as_graphml_and_read_the_same(tmp_path):
     cohort = planted(80, 5, seed=2)
     table = short_fit(cohort, order=3, estimator="attention", rank=3).table

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
-from small_cohorts import planted
+from small_cohorts import planted, short_fit
 
 import genoattn
 from genoattn import plot
@@ -72,6 +72,14 @@ def test_interaction_draws_means_of_every_joint_state(cohort, table):
     assert f"n = {int(((calls[:, 0] == 0) & (calls[:, 1] == 0)).sum())}" in labels(ax.texts)
     assert (ax.get_xlabel(), ax.get_legend().get_title().get_text()) == ("rs1", "rs2")
     assert ax.get_title(loc="right") == "200 samples"
+
+
+def test_interaction_says_who_is_left_out():
+    cohort = planted(150, 3, seed=1, missing=0.1)
+    table = genoattn.scan_pairs(cohort, threshold=1).table
+    n = int((cohort.calls[:, :2] < 0).any(axis=1).sum())
+    title = plot.interaction(table, ("rs1", "rs2"), cohort).get_title(loc="right")
+    assert title == f"{150 - n} samples, {n} without a call left out"
 
 
 def test_higher_terms_have_a_row_a_joint_state(cohort):
@@ -140,6 +148,10 @@ def test_heatmap_of_many_sites_says_what_is_left_out():
     ax = plot.heatmap(genoattn.scan_pairs(cohort, threshold=1).table)
     assert ax.images[-1].get_array().shape == (59, 59)
     assert "60 sites of the strongest pairs, of 70" in ax.get_title(loc="right")
+    with pytest.raises(InputError, match="the table has no pairs; give one of order 2"):
+        plot.heatmap(short_fit(planted(60, 3), order=1).table)
+    with pytest.raises(InputError, match="no pair of the table has a coefficient_sd; choose another column"):
+        plot.heatmap(genoattn.scan_pairs(cohort, threshold=1).table, "coefficient_sd")
 
 
 def test_arcs_join_the_places_of_pairs(table):

@@ -34,6 +34,10 @@ def test_layout_by_hand():
     arcs = pair_arcs(rows, layout)
     assert arcs[["from_1", "x_1", "x_2"]].to_numpy().tolist() == [[159, 30, 159]]
     assert genome_layout(["", ""], [3, 9]).is_alignment
+    with pytest.raises(InputError, match="no site of the run is on chromosome 3; give sites of the same run"):
+        layout.place(["1", "3"], [5, 5])
+    many = genome_layout([str(k) for k in range(1000)], [1] * 1000)
+    assert many.end < 1.3 * 1000
 
 
 @pytest.mark.parametrize("kind", ["genotype", "sequence"])

@@ -65,6 +65,7 @@ def test_performance_is_that_of_the_metric_and_intervals_hold_it(predictions):
     assert frame["gain"][1] == pytest.approx(expected[1] - expected[0])
     assert (frame["lower"] < frame["value"]).all()
     assert (frame["value"] < frame["upper"]).all()
+    assert frame["gain_lower"][1] < frame["gain"][1] < frame["gain_upper"][1]
     # Both orders are scored on the same resampled samples: the gain is surer than either.
     assert frame["gain_upper"][1] - frame["gain_lower"][1] < frame["upper"][0] - frame["lower"][0]
     assert (found.n_samples, found.part) == (300, "test")

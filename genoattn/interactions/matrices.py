@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from genoattn.interactions.schema import Manifest
 
+MOST_LABELS = 10_000  # a matrix of them takes 0.8 GB
 By = Literal["site", "token"]
 EDGE_VALUES = ("coefficient", "effect", "se", "p_value", "q_value", "variance_explained", "r2_ld")
 
@@ -37,6 +38,14 @@ def value_of(rows: pd.DataFrame, value: str) -> np.ndarray:
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def rows_of_pairs(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of order 2 of a table."""
+    rows = frame[frame["order"] == 2]
+    if not len(rows):
+        raise InputError("the table has no pairs; give one of order 2 or above")
+    return rows
+
+
 def pair_matrix(frame: pd.DataFrame, manifest: Manifest, value: str, by: By) -> pd.DataFrame:
     """Symmetric matrix of the pairs of a table, NaN where it lists none, sites in the model's order.
 
@@ -44,13 +53,18 @@ def pair_matrix(frame: pd.DataFrame, manifest: Manifest, value: str, by: By) -> 
     """
     if by not in ("site", "token"):
         raise InputError(f"by is {by!r}; choose site or token")
-    rows = frame[frame["order"] == 2]
+    rows = rows_of_pairs(frame)
     names = [token_names(rows, k, by) for k in (1, 2)]
     number = {site: k for k, site in enumerate(manifest.sites.ids)}
     at: dict[str, tuple] = {}
     for k in (1, 2):
         for name, site, state in zip(names[k - 1], rows[f"site_{k}"], rows[f"state_{k}"], strict=True):
             at[name] = (number[site], "" if by == "site" else state)
+    if len(at) > MOST_LABELS:
+        raise InputError(
+            f"the pairs have {len(at):,} {by}s, more than the {MOST_LABELS:,} of a matrix; "
+            "take table.head(n), or to_network()"
+        )
     labels = sorted(at, key=lambda name: at[name])
     index = {name: k for k, name in enumerate(labels)}
     values, out = value_of(rows, value), np.full((len(labels), len(labels)), np.nan)

@@ -141,21 +141,21 @@ def _chromosomes(ax: Axes, layout: GenomeLayout) -> None:
         ends, shade = [start[k], start[k] + length[k]], GREY if k % 2 == 0 else PALE
         ax.plot(ends, [0, 0], color=shade, linewidth=8, solid_capstyle="butt", transform=bar, clip_on=False)
     if not layout.is_alignment:
-        for k, name in _named_chromosomes(ax, layout):
+        for k, name in _named_chromosomes(ax, layout, True):
             colour = "white" if k % 2 == 0 else "black"
             ax.text(start[k] + length[k] / 2, 0, name, color=colour, transform=text, ha="center", va="center",
                     fontsize="small")  # fmt: skip
 
 
-def _named_chromosomes(ax: Axes, layout: GenomeLayout) -> list[tuple[int, str]]:
-    """Chromosomes whose names have room: number in the layout, and name."""
+def _named_chromosomes(ax: Axes, layout: GenomeLayout, inside: bool) -> list[tuple[int, str]]:
+    """Chromosomes whose names have room, ``inside`` of them too: number in the layout, and name."""
     width, size = axes_size(ax)[0] * 0.9, letter_size(ax.xaxis.get_label())
     out, end = [], -np.inf
     for k, (middle, chrom) in enumerate(zip(layout.frame["middle"], layout.frame["chrom"], strict=True)):
         name = shorten(str(chrom).removeprefix("chr"), 12)
         half = (0.6 * len(name) + 0.4) * size / 2
-        centre = middle / layout.end * width
-        if centre - half > end:
+        centre, bar = middle / layout.end * width, layout.frame["length"].iloc[k] / layout.end * width
+        if centre - half > end and (not inside or bar > 0.55 * len(name) * size):
             out.append((k, name))
             end = centre + half
     return out
@@ -165,7 +165,7 @@ def _chromosome_ticks(ax: Axes, layout: GenomeLayout) -> None:
     if layout.is_alignment:
         ax.set_xlabel("column of the alignment")
         return
-    named = _named_chromosomes(ax, layout)
+    named = _named_chromosomes(ax, layout, False)
     ax.set_xticks(layout.frame["middle"].iloc[[k for k, _ in named]], [name for _, name in named])
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel("chromosome")

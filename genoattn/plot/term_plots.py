@@ -24,7 +24,7 @@ from genoattn.plot.figure_style import (
     style,
     units_label,
 )  # fmt: skip
-from genoattn.views.landscape import site_matrix
+from genoattn.views.landscape import of_strongest_sites, site_matrix
 
 MOST_TERMS, MOST_SITES = 60, 60
 
@@ -159,14 +159,11 @@ def heatmap(
     True
     """
     assert ax is not None
-    matrix = site_matrix(table, value, how)  # type: ignore[arg-type]
-    if not len(matrix):
-        raise InputError("the table has no pairs; give one of order 2 or above")
-    strength, left_out = matrix.abs().max().fillna(0), ""
-    if len(matrix) > MOST_SITES:
-        chosen = matrix.index.isin(strength.nlargest(MOST_SITES).index)
-        left_out = f"{MOST_SITES} sites of the strongest pairs, of {len(matrix):,}"
-        matrix = matrix.loc[chosen, chosen]
+    shown, n_sites = of_strongest_sites(table, value, MOST_SITES)
+    matrix = site_matrix(shown, value, how)  # type: ignore[arg-type]
+    if not matrix.notna().to_numpy().any():
+        raise InputError(f"no pair of the table has a {value}; choose another column")
+    left_out = "" if n_sites <= MOST_SITES else f"{MOST_SITES} sites of the strongest pairs, of {n_sites:,}"
     lower = np.where(np.tri(len(matrix), k=-1, dtype=bool), matrix.to_numpy(), np.nan)[1:, :-1]
     limit = float(np.nanmax(np.abs(lower))) or 1.0
     ax.set_facecolor("white")

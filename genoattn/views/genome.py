@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from genoattn.errors import InputError
+
 GAP = 0.01  # between chromosomes, as a share of all of them
 _SEX = {"X": 1, "Y": 2, "XY": 3, "M": 4, "MT": 4}
 
@@ -37,6 +39,9 @@ class GenomeLayout:
     def place(self, chrom: Sequence[str] | np.ndarray, pos: Sequence[float] | np.ndarray) -> np.ndarray:
         """Place on the axis of sites, (n_sites,)."""
         offset = dict(zip(self.frame["chrom"], self.frame["offset"], strict=True))
+        absent = sorted({str(name) for name in chrom} - set(offset))
+        if absent:
+            raise InputError(f"no site of the run is on chromosome {absent[0]}; give sites of the same run")
         shift = np.array([offset[str(name)] for name in chrom], dtype=np.float64)
         return shift + np.asarray(pos, dtype=np.float64)
 
@@ -61,8 +66,10 @@ def genome_layout(chrom: Sequence[str] | np.ndarray, pos: Sequence[int] | np.nda
     names = np.array([str(c) for c in chrom], dtype=object)
     place = np.asarray(pos, dtype=np.float64)
     ordered = sorted(set(names.tolist()), key=natural_key)
-    length = np.array([place[names == name].max() for name in ordered]) if ordered else np.zeros(0)
-    gap = GAP * length.sum() if len(ordered) > 1 else 0.0
+    longest = pd.Series(place).groupby(names).max()
+    length = np.maximum(longest.reindex(ordered).to_numpy(dtype=np.float64), 1.0)
+    # Sites without positions are each on a chromosome of its own: gaps must not take all the room.
+    gap = min(GAP, 0.2 / len(ordered)) * length.sum() if len(ordered) > 1 else 0.0
     offset = np.concatenate([[0.0], np.cumsum(length + gap)[:-1]]) if ordered else np.zeros(0)
     frame = pd.DataFrame(
         {"chrom": ordered, "offset": offset, "length": length, "middle": offset + length / 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
+from genoattn.interactions.matrices import rows_of_pairs, value_of
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 
@@ -39,6 +41,20 @@ def site_matrix(
 
     number = of_sites(tokens.notna().astype(float))
     return pd.DataFrame(np.sqrt(of_sites(tokens.fillna(0.0) ** 2) / number.where(number > 0)))
+
+
+def of_strongest_sites(table: InteractionTable, value: str, n: int) -> tuple[InteractionTable, int]:
+    """Pairs among the n sites that have the values farthest from 0, and how many sites have any.
+
+    What a matrix can show of a table of very many sites.
+    """
+    rows = rows_of_pairs(table.frame)
+    strength = pd.Series(np.abs(value_of(rows, value)), index=rows.index)
+    first, second = (strength.groupby(rows[f"site_{k}"]).max() for k in (1, 2))
+    by_site = first.combine(second, max, fill_value=0.0)
+    chosen = by_site.nlargest(n).index
+    kept = rows[rows["site_1"].isin(chosen) & rows["site_2"].isin(chosen)]
+    return replace(table, frame=kept), len(by_site)
 
 
 def mutations_carried(cohort: Cohort, manifest: Manifest | None = None) -> pd.DataFrame:
