@@ -212,6 +212,8 @@ def _plain_tests(run: RunFolder, row: Mapping[Any, Any], cohort: Cohort) -> list
     label, text = facts[0]
     if scale(run.manifest) == "latent":
         facts[0] = (label, f"{text}; on the measured scale, which the link bends")
+    if scale(run.manifest) == "counts":
+        facts[0] = (label, f"{text}; least squares of the counts themselves, not of their logarithm")
     return facts
 
 
