@@ -94,7 +94,7 @@ def test_a_file_that_exists_stays_without_force(tmp_path):
     with pytest.raises(InputError, match=r"report\.html: already exists; give another output, or --force"):
         write_report(tmp_path / "scan", cohort, force=False)
     assert path.read_text() == "mine"
-    with pytest.raises(InputError, match="no such folder to write x.html in"):
+    with pytest.raises(InputError, match=r"no such folder to write x\.html in"):
         write_report(tmp_path / "scan", cohort, output=tmp_path / "absent" / "x.html")
 
 

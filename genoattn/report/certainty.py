@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.report.claims import claimed_rows, interactions, level, n_samples, untested_signals
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.wording import percent, plural, unit_note
 from genoattn.views.performance import Performance
 
@@ -14,7 +14,7 @@ _METRIC = {"r2": "R²", "auc": "area under the ROC curve", "d2": "share of the d
 _POWER = 0.8
 
 
-def sure(run: Run, performance: Performance | None = None) -> list[str]:
+def sure(run: RunFolder, performance: Performance | None = None) -> list[str]:
     """How sure the findings are, in sentences; ``performance`` is that on unseen samples by order."""
     if run.kind == "scan":
         return _of_scan(run)
@@ -22,7 +22,7 @@ def sure(run: Run, performance: Performance | None = None) -> list[str]:
     return [text for text in (*said, unit_note(run.manifest)) if text]
 
 
-def _of_claims(run: Run) -> str:
+def _of_claims(run: RunFolder) -> str:
     """What a claim promises, and what listed rows are that are no claims."""
     listed, claimed = interactions(run), claimed_rows(run)
     rest, said = len(listed) - len(claimed), []
@@ -34,7 +34,7 @@ def _of_claims(run: Run) -> str:
     return " ".join(said)
 
 
-def _of_credible(run: Run) -> str:
+def _of_credible(run: RunFolder) -> str:
     """How finely the first claimed signal is mapped, and whether it survives its neighbours."""
     signals = run.get("signals")
     if signals is None or run.is_landscape:
@@ -53,12 +53,12 @@ def _of_credible(run: Run) -> str:
     return f"{text}."
 
 
-def metric_name(run: Run) -> str:
+def metric_name(run: RunFolder) -> str:
     """``R²`` and so on."""
     return _METRIC.get(str(run.metrics.get("metric")), str(run.metrics.get("metric", "")))
 
 
-def unseen(run: Run) -> tuple[str, dict[str, float]] | None:
+def unseen(run: RunFolder) -> tuple[str, dict[str, float]] | None:
     """The part of samples that the model had not seen, and the metric by order there."""
     for part in ("test", "validation"):
         record = run.metrics.get(part)
@@ -68,7 +68,7 @@ def unseen(run: Run) -> tuple[str, dict[str, float]] | None:
     return None
 
 
-def _of_predictions(run: Run, performance: Performance | None) -> str:
+def _of_predictions(run: RunFolder, performance: Performance | None) -> str:
     """How well unseen samples are predicted, with and without interactions."""
     measured = unseen(run)
     if measured is None:
@@ -90,7 +90,7 @@ def _of_predictions(run: Run, performance: Performance | None) -> str:
     return f"{text}. {_share(run)}".rstrip()
 
 
-def _share(run: Run) -> str:
+def _share(run: RunFolder) -> str:
     """Share of interactions in the variance of the model, a sentence."""
     frame = run.get("variance_components")
     if frame is None or len(frame) < 2:
@@ -103,7 +103,7 @@ def _share(run: Run) -> str:
     return f"Interactions are {percent(above / share.sum())} of the variance that the model explains."
 
 
-def _caution(run: Run) -> str:
+def _caution(run: RunFolder) -> str:
     if run.is_landscape:
         return (
             "Interaction in statistics is not contact or mechanism: a measurement that saturates mimics it, "
@@ -115,7 +115,7 @@ def _caution(run: Run) -> str:
     )
 
 
-def _of_scan(run: Run) -> list[str]:
+def _of_scan(run: RunFolder) -> list[str]:
     """What a scan's rows are guarded against, and what could have been found."""
     m, n = run.manifest, n_samples(run)
     what, lower = ("pair", "two main effects") if m.order == 2 else ("triple", "pairs and main effects")

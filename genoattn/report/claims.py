@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.interactions.table import has_flag
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.wording import (
     copies,
     ends,
@@ -32,12 +32,12 @@ def group(order: int, many: bool = False) -> str:
     return f"{'terms' if many else 'term'} of order {order}" if name is None else name + "s" * many
 
 
-def level(run: Run) -> float:
+def level(run: RunFolder) -> float:
     """False discovery rate at which the run claims."""
     return float(run.manifest.model.get("alpha", 0.05))
 
 
-def n_samples(run: Run) -> int:
+def n_samples(run: RunFolder) -> int:
     """Samples of the run: of its record, or the most that a row has."""
     if "n_samples" in run.scan:
         return int(run.scan["n_samples"])
@@ -48,18 +48,18 @@ def n_samples(run: Run) -> int:
     return int(counts.max()) if len(counts) else 0
 
 
-def interactions(run: Run) -> pd.DataFrame:
+def interactions(run: RunFolder) -> pd.DataFrame:
     """Rows of order 2 and above, a contrast once: no repeats, no proxies."""
     rows = run.table.frame[run.table.frame["order"] >= 2]
     return rows[~has_flag(rows["flag"], "repeat") & ~has_flag(rows["flag"], "proxy")]
 
 
-def untested_signals(run: Run) -> str:
+def untested_signals(run: RunFolder) -> str:
     """Why pairs have no q-value; empty where they have one."""
     return str(run.manifest.tests.get("signals", ""))
 
 
-def claimed_rows(run: Run) -> pd.DataFrame:
+def claimed_rows(run: RunFolder) -> pd.DataFrame:
     """Rows that are claimed at the run's false discovery rate, by evidence."""
     rows = interactions(run)
     claimed = rows[(rows["q_value"] <= level(run)) & ~has_flag(rows["flag"], "phantom")]
@@ -73,7 +73,7 @@ def claimed_rows(run: Run) -> pd.DataFrame:
     return claimed[np.array(pairs, dtype=bool) | (claimed["order"] > 2).to_numpy()]
 
 
-def claim_sentence(run: Run, row: Mapping[Any, Any]) -> str:
+def claim_sentence(run: RunFolder, row: Mapping[Any, Any]) -> str:
     """What a row says, as one biologist says it to another."""
     order = int(row["order"])
     tokens = tokens_of(row, order, run.is_landscape)
@@ -88,7 +88,7 @@ def claim_sentence(run: Run, row: Mapping[Any, Any]) -> str:
     return f"{head}: {_size(run, order, effect, se)}."
 
 
-def _size(run: Run, order: int, effect: float, se: float) -> str:
+def _size(run: RunFolder, order: int, effect: float, se: float) -> str:
     """Size of an effect with its interval, for whom it is, and beyond what."""
     manifest, n_copies = run.manifest, copies(run.manifest)
     every = "both" if order == 2 else "all"
@@ -105,7 +105,7 @@ def _size(run: Run, order: int, effect: float, se: float) -> str:
     return f"{text}; homozygotes for {every} have {number(most * abs(effect))} {word}"
 
 
-def _more(who: str, verb: str, effect: float, se: float, order: int, run: Run) -> str:
+def _more(who: str, verb: str, effect: float, se: float, order: int, run: RunFolder) -> str:
     """``carriers of both have 2.1 log units more than the two alone add up to (95 % interval ..)``."""
     alone = {2: "the two alone", 3: "the single alleles and pairs"}.get(order, "smaller sets of them")
     alone = alone.replace("alleles", "mutations") if run.is_landscape else alone

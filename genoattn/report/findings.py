@@ -16,7 +16,7 @@ from genoattn.report.claims import (
     n_samples,
     untested_signals,
 )
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.wording import p_text, percent, plural
 from genoattn.views.genome import natural_key
 
@@ -24,13 +24,13 @@ SHOWN = 3  # findings in sentences; the others are in the table
 _TRANSFORM = {"log": " (natural logarithm)", "rank": " (normal scores)"}
 
 
-def title(run: Run) -> str:
+def title(run: RunFolder) -> str:
     """Trait and kind of run in a line."""
     kind = {"fit": "model of epistasis", "scan": "scan of interactions", "export": "table of interactions"}
     return f"{run.manifest.trait}: {kind[run.kind]}"
 
 
-def asked(run: Run) -> list[str]:
+def asked(run: RunFolder) -> list[str]:
     """What was asked, of how many samples and sites."""
     m = run.manifest
     trait = m.trait + _TRANSFORM.get(m.transform, "")
@@ -52,7 +52,7 @@ def asked(run: Run) -> list[str]:
     return [question, f"{size}{'; ' + counts if counts else ''}."]
 
 
-def found(run: Run) -> list[str]:
+def found(run: RunFolder) -> list[str]:
     """What was found, a sentence a finding, the strongest first."""
     if run.kind == "scan":
         return _found_by_scan(run)
@@ -65,7 +65,7 @@ def found(run: Run) -> list[str]:
     return [*_nothing(run), *_phantoms(run)]
 
 
-def _among(run: Run, rows: pd.DataFrame) -> str:
+def _among(run: RunFolder, rows: pd.DataFrame) -> str:
     """``One claim in 6,786 possible pairs, at a false discovery rate of 5 % (q = 0.041).``"""
     possible = {k: n for k, n in sorted(run.manifest.n_tests.items()) if k >= 2 and n}
     among = " and ".join(f"{n:,} possible {group(k, many=True)}" for k, n in possible.items())
@@ -75,7 +75,7 @@ def _among(run: Run, rows: pd.DataFrame) -> str:
     return f"This is the strongest of {len(rows):,} claims in {among}, {rate}; the table of terms has all."
 
 
-def _nothing(run: Run) -> list[str]:
+def _nothing(run: RunFolder) -> list[str]:
     """That nothing is claimed, and what comes nearest."""
     rows, why = interactions(run), untested_signals(run)
     rate = percent(level(run))
@@ -92,7 +92,7 @@ def _nothing(run: Run) -> list[str]:
     return said
 
 
-def _phantoms(run: Run) -> list[str]:
+def _phantoms(run: RunFolder) -> list[str]:
     signals = run.get("signals")
     if signals is None:
         return []
@@ -104,7 +104,7 @@ def _phantoms(run: Run) -> list[str]:
     ]
 
 
-def _found_by_scan(run: Run) -> list[str]:
+def _found_by_scan(run: RunFolder) -> list[str]:
     rows, order = run.table.frame, run.manifest.order
     what = group(order, many=True)
     tests = max(run.manifest.n_tests.get(order, 0), 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.report.document import Figure
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import COLOURS, axis, plain, reach
 from genoattn.report.wording import number, percent, scale, unit_words
 from genoattn.views.joint_states import JointStates
@@ -16,7 +16,7 @@ from genoattn.views.joint_states import JointStates
 FEW = 600  # samples up to which every one is a point
 
 
-def trait_axis(run: Run) -> str:
+def trait_axis(run: RunFolder) -> str:
     """Title of an axis of the phenotype, on the scale that the model has."""
     m = run.manifest
     if m.binary:
@@ -25,7 +25,7 @@ def trait_axis(run: Run) -> str:
     return f"{m.trait}{unit}"
 
 
-def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
+def joint_figure(key: str, name: str, joint: JointStates, run: RunFolder) -> Figure:
     """Lines by the states of the last site, along those of the others; without interaction dashed.
 
     Parameters
@@ -53,10 +53,16 @@ def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
             " and ".join(joint.sites[:-1]),
             tickvals=list(places.values()),
             ticktext=list(places),
-            range=[-0.45, len(places) - 0.55],
+            range=[-0.6, len(places) - 0.4],
         ),
         "yaxis": axis(trait_axis(run)),
-        "legend": {"title": {"text": joint.sites[-1]}},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "title": {"text": joint.sites[-1]},
+        },
     }
     note = "Parallel lines: no interaction. Dashed: what the effects of the single sites add up to."
     if scale(run.manifest) == "latent":
@@ -70,7 +76,7 @@ def joint_figure(key: str, name: str, joint: JointStates, run: Run) -> Figure:
     return Figure(key, f"{name}: mean by joint state", describe_joint(joint, run), traces, layout, note)
 
 
-def describe_joint(joint: JointStates, run: Run) -> str:
+def describe_joint(joint: JointStates, run: RunFolder) -> str:
     """Means, intervals and counts of the joint states, in words."""
     said = []
     for row in joint.frame.to_dict("records"):

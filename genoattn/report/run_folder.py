@@ -45,7 +45,7 @@ _NAMES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class RunFolder:
     """What the folder of ``genoattn fit`` or ``scan`` holds, without the model.
 
     Parameters
@@ -88,7 +88,7 @@ class Run:
         return self.tables.get(name)
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path) -> RunFolder:
     """Read the folder of a run, without the model and without torch.
 
     Parameters
@@ -125,7 +125,7 @@ def load_run(folder: str | Path) -> Run:
     if kind == "fit":
         warnings += _missing_of_fit(folder, {*tables} - {n for n, t in tables.items() if t is None})
     present = {name: frame for name, frame in tables.items() if frame is not None}
-    return Run(folder, kind, table, metrics, scan, present, tuple(warnings))
+    return RunFolder(folder, kind, table, metrics, scan, present, tuple(warnings))
 
 
 def trait_folders(folder: str | Path) -> list[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.report.document import Figure, Section
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import BLUE, COLOURS, axis, plain
 from genoattn.report.wording import number, plural, unit_words
 
@@ -27,7 +27,7 @@ _SCAN_SETTINGS = {
 }  # fmt: skip
 
 
-def data_section(run: Run, cohort: Cohort | None) -> Section:
+def data_section(run: RunFolder, cohort: Cohort | None) -> Section:
     """Samples and sites, from files to the run, and the distribution of the trait."""
     steps: Sequence[Any] = getattr(run.manifest, "flow", ())
     said = [_step(step) for step in steps]
@@ -67,7 +67,7 @@ def _flow_figure(steps: Sequence[Any]) -> Figure:
     return Figure("flow", "From the files to the run", " ".join(map(_step, steps)), traces, layout)
 
 
-def _trait_figure(cohort: Cohort, run: Run) -> Figure:
+def _trait_figure(cohort: Cohort, run: RunFolder) -> Figure:
     assert cohort.phenotype is not None
     y, name = cohort.phenotype.values, run.manifest.trait
     if run.manifest.binary:
@@ -95,7 +95,7 @@ def _trait_figure(cohort: Cohort, run: Run) -> Figure:
     return Figure("trait", f"Distribution of {name}", text, [bars], layout, note)
 
 
-def run_facts(run: Run) -> list[tuple[str, str]]:
+def run_facts(run: RunFolder) -> list[tuple[str, str]]:
     """Labelled facts: version, seed, settings, inputs with checksums, what a row is."""
     m = run.manifest
     facts = [

@@ -9,7 +9,7 @@ from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.report.claims import claimed_rows, interactions
 from genoattn.report.document import Figure, Section
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import (
     BLUE,
     GREY,
@@ -32,7 +32,7 @@ MOST_ARCS = 300
 MOST_POINTS = 6000
 
 
-def genome_section(run: Run, cohort: Cohort | None, seed: int = 0) -> Section | None:
+def genome_section(run: RunFolder, cohort: Cohort | None, seed: int = 0) -> Section | None:
     """Pairs as arcs over the chromosomes, sites one by one, and for a scan the quantiles of its tests."""
     if run.is_landscape:
         return None
@@ -56,7 +56,7 @@ def _ticks(layout: GenomeLayout) -> dict[str, object]:
     )  # fmt: skip
 
 
-def _arc_figure(run: Run, layout: GenomeLayout) -> Figure | None:
+def _arc_figure(run: RunFolder, layout: GenomeLayout) -> Figure | None:
     """Pairs by evidence: those that are claimed in colour."""
     rows = interactions(run)
     rows = rows[(rows["order"] == 2) & (rows["p_value"].notna() | (rows["coefficient"] != 0))]
@@ -89,7 +89,7 @@ def _arc_figure(run: Run, layout: GenomeLayout) -> Figure | None:
     return Figure("arcs", "Pairs along the genome", text + strongest, traces, view)
 
 
-def _manhattan(run: Run, cohort: Cohort | None, layout: GenomeLayout, seed: int) -> Figure | None:
+def _manhattan(run: RunFolder, cohort: Cohort | None, layout: GenomeLayout, seed: int) -> Figure | None:
     """-log10 p of every site on its own: of the model's rows of order 1, or a regression a site."""
     try:
         frame, own = marginal_effects(run.table), True
@@ -136,7 +136,7 @@ def _thinned(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame.iloc[np.sort(np.concatenate([np.flatnonzero(strongest), chosen]))]
 
 
-def _quantiles(run: Run) -> Figure:
+def _quantiles(run: RunFolder) -> Figure:
     """Observed against expected p-values of a scan, which keeps the small ones."""
     rows, order = run.table.frame, run.manifest.order
     threshold = run.scan.get("threshold")

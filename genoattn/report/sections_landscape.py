@@ -10,7 +10,7 @@ import pandas as pd
 from genoattn.cohort import Cohort
 from genoattn.report.document import Figure, Section
 from genoattn.report.joint_figure import trait_axis
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import BLUE, DIVERGING, GREY, ORANGE, axis, line, markers, plain, reach
 from genoattn.report.wording import number, plural, token, unit_words
 from genoattn.views.landscape import mutations_carried, site_matrix
@@ -19,7 +19,7 @@ MOST_TOKENS = 150
 MOST_SITES = 300
 
 
-def landscape_section(run: Run, cohort: Cohort | None) -> Section | None:
+def landscape_section(run: RunFolder, cohort: Cohort | None) -> Section | None:
     """Pairs as a map, the trait by number of mutations, and the curve of the link."""
     if not run.is_landscape:
         return None
@@ -27,7 +27,7 @@ def landscape_section(run: Run, cohort: Cohort | None) -> Section | None:
     return Section("landscape", "The landscape", (), figures) if figures else None
 
 
-def _matrix(run: Run) -> tuple[pd.DataFrame, str]:
+def _matrix(run: RunFolder) -> tuple[pd.DataFrame, str]:
     """Effects of pairs by residue; by site where residues are many."""
     tokens = run.table.matrix(2, "effect", by="token")
     if len(tokens) and len(tokens) <= MOST_TOKENS:
@@ -40,7 +40,7 @@ def _matrix(run: Run) -> tuple[pd.DataFrame, str]:
     return site_matrix(run.table, "effect"), "site"
 
 
-def _heat_map(run: Run) -> Figure | None:
+def _heat_map(run: RunFolder) -> Figure | None:
     if run.manifest.order < 2 or not (run.table.frame["order"] == 2).any():
         return None
     matrix, by = _matrix(run)
@@ -76,7 +76,7 @@ def _heat_map(run: Run) -> Figure | None:
     return Figure("heat-map", f"Pairs by {by}", text, [trace], layout, note)
 
 
-def _mutations(run: Run, cohort: Cohort | None) -> Figure | None:
+def _mutations(run: RunFolder, cohort: Cohort | None) -> Figure | None:
     """Trait by number of mutations from the reference."""
     if cohort is None:
         return None
@@ -104,7 +104,7 @@ def _mutations(run: Run, cohort: Cohort | None) -> Figure | None:
     return Figure("mutations", "Trait by mutations carried", text, traces, layout, note)
 
 
-def _link(run: Run) -> Figure | None:
+def _link(run: RunFolder) -> Figure | None:
     """The curve from the sum of effects to the measurement."""
     frame = run.get("link")
     if frame is None or not len(frame):

@@ -11,7 +11,7 @@ import pandas as pd
 from genoattn.errors import InputError
 from genoattn.report.certainty import metric_name, unseen
 from genoattn.report.document import Column, DataTable, Figure, Section
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import BLUE, GREY, ORANGE, axis, line, markers, plain, reach
 from genoattn.report.wording import percent, plural
 from genoattn.views.performance import (
@@ -36,7 +36,7 @@ def order_name(order: str) -> str:
     return names.get(order, "all orders" if order == "all" else f"up to order {order}")
 
 
-def performance_section(run: Run, performance: Performance | None, seed: int = 0) -> Section | None:
+def performance_section(run: RunFolder, performance: Performance | None, seed: int = 0) -> Section | None:
     """Prediction of unseen samples by the model cut at each order."""
     predictions = run.get("predictions")
     figures = [_order_figure(run, performance)] if performance is not None or unseen(run) else []
@@ -49,7 +49,7 @@ def performance_section(run: Run, performance: Performance | None, seed: int = 0
     return Section("performance", "How well the model predicts", said, figures, tables)
 
 
-def prediction_by_order(run: Run, seed: int = 0) -> Performance | None:
+def prediction_by_order(run: RunFolder, seed: int = 0) -> Performance | None:
     """Metric of the model cut at each order with intervals; None where no sample is held out."""
     predictions = run.get("predictions")
     if predictions is None or run.metrics.get("metric") not in ("r2", "auc", "d2"):
@@ -63,7 +63,7 @@ def prediction_by_order(run: Run, seed: int = 0) -> Performance | None:
     return replace(found, frame=found.frame[found.frame["order"] != "0"].reset_index(drop=True))
 
 
-def _values(run: Run, performance: Performance | None) -> pd.DataFrame:
+def _values(run: RunFolder, performance: Performance | None) -> pd.DataFrame:
     """``order``, ``value``, ``lower``, ``upper``; without intervals where predictions are missing."""
     if performance is not None:
         return performance.frame
@@ -74,7 +74,7 @@ def _values(run: Run, performance: Performance | None) -> pd.DataFrame:
     return frame.assign(lower=np.nan, upper=np.nan, gain=frame["value"].diff(), gain_lower=np.nan)
 
 
-def _said(run: Run, performance: Performance | None) -> str:
+def _said(run: RunFolder, performance: Performance | None) -> str:
     frame = _values(run, performance)
     value = f"{metric_name(run)} {frame['value'].iloc[-1]:.3f}"
     if len(frame) == 1:
@@ -88,7 +88,7 @@ def _said(run: Run, performance: Performance | None) -> str:
     return f"{text}: {difference}."
 
 
-def _order_figure(run: Run, performance: Performance | None) -> Figure:
+def _order_figure(run: RunFolder, performance: Performance | None) -> Figure:
     frame = _values(run, performance)
     names = [order_name(str(k)) for k in frame["order"]]
     bar: dict[str, Any] = {"type": "bar", "x": names, "y": plain(frame["value"]), "marker": {"color": BLUE},
@@ -117,7 +117,7 @@ def _order_figure(run: Run, performance: Performance | None) -> Figure:
     return Figure("orders", "Prediction by order of interaction", text, traces, layout, note)
 
 
-def _points(run: Run, predictions: pd.DataFrame, seed: int) -> list[Figure]:
+def _points(run: RunFolder, predictions: pd.DataFrame, seed: int) -> list[Figure]:
     """Observed against predicted, and whether intervals or probabilities hold what they promise."""
     if run.manifest.binary:
         return [_reliability(predictions)]
@@ -176,7 +176,7 @@ def _reliability(predictions: pd.DataFrame) -> Figure:
     )  # fmt: skip
 
 
-def _orders_table(run: Run) -> DataTable | None:
+def _orders_table(run: RunFolder) -> DataTable | None:
     """Models that were compared by their prediction of held-out samples."""
     frame = run.get("orders")
     if frame is None or not len(frame):
@@ -197,7 +197,7 @@ def _orders_table(run: Run) -> DataTable | None:
     return DataTable("tried", "Models compared", columns, rows, "orders.tsv")
 
 
-def variance_section(run: Run, performance: Performance | None) -> Section | None:
+def variance_section(run: RunFolder, performance: Performance | None) -> Section | None:
     """Variance by order, with what each order adds to prediction."""
     components = run.get("variance_components")
     if components is None or not len(components):

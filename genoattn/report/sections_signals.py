@@ -10,7 +10,7 @@ import pandas as pd
 from genoattn.cohort import Cohort, Sites
 from genoattn.report.claims import level
 from genoattn.report.document import Column, DataTable, Figure, Section
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import BLUE, ORANGE, axis, minus_log10, plain
 from genoattn.report.wording import p_text, percent, plural
 from genoattn.views.signals_near import credible_pairs, pairs_near, site_positions
@@ -21,7 +21,7 @@ WINDOW = 1_000_000
 _MOST_POINTS = 800
 
 
-def signals_section(run: Run, cohort: Cohort | None) -> Section | None:
+def signals_section(run: RunFolder, cohort: Cohort | None) -> Section | None:
     """Every signal in a table, and a regional plot of the claimed ones."""
     signals = run.get("signals")
     if signals is None or run.is_landscape:
@@ -72,7 +72,7 @@ def _table(signals: pd.DataFrame) -> DataTable:
     return DataTable("signals", "Signals by evidence", columns, rows, "signals.tsv")
 
 
-def _region(run: Run, number: int, credible: pd.DataFrame, cohort: Cohort | None) -> Figure | None:
+def _region(run: RunFolder, number: int, credible: pd.DataFrame, cohort: Cohort | None) -> Figure | None:
     """Pairs around the lead by position, coloured by evidence; the credible set is ringed."""
     signals = run.get("signals")
     assert signals is not None

@@ -12,7 +12,7 @@ from genoattn.cohort import Cohort
 from genoattn.report.claims import claimed_rows, interactions
 from genoattn.report.document import Column, DataTable, Detail, Section
 from genoattn.report.joint_figure import joint_figure
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.term_details import term_detail
 from genoattn.report.traces import plain
 from genoattn.report.wording import place, plural, term_name, unit_words
@@ -41,7 +41,7 @@ _NUMBERS = {
 }
 
 
-def pictures_section(run: Run, cohort: Cohort | None, seed: int = 0) -> Section | None:
+def pictures_section(run: RunFolder, cohort: Cohort | None, seed: int = 0) -> Section | None:
     """Interaction plots of the strongest findings, claimed or not."""
     rows = claimed_rows(run) if run.kind != "scan" else run.table.frame
     claimed = len(rows) > 0 and run.kind != "scan"
@@ -58,7 +58,7 @@ def pictures_section(run: Run, cohort: Cohort | None, seed: int = 0) -> Section 
     return Section("pictures", "The strongest in the data", said, figures)
 
 
-def terms_section(run: Run, cohort: Cohort | None, seed: int = 0) -> Section:
+def terms_section(run: RunFolder, cohort: Cohort | None, seed: int = 0) -> Section:
     """Rows by evidence; the first interactions open into a picture and why their p-value is what it is."""
     frame = run.table.frame[run.table.frame["order"] >= 1]
     if not len(frame):
@@ -73,14 +73,14 @@ def terms_section(run: Run, cohort: Cohort | None, seed: int = 0) -> Section:
     return Section("terms", "Terms", (), (), [table])
 
 
-def _shown(run: Run, frame: pd.DataFrame) -> list[str]:
+def _shown(run: RunFolder, frame: pd.DataFrame) -> list[str]:
     """Columns of numbers that say something in this table."""
     names = [n for n in _NUMBERS if frame[n].notna().any()]
     same = run.kind == "scan" or np.array_equal(frame["coefficient"], frame["effect"], equal_nan=True)
     return [n for n in names if not (n == "coefficient" and same)]
 
 
-def _columns(run: Run, frame: pd.DataFrame) -> list[Column]:
+def _columns(run: RunFolder, frame: pd.DataFrame) -> list[Column]:
     unit = unit_words(run.manifest)
     columns = [Column("order", "Order", "number", "Number of sites of the term."), Column("term", "Term")]
     if _has_places(run):
@@ -95,7 +95,7 @@ def _columns(run: Run, frame: pd.DataFrame) -> list[Column]:
     return columns
 
 
-def _rows(run: Run, frame: pd.DataFrame, records: list[dict[Any, Any]]) -> list[list[Any]]:
+def _rows(run: RunFolder, frame: pd.DataFrame, records: list[dict[Any, Any]]) -> list[list[Any]]:
     names, places = _shown(run, frame), _has_places(run)
     numbers = {name: plain(frame[name], 4) for name in names}
     with_flag = bool((frame["flag"] != "").any())
@@ -109,7 +109,7 @@ def _rows(run: Run, frame: pd.DataFrame, records: list[dict[Any, Any]]) -> list[
     return rows
 
 
-def _has_places(run: Run) -> bool:
+def _has_places(run: RunFolder) -> bool:
     return any(run.manifest.sites.chrom)
 
 
@@ -117,7 +117,7 @@ def _places(row: Mapping[Any, Any]) -> str:
     return " x ".join(place(row, k) for k in range(1, int(row["order"]) + 1)).strip(" x")
 
 
-def _note(run: Run, n_rows: int, n_details: int, has_data: bool) -> str:
+def _note(run: RunFolder, n_rows: int, n_details: int, has_data: bool) -> str:
     said = []
     if n_rows > MOST_ROWS:
         said.append(f"The first {MOST_ROWS:,} of {n_rows:,} rows; the others are in interactions.tsv.")

@@ -16,7 +16,7 @@ from genoattn.report.claims import group
 from genoattn.report.document import Detail
 from genoattn.report.joint_figure import describe_joint, joint_figure
 from genoattn.report.plain_regression import PlainTest, plain_regression
-from genoattn.report.run_folder import Run
+from genoattn.report.run_folder import RunFolder
 from genoattn.report.wording import (
     flag_words,
     interval,
@@ -44,7 +44,9 @@ _SCAN_TESTS = {
 }
 
 
-def term_detail(run: Run, key: str, row: Mapping[Any, Any], cohort: Cohort | None, seed: int = 0) -> Detail:
+def term_detail(
+    run: RunFolder, key: str, row: Mapping[Any, Any], cohort: Cohort | None, seed: int = 0
+) -> Detail:
     """What opens from a row of the table of terms.
 
     Parameters
@@ -69,7 +71,7 @@ def term_detail(run: Run, key: str, row: Mapping[Any, Any], cohort: Cohort | Non
     return Detail(f"{said[0].upper()}{said[1:]}.", facts, figure)
 
 
-def _coding(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
+def _coding(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     """What each site counts, and what is subtracted."""
     m, order = run.manifest, int(row["order"])
     v, ids = m.vocabulary, {site: k for k, site in enumerate(m.sites.ids)}
@@ -90,7 +92,7 @@ def _coding(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     return [("Coding", f"{'; '.join(said)} ({m.gauge} gauge)")] if said else []
 
 
-def _main_effects(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
+def _main_effects(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     """Rows of order 1 of the term's alleles."""
     order = int(row["order"])
     singles = run.table.frame[run.table.frame["order"] == 1]
@@ -109,7 +111,7 @@ def _main_effects(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     return [("Main effects", f"{'; '.join(said)} ({unit_words(run.manifest)})")] if said else []
 
 
-def _linkage(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
+def _linkage(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     facts = [("Linkage", f"largest r² between two sites {number(float(row['r2_ld']))}")]
     facts = facts if np.isfinite(row["r2_ld"]) else []
     order = int(row["order"])
@@ -132,7 +134,7 @@ def _carriers(row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     return [("Samples", f"{n:,} called at every site; joint frequency {percent(share)}")]
 
 
-def _test(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
+def _test(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     """The test of the row: method, statistic, and the model's weight next to it."""
     m, effect = run.manifest, float(row["effect"])
     if run.kind == "scan":
@@ -153,7 +155,7 @@ def _test(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _claim(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
+def _claim(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     """From the p-value to the q-value."""
     order, p, q = int(row["order"]), float(row["p_value"]), float(row["q_value"])
     tests = run.manifest.n_tests.get(order, 0)
@@ -182,7 +184,7 @@ def _claim(run: Run, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     return [*facts, ("q-value", text)]
 
 
-def _signal_of(run: Run, row: Mapping[Any, Any]) -> dict[Any, Any] | None:
+def _signal_of(run: RunFolder, row: Mapping[Any, Any]) -> dict[Any, Any] | None:
     """The signal whose q-value the row has: that of its lead, or of the credible set it is in."""
     signals = run.get("signals")
     if signals is None or int(row["order"]) != 2:
@@ -196,7 +198,7 @@ def _signal_of(run: Run, row: Mapping[Any, Any]) -> dict[Any, Any] | None:
     return None
 
 
-def _plain_tests(run: Run, row: Mapping[Any, Any], cohort: Cohort) -> list[tuple[str, str]]:
+def _plain_tests(run: RunFolder, row: Mapping[Any, Any], cohort: Cohort) -> list[tuple[str, str]]:
     """The product of the term's sites in regressions of its own, next to the row's test."""
     if cohort.phenotype is None or int(row["order"]) > 3:
         return []
@@ -210,6 +212,8 @@ def _plain_tests(run: Run, row: Mapping[Any, Any], cohort: Cohort) -> list[tuple
     label, text = facts[0]
     if scale(run.manifest) == "latent":
         facts[0] = (label, f"{text}; on the measured scale, which the link bends")
+    if scale(run.manifest) == "counts":
+        facts[0] = (label, f"{text}; least squares of the counts themselves, not of their logarithm")
     return facts
 
 
@@ -222,7 +226,7 @@ def _said(test: PlainTest | None) -> str:
     )
 
 
-def data_problem(run: Run, cohort: Cohort) -> str:
+def data_problem(run: RunFolder, cohort: Cohort) -> str:
     """Why the data do not fit the run; empty where they do."""
     if cohort.phenotype is None:
         return "they have no trait"

@@ -11,7 +11,7 @@ from genoattn.errors import InputError
 from genoattn.report.certainty import sure
 from genoattn.report.document import Column, DataTable, Report, Section
 from genoattn.report.findings import asked, found, title
-from genoattn.report.run_folder import Run, load_run, trait_folders
+from genoattn.report.run_folder import RunFolder, load_run, trait_folders
 from genoattn.report.sections_data import data_section, run_facts
 from genoattn.report.sections_genome import genome_section
 from genoattn.report.sections_landscape import landscape_section
@@ -25,7 +25,7 @@ NAME = "report.html"
 
 
 def build_report(
-    folder: str | Path | Run, cohort: Cohort | None = None, why_no_data: str = "", seed: int = 0
+    folder: str | Path | RunFolder, cohort: Cohort | None = None, why_no_data: str = "", seed: int = 0
 ) -> Report:
     """Contents of the report of a run.
 
@@ -56,7 +56,7 @@ def build_report(
     >>> build_report("scan", cohort).asked[0]
     'Which pairs of sites act together on trait?'
     """
-    run = folder if isinstance(folder, Run) else load_run(folder)
+    run = folder if isinstance(folder, RunFolder) else load_run(folder)
     warnings = list(run.warnings)
     if cohort is not None and (problem := data_problem(run, cohort)):
         cohort, why_no_data = None, f"the data given are not those of the run: {problem}"
