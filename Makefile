@@ -9,14 +9,17 @@ DEV_STAMP := $(VENV)/dev.stamp
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint bench
+.PHONY: help demo test coverage lint docs bench notebooks figures
 
 help:
 	@echo "make demo      fit the Arabidopsis example into demo_out/ and print its strongest interactions"
 	@echo "make test      run the tests"
 	@echo "make coverage  run the tests and print the share of lines they reach (a sixth slower)"
 	@echo "make lint      check style, formatting and types"
+	@echo "make docs      build the documentation into site/"
 	@echo "make bench     run every script in benchmarks/"
+	@echo "make notebooks run the notebooks again, and write what they show"
+	@echo "make figures   draw the pictures of README and docs"
 
 demo: $(TEST_STAMP)
 	$(BIN)/genoattn fit data/arabidopsis_ril.vcf.gz --pheno data/arabidopsis_ril.pheno.tsv \
@@ -35,8 +38,19 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Strict: a warning, such as a link that leads nowhere, is an error. Nothing is fetched from the network.
+docs: $(DEV_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: $(TEST_STAMP)
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+notebooks: $(TEST_STAMP)
+	$(BIN)/python notebooks/execute.py
+
+figures: $(TEST_STAMP)
+	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/concept_figures.py
 
 # The environment is made when absent and brought up to date when what it is made from has changed.
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
@@ -44,7 +58,7 @@ $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
-	$(BIN)/python -m pip install --no-input -q -c constraints.txt -e '.[test,dev]'
+	$(BIN)/python -m pip install --no-input -q -c constraints.txt -e '.[test,dev,docs]'
 	@touch $@ $(TEST_STAMP)
 
 $(BIN)/pip:

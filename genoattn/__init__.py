@@ -23,9 +23,12 @@ _HOME = {
     "EpistasisModule": "genoattn.fitting.epistasis_module",
     "FitConfig": "genoattn.fitting.fit_settings",
     "FitResult": "genoattn.fitting.fit_result",
+    "HyperAttentionClassifier": "genoattn.estimators",
+    "HyperAttentionRegressor": "genoattn.estimators",
     "InteractionTable": "genoattn.interactions.table",
     "load_model": "genoattn.fitting.store",
     "load_interactions": "genoattn.interactions.table",
+    "write_report": "genoattn.report.write",
 }
 __all__ = sorted(_HOME)
 
@@ -33,8 +36,10 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if name == "plot":  # figures: a module, whose functions import matplotlib when first used
+        return import_module("genoattn.plot")
     raise AttributeError(f"module 'genoattn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_HOME, "plot"])

@@ -349,6 +349,11 @@ class Cohort:
         size = f"{self.n_samples} samples x {self.n_sites} sites"
         return f"Cohort({size}, {self.kind}, {trait}, {n_covariates} covariates)"
 
+    def _repr_html_(self) -> str:
+        from genoattn.cohort_html import cohort_html
+
+        return cohort_html(self)
+
 
 def copy_states(ref: str, alt: str, ploidy: int, multiallelic: bool = False) -> tuple[str, ...]:
     """Labels of 0 to ``ploidy`` copies of ``alt``, such as ``A/A``, ``A/C``, ``C/C``.

@@ -22,13 +22,21 @@ class Outcome:
     err: str
 
 
-def run_in_process(arguments, capsys):
+def without_report(arguments):
+    """The arguments; for fit and scan without a report, which takes longer than they do."""
+    arguments = [str(a) for a in arguments]
+    more = ["--no-report"] if arguments and arguments[0] in ("fit", "scan") and "-h" not in arguments else []
+    return [*arguments, *(m for m in more if m not in arguments)]
+
+
+def run_in_process(arguments, capsys, reports=False):
     """Run the command line in this process and put the library's logger back."""
+    arguments = [str(a) for a in arguments] if reports else without_report(arguments)
     logger = logging.getLogger("genoattn")
     before = (list(logger.handlers), logger.level, logger.propagate)
     capsys.readouterr()
     try:
-        status = main.run([str(a) for a in arguments])
+        status = main.run(arguments)
     finally:
         logger.handlers[:], logger.level, logger.propagate = before
         logger.setLevel(before[1])

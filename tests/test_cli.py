@@ -11,7 +11,15 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from cli_files import random_genotypes, run_in_process, sample_ids, vcf_records, write_cohort, write_pheno
+from cli_files import (
+    random_genotypes,
+    run_in_process,
+    sample_ids,
+    vcf_records,
+    without_report,
+    write_cohort,
+    write_pheno,
+)
 from vcf_files import write_text, write_vcf
 
 import genoattn
@@ -24,6 +32,7 @@ FILES = [
     "model.ckpt",
     "predictions.tsv",
     "ranking.tsv",
+    "run.toml",
     "signals.tsv",
     "variance_components.tsv",
 ]
@@ -35,7 +44,7 @@ def cli(capsys):
 
 
 def process(*arguments, **options):
-    command = [sys.executable, "-m", "genoattn_cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "genoattn_cli.main", *without_report(arguments)]
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 

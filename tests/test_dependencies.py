@@ -19,9 +19,11 @@ DISTRIBUTION = {
     "axe_playwright_python": "axe-playwright-python",
     "bed_reader": "bed-reader",
     "pytorch_lightning": "pytorch-lightning",
+    "sklearn": "scikit-learn",
+    "tomli_w": "tomli-w",
 }
 # Tools that tests run, not import: plug-ins of pytest, the kernel of the notebooks, the backend of the wheel.
-RUN_BY_TESTS = {"pytest-cov", "pytest-xdist", "ipykernel", "build", "hatchling"}
+RUN_BY_TESTS = {"pytest-cov", "pytest-xdist", "nbclient", "ipykernel", "build", "hatchling"}
 
 
 def imported(*folders: str) -> set[str]:
@@ -54,7 +56,7 @@ def test_library_imports_what_is_declared_and_nothing_else(project: dict) -> Non
 
 
 def test_tests_import_what_is_declared_and_nothing_else(project: dict) -> None:
-    helpers = {path.stem for path in (ROOT / "tests").glob("*.py")}
+    helpers = {path.stem for folder in ("tests", "docs") for path in (ROOT / folder).glob("*.py")}
     ours = declared(project["dependencies"])
     extra = declared(project["optional-dependencies"]["test"])
     assert imported("tests") - helpers - ours == extra - RUN_BY_TESTS

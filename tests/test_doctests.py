@@ -6,15 +6,15 @@ import logging
 import pytest
 
 import genoattn
-from genoattn import attention, simulate, tokens
+from genoattn import attention, plot, simulate, tokens
 from genoattn.scan.scores import pair_tiles
 
-# What the packages export, and what the notebooks import; constants and aliases of types have no docstring.
+# What the packages export, and the tiles of a scan; constants and aliases of types have no docstring.
 EXPORTED = {
     name: getattr(package, name)
-    for package in (genoattn, attention, simulate, tokens)
+    for package in (genoattn, attention, plot, simulate, tokens)
     for name in package.__all__
-    if name not in ("ARCHITECTURES", "ENCODINGS", "Encoding")
+    if name not in ("ARCHITECTURES", "ENCODINGS", "Encoding", "PALETTE")
 } | {"pair_tiles": pair_tiles}
 
 

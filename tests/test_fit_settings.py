@@ -50,9 +50,27 @@ def test_landscapes_are_trained_again_on_all_samples_unless_told():
     assert kept == short_fit(of_genotypes, refit=False, **options).table.to_tsv()
 
 
+def test_all_samples_train_once_where_no_share_is_set_aside():
+    cohort = planted(80, 6, seed=16)
+    options = {"estimator": "attention", "rank": 2, "max_epochs": 3, "validation": 0, "test": 0}
+    result = short_fit(cohort, refit=True, **options)
+    assert result.metrics.n_samples == {"training": 80}
+    assert result.manifest.model["validation_loss"] is None
+    assert result.table.to_tsv() == short_fit(cohort, refit=False, **options).table.to_tsv()
+
+
+def test_without_assessment_there_are_no_folds_and_no_signals():
+    cohort = planted(80, 6, seed=16)
+    options = {"estimator": "sparse", "max_epochs": 3}
+    plain, full = short_fit(cohort, assess=False, **options), short_fit(cohort, **options)
+    assert (plain.metrics.n_folds, full.metrics.n_folds) == (None, 5)
+    assert plain.manifest.tests["signals"] == "assess is off" != full.manifest.tests.get("signals")
+    np.testing.assert_array_equal(plain.predict(cohort), full.predict(cohort))
+
+
 def test_unknown_setting():
     with pytest.raises(
-        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, attention, auto_link, "
+        TypeError, match=r"fit\(\) got an unknown setting 'ordre'; known are alpha, assess, attention, "
     ):
         genoattn.fit(planted(30, 5), ordre=3)
 

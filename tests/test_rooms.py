@@ -12,7 +12,17 @@ import genoattn
 LIBRARY = Path(genoattn.__file__).parent
 # Data flow down the list; imports point up it only. Rooms of one line may import each other.
 ROOMS = (
-    ("errors", "cohort", "writing", "provenance", "progress", "streams", "in_memory"),
+    (
+        "errors",
+        "cohort",
+        "writing",
+        "provenance",
+        "progress",
+        "streams",
+        "in_memory",
+        "html_text",
+        "cohort_html",
+    ),
     ("io",),
     ("tokens",),
     ("attention",),

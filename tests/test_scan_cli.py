@@ -29,7 +29,7 @@ def test_writes_a_table_that_reads_back(cli, tmp_path):
     assert "Scan of y: 15 pairs tested" in outcome.out
     assert f"written to {out}" in outcome.out
     assert "kept 6" in outcome.err
-    names = ["interactions.parquet", "interactions.tsv", "manifest.json", "scan.json"]
+    names = ["interactions.parquet", "interactions.tsv", "manifest.json", "run.toml", "scan.json"]
     assert sorted(p.name for p in out.iterdir()) == names
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cohort.vcf", "out", "pheno.tsv"]
     record = json.loads((out / "scan.json").read_text())
@@ -129,7 +129,13 @@ def test_several_traits(cli, tmp_path):
     chosen = ["--trait", "sick", "--trait", "high"]
     outcome = cli(*arguments, out, *chosen)
     assert outcome.status == 0
-    assert sorted(p.name for p in out.iterdir()) == ["high", "manifest.json", "sick", "traits.tsv"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "high",
+        "manifest.json",
+        "run.toml",
+        "sick",
+        "traits.tsv",
+    ]
     assert "Scan of sick: 15 pairs tested" in outcome.out
     assert "trait high: 2 samples without a value dropped" in outcome.err
     for name, ending in (("high", "qt"), ("sick", "cc")):
@@ -184,7 +190,18 @@ def test_loads_no_slow_library(tmp_path):
         "slow = {'torch', 'pandas', 'scipy.stats', 'statsmodels', 'rich', 'matplotlib', 'pysam'}\n"
         "sys.exit(status or ', '.join(sorted(slow & set(sys.modules))) or 0)"
     )
-    arguments = ["scan", "x", "--pheno", "p.tsv", "-o", "out", "--quiet", "--threshold", "0.05"]
+    arguments = [
+        "scan",
+        "x",
+        "--pheno",
+        "p.tsv",
+        "-o",
+        "out",
+        "--quiet",
+        "--threshold",
+        "0.05",
+        "--no-report",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )

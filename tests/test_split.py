@@ -71,6 +71,14 @@ def test_shares_that_leave_no_training_set(validation, test):
         split_samples(np.zeros(30), False, validation, test, seed=0)
 
 
+def test_without_shares_all_samples_train_however_few():
+    assert [part.tolist() for part in parts(split_samples(np.zeros(3), False, 0, 0, seed=0))] == [
+        [0, 1, 2],
+        [],
+        [],
+    ]
+
+
 def test_too_few_samples_or_classes():
     assert len(split_samples(np.zeros(20), False, 0.1, 0.1, 0).training) == 16
     with pytest.raises(InputError, match="19 samples with genotypes and phenotype; a fit needs at least 20"):

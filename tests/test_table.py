@@ -308,9 +308,6 @@ def test_summary_says_what_the_table_is(small):
     assert f"({n} rows of 15 possible)" in text
     assert "rs1[G] (1:100) x rs2[G] (2:200)" in text
     assert repr(small[1].table) == small[1].table.summary(5)
-    html = small[1].table._repr_html_()
-    assert html.startswith(f"<p>{first}</p>")
-    assert "<table" in html
 
 
 def test_genoattn_has_it_all_at_the_top():

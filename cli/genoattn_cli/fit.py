@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genoattn_cli import options
+from genoattn_cli import choices, options, steps
+from genoattn_cli.config import RUN_FILE, run_file
+from genoattn_cli.json_output import fit_record, print_json
+from genoattn_cli.report import add_reports
+
+if TYPE_CHECKING:
+    from genoattn.cohort import Cohort
 
 
 class EstimatorName(StrEnum):
@@ -53,79 +60,141 @@ def _order(text: str | None) -> int | str | None:
 
 TraitOption = Annotated[
     str | None,
-    typer.Option("--trait", metavar="NAME", help="Column of the phenotype table.", show_default=False),
-]
-OrderOption = Annotated[
-    str | None,
-    typer.Option(
-        "--order",
-        callback=_order,
-        help="Largest order of interaction; all: every order at once; auto compares them on held-out "
-        "samples. Without it auto for alignments, 2 for genotypes.",
-        show_default=False,
+    options.INPUT(
+        "--trait", metavar="NAME", help="Column of the phenotype table to model.", default="its only column"
     ),
-]
-BudgetOption = Annotated[
-    float,
-    typer.Option("--budget", min=1, metavar="SECONDS", help="Time for comparing orders and links."),
-]
-GaugeOption = Annotated[options.GaugeName, typer.Option("--gauge", help="Gauge of the table.")]
-AttentionOption = Annotated[
-    AttentionName,
-    typer.Option("--attention", help="feature couples features of tokens, linear takes all pairs."),
 ]
 FeaturesOption = Annotated[
     Path | None,
-    typer.Option(
-        "--features", metavar="TABLE", help="Features of sites, by a column site.", show_default=False
+    options.INPUT(
+        "--features",
+        metavar="TABLE",
+        help="Table of features of sites (gene, consequence), matched by its column site, for --attention "
+        "feature.",
     ),
 ]
 FeatureInfoOption = Annotated[
     str | None,
-    typer.Option(
-        "--feature-info", metavar="KEY,..", help="INFO entries that are features.", show_default=False
+    options.INPUT(
+        "--feature-info",
+        metavar="KEY,..",
+        help="INFO entries of a VCF that are features too.",
+    ),
+]
+OrderOption = Annotated[
+    str | None,
+    options.MODEL(
+        "--order",
+        metavar="ORDER",
+        callback=_order,
+        help="Largest order of interaction: 1 additive, 2 pairs, 3 triples, ..; all: every order at once; "
+        "auto: "
+        "the order that predicts held-out samples best.",
+        default="auto for sequences, 2 for genotypes",
     ),
 ]
 LinkOption = Annotated[
     LinkName | None,
-    typer.Option(
+    options.MODEL(
         "--link",
-        help="Curve from a latent phenotype to the measured: monotone has free ends, bounded not; auto "
-        "compares monotone with none, as --order auto does without it.",
-        show_default=False,
+        metavar="WORD",
+        help="Curve from a latent, additive scale to the measured one, for a trait that saturates. none; "
+        "monotone: free ends; bounded: level ends; auto: monotone where it predicts better.",
+        default="auto with --order auto, else none",
     ),
 ]
 LikelihoodOption = Annotated[
     LikelihoodName,
-    typer.Option("--likelihood", help="auto: bernoulli for a binary trait, else gaussian."),
+    options.MODEL(
+        "--likelihood",
+        metavar="WORD",
+        help="Distribution of the trait. gaussian; student: with outliers; bernoulli: binary; poisson, "
+        "negative-binomial: counts; auto: bernoulli for a binary trait, else gaussian.",
+    ),
+]
+AttentionOption = Annotated[
+    AttentionName,
+    options.MODEL(
+        "--attention",
+        metavar="WORD",
+        help="Kind of attention between sites. hyper: low-rank factors for each order; feature: through "
+        "features "
+        "of the sites; linear: every pair by itself.",
+    ),
 ]
 EstimatorOption = Annotated[
     EstimatorName,
-    typer.Option(
+    options.MODEL(
         "--estimator",
-        help="attention: dense factors, trained; posterior: closed form of few sites or all orders; sparse: "
-        "factors read off the scores of pairs; ridge: all pairs in closed form.",
+        metavar="WORD",
+        help="How factors are found. attention: trained; posterior: closed form, for few sites or all "
+        "orders; "
+        "sparse: from the scores of pairs; ridge: all pairs in closed form; auto: by the size of the data.",
     ),
 ]
 RankOption = Annotated[
     int | None,
-    typer.Option("--rank", min=1, help="Most factors an order; without it 32, or 64 if samples abound."),
+    options.MODEL(
+        "--rank",
+        metavar="NUMBER",
+        min=1,
+        help="Most factors of an order; more can hold more interactions and need more samples.",
+        default="32, or 64 if samples abound",
+    ),
 ]
 PenaltyOption = Annotated[
     float,
-    typer.Option("--penalty", min=0, help="Multiple of the penalty that noise calls for; 0 for none."),
+    options.MODEL(
+        "--penalty",
+        metavar="FACTOR",
+        min=0,
+        help="Shrinkage, as a multiple of what the noise calls for: above 1 for a sparser table, 0 for none.",
+    ),
 ]
-EpochsOption = Annotated[int, typer.Option("--epochs", min=1, help="Longest training.")]
-MaxTermsOption = Annotated[int, typer.Option("--max-terms", min=1, help="Most terms reported for an order.")]
+EpochsOption = Annotated[
+    int,
+    options.MODEL(
+        "--epochs",
+        metavar="NUMBER",
+        min=1,
+        help="Longest training, in passes over the samples; it stops early.",
+    ),
+]
+BudgetOption = Annotated[
+    float,
+    options.MODEL(
+        "--budget",
+        metavar="SECONDS",
+        min=1,
+        help="Most time for comparing orders and links, in all.",
+    ),
+]
 AlphaOption = Annotated[
     float,
-    typer.Option("--alpha", help="False discovery rate of the signals of a cohort."),
+    options.MODEL(
+        "--alpha", metavar="RATE", help="False discovery rate of the signals among pairs of genotypes."
+    ),
 ]
 EnsembleOption = Annotated[
     int,
-    typer.Option("--ensemble", min=0, help="Halves of the samples that show how stable pairs are."),
+    options.MODEL(
+        "--ensemble",
+        metavar="NUMBER",
+        min=0,
+        help="Fit this many more models, on halves of the samples (sequences: bootstrap samples), to see "
+        "how "
+        "stable the interactions are.",
+    ),
 ]
-TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows of each order to print.")]
+MaxTermsOption = Annotated[
+    int,
+    options.OUTPUT(
+        "--max-terms", metavar="NUMBER", min=1, help="Most terms of an order in the table, largest first."
+    ),
+]
+TopOption = Annotated[
+    int, options.OUTPUT("--top", metavar="NUMBER", min=0, help="Rows of each order in the summary.")
+]
 
 
 _COUNTS = (LikelihoodName.poisson, LikelihoodName.negative_binomial)
@@ -143,53 +212,57 @@ _FIT = (
 
 def command(
     cohort: options.Cohort,
-    output: options.Folder,
+    *,
     pheno: options.PhenoOrOwn = None,
     trait: TraitOption = None,
     covar: options.Covar = None,
-    order: OrderOption = None,
-    gauge: GaugeOption = options.GaugeName.frequency,
-    transform: options.Transform = options.TransformName.none,
-    trait_type: options.Type = options.TraitType.auto,
-    encoding: options.Encoding = options.EncodingName.auto,
-    attention: AttentionOption = AttentionName.hyper,
-    features: FeaturesOption = None,
-    feature_info: FeatureInfoOption = None,
-    region: options.Region = None,
-    maf: options.Maf = None,
-    max_missing: options.MaxMissing = 0.1,
-    haploid: options.Haploid = options.HaploidName.double,
-    dosage_field: options.DosageField = None,
-    duplicates: options.Duplicates = options.DuplicatesName.keep,
+    transform: options.Transform = choices.TransformName.none,
+    trait_type: options.Type = choices.TraitType.auto,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,
     wild_type: options.WildType = None,
-    variance_column: options.VarianceColumn = None,
-    se_column: options.SeColumn = None,
-    replicate_columns: options.ReplicateColumns = None,
+    alphabet: options.Alphabet = choices.AlphabetName.auto,
+    region: options.Region = None,
+    haploid: options.Haploid = choices.HaploidName.double,
+    dosage_field: options.DosageField = None,
+    features: FeaturesOption = None,
+    feature_info: FeatureInfoOption = None,
+    maf: options.Maf = None,
+    max_missing: options.MaxMissing = 0.1,
+    duplicates: options.Duplicates = choices.DuplicatesName.keep,
     strict: options.Strict = False,
-    alphabet: options.Alphabet = options.AlphabetName.auto,
+    order: OrderOption = None,
     link: LinkOption = None,
-    budget: BudgetOption = 240.0,
+    gauge: options.Gauge = choices.GaugeName.frequency,
+    encoding: options.Encoding = choices.EncodingName.auto,
     likelihood: LikelihoodOption = LikelihoodName.auto,
     estimator: EstimatorOption = EstimatorName.auto,
+    attention: AttentionOption = AttentionName.hyper,
     rank: RankOption = None,
     penalty: PenaltyOption = 1.0,
     epochs: EpochsOption = 500,
-    max_terms: MaxTermsOption = 50_000,
+    budget: BudgetOption = 240.0,
     alpha: AlphaOption = 0.05,
     ensemble: EnsembleOption = 0,
+    variance_column: options.VarianceColumn = None,
+    se_column: options.SeColumn = None,
+    replicate_columns: options.ReplicateColumns = None,
+    output: options.Folder,
+    max_terms: MaxTermsOption = 50_000,
     top: TopOption = 10,
-    resume: options.Resume = False,
+    as_json: options.AsJson = False,
+    no_report: options.NoReport = False,
     force: options.Force = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
+    config: options.Config = None,
     seed: options.Seed = 0,
     threads: options.Threads = None,
     device: options.Device = "auto",
     devices: options.Devices = 1,
-    precision: options.PrecisionOption = options.Precision.single,
+    precision: options.PrecisionOption = choices.Precision.single,
+    resume: options.Resume = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Fit a hyper-attention model and write its interaction table.
 
@@ -212,27 +285,39 @@ def _run(given: dict[str, Any]) -> None:
     # Of several devices each has a process that repeats this command; the first speaks and writes.
     silent = given["devices"] > 1 and os.environ.get("LOCAL_RANK", "0") != "0"
     quiet = given["quiet"] or silent
-    options.start_logging(given["verbose"], quiet)
+    steps.start_logging(given["verbose"], quiet, given["config"])
     from genoattn.writing import check_output
 
     inputs = [given[name] for name in ("pheno", "covar", "features", "reference")]
     check_output(output, force, folder=True, inputs=(cohort, *inputs))
     states = _states(output, given["resume"], force)
-    options.set_threads(given["threads"])
+    steps.set_threads(given["threads"])
     import genoattn
 
-    is_table = given["sequence_column"] is not None or given["mutation_column"] is not None
-    table = options.table_of_phenotypes(cohort, given["pheno"], is_table)
-    data = options.read_cohort(cohort, table, given["trait"], given["covar"], **_read_options(given))
-    settings = {name: options.plain(given[name]) for name in _FIT}
-    settings |= {"encoding": options.chosen_encoding(given["encoding"]), "max_epochs": given["epochs"]}
+    data = read(given)
+    settings = {name: steps.plain(given[name]) for name in _FIT}
+    settings |= {"encoding": steps.chosen_encoding(given["encoding"]), "max_epochs": given["epochs"]}
     try:
         result = genoattn.fit(data, progress=not quiet, checkpoint=states, **settings)
     except KeyboardInterrupt as error:  # typer would drop where to resume from
         raise typer.Abort(str(error)) from None
-    if not silent:
-        result.save(output, force)
+    if silent:
+        return
+    result.save(output, force, {RUN_FILE: run_file("fit", command, given, output)})
+    if not given["as_json"]:
         typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")
+    if not given["no_report"]:
+        add_reports(output, {output: lambda: data})
+    if given["as_json"]:
+        print_json("fit", output, **fit_record(result, given["top"]))
+
+
+def read(given: Mapping[str, Any]) -> Cohort:
+    """The cohort of a fit with the options of the command by name."""
+    is_table = given["sequence_column"] is not None or given["mutation_column"] is not None
+    table = steps.table_of_phenotypes(given["cohort"], given["pheno"], is_table)
+    tables = table, given["trait"], given["covar"]
+    return steps.read_cohort(given["cohort"], *tables, **_read_options(given))
 
 
 def _states(output: Path, resume: bool, force: bool) -> Path:
@@ -247,10 +332,10 @@ def _states(output: Path, resume: bool, force: bool) -> Path:
     return states
 
 
-def _read_options(given: dict[str, Any]) -> dict[str, Any]:
+def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Options of ``genoattn.read`` among those of the command."""
     return {name: given[name] for name in _READ} | {
-        "replicate_columns": options.split_names(given["replicate_columns"]),
+        "replicate_columns": steps.split_names(given["replicate_columns"]),
         "info": given["feature_info"].split(",") if given["feature_info"] else (),
         "average": given["likelihood"] not in _COUNTS,  # a mean of counts is no count
     }

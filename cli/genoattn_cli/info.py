@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genoattn_cli import options
+from genoattn_cli import choices, options, steps
 
 FileArgument = Annotated[
     Path,
@@ -19,39 +19,45 @@ FileArgument = Annotated[
 ]
 PhenoOption = Annotated[
     Path | None,
-    typer.Option("--pheno", metavar="TABLE", help="Count samples that have a phenotype.", show_default=False),
+    options.INPUT("--pheno", metavar="TABLE", help="Count the samples that have a phenotype here."),
 ]
 TraitOption = Annotated[
-    str | None, typer.Option("--trait", metavar="NAME", help="Its column.", show_default=False)
+    str | None,
+    options.INPUT("--trait", metavar="NAME", help="Column of --pheno to count.", default="its only column"),
 ]
 AllOption = Annotated[
-    bool, typer.Option("--all", help="All records of a very large file, not the first 200 million calls.")
+    bool,
+    options.RUNTIME(
+        "--all",
+        help="Read all records of a very large file, not the first 200 million calls.",
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
+JsonOption = Annotated[bool, options.OUTPUT("--json", help="Print one JSON object in place of text.")]
 
 
 def command(
     file: FileArgument,
+    *,
     pheno: PhenoOption = None,
     trait: TraitOption = None,
     covar: options.Covar = None,
-    region: options.Region = None,
-    maf: options.Maf = None,
-    max_missing: options.MaxMissing = 0.1,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,
     wild_type: options.WildType = None,
-    alphabet: options.Alphabet = options.AlphabetName.auto,
-    haploid: options.Haploid = options.HaploidName.double,
+    alphabet: options.Alphabet = choices.AlphabetName.auto,
+    region: options.Region = None,
+    haploid: options.Haploid = choices.HaploidName.double,
     dosage_field: options.DosageField = None,
-    complete: AllOption = False,
+    maf: options.Maf = None,
+    max_missing: options.MaxMissing = 0.1,
     as_json: JsonOption = False,
+    complete: AllOption = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Say what is in a file, and what a fit or scan would keep of it and why not the rest."""
-    options.start_logging(verbose, quiet)
+    steps.start_logging(verbose, quiet)
     from genoattn.describe.describe_file import describe_file
     from genoattn.describe.summary_text import to_json, to_text
     from genoattn.writing import write_output
@@ -60,7 +66,7 @@ def command(
         file, pheno, trait, covar,
         region=region, maf=maf, max_missing=max_missing, sequence_column=sequence_column,
         mutation_column=mutation_column, reference=reference, wild_type=wild_type,
-        alphabet=alphabet.value, haploid=haploid.value, dosage_field=options.plain(dosage_field),
+        alphabet=alphabet.value, haploid=haploid.value, dosage_field=steps.plain(dosage_field),
         complete=complete,
     )  # fmt: skip
     write_output((to_json if as_json else to_text)(found).encode(), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -12,7 +13,7 @@ import typer
 
 from genoattn.errors import InputError, OutputError
 from genoattn.streams import remove_copies
-from genoattn_cli import export, fit, info, predict, scan, simulate, suggest
+from genoattn_cli import export, fit, info, predict, report, scan, simulate, suggest
 
 # typer brings its own copy of click in some versions: its base class of errors is found by descent.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -22,7 +23,6 @@ app = typer.Typer(
     name="genoattn",
     help="Which alleles act together: fit models of epistasis and export their interaction tables.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("fit")(fit.command)
 app.command("scan")(scan.command)
 app.command("predict")(predict.command)
+app.command("report")(report.command)
 app.command("suggest")(suggest.command)
 app.command("export")(export.command)
 app.command("simulate")(simulate.command)
@@ -54,7 +55,11 @@ def _main(
 
 
 def main() -> None:
-    """Entry point: exit 0; 2 with one line on stderr for a mistake in the input."""
+    """Entry point: exit 0; 2 with one line on stderr for a mistake in the input; 130 if stopped; 1: a bug."""
+    for name in ("SIGTERM", "SIGHUP"):  # asked to stop, a command cleans up as for Ctrl-C
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
     status = run(sys.argv[1:])
     with contextlib.suppress(OSError):  # a reader that has closed
         sys.stdout.flush()

@@ -1,350 +1,345 @@
-"""Options that several commands share, and what they do before a command starts."""
+"""Options that several commands share, by the panels of ``--help``."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from genoattn.errors import InputError
-
-if TYPE_CHECKING:
-    from genoattn.cohort import Cohort as CohortData
-
-
-class GaugeName(StrEnum):
-    """Convention that makes coefficients unique."""
-
-    reference = "reference"
-    zero_sum = "zero-sum"
-    frequency = "frequency"
-
-
-class TransformName(StrEnum):
-    """Transformation of a quantitative trait."""
-
-    none = "none"
-    log = "log"
-    rank = "rank"
+from genoattn_cli.choices import (
+    AlphabetName,
+    DosageFieldName,
+    DuplicatesName,
+    EncodingName,
+    GaugeName,
+    HaploidName,
+    Precision,
+    TraitType,
+    TransformName,
+)
+from genoattn_cli.config import use_config
 
 
-class TraitType(StrEnum):
-    """How the values of a trait are taken."""
+def panel(name: str) -> Any:
+    """A maker of options of one panel of ``--help``, from names, metavar and help.
 
-    auto = "auto"
-    quantitative = "quantitative"
-    binary = "binary"
+    ``default`` says in words what happens without the option.
+    """
 
+    def option(*names: str, help: str, metavar: str | None = None, default: str = "", **rest: Any) -> Any:
+        shown = default if default else metavar is not None and rest.pop("shown", True)
+        return typer.Option(
+            *names, help=help, metavar=metavar, show_default=shown, rich_help_panel=name, **rest
+        )
 
-class EncodingName(StrEnum):
-    """Columns of the model."""
-
-    auto = "auto"
-    dosage = "dosage"
-    genotype = "genotype"
-    sequence = "sequence"
+    return option
 
 
-class AlphabetName(StrEnum):
-    """Letters of aligned sequences."""
-
-    auto = "auto"
-    dna = "dna"
-    diploid = "diploid"
-    protein = "protein"
-    symbols = "symbols"
-
-
-class HaploidName(StrEnum):
-    """Copies that a haploid call among diploid ones counts."""
-
-    double = "double"
-    as_is = "as-is"
-
-
-class DosageFieldName(StrEnum):
-    """Entries of a VCF that hold dosages, and that of hard calls."""
-
-    GT = "GT"
-    DS = "DS"
-    GP = "GP"
-    HDS = "HDS"
-
-
-class DuplicatesName(StrEnum):
-    """What becomes of records that name one site again."""
-
-    keep = "keep"
-    error = "error"
-
-
-class MatchName(StrEnum):
-    """What sites of genotypes match by."""
-
-    position = "position"
-    id = "id"
-
-
-class Precision(StrEnum):
-    """Floating-point numbers of a training."""
-
-    single = "32"
-    double = "64"
-    half_mixed = "16-mixed"
-    bfloat16_mixed = "bf16-mixed"
-
+INPUT, FILTERS, MODEL = panel("Input"), panel("Filters"), panel("Model")
+NOISE, OUTPUT, RUNTIME = panel("Noise"), panel("Output"), panel("Runtime")
 
 GENOTYPES_HELP = (
-    "VCF (.vcf, .vcf.gz, .bcf), PLINK prefix, .bed or .pgen, .bgen, VCF Zarr (.vcz), or aligned sequences "
-    "(FASTA, A2M, Clustal, Stockholm, also .gz)"
+    "Genotypes: VCF (.vcf, .vcf.gz, .bcf), PLINK prefix, .bed or .pgen, .bgen, VCF Zarr (.vcz). Or aligned "
+    "sequences: FASTA, A2M, Clustal, Stockholm, also .gz"
 )
-COHORT_HELP = f"{GENOTYPES_HELP}; or a table of variants, with --sequence-column or --mutation-column."
+COHORT_HELP = f"{GENOTYPES_HELP}. Or a table of variants, with --sequence-column or --mutation-column."
 
 Cohort = Annotated[Path, typer.Argument(metavar="COHORT", help=COHORT_HELP, show_default=False)]
 ScanCohort = Annotated[Path, typer.Argument(metavar="COHORT", help=f"{GENOTYPES_HELP}.", show_default=False)]
-Pheno = Annotated[
-    Path,
-    typer.Option(
-        "--pheno",
+Model = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+]
+
+# --- Input
+
+_PHENO_HELP = "Table of phenotypes (TSV, CSV or Parquet), a row a sample, matched by its column IID."
+Pheno = Annotated[Path, INPUT("--pheno", metavar="TABLE", help=_PHENO_HELP)]
+PhenoOrOwn = Annotated[
+    Path | None, INPUT("--pheno", metavar="TABLE", help=_PHENO_HELP, default="COHORT, where it is a table")
+]
+Covar = Annotated[
+    Path | None,
+    INPUT(
+        "--covar",
         metavar="TABLE",
-        help="Phenotypes: TSV, CSV or Parquet with an IID column.",
-        show_default=False,
+        help="Table of covariates (age, sex, principal components), matched by IID. All its columns are "
+        "adjusted for: numbers as they are, words as categories.",
     ),
 ]
-PhenoOrOwn = Annotated[
-    Path | None,
-    typer.Option(
-        "--pheno",
-        metavar="TABLE",
-        help="Phenotypes: TSV, CSV or Parquet with an IID column. (default: COHORT, where it is a table)",
-        show_default=False,
+Transform = Annotated[
+    TransformName,
+    INPUT(
+        "--transform",
+        metavar="WORD",
+        help="Of a quantitative trait. none; log: natural logarithm, for a trait of fold changes; rank: "
+        "normal "
+        "scores, for a trait with outliers or a skewed one.",
+    ),
+]
+Type = Annotated[
+    TraitType,
+    INPUT(
+        "--trait-type",
+        metavar="WORD",
+        help="quantitative or binary. auto: binary where all values are 0 and 1, or 1 and 2 (2 the case).",
     ),
 ]
 SequenceColumn = Annotated[
     str | None,
-    typer.Option(
+    INPUT(
         "--sequence-column",
         metavar="NAME",
-        help="COHORT is a table with aligned sequences here.",
-        show_default=False,
+        help="COHORT is a table of variants, and this column holds their aligned sequences.",
+        default="no table",
     ),
 ]
 MutationColumn = Annotated[
     str | None,
-    typer.Option(
+    INPUT(
         "--mutation-column",
         metavar="NAME",
-        help="COHORT is a table with mutations (A24G:T30S, HGVS, WT) of --reference here.",
-        show_default=False,
+        help="COHORT is a table of variants, and this column holds their mutations of --reference, such as "
+        "A24G:T30S, p.Ala24Gly or WT.",
+        default="no table",
     ),
 ]
 Reference = Annotated[
     str | None,
-    typer.Option(
+    INPUT(
         "--reference",
         metavar="FASTA",
-        help="Wild type of a table of variants. (of a FASTA: a record, as --wild-type)",
-        show_default=False,
+        help="Sequence of the wild type: for a table of variants a FASTA of one record; for aligned "
+        "sequences "
+        "the name of one of them.",
     ),
 ]
 WildType = Annotated[
     str | None,
-    typer.Option(
+    INPUT(
         "--wild-type",
         metavar="NAME",
-        help="Sequence that the reference gauge compares with. (default: --reference, else the first)",
-        show_default=False,
+        help="Name of the sequence that effects are compared with in the reference gauge.",
+        default="--reference, else the first",
     ),
-]
-VarianceColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--variance-column",
-        metavar="NAME",
-        help="Phenotype table's variances of the measurements, which weight them.",
-        show_default=False,
-    ),
-]
-SeColumn = Annotated[
-    str | None,
-    typer.Option("--se-column", metavar="NAME", help="Their standard errors instead.", show_default=False),
-]
-ReplicateColumns = Annotated[
-    str | None,
-    typer.Option(
-        "--replicate-columns",
-        metavar="NAME,..",
-        help="Replicates, whose mean is the trait and whose spread its variance.",
-        show_default=False,
-    ),
-]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        help="Refuse sequences with different values, and records and variants that cannot be used.",
-    ),
-]
-Folder = Annotated[
-    Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
-]
-Covar = Annotated[
-    Path | None,
-    typer.Option("--covar", metavar="TABLE", help="Covariates, matched by IID.", show_default=False),
-]
-Region = Annotated[
-    str | None,
-    typer.Option(
-        "--region", metavar="CHR:FROM-TO", help="Only these sites of an indexed VCF.", show_default=False
-    ),
-]
-Transform = Annotated[TransformName, typer.Option("--transform", help="Of the phenotype.")]
-Type = Annotated[TraitType, typer.Option("--trait-type", help="auto takes 0/1 and 1/2 for binary.")]
-Encoding = Annotated[EncodingName, typer.Option("--encoding", help="auto: dosage, or sequence for FASTA.")]
-Maf = Annotated[
-    float | None,
-    typer.Option(
-        "--maf",
-        min=0,
-        max=0.5,
-        help="Drop sites below this minor allele frequency. (default: 0.01; FASTA 0)",
-        show_default=False,
-    ),
-]
-MaxMissing = Annotated[
-    float, typer.Option("--max-missing", min=0, max=1, help="Drop sites with more missing calls.")
 ]
 Alphabet = Annotated[
     AlphabetName,
-    typer.Option(
+    INPUT(
         "--alphabet",
-        help="Letters of sequences. diploid: DNA whose heterozygotes (R Y S W K M) are states; symbols: "
-        "letters and digits as they are; auto: by suffix or letters, for a model its own.",
+        metavar="WORD",
+        help="Letters of sequences. dna; protein; diploid: DNA whose heterozygotes (R Y S W K M) are states "
+        "of their own; symbols: letters and digits such as 0 and 1; auto: told by the suffix or the "
+        "letters (with a model, that of the model).",
     ),
 ]
-_HAPLOID_HELP = "Copies of a male's call on chrX: double, 0 or 2; as-is, 0 or 1."
-Haploid = Annotated[HaploidName, typer.Option("--haploid", help=_HAPLOID_HELP)]
+Region = Annotated[
+    str | None,
+    INPUT(
+        "--region",
+        metavar="CHR:FROM-TO",
+        help="Read only the sites of a region, 1-based, both ends inside. A VCF or BCF needs an index.",
+        default="all",
+    ),
+]
+_HAPLOID_HELP = (
+    "Copies that a haploid call among diploid ones counts (chrX of males). double: 0 or 2; as-is: 0 or 1."
+)
+Haploid = Annotated[HaploidName, INPUT("--haploid", metavar="WORD", help=_HAPLOID_HELP)]
 HaploidLikeModel = Annotated[
-    HaploidName | None,
-    typer.Option("--haploid", help=f"{_HAPLOID_HELP} (default: that of the model)", show_default=False),
+    HaploidName | None, INPUT("--haploid", metavar="WORD", help=_HAPLOID_HELP, default="that of the model")
 ]
 DosageField = Annotated[
     DosageFieldName | None,
-    typer.Option(
+    INPUT(
         "--dosage-field",
-        help="Entry of imputed genotypes to read in place of GT: DS, GP or HDS; of a .pgen its dosages. "
-        "A prediction reads what the fit read.",
-        show_default=False,
+        metavar="FIELD",
+        help="Read expected copies of imputed genotypes in place of hard calls (GT): DS, GP or HDS of a VCF "
+        "or "
+        "BCF; of a .pgen any of them reads its dosages. A prediction reads what its model was fitted to.",
+        default="GT",
+    ),
+]
+
+# --- Filters
+
+Maf = Annotated[
+    float | None,
+    FILTERS(
+        "--maf",
+        metavar="SHARE",
+        min=0,
+        max=0.5,
+        help="Leave out sites with a lower minor allele frequency; rare alleles say little about "
+        "interactions.",
+        default="0.01; sequences 0",
+    ),
+]
+MaxMissing = Annotated[
+    float,
+    FILTERS(
+        "--max-missing",
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Leave out sites where a larger share of the samples has no call.",
     ),
 ]
 Duplicates = Annotated[
     DuplicatesName,
-    typer.Option(
-        "--duplicates", help="Records that name one site again: keep (equal calls once), or an error."
+    FILTERS(
+        "--duplicates",
+        metavar="WORD",
+        help="Records that name one site again. keep: equal calls once, different ones as sites that are "
+        "never "
+        "paired; error: refuse them.",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no log on stderr.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of every random choice.")]
+Strict = Annotated[
+    bool,
+    FILTERS(
+        "--strict",
+        help="Refuse what is otherwise left out or averaged, and counted in the log: records and variants "
+        "that "
+        "cannot be used, sequences with different values.",
+    ),
+]
+
+# --- Model
+
+Gauge = Annotated[
+    GaugeName,
+    MODEL(
+        "--gauge",
+        metavar="WORD",
+        help="Convention that makes coefficients unique. reference: effects on the wild type or the "
+        "reference "
+        "allele; frequency: averages over the samples; zero-sum: averages over all states.",
+    ),
+]
+Encoding = Annotated[
+    EncodingName,
+    MODEL(
+        "--encoding",
+        metavar="WORD",
+        help="Columns of the model. dosage: copies of an allele; genotype: a state for each genotype, "
+        "dominance "
+        "included; sequence: a state for each letter; auto: dosage for genotypes, sequence for alignments.",
+    ),
+]
+
+# --- Noise
+
+VarianceColumn = Annotated[
+    str | None,
+    NOISE(
+        "--variance-column",
+        metavar="NAME",
+        help="Column of the phenotype table with the variance of each measurement, in squared units of the "
+        "trait; precise measurements then weigh more.",
+        default="equal weights",
+    ),
+]
+SeColumn = Annotated[
+    str | None,
+    NOISE(
+        "--se-column",
+        metavar="NAME",
+        help="Column with the standard error of each measurement, in place of --variance-column.",
+    ),
+]
+ReplicateColumns = Annotated[
+    str | None,
+    NOISE(
+        "--replicate-columns",
+        metavar="NAME,..",
+        help="Columns with replicates, in place of --trait: their mean is the trait, their spread its "
+        "variance.",
+    ),
+]
+
+# --- Output
+
+Folder = Annotated[
+    Path, OUTPUT("-o", "--output", metavar="DIR", help="Folder to write, completely or not at all.")
+]
+TableFile = Annotated[
+    Path | None,
+    OUTPUT("-o", "--output", metavar="FILE", help="Tab-separated table to write.", default="stdout"),
+]
+Force = Annotated[
+    bool, OUTPUT("--force", help="Replace an output that exists, once the new one is complete.")
+]
+AsJson = Annotated[
+    bool, OUTPUT("--json", help="Print one JSON object with the main results in place of the summary.")
+]
+NoReport = Annotated[
+    bool, OUTPUT("--no-report", help="Write no report.html; genoattn report DIR can write it later.")
+]
+
+# --- Runtime
+
+Config = Annotated[
+    Path | None,
+    RUNTIME(
+        "--config",
+        metavar="TOML",
+        callback=use_config,
+        is_eager=True,
+        help="Take options from a file, one a line (max-missing = 0.1), such as the run.toml of an earlier "
+        "run. "
+        "The command line wins; paths start at the folder of the file.",
+    ),
+]
+Seed = Annotated[
+    int,
+    RUNTIME(
+        "--seed",
+        metavar="NUMBER",
+        min=0,
+        max=2**32 - 1,
+        help="Start of every random choice; the same seed and threads give the same result.",
+    ),
+]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, max=1024, help="CPU threads (default: all).", show_default=False),
+    RUNTIME("--threads", metavar="NUMBER", min=1, max=1024, help="CPU threads to use.", default="all"),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str,
+    RUNTIME(
+        "--device",
+        metavar="WORD",
+        help="Where to compute: cpu, cuda, mps, or auto (a GPU if there is one).",
+    ),
+]
 Devices = Annotated[
     int,
-    typer.Option(
+    RUNTIME(
         "--devices",
+        metavar="NUMBER",
         min=1,
-        metavar="N",
-        help="GPUs that share each batch (of cpu, processes). Each runs the command; the first writes.",
+        help="GPUs that share each batch of a long training (of cpu: processes). Each runs the command, and "
+        "the "
+        "first writes.",
     ),
 ]
 PrecisionOption = Annotated[
     Precision,
-    typer.Option("--precision", help="Bits; -mixed: 16 in products, 32 in parameters (16-mixed: GPU only)."),
+    RUNTIME(
+        "--precision",
+        metavar="WORD",
+        help="Bits of the numbers of a training: 32; 64, slower; 16-mixed (GPU only) and bf16-mixed, "
+        "faster: 16 "
+        "in products, 32 in parameters.",
+    ),
 ]
 Resume = Annotated[
     bool,
-    typer.Option(
+    RUNTIME(
         "--resume",
-        help="Go on from DIR.checkpoint, which a stopped fit of the same data and settings left.",
+        help="Go on from DIR.checkpoint, which a stopped fit of the same data and settings has left.",
     ),
 ]
-
-
-def start_logging(verbose: bool, quiet: bool) -> None:
-    """Log of the library on stderr: what was read, kept, dropped and done."""
-    logger = logging.getLogger("genoattn")
-    logger.handlers.clear()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
-
-
-def table_of_phenotypes(cohort: Path, pheno: Path | None, is_table: bool) -> Path:
-    """The table given, or the cohort itself where it is a table of variants."""
-    if pheno is None and not is_table:
-        raise InputError("Missing option '--pheno'; give the table of phenotypes")
-    return cohort if pheno is None else pheno
-
-
-def split_names(names: str | None) -> tuple[str, ...]:
-    """Names separated by commas."""
-    return tuple(name.strip() for name in names.split(",")) if names else ()
-
-
-def read_cohort(cohort: Path, *tables: Any, **how: Any) -> CohortData:
-    """``genoattn.read`` with options of the command line; what was read, kept and dropped goes to stderr."""
-    import genoattn
-
-    data = genoattn.read(cohort, *tables, **{name: plain(value) for name, value in how.items()})
-    for line in data.log:
-        logging.getLogger("genoattn").info(line)
-    return data
-
-
-def alphabet_like(model: Any, alphabet: AlphabetName, cohort: Path, is_table: bool) -> str:
-    """The alphabet asked for, else that of the model, for files that have one."""
-    from genoattn.io.formats import ALIGNMENT_SUFFIXES
-
-    aligned = is_table or cohort.name.lower().endswith(ALIGNMENT_SUFFIXES)
-    return model.alphabet if aligned and alphabet is AlphabetName.auto else alphabet.value
-
-
-def dosages_like(model: Any, field: DosageFieldName | None, cohort: Path) -> str | None:
-    """The entry asked for, else that of the model, for files that may have it."""
-    from genoattn.io.formats import may_have_dosages
-
-    if field is not None:
-        return field.value
-    of_model = model.manifest.dosages
-    return of_model if of_model in list(DosageFieldName) and may_have_dosages(cohort) else None
-
-
-def plain(choice: Any) -> Any:
-    """The word behind a choice."""
-    return choice.value if isinstance(choice, StrEnum) else choice
-
-
-def chosen_encoding(encoding: EncodingName) -> str | None:
-    """The encoding asked for, None for the cohort's own."""
-    return None if encoding is EncodingName.auto else encoding.value
-
-
-def set_threads(threads: int | None) -> None:
-    """Threads of torch and of the BLAS under numpy."""
-    if threads is None:
-        return
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    torch.set_num_threads(threads)
-    threadpool_limits(threads)
+Verbose = Annotated[bool, RUNTIME("-v", "--verbose", help="Say more about each step on stderr.")]
+Quiet = Annotated[bool, RUNTIME("--quiet", help="No progress and no log on stderr; errors are still told.")]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genoattn_cli import options
+from genoattn_cli import choices, options, steps
+from genoattn_cli.config import RUN_FILE, run_file
+from genoattn_cli.json_output import print_json, scan_record
+from genoattn_cli.report import add_reports
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort
@@ -32,94 +37,155 @@ class TestName(StrEnum):
 
 TraitOption = Annotated[
     list[str] | None,
-    typer.Option(
+    options.INPUT(
         "--trait",
         metavar="NAME",
-        help="Column of the phenotype table; repeat it for several.",
-        show_default=False,
+        help="Column of the phenotype table to scan; repeat it for several, which are read once.",
+        default="its only column",
     ),
 ]
-ThresholdOption = Annotated[float, typer.Option("--threshold", help="Largest p-value reported.")]
 SitesOption = Annotated[
     str | None,
-    typer.Option(
+    options.FILTERS(
         "--sites",
         metavar="SET",
-        help="Only pairs with these: IDs, chr:from-to, BED or list, by commas.",
-        show_default=False,
+        help="Scan only pairs with one of these sites: IDs, chr:from-to, BED files or lists of IDs, by "
+        "commas.",
+        default="all",
     ),
 ]
 WithSitesOption = Annotated[
     str | None,
-    typer.Option(
-        "--with", metavar="SET", help="Their partners, likewise. (default: all sites)", show_default=False
-    ),
+    options.FILTERS("--with", metavar="SET", help="Partners of --sites, named likewise.", default="all"),
 ]
 MinDistanceOption = Annotated[
-    int, typer.Option("--min-distance", min=0, help="Bases between the sites of a pair.")
+    int,
+    options.FILTERS(
+        "--min-distance", metavar="BASES", min=0, help="Leave out pairs that lie closer on a chromosome."
+    ),
 ]
 MaxR2Option = Annotated[
     float | None,
-    typer.Option("--max-r2", help="Leave out pairs in stronger linkage.", show_default=False),
-]
-TestOption = Annotated[TestName, typer.Option("--test", help="genotypic: dominance terms too, up to 4 df.")]
-MissingOption = Annotated[
-    MissingName, typer.Option("--missing", help="complete: the samples called at both sites of a pair.")
-]
-MemoryOption = Annotated[float, typer.Option("--memory", metavar="GB", help="Memory to stay under.")]
-PermutationsOption = Annotated[
-    int, typer.Option("--permutations", min=0, help="Permute the trait for a genome-wide threshold.")
-]
-OrderOption = Annotated[int, typer.Option("--order", min=2, max=3, help="2: pairs; 3: triples.")]
-PairsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--pairs",
-        metavar="SCAN",
-        help="Only triples that hold a pair of this earlier scan: its folder or table.",
-        show_default=False,
+    options.FILTERS(
+        "--max-r2",
+        metavar="R2",
+        help="Leave out pairs in stronger linkage disequilibrium, which tag one another's additive effects.",
+        default="no limit",
     ),
 ]
-FormOption = Annotated[FormatName, typer.Option("--format", help="plink writes .epi.qt or .epi.cc as well.")]
-TopOption = Annotated[int, typer.Option("--top", min=0, help="Rows to print.")]
+OrderOption = Annotated[
+    int, options.MODEL("--order", metavar="ORDER", min=2, max=3, help="2: pairs of sites; 3: triples.")
+]
+PairsOption = Annotated[
+    Path | None,
+    options.MODEL(
+        "--pairs",
+        metavar="SCAN",
+        help="With --order 3: only triples that hold a pair of an earlier scan, its folder or its table.",
+        default="all",
+    ),
+]
+EncodingOption = Annotated[
+    choices.EncodingName,
+    options.MODEL(
+        "--encoding",
+        metavar="WORD",
+        help="Columns that are tested. dosage: copies of an allele; sequence: a state for each letter; "
+        "auto: "
+        "dosage for genotypes, sequence for alignments.",
+    ),
+]
+TestOption = Annotated[
+    TestName,
+    options.MODEL(
+        "--test",
+        metavar="WORD",
+        help="additive: the product of two dosages, 1 degree of freedom; genotypic: dominance terms too, up "
+        "to "
+        "4 degrees.",
+    ),
+]
+MissingOption = Annotated[
+    MissingName,
+    options.MODEL(
+        "--missing",
+        metavar="WORD",
+        help="Missing calls. complete: test each pair on the samples called at both sites; mean: fill in "
+        "the "
+        "mean of the site.",
+    ),
+]
+PermutationsOption = Annotated[
+    int,
+    options.MODEL(
+        "--permutations",
+        metavar="NUMBER",
+        min=0,
+        help="Permute the trait so often for a genome-wide threshold; each costs a scan.",
+    ),
+]
+ThresholdOption = Annotated[
+    float, options.OUTPUT("--threshold", metavar="P", help="Largest p-value that is reported.")
+]
+FormOption = Annotated[
+    FormatName,
+    options.OUTPUT(
+        "--format",
+        metavar="WORD",
+        help="table; plink: write interactions.epi.qt or .epi.cc, in the columns of PLINK 1.9, as well.",
+    ),
+]
+TopOption = Annotated[int, options.OUTPUT("--top", metavar="NUMBER", min=0, help="Rows in the summary.")]
+MemoryOption = Annotated[float, options.RUNTIME("--memory", metavar="GB", help="Memory to stay under.")]
+
+# Options that go to genoattn.read, and to a scan, by their own names.
+_READ = ("region", "maf", "max_missing", "haploid", "alphabet", "dosage_field", "duplicates", "strict")
+_SCAN = (
+    "sites", "with_sites", "min_distance", "max_r2", "test", "missing", "threads", "device", "permutations",
+    "seed",
+)  # fmt: skip
 
 
 def command(
     cohort: options.ScanCohort,
+    *,
     pheno: options.Pheno,
-    output: options.Folder,
     trait: TraitOption = None,
     covar: options.Covar = None,
-    threshold: ThresholdOption = 1e-4,
+    transform: options.Transform = choices.TransformName.none,
+    trait_type: options.Type = choices.TraitType.auto,
+    alphabet: options.Alphabet = choices.AlphabetName.auto,
+    region: options.Region = None,
+    haploid: options.Haploid = choices.HaploidName.double,
+    dosage_field: options.DosageField = None,
+    maf: options.Maf = None,
+    max_missing: options.MaxMissing = 0.1,
+    duplicates: options.Duplicates = choices.DuplicatesName.keep,
+    strict: options.Strict = False,
     sites: SitesOption = None,
     with_sites: WithSitesOption = None,
     min_distance: MinDistanceOption = 0,
     max_r2: MaxR2Option = None,
-    test: TestOption = TestName.additive,
-    missing: MissingOption = MissingName.complete,
-    transform: options.Transform = options.TransformName.none,
-    trait_type: options.Type = options.TraitType.auto,
-    encoding: options.Encoding = options.EncodingName.auto,
-    region: options.Region = None,
-    maf: options.Maf = None,
-    max_missing: options.MaxMissing = 0.1,
-    haploid: options.Haploid = options.HaploidName.double,
-    dosage_field: options.DosageField = None,
-    duplicates: options.Duplicates = options.DuplicatesName.keep,
-    strict: options.Strict = False,
-    alphabet: options.Alphabet = options.AlphabetName.auto,
-    memory: MemoryOption = 2.0,
-    permutations: PermutationsOption = 0,
     order: OrderOption = 2,
     pairs: PairsOption = None,
+    test: TestOption = TestName.additive,
+    encoding: EncodingOption = choices.EncodingName.auto,
+    missing: MissingOption = MissingName.complete,
+    permutations: PermutationsOption = 0,
+    output: options.Folder,
+    threshold: ThresholdOption = 1e-4,
     form: FormOption = FormatName.table,
-    seed: options.Seed = 0,
     top: TopOption = 10,
+    as_json: options.AsJson = False,
+    no_report: options.NoReport = False,
     force: options.Force = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
+    config: options.Config = None,
+    memory: MemoryOption = 2.0,
+    seed: options.Seed = 0,
     threads: options.Threads = None,
     device: options.Device = "cpu",
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
 
@@ -129,30 +195,45 @@ def command(
     DIR, and traits.tsv sums them up. Interrupted, the scan of one trait leaves DIR.partial, from which the
     same command goes on.
     """
-    options.start_logging(verbose, quiet)
+    _run(locals())
+
+
+def _run(given: dict[str, Any]) -> None:
+    """The command with its options by name."""
+    output, trait, top = given["output"], given["trait"], given["top"]
+    plink = given["form"] is FormatName.plink
+    steps.start_logging(given["verbose"], given["quiet"], given["config"])
     from genoattn.writing import check_output
 
-    check_output(output, force, folder=True, inputs=(cohort, pheno, covar, pairs))
-    sources = dict(
-        region=region, maf=maf, max_missing=max_missing, haploid=haploid, alphabet=alphabet,
-        dosage_field=dosage_field, duplicates=duplicates, strict=strict,
-    )  # fmt: skip
-    settings = dict(
-        progress=not quiet, sites=sites, with_sites=with_sites, min_distance=min_distance, max_r2=max_r2,
-        test=test.value, missing=missing.value, encoding=options.chosen_encoding(encoding),
-        memory=memory * 1e9, threads=threads, device=device, permutations=permutations, seed=seed,
-    )  # fmt: skip
-    treatment, plink = dict(transform=transform.value, trait_type=trait_type.value), form is FormatName.plink
-    _check_order(order, trait, plink, pairs)
-    if trait is not None and len(trait) > 1:
-        tables, settings = (cohort, pheno, covar), {**treatment, **settings}
-        summary = _scan_traits(tables, trait, threshold, settings, sources, output, force, plink)
+    inputs = [given[name] for name in ("cohort", "pheno", "covar", "pairs")]
+    check_output(output, given["force"], folder=True, inputs=inputs)
+    _check_order(given["order"], trait, plink, given["pairs"])
+    record = {RUN_FILE: run_file("scan", command, given, output)}
+    data = read(given)
+    cohorts: dict[Path, Callable[[], Cohort]]
+    if _several(trait):
+        from genoattn.scan.traits import save_traits, summarise_traits
+
+        results = _scan_traits(data, given)
+        save_traits(results, output, given["force"], plink, record)
+        summary = summarise_traits(results)
+        cohorts = {output / name: partial(_of_trait, data, given, name) for name in results}
     else:
-        data = options.read_cohort(cohort, pheno, trait[0] if trait else None, covar, **sources, **treatment)
-        result = _scan_one(data, order, threshold, settings, pairs, output)
-        result.save(output, force, plink)
-        summary = result.summary(top)
-    typer.echo(f"{summary}\n\nwritten to {output}")
+        result = _scan_one(data, given)
+        results = {"": result}
+        result.save(output, given["force"], plink, record)
+        summary, cohorts = result.summary(top), {output: lambda: data}
+    if not given["as_json"]:
+        typer.echo(f"{summary}\n\nwritten to {output}")
+    if not given["no_report"]:
+        add_reports(output, cohorts)
+    if given["as_json"]:
+        several = {"traits": {name: scan_record(one, top) for name, one in results.items()}}
+        print_json("scan", output, **(several if _several(trait) else scan_record(results[""], top)))
+
+
+def _several(trait: list[str] | None) -> bool:
+    return trait is not None and len(trait) > 1
 
 
 def _check_order(order: int, trait: list[str] | None, plink: bool, pairs: Path | None) -> None:
@@ -163,37 +244,59 @@ def _check_order(order: int, trait: list[str] | None, plink: bool, pairs: Path |
         raise InputError("--pairs names pairs that triples must hold; give --order 3 with it")
     if order == 3 and plink:
         raise InputError("PLINK has no format for triples; leave --format out")
-    if order == 3 and trait is not None and len(trait) > 1:
+    if order == 3 and _several(trait):
         raise InputError("triples are scanned for one trait at a time; give one --trait")
+    if _several(trait):
+        from genoattn.scan.traits import check_folders
+
+        check_folders(trait or [])
 
 
-def _scan_one(
-    data: Cohort, order: int, threshold: float, settings: dict[str, Any], pairs: Path | None, output: Path
-) -> ScanResult:
+def read(given: Mapping[str, Any], name: str | None = None) -> Cohort:
+    """The cohort of a scan with the options of the command by name; of several traits that of one of them."""
+    how = {option: given[option] for option in _READ}
+    trait = given["trait"]
+    if not _several(trait):
+        tables = given["pheno"], trait[0] if trait else None, given["covar"]
+        return steps.read_cohort(given["cohort"], *tables, **how, **_treatment(given))
+    data = steps.read_cohort(given["cohort"], None, None, given["covar"], **how)
+    return data if name is None else _of_trait(data, given, name)
+
+
+def _of_trait(data: Cohort, given: Mapping[str, Any], name: str) -> Cohort:
+    from genoattn.scan.traits import cohort_with_trait
+
+    return cohort_with_trait(data, given["pheno"], name, **_treatment(given))
+
+
+def _treatment(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {option: steps.plain(given[option]) for option in ("transform", "trait_type")}
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a scan by name."""
+    return {option: steps.plain(given[option]) for option in _SCAN} | {
+        "progress": not given["quiet"],
+        "encoding": steps.chosen_encoding(given["encoding"]),
+        "memory": given["memory"] * 1e9,
+    }
+
+
+def _scan_one(data: Cohort, given: Mapping[str, Any]) -> ScanResult:
     import genoattn
 
-    partial = output.with_name(f"{output.name}.partial")
-    if order == 3:
-        return genoattn.scan_triples(data, threshold, pairs=pairs, checkpoint=partial, **settings)
-    return genoattn.scan_pairs(data, threshold, checkpoint=partial, **settings)
+    output, threshold = given["output"], given["threshold"]
+    how = {"checkpoint": output.with_name(f"{output.name}.partial"), **_settings(given)}
+    try:
+        if given["order"] == 3:
+            return genoattn.scan_triples(data, threshold, pairs=given["pairs"], **how)
+        return genoattn.scan_pairs(data, threshold, **how)
+    except KeyboardInterrupt as error:  # typer would drop where to go on from
+        raise typer.Abort(str(error)) from None
 
 
-def _scan_traits(
-    tables: tuple[Path, Path, Path | None],
-    names: list[str],
-    threshold: float,
-    settings: dict[str, Any],
-    sources: dict[str, Any],
-    output: Path,
-    force: bool,
-    plink: bool,
-) -> str:
-    """Scan several traits, write their folders, and sum them up."""
-    from genoattn.scan.traits import check_folders, save_traits, scan_traits, summarise_traits
+def _scan_traits(data: Cohort, given: Mapping[str, Any]) -> dict[str, ScanResult]:
+    from genoattn.scan.traits import scan_traits
 
-    check_folders(names)
-    cohort, pheno, covar = tables
-    data = options.read_cohort(cohort, None, None, covar, **sources)
-    results = scan_traits(data, pheno, threshold, names=names, **settings)
-    save_traits(results, output, force, plink)
-    return summarise_traits(results)
+    how = {"names": given["trait"], **_treatment(given), **_settings(given)}
+    return scan_traits(data, given["pheno"], given["threshold"], **how)

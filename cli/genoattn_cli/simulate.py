@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from genoattn_cli import options
+from genoattn_cli import options, steps
 
 
 class Architecture(StrEnum):
@@ -25,51 +24,80 @@ class LinkageName(StrEnum):
     none = "none"
 
 
-OutputOption = Annotated[
-    Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.", show_default=False)
+SamplesOption = Annotated[int, options.INPUT("--samples", metavar="NUMBER", help="Samples to simulate.")]
+SitesOption = Annotated[int, options.INPUT("--sites", metavar="NUMBER", help="Sites to simulate.")]
+MafOption = Annotated[
+    float, options.INPUT("--maf", metavar="SHARE", help="Smallest minor allele frequency of a site.")
 ]
-SamplesOption = Annotated[int, typer.Option("--samples", help="Number of samples.")]
-SitesOption = Annotated[int, typer.Option("--sites", help="Number of sites.")]
+LinkageOption = Annotated[
+    LinkageName,
+    options.INPUT(
+        "--linkage",
+        metavar="WORD",
+        help="msprime: linkage disequilibrium of a coalescent; none: independent sites.",
+    ),
+]
+MissingOption = Annotated[
+    float, options.INPUT("--missing", metavar="SHARE", help="Share of calls that are missing, at random.")
+]
 ArchitectureOption = Annotated[
-    Architecture, typer.Option("--architecture", help="How the interactions are laid out.")
+    Architecture,
+    options.MODEL(
+        "--architecture",
+        metavar="WORD",
+        help="How interactions are laid out. pairs; triple; hub: all share a site; modules: groups of "
+        "sites; "
+        "additive: none; null: no effects at all.",
+    ),
 ]
 OrderOption = Annotated[
     int | None,
-    typer.Option("--order", help="Sites in an interaction. (default: 2, triple 3)", show_default=False),
+    options.MODEL("--order", metavar="ORDER", help="Sites in an interaction.", default="2; triple 3"),
 ]
 TermsOption = Annotated[
-    int | None, typer.Option("--terms", help="Number of interactions.", show_default=False)
+    int | None,
+    options.MODEL("--terms", metavar="NUMBER", help="Interactions to plant.", default="by --architecture"),
 ]
 AdditiveVarianceOption = Annotated[
-    float, typer.Option("--additive-variance", help="Share of variance of all additive effects.")
+    float,
+    options.MODEL(
+        "--additive-variance",
+        metavar="SHARE",
+        help="Share of the trait's variance of all additive effects.",
+    ),
 ]
 InteractionVarianceOption = Annotated[
-    float, typer.Option("--interaction-variance", help="Share of all interactions.")
+    float,
+    options.MODEL(
+        "--interaction-variance", metavar="SHARE", help="Share of the trait's variance of all interactions."
+    ),
 ]
 TermVariancesOption = Annotated[
     str | None,
-    typer.Option(
+    options.MODEL(
         "--term-variances",
         metavar="V,V,..",
-        help="Share of each isolated interaction.",
-        show_default=False,
+        help="Share of each interaction by itself, in place of --interaction-variance.",
+        default="equal",
     ),
 ]
 PrevalenceOption = Annotated[
     float | None,
-    typer.Option("--prevalence", help="Cases of a binary trait. (default: quantitative)", show_default=False),
+    options.MODEL(
+        "--prevalence",
+        metavar="SHARE",
+        help="Make the trait binary, with this share of cases.",
+    ),
 ]
-MafOption = Annotated[float, typer.Option("--maf", help="Smallest minor allele frequency.")]
-LinkageOption = Annotated[
-    LinkageName, typer.Option("--linkage", help="msprime, or none for independent sites.")
-]
-MissingOption = Annotated[float, typer.Option("--missing", help="Rate of missing calls.")]
 
 
 def command(
-    output: OutputOption,
+    *,
     samples: SamplesOption = 1000,
     sites: SitesOption = 200,
+    maf: MafOption = 0.05,
+    linkage: LinkageOption = LinkageName.msprime,
+    missing: MissingOption = 0.0,
     architecture: ArchitectureOption = Architecture.pairs,
     order: OrderOption = None,
     terms: TermsOption = None,
@@ -77,20 +105,19 @@ def command(
     interaction_variance: InteractionVarianceOption = 0.2,
     term_variances: TermVariancesOption = None,
     prevalence: PrevalenceOption = None,
-    maf: MafOption = 0.05,
-    linkage: LinkageOption = LinkageName.msprime,
-    missing: MissingOption = 0.0,
+    output: options.Folder,
     force: options.Force = False,
+    config: options.Config = None,
+    seed: options.Seed = 1,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
-    seed: options.Seed = 1,
 ) -> None:
     """Simulate a cohort with real linkage disequilibrium and known interactions.
 
     Writes cohort.vcf.gz with its index, pheno.tsv with the column trait, and truth.tsv, the planted terms
     in the columns of an interaction table.
     """
-    options.start_logging(verbose, quiet)
+    steps.start_logging(verbose, quiet, config)
     from genoattn.writing import atomic_directory, check_output
 
     check_output(output, force, folder=True)

@@ -5,67 +5,80 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from genoattn_cli import options
+from genoattn_cli import choices, options, steps
+from genoattn_cli.json_output import need_output, print_json, rows_of
 
 _WILD_TYPE = "wild-type"
 
 
-ModelArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Output folder of genoattn fit.", show_default=False)
+MutationsOption = Annotated[
+    int,
+    options.MODEL("--mutations", metavar="NUMBER", min=1, help="Most mutations in a combination."),
 ]
-MutationsOption = Annotated[int, typer.Option("--mutations", min=1, help="Most mutations of a combination.")]
-TopOption = Annotated[int, typer.Option("--top", min=1, help="Combinations to list.")]
 StartOption = Annotated[
     str,
-    typer.Option("--from", metavar="NAME", help="Sequence of --measured to mutate, or the wild type."),
+    options.INPUT(
+        "--from",
+        metavar="NAME",
+        help="Sequence to mutate: wild-type, or the name of one of --measured.",
+    ),
 ]
-MinimiseOption = Annotated[bool, typer.Option("--minimise", help="Look for the smallest phenotype.")]
+MinimiseOption = Annotated[
+    bool, options.MODEL("--minimise", help="Look for the smallest phenotype, not the largest.")
+]
 MeasuredOption = Annotated[
     Path | None,
-    typer.Option(
+    options.INPUT(
         "--measured",
         metavar="COHORT",
-        help="Variants that were measured: FASTA, or a table as for fit.",
-        show_default=False,
+        help="Variants that were measured, aligned or a table as for fit: combinations among them are "
+        "marked.",
     ),
 ]
 LimitOption = Annotated[
     int | None,
-    typer.Option(
-        "--limit", min=1, help="Most combinations to enumerate. (default: 2 million)", show_default=False
+    options.MODEL(
+        "--limit",
+        metavar="NUMBER",
+        min=1,
+        help="Most combinations to enumerate; above it branch and bound, or a beam.",
+        default="2 million",
     ),
 ]
 WidthOption = Annotated[
-    int | None, typer.Option("--width", min=1, help="Of the beam. (default: 1000)", show_default=False)
-]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option(
-        "-o", "--output", metavar="FILE", help="Table to write. (default: stdout)", show_default=False
+    int | None,
+    options.MODEL(
+        "--width",
+        metavar="NUMBER",
+        min=1,
+        help="Combinations that a beam keeps at each step; more find better ones more slowly.",
+        default="1000",
     ),
 ]
+TopOption = Annotated[int, options.OUTPUT("--top", metavar="NUMBER", min=1, help="Combinations to list.")]
 
 
 def command(
-    model: ModelArgument,
-    mutations: MutationsOption = 2,
-    top: TopOption = 20,
+    model: options.Model,
+    *,
     start: StartOption = _WILD_TYPE,
-    minimise: MinimiseOption = False,
     measured: MeasuredOption = None,
     sequence_column: options.SequenceColumn = None,
     mutation_column: options.MutationColumn = None,
     reference: options.Reference = None,
-    alphabet: options.Alphabet = options.AlphabetName.auto,
+    alphabet: options.Alphabet = choices.AlphabetName.auto,
+    mutations: MutationsOption = 2,
+    minimise: MinimiseOption = False,
     limit: LimitOption = None,
     width: WidthOption = None,
-    output: OutputOption = None,
+    output: options.TableFile = None,
+    top: TopOption = 20,
+    as_json: options.AsJson = False,
     force: options.Force = False,
+    config: options.Config = None,
+    threads: options.Threads = None,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
-    threads: options.Threads = None,
 ) -> None:
     """Suggest the best combinations of mutations under a fitted model.
 
@@ -74,12 +87,13 @@ def command(
     enumeration or branch and bound, which are exact, or by a beam where there are too many combinations for
     both.
     """
-    options.start_logging(verbose, quiet)
+    steps.start_logging(verbose, quiet, config)
     from genoattn.writing import check_output, write_output
 
+    need_output(as_json, output)
     if output is not None:
         check_output(output, force, inputs=(measured, reference))
-    options.set_threads(threads)
+    steps.set_threads(threads)
     import logging
 
     import genoattn
@@ -88,12 +102,12 @@ def command(
     fitted = load_model(model)
     variants = None
     if measured is not None:
-        variants = options.read_cohort(
+        variants = steps.read_cohort(
             measured,
             sequence_column=sequence_column,
             mutation_column=mutation_column,
             reference=reference,
-            alphabet=options.alphabet_like(
+            alphabet=steps.alphabet_like(
                 fitted, alphabet, measured, bool(sequence_column or mutation_column)
             ),
             filters=False,
@@ -110,3 +124,7 @@ def command(
     )
     logging.getLogger("genoattn").info(found.summary())
     write_output(found.to_tsv(), output, force)
+    if as_json and output is not None:
+        names = ("start", "start_prediction", "method", "exact", "n_combinations")
+        record = {name: getattr(found, name) for name in names} | {"combinations": rows_of(found.frame)}
+        print_json("suggest", output, **record)

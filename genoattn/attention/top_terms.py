@@ -67,7 +67,7 @@ def top_products(
     scale: np.ndarray | None = None,
     block: int = BLOCK,
 ) -> TopTerms:
-    """The k sets of tokens at distinct sites with the largest |sum_r prod_m axes[m][t_m, r]|.
+    """The k sets of tokens at distinct sites with the largest `|sum_r prod_m axes[m][t_m, r]|`.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def describe_run(folder: Path) -> RunSummary:
         results=results,
         version=manifest.versions.get("genoattn", "unknown"),
         seed=manifest.seed,
-        inputs=tuple(_check(folder, role, **record) for role, record in manifest.inputs.items()),
+        inputs=tuple(check_input(folder, role, **record) for role, record in manifest.inputs.items()),
         files=files,
     )
 
@@ -64,7 +64,7 @@ def _of_traits(folder: Path, files: dict[str, int]) -> RunSummary:
     title = f"{len(runs)} traits, a folder each: {traits}"
     return replace(
         runs[0], title=title, trait=traits, n_sites=max(run.n_sites for run in runs), results=results,
-        inputs=tuple(_check(folder, check.role, check.file, check.sha256) for check in runs[0].inputs),
+        inputs=tuple(check_input(folder, check.role, check.file, check.sha256) for check in runs[0].inputs),
         files=files,
     )  # fmt: skip
 
@@ -81,11 +81,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _check(folder: Path, role: str, file: str, sha256: str) -> InputCheck:
-    """An input looked for beside the folder, in it, and in the current folder: the manifest has no paths."""
+def check_input(folder: Path, role: str, file: str, sha256: str, *first: Path) -> InputCheck:
+    """An input looked for in ``first``, beside the folder, in it, and in the current folder.
+
+    The manifest names no folders, only files; ``first`` are folders known from elsewhere.
+    """
     if not sha256:
         return InputCheck(role, file, "", "no checksum", None)
-    places = dict.fromkeys(p.resolve() for p in (folder.parent, folder, Path.cwd()))
+    places = dict.fromkeys(p.resolve() for p in (*first, folder.parent, folder, Path.cwd()))
     found = [place / file for place in places if (place / file).is_file()]
     for path in found:
         if checksum(path) == sha256:

@@ -15,6 +15,7 @@ from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.relatives import relative_folds
 from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData
+from genoattn.progress import progress_bar
 from genoattn.tokens import build_vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
@@ -31,12 +32,13 @@ def exported_metrics(
     data: TrainingData,
     features: TokenFeatures | None,
     run: TrainingRun,
+    in_folds: bool = True,
 ) -> tuple[Metrics, pd.DataFrame]:
     """Quality of the linear predictor, or of the mean of counts, by part and order; and the predictions.
 
     These are as of :func:`genoattn.fitting.predicted_samples.predicted_samples`. A search for sparse factors
     may find others in all samples, so that where it costs little both are of the exported model, with every
-    sample predicted by a model that has not seen it.
+    sample predicted by a model that has not seen it, unless ``in_folds`` is off.
     """
 
     def evaluated(means: np.ndarray, split: Split) -> Metrics:
@@ -44,7 +46,7 @@ def exported_metrics(
         return evaluate(means, data.phenotype, split, data.binary, is_count, data.variance)
 
     everyone, nobody = np.arange(cohort.n_samples), np.arange(0)
-    if exported is not measured and costs_little(exported, cohort.n_samples):
+    if in_folds and exported is not measured and costs_little(exported, cohort.n_samples):
         _log.info("measuring in %d folds", N_FOLDS)
         means, fold = cross_fitted_means(cohort, exported, data, features, run)
         test = evaluated(means, Split(nobody, nobody, everyone))
@@ -94,11 +96,16 @@ def cross_fitted_means(
     n = cohort.n_samples
     fold = _folds(data, n, exported.config.seed)
     means = []
-    for k in range(N_FOLDS):
-        split = Split(np.flatnonzero(fold != k), np.arange(0), np.arange(0))
-        vocabulary = build_vocabulary(cohort, exported.vocabulary.encoding, split.training)
-        trained = train_readout(vocabulary, data, split, exported.config, features, run, exported.choice)
-        means.append(cumulated_means(trained, data, np.flatnonzero(fold == k)))
+    unseen = replace(run, progress=False)
+    with progress_bar(run.progress, "measuring in folds", N_FOLDS) as advance:
+        for k in range(N_FOLDS):
+            split = Split(np.flatnonzero(fold != k), np.arange(0), np.arange(0))
+            vocabulary = build_vocabulary(cohort, exported.vocabulary.encoding, split.training)
+            trained = train_readout(
+                vocabulary, data, split, exported.config, features, unseen, exported.choice
+            )
+            means.append(cumulated_means(trained, data, np.flatnonzero(fold == k)))
+            advance(1)
     out = np.empty((n, means[0].shape[1]))
     for k, held_out in enumerate(means):
         out[fold == k] = held_out

@@ -10,6 +10,7 @@ import torch
 from genoattn import __version__
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.fitting.fit_html import module_html
 from genoattn.interactions.descriptions import Descriptions, describe_terms
 from genoattn.interactions.estimates import Estimates, TestedTerms
 from genoattn.interactions.expansion import Expansion
@@ -282,3 +283,6 @@ class EpistasisModule(PhenotypeModule):
             model={"start": "trainer", "ranks": readout.ranks, "likelihood": self.likelihood.kind},
         )  # fmt: skip
         return InteractionTable(table_rows(expansion, self.sites, tested, manifest.order), manifest)
+
+    def _repr_html_(self) -> str:
+        return module_html(self)

@@ -45,6 +45,7 @@ from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData
 from genoattn.model.training_states import open_states
 from genoattn.model.working_response import ResponseModel
+from genoattn.progress import phase
 from genoattn.provenance import input_records, package_versions
 from genoattn.tokens import build_vocabulary, default_encoding
 from genoattn.tokens.token_features import TokenFeatures, token_features
@@ -158,13 +159,14 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
         measured = train_readout(vocabulary, data, split, config.training, features, run, choice, learned)
     _log.info("estimator: %s (%s)", measured.choice.estimator, measured.choice.reason)
     trained = _exported(cohort, config, measured, data, features, run)
-    metrics, predictions = exported_metrics(cohort, measured, trained, data, features, ours)
+    metrics, predictions = exported_metrics(cohort, measured, trained, data, features, ours, config.assess)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     unsought = _why_no_signals(cohort, config, measured)
-    discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config)
+    discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config, run)
     members = _ensemble(cohort, config, trained, data, features, ours)
-    tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
+    with phase(run.progress, "testing terms"):
+        tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
     tested = replace(tested, signals=unsought)
     expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
     manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder)
@@ -212,7 +214,7 @@ def _exported(
         refit = summary.start in ("score", "kernel", "product") or (
             summary.start == "random" and cohort.kind == "sequence"
         )
-    if not refit:
+    if not refit or len(measured.split.training) == cohort.n_samples:
         return measured
     split = Split(np.arange(cohort.n_samples), np.arange(0), np.arange(0))
     vocabulary = build_vocabulary(cohort, measured.vocabulary.encoding)
@@ -286,6 +288,8 @@ def _why_no_signals(cohort: Cohort, config: FitConfig, measured: Trained) -> str
         return reason
     if config.training.order < 2:
         reason = "order 1 has no pairs"
+    elif not config.assess:
+        reason = "assess is off"
     elif measured.vocabulary.encoding != "dosage":
         reason = f"signals are pairs of dosages, and the encoding is {measured.vocabulary.encoding}"
     elif measured.summary.start != "score":
@@ -298,12 +302,17 @@ def _why_no_signals(cohort: Cohort, config: FitConfig, measured: Trained) -> str
     return reason
 
 
-def _discovery(cohort: Cohort, config: FitConfig) -> Discovery:
+def _discovery(cohort: Cohort, config: FitConfig, run: TrainingRun) -> Discovery:
     """Signals among the pairs of a cohort of genotypes."""
     training = config.training
-    return discover(
-        cohort, alpha=config.alpha, seed=training.seed, max_rank=training.most_factors, halves=config.ensemble
-    )
+    with phase(run.progress, "testing signals"):
+        return discover(
+            cohort,
+            alpha=config.alpha,
+            seed=training.seed,
+            max_rank=training.most_factors,
+            halves=config.ensemble,
+        )
 
 
 def _inflation(measured: Trained, data: TrainingData, n_samples: int) -> float:

@@ -1,5 +1,6 @@
 """Result of ``genoattn.fit``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Cohort
+from genoattn.fitting.fit_html import fit_html
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics
 from genoattn.fitting.order_ladder import Ladder
@@ -110,10 +112,25 @@ class FitResult:
     def __repr__(self) -> str:
         return self.summary()
 
-    def save(self, directory: str | Path, force: bool = False) -> None:
-        """Write the output folder of ``genoattn fit``, completely or not at all."""
-        extra = {"predictions.tsv": self.predictions}
-        extra |= {} if self.discovery is None else self.discovery.files()
+    def _repr_html_(self) -> str:
+        return fit_html(self)
+
+    def save(
+        self, directory: str | Path, force: bool = False, extra_files: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Write the output folder of ``genoattn fit``, completely or not at all.
+
+        Parameters
+        ----------
+        directory
+            The folder.
+        force
+            Replace one that exists.
+        extra_files
+            Contents of further files of the folder by their names.
+        """
+        extra: dict[str, pd.DataFrame | bytes] = {**(extra_files or {}), "predictions.tsv": self.predictions}
+        extra |= {} if self.discovery is None else dict(self.discovery.files())
         if self.intervals is not None:
             extra["intervals.tsv"] = self.intervals
         if self.ladder is not None:

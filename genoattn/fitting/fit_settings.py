@@ -28,7 +28,8 @@ class FitConfig:
     gauge
         Of the table: ``frequency``, ``zero-sum`` or ``reference``.
     validation, test
-        Shares of the samples that stop the training and that measure it.
+        Shares of the samples that stop the training and that measure it. Without either the training is not
+        stopped, and goes on for ``max_epochs``, or for the number that suits dense factors.
     refit
         Whether the exported model is trained again on all samples, for the number of epochs that
         suited the training samples best; None to do so for all landscapes, and where samples are scarce (a
@@ -47,6 +48,9 @@ class FitConfig:
     auto_link
         Whether the ladder fits each order with a link and without (``link="auto"``); None where no link was
         asked for.
+    assess
+        Whether the model is measured in folds where that costs little, and signals are tested among the pairs
+        of a cohort. Without, metrics are of the parts there are, and such pairs have no q-values.
     budget
         Seconds for the ladder and the training on all samples: models with which these are expected to end
         later are not tried.
@@ -70,6 +74,7 @@ class FitConfig:
     ensemble: int = 0
     auto_order: bool | None = None
     auto_link: bool | None = None
+    assess: bool = True
     budget: float = 240.0
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 from genoattn.closed_form.posterior import Posterior
 from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
+from genoattn.fitting.fit_html import model_html
 from genoattn.fitting.trait_units import in_trait_units, model_scale
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion
@@ -183,3 +184,6 @@ class FittedModel:
             n_tests=self.tested.n_tests(expansion),
         )
         return InteractionTable(table_rows(expansion, manifest.sites, self.tested, highest), described)
+
+    def _repr_html_(self) -> str:
+        return model_html(self)

@@ -1,11 +1,15 @@
 """Quality of predictions, by part of the samples and by order."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special, stats
 
-from genoattn.model.train_config import Split
+if TYPE_CHECKING:  # these scores are also used where torch must not be imported
+    from genoattn.model.train_config import Split
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Metrics:
     orders: tuple[str, ...] | None = None
     n_folds: int | None = None
 
-    def with_folds(self, test: "Metrics", n_folds: int) -> "Metrics":
+    def with_folds(self, test: Metrics, n_folds: int) -> Metrics:
         """The parts of two, the second measured in folds."""
         n_samples = {**self.n_samples, **test.n_samples}
         by_order = {**self.by_order, **test.by_order}

@@ -10,7 +10,7 @@ where they are few. The test samples measure the chosen model alone.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.readout import Readout
 from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainConfig, TrainingData
+from genoattn.progress import progress_bar
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
@@ -192,11 +193,9 @@ class _Trials:
             self._leave(order, link, "for lack of time")
             return
         v, kept, learned, predicted, by_order = self.vocabulary, None, None, [], []
-        for fold in self.folds:
+        for fold, run in self._runs(f"order {order}, link {link}"):
             try:
-                trained = train_readout(
-                    v, self.data, fold, settings, self.features, self.run, choice, learned
-                )
+                trained = train_readout(v, self.data, fold, settings, self.features, run, choice, learned)
             except InputError as error:  # of this model alone: others may do
                 if always:
                     raise
@@ -213,6 +212,16 @@ class _Trials:
         self.rungs.append(_Rung(order, link, start, kept, learned, loss, shares, seconds))
         score = 1 - loss.mean() / self.null.mean()
         _log.info("order %s, link %s: %.4f on held-out samples", order, link, score)
+
+    def _runs(self, what: str) -> Iterator[tuple[Split, TrainingRun]]:
+        """The folds with how to train on them: of several one bar shows all, and none their trainings."""
+        if len(self.folds) == 1:
+            yield self.folds[0], self.run
+            return
+        with progress_bar(self.run.progress, what, len(self.folds)) as advance:
+            for fold in self.folds:
+                yield fold, replace(self.run, progress=False)
+                advance(1)
 
     def _leave(self, order: int | str, link: LinkKind, why: str) -> None:
         self.untried.append(f"order {order} with link {link} ({why})")

@@ -47,9 +47,9 @@ def save_fit(
     variance: pd.DataFrame,
     directory: str | Path,
     force: bool = False,
-    extra: Mapping[str, pd.DataFrame] | None = None,
+    extra: Mapping[str, pd.DataFrame | bytes] | None = None,
 ) -> None:
-    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model, and ``extra`` tables."""
+    """Write the folder of ``genoattn fit``: tables, metrics, manifest, model, and ``extra`` ones."""
     # Serialised in memory first, so that only plain writing can fail, whose errors say what they are.
     files = {
         "interactions.tsv": table.to_tsv(),
@@ -60,8 +60,10 @@ def save_fit(
         _MODEL: _checkpoint(model),
     }
     files |= _link_files(model)
-    for name, frame in (extra or {}).items():
-        files[name] = frame.to_csv(sep="\t", index=False, float_format="%.6g").encode()
+    for name, content in (extra or {}).items():
+        if isinstance(content, pd.DataFrame):
+            content = content.to_csv(sep="\t", index=False, float_format="%.6g").encode()
+        files[name] = content
     with atomic_directory(directory, force) as work:
         for name, content in files.items():
             (work / name).write_bytes(content)

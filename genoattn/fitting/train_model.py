@@ -17,6 +17,7 @@ from genoattn.model.readout import Readout
 from genoattn.model.standardise import Standardisation
 from genoattn.model.train import TrainingRun, on_linear_scale, train, training_settings
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
+from genoattn.progress import phase
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
@@ -67,7 +68,8 @@ def train_readout(
             known = product if product.is_proper else None  # else it would only keep the kernel in memory
             kernel = product.model.learned
             return Trained(readout, summary, choice, vocabulary, split, config, known, kernel)
-        readout, summary, posterior = landscape_readout(vocabulary, data, split, config)
+        with phase(run.progress, "solving"):
+            readout, summary, posterior = landscape_readout(vocabulary, data, split, config)
         return Trained(readout, summary, choice, vocabulary, split, config, posterior)
     n_values = min(len(training), 2048) * vocabulary.n_columns
     with training_settings(config, n_values):
@@ -81,7 +83,8 @@ def train_readout(
             chromosome=data.chromosome,
             relatives=None if data.relatives is None else data.relatives[training],
         )
-        starts = initial_readouts(vocabulary, samples, config, choice.estimator, features)
+        with phase(run.progress, "looking for starting factors"):
+            starts = initial_readouts(vocabulary, samples, config, choice.estimator, features)
         if not len(split.validation) or run.trainer is not None:
             # The form of the model that was measured, or the one that a Trainer can train.
             starts = {choice.estimator: starts.get(choice.estimator, next(iter(starts.values())))}

@@ -11,6 +11,7 @@ from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.closed_form.pair_factors import find_seeds, pair_factors
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
+from genoattn.html_text import Html, columns_table, panel, say, text
 from genoattn.inference.background import LINKED_R2, Background, SiteMap, cohort_background
 from genoattn.inference.pair_selection import PairProblem
 from genoattn.inference.phantom import is_phantom, survival
@@ -24,6 +25,7 @@ from genoattn.scan.scores import score_matrix
 
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
+_SHOWN = 12  # signals in a notebook
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,17 +84,42 @@ class Discovery:
 
     def summary(self, n: int = 10) -> str:
         """Number of signals claimed, and the first rows, as text."""
-        s = self.signals
-        passing = s[s["q_value"] <= self.alpha]
-        phantoms = int((passing["flag"] == "phantom").sum())
-        lines = [
-            f"Signals at a false discovery rate of {self.alpha:g}, of {self.n_tests:,} pairs tested: "
-            f"{len(passing) - phantoms}" + (f", and {phantoms} phantoms" if phantoms else "")
-        ]
+        lines = [self.headline()]
+        passing = self.signals[self.signals["q_value"] <= self.alpha]
         if len(passing) and n:
             shown = passing.head(n)[["site_1", "site_2", "q_value", "n_pairs", "n_credible", "flag"]]
             lines += ["", shown.to_string(index=False, formatters={"q_value": "{:.2g}".format})]
         return "\n".join(lines)
+
+    def headline(self) -> str:
+        """Numbers of pairs tested, signals claimed and phantoms, as a line."""
+        passing = self.signals[self.signals["q_value"] <= self.alpha]
+        phantoms = int((passing["flag"] == "phantom").sum())
+        return (
+            f"Signals at a false discovery rate of {self.alpha:g}, of {self.n_tests:,} pairs tested: "
+            f"{len(passing) - phantoms}" + (f", and {phantoms} phantoms" if phantoms else "")
+        )
+
+    def _repr_html_(self) -> str:
+        rows = self.signals.head(_SHOWN)
+        places: dict[str, list[str]] = {}
+        for k in (1, 2):
+            columns = (rows[f"{name}_{k}"] for name in ("site", "chrom", "pos"))
+            places[f"site {k}"] = [
+                say("{} ({}:{})", text(site, 30), *where) for site, *where in zip(*columns, strict=True)
+            ]
+        cells: dict[str, list[str]] = {
+            **places,
+            "q-value": [f"{q:.2g}" for q in rows["q_value"]],
+            "linked pairs": [f"{n:,}" for n in rows["n_pairs"]],
+            "likeliest (95 %)": [f"{n:,}" for n in rows["n_credible"]],
+            "kept when adjusted": ["" if s != s else f"{s:.0%}" for s in rows["survival"]],
+            "flag": [text(flag) for flag in rows["flag"]],
+        }
+        more = len(self.signals) - len(rows)
+        note = say("<div>and {} more in <code>signals</code></div>", f"{more:,}") if more else Html()
+        found = columns_table(cells, (*places, "flag")) if len(rows) else Html()
+        return panel(text(self.headline(), 200), found, note)
 
 
 def discover(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +96,22 @@ def format_terms(rows: Mapping[str, Sequence[Any]] | Any, order: int) -> str:
     coefficient is the effect itself, as in a scan, the p-value stands in its place.
     ``rows`` are the columns of an interaction table by name: a DataFrame, or arrays.
     """
+    cells = term_cells(rows, order)
+    columns = [[name, *texts] for name, texts in cells.items()]
+    widths = [max(map(len, column)) for column in columns]
+    lines = (
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    )
+    return "\n".join(lines)
+
+
+def term_cells(
+    rows: Mapping[str, Sequence[Any]] | Any, order: int, isolate: Callable[[str], str] = str
+) -> dict[str, list[str]]:
+    """Cells of :func:`format_terms` by column; ``isolate`` is done to each name from the files."""
     coefficient, effect = list(rows["coefficient"]), list(rows["effect"])
-    cells: dict[str, list[str]] = {"term": _term_names(rows, order)}
+    cells: dict[str, list[str]] = {"term": _term_names(rows, order, isolate)}
     if coefficient != effect:
         cells["coefficient"] = [
             _with_interval(c, sd) for c, sd in zip(coefficient, rows["coefficient_sd"], strict=True)
@@ -107,13 +121,7 @@ def format_terms(rows: Mapping[str, Sequence[Any]] | Any, order: int) -> str:
         cells["p_value"] = ["" if p != p else f"{p:.2g}" for p in rows["p_value"]]
     cells["q_value"] = ["" if q != q else f"{q:.2g}" for q in rows["q_value"]]  # NaN is not itself
     cells["flag"] = list(rows["flag"])
-    columns = [[name, *texts] for name, texts in cells.items()]
-    widths = [max(map(len, column)) for column in columns]
-    lines = (
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*columns, strict=True)
-    )
-    return "\n".join(lines)
+    return cells
 
 
 def _with_interval(value: float, deviation: float) -> str:
@@ -126,7 +134,7 @@ def _with_interval(value: float, deviation: float) -> str:
     return f"{value:+.3g} ({value - reach:+.3g} to {value + reach:+.3g})"
 
 
-def _term_names(rows: Any, order: int) -> list[str]:
+def _term_names(rows: Any, order: int, isolate: Callable[[str], str]) -> list[str]:
     """``GA1[C] (4:890000) x GH.117C[C] (5:3500000)``; residues have their column in their name."""
     parts = []
     for k in range(1, order + 1):
@@ -134,7 +142,8 @@ def _term_names(rows: Any, order: int) -> list[str]:
         names = []
         for site, chrom, pos, state in zip(*columns, strict=True):
             said = not chrom or site.startswith(f"{chrom}:{pos}")
-            names.append(f"{site}[{state}]" if said else f"{site}[{state}] ({chrom}:{pos})")
+            name = f"{isolate(site)}[{isolate(state)}]"
+            names.append(name if said else f"{name} ({isolate(chrom)}:{pos})")
         parts.append(names)
     return [" x ".join(tokens) for tokens in zip(*parts, strict=True)]
 

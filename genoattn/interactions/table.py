@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.columns import METADATA, format_terms, parquet_bytes
+from genoattn.interactions.matrices import By, interaction_network, pair_matrix
 from genoattn.interactions.schema import (
     VALUE_COLUMNS,
     Manifest,
@@ -21,8 +22,12 @@ from genoattn.interactions.schema import (
     manifest_from_json,
     table_columns,
 )
-from genoattn.tokens.align import align_calls, align_covariates
-from genoattn.tokens.site_places import MatchBy
+
+if TYPE_CHECKING:
+    from genoattn.tokens.site_places import MatchBy
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _log = logging.getLogger(__name__)
 LEVEL = 0.9
@@ -82,6 +87,58 @@ class InteractionTable:
                 left_out[order] = left_out.get(order, 0) + number
         return InteractionTable(self.frame.head(n), replace(self.manifest, left_out=left_out))
 
+    def matrix(self, order: int = 2, value: str = "effect", by: By = "site") -> pd.DataFrame:
+        """Symmetric matrix of pairs, NaN where the table lists none, in the model's order of sites.
+
+        Parameters
+        ----------
+        order
+            2: terms of other orders are no matrix.
+        value
+            A column of numbers; ``effect`` is the coefficient where a row is not tested.
+        by
+            ``token``: a row and column a site and state, ``GA1[C]``; or ``site``: of several states of two
+            sites the value farthest from 0.
+
+        Raises
+        ------
+        InputError
+            For another order, or a column that is not of numbers.
+
+        Examples
+        --------
+        >>> import genoattn
+        >>> from genoattn.simulate import simulate_cohort
+        >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
+        >>> matrix = genoattn.scan_pairs(cohort, threshold=1e-3).table.matrix(value="statistic")
+        >>> matrix.equals(matrix.T)
+        True
+        """
+        if order != 2:
+            raise InputError(f"order is {order}, and a matrix is of pairs; use order 2, or to_network()")
+        return pair_matrix(self.frame, self.manifest, value, by)
+
+    def to_network(self, by: By = "site") -> nx.Graph:
+        """The interactions as a network of sites, or of tokens (``GA1[C]``).
+
+        Sites are nodes with ``site``, ``chrom``, ``pos``. A pair is an edge with ``coefficient``, ``effect``,
+        ``se``, ``p_value``, ``q_value``, ``variance_explained``, ``r2_ld``, ``flag``, ``state_1`` and
+        ``state_2`` (of ``site_1`` and ``site_2``); of several states of two sites it is that of the first
+        row, and ``n_terms`` counts them. A term of order 3 or higher is a node of its own (``kind`` term)
+        with an edge to each of its sites. Values that are empty in the table are absent, so that
+        ``networkx.write_graphml`` writes it as it is, for Cytoscape and Gephi.
+
+        Examples
+        --------
+        >>> import genoattn
+        >>> from genoattn.simulate import simulate_cohort
+        >>> cohort = simulate_cohort(n_samples=400, n_sites=20, architecture="pairs", seed=1).cohort
+        >>> scan = genoattn.scan_pairs(cohort, threshold=1e-3)
+        >>> scan.table.to_network().number_of_edges() == len(scan)
+        True
+        """
+        return interaction_network(self.frame, self.manifest, by)
+
     def describe(self, row: int | Mapping[str, Any]) -> str:
         """A row, or that at a number in ``frame``, from 0, as a sentence."""
         m = self.manifest
@@ -95,6 +152,18 @@ class InteractionTable:
         Proxies do not count.
         """
         lines = [f"Interaction table: {self.manifest.describe()}"]
+        lines += [f"  order {order}: {said}" for order, said in self.by_order().items()]
+        for order in range(min(2, self.manifest.order), self.manifest.order + 1):
+            rows = self.different(order).head(n)
+            if len(rows):
+                lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
+        if "signals" in self.manifest.tests:
+            lines += ["", f"Signals are not tested: {self.manifest.tests['signals']}."]
+        return "\n".join(lines)
+
+    def by_order(self) -> dict[int, str]:
+        """For each order with rows its numbers of contrasts, of these with q < 0.05, and of rows, as text."""
+        out = {}
         for order in range(1, self.manifest.order + 1):
             rows = self.frame[self.frame["order"] == order]
             if len(rows):
@@ -103,23 +172,23 @@ class InteractionTable:
                 tests = self.manifest.n_tests.get(order, len(rows))
                 unclaimed = order == 2 and "signals" in self.manifest.tests
                 claimed = "without q-values" if unclaimed else f"{below:,} with q < 0.05"
-                text = f"  order {order}: {len(different):,} contrasts, {claimed}"
-                lines.append(f"{text} ({len(rows):,} rows of {tests:,} possible)")
-        for order in range(min(2, self.manifest.order), self.manifest.order + 1):
-            rows = self.top(len(self.frame), order)
-            worth = (rows["coefficient"] != 0) | rows["effect"].notna()
-            rows = rows[worth & ~has_flag(rows["flag"], "repeat")].head(n)
-            if len(rows):
-                lines += ["", f"Top terms of order {order}:", format_terms(rows, order)]
-        if "signals" in self.manifest.tests:
-            lines += ["", f"Signals are not tested: {self.manifest.tests['signals']}."]
-        return "\n".join(lines)
+                text = f"{len(different):,} contrasts, {claimed}"
+                out[order] = f"{text} ({len(rows):,} rows of {tests:,} possible)"
+        return out
+
+    def different(self, order: int) -> pd.DataFrame:
+        """Rows of an order that say something, and not what an earlier one has said."""
+        rows = self.frame[self.frame["order"] == order]
+        worth = (rows["coefficient"] != 0) | rows["effect"].notna()
+        return rows[worth & ~has_flag(rows["flag"], "repeat")]
 
     def __repr__(self) -> str:
         return self.summary(5)
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.manifest.describe()}</p>" + self.top(20).to_html(index=False)
+        from genoattn.interactions.table_html import table_html
+
+        return table_html(self)
 
     def predict(self, cohort: Cohort, match_by: MatchBy = "position") -> np.ndarray:
         """Phenotype predicted from the rows alone: sum of coefficient times term, plus covariates.
@@ -131,6 +200,9 @@ class InteractionTable:
         -------
         Shape (n_samples,), in the units of the coefficients (``manifest.units``).
         """
+        # Imported here: the readers of all formats come with it, and reading a table needs none of them.
+        from genoattn.tokens.align import align_calls, align_covariates
+
         m, v = self.manifest, self.manifest.vocabulary
         if not m.complete:
             listed = {k: n for k, n in m.left_out.items() if k <= m.order and n}
@@ -231,7 +303,8 @@ def load_interactions(path: str | Path) -> InteractionTable:
 def _load_parquet(path: Path) -> InteractionTable:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    with pq.ParquetFile(path) as file:  # read_table would load the code for folders of many files
+        table = file.read()
     metadata = table.schema.metadata or {}
     if METADATA not in metadata:
         raise ValueError("no genoattn metadata")

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from genoattn.model.module import PhenotypeModule
+from genoattn.progress import ProgressLines, can_draw
 
 
 class BestWeights(pl.Callback):
@@ -72,9 +73,10 @@ class StopTogether(pl.Callback):
 
 
 class EpochProgress(pl.Callback):
-    """One line on stderr: what is trained, epochs done out of the most possible, and the validation loss."""
+    """What is trained, epochs done out of the most possible, and the validation loss: on stderr."""
 
     def __init__(self, what: str) -> None:
+        self._lines = None if can_draw() else ProgressLines(what)
         self._progress = Progress(
             TextColumn(what),
             BarColumn(),
@@ -82,6 +84,7 @@ class EpochProgress(pl.Callback):
             TextColumn("epochs{task.fields[loss]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            disable=self._lines is not None,
         )
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -92,10 +95,16 @@ class EpochProgress(pl.Callback):
         loss = trainer.callback_metrics.get("val_loss")
         text = "" if loss is None else f", validation loss {float(loss):.4g}"
         self._progress.update(self._task, advance=1, loss=text)
+        if self._lines is not None:
+            done, most = trainer.current_epoch + 1, trainer.max_epochs or 0
+            self._lines.say(f"{done}/{most} epochs{text}", done / most if most > 0 else None)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Where training stopped early, what was done is all there was to do.
         self._progress.update(self._task, total=trainer.current_epoch)
+        if self._lines is not None:
+            loss = self._progress.tasks[self._task].fields["loss"]
+            self._lines.say(f"{trainer.current_epoch} epochs{loss}", now=True)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._progress.stop()

@@ -20,11 +20,15 @@ def split_samples(
     """Random split; cases and controls in the same proportion everywhere, or relatives together.
 
     ``validation`` and ``test`` are shares of the samples; ``relatives`` (n_samples,) are those of
-    :func:`genoattn.model.relatives.find_relatives`.
+    :func:`genoattn.model.relatives.find_relatives`. Where both shares are 0 all samples train, however few.
     """
+    if validation == test == 0:
+        nobody = np.arange(0)
+        return Split(np.arange(len(phenotype)), nobody, nobody)
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise InputError(
-            f"validation share {validation} and test share {test} must be positive and leave a training set"
+            f"validation share {validation} and test share {test} must be positive and leave a training set, "
+            "or both be 0"
         )
     n = len(phenotype)
     if n < _MINIMUM:

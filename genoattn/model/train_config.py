@@ -149,5 +149,6 @@ class TrainingSummary:
     noise: dict[str, float] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """All fields by name, for a manifest."""
-        return asdict(self)
+        """All fields by name, for a manifest; the loss is None where there were no validation samples."""
+        loss = self.validation_loss if np.isfinite(self.validation_loss) else None
+        return asdict(self) | {"validation_loss": loss}

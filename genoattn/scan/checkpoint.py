@@ -168,3 +168,5 @@ class Checkpoint:
     ) -> None:
         if kind is not None and self.path is not None and self._latest is not None:
             self._save(self._latest)
+            if kind is KeyboardInterrupt:
+                raise KeyboardInterrupt(f"{self.path} has what was scanned: the same command goes on from it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import comb
@@ -13,8 +14,10 @@ import numpy as np
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.html_text import Html, facts, panel, say, text
 from genoattn.interactions.columns import TermColumns, format_terms
 from genoattn.interactions.schema import Manifest, estimand
+from genoattn.interactions.table_html import term_table, trait_name
 from genoattn.provenance import input_records, package_versions
 from genoattn.scan.exact import PairTests
 from genoattn.scan.settings import ScanConfig
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from genoattn.interactions.table import InteractionTable
+
+_SHOWN = 10  # rows in a notebook
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +113,22 @@ class ScanResult:
     def __repr__(self) -> str:
         return self.summary()
 
+    def _repr_html_(self) -> str:
+        c, m = self.counts, self.manifest
+        _, *lines = self.summary(0).splitlines()
+        kind = "pairs" if m.order == 2 else "triples"
+        tested = (
+            f"{c['n_tests']:,} {kind}, {c['n_untestable']:,} untestable, {c['n_linked']:,} left out as linked"
+        )
+        rows = [
+            ("samples", f"{c['n_samples']:,}"),
+            ("tested", f"{tested}, in {c['seconds_scanning']:.2f} s"),
+            ("test", "all products of the sites' states" if self.genotypic else "the product of copies"),
+            ("found", Html("<br>".join(text(line.strip(), 160) for line in lines))),
+        ]
+        found = [term_table(self.rows.select(slice(_SHOWN)), m.order)] if len(self) else []
+        return panel(say("Scan of {}", trait_name(m)), facts(rows), *found)
+
     def plink_frame(self) -> pd.DataFrame:
         """The rows in the columns of PLINK 1.9's ``.epi.qt`` or ``.epi.cc``.
 
@@ -131,7 +152,13 @@ class ScanResult:
         }
         return TermColumns(columns)
 
-    def save(self, directory: str | Path, force: bool = False, plink: bool = False) -> None:
+    def save(
+        self,
+        directory: str | Path,
+        force: bool = False,
+        plink: bool = False,
+        extra_files: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Write the output folder of ``genoattn scan``, complete or not at all.
 
         Parameters
@@ -142,6 +169,8 @@ class ScanResult:
             Replace one that exists.
         plink
             Write ``interactions.epi.qt`` (or ``.epi.cc``) too.
+        extra_files
+            Contents of further files of the folder by their names.
 
         Raises
         ------
@@ -152,6 +181,7 @@ class ScanResult:
             raise InputError("PLINK's columns are for the additive test; leave the format or the test out")
         manifest = self.manifest.to_json()
         files = {
+            **(extra_files or {}),
             "interactions.tsv": self.rows.to_tsv(),
             "interactions.parquet": self.rows.to_parquet(manifest),
             "manifest.json": manifest.encode(),

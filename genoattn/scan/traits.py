@@ -105,6 +105,39 @@ def scan_traits(
     return {name: results[name] for name in values}
 
 
+def cohort_with_trait(
+    cohort: Cohort,
+    traits: pd.DataFrame | str | PathLike[str],
+    name: str,
+    transform: Transform = "none",
+    trait_type: TraitType = "auto",
+) -> Cohort:
+    """The samples of a cohort that have a value of a trait, with it, as :func:`scan_traits` scans them.
+
+    Parameters
+    ----------
+    cohort, traits, transform, trait_type
+        As in :func:`scan_traits`.
+    name
+        The trait.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from genoattn.scan.traits import cohort_with_trait
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=300, n_sites=20, seed=1).cohort
+    >>> height = pd.DataFrame({"height": cohort.phenotype.values[:150]}, index=cohort.samples[:150])
+    >>> cohort_with_trait(cohort, height, "height")
+    Cohort(150 samples x 20 sites, genotype, trait height, 0 covariates)
+    """
+    where, values = _values(cohort, traits, [name], trait_type)
+    called = ~np.isnan(values[name])
+    kept = cohort if called.all() else cohort.select_samples(called)
+    phenotype, _ = build_phenotype(where, name, kept.samples, values[name][called], trait_type, transform)
+    return replace(kept, phenotype=phenotype)
+
+
 def trait_columns(results: Mapping[str, ScanResult]) -> TermColumns:
     """One row a trait: its folder, samples, tests, and how many pairs pass what."""
     found = list(results.values())
@@ -126,7 +159,11 @@ def summarise_traits(results: Mapping[str, ScanResult]) -> str:
 
 
 def save_traits(
-    results: Mapping[str, ScanResult], directory: str | Path, force: bool = False, plink: bool = False
+    results: Mapping[str, ScanResult],
+    directory: str | Path,
+    force: bool = False,
+    plink: bool = False,
+    extra_files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write the output folder of a scan of several traits, complete or not at all.
 
@@ -136,7 +173,7 @@ def save_traits(
     ----------
     results
         What :func:`scan_traits` returned.
-    directory, force, plink
+    directory, force, plink, extra_files
         As in :meth:`ScanResult.save`.
     """
     check_folders(list(results))
@@ -145,6 +182,8 @@ def save_traits(
     with atomic_directory(directory, force) as work:
         for name, result in results.items():
             result.save(work / name, plink=plink)
+        for name, content in (extra_files or {}).items():
+            (work / name).write_bytes(content)
         (work / "traits.tsv").write_bytes(trait_columns(results).to_tsv())
         (work / "manifest.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -43,12 +43,12 @@ def from_site_records(encoding: Encoding, records: Sequence[dict[str, Any]]) -> 
         for name in (records[0]["features"] if records else ())
     }
     sites = Sites(ids, chrom, pos, ref, alt, tuple(tuple(r["states"]) for r in records), features)
-    number = np.array([len(r["mean"]) for r in records])
+    number = np.array([len(r["mean"]) for r in records], dtype=np.int64)
     state = [np.full(1, -1) if encoding == "dosage" else np.arange(n) for n in number]
     vocabulary = Vocabulary(
         encoding,
         np.repeat(np.arange(len(records)), number),
-        np.concatenate(state),
+        np.concatenate([np.zeros(0, dtype=np.int64), *state]),  # a table may have no site
         sites.n_states,
         column_values(records, "mean"),
         column_values(records, "variance"),
@@ -59,4 +59,4 @@ def from_site_records(encoding: Encoding, records: Sequence[dict[str, Any]]) -> 
 
 def column_values(records: Sequence[dict[str, Any]], name: str) -> np.ndarray:
     """Values of the columns of every site, (n_columns,)."""
-    return np.concatenate([np.asarray(r[name], dtype=np.float64) for r in records])
+    return np.concatenate([np.zeros(0), *(np.asarray(r[name], dtype=np.float64) for r in records)])

@@ -1,0 +1,124 @@
+"""genoattn report DIR"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genoattn.errors import InputError
+from genoattn_cli import options, steps
+from genoattn_cli.json_output import print_json
+
+if TYPE_CHECKING:
+    from genoattn.cohort import Cohort
+
+REPORT_FILE = "report.html"
+
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="Output folder of genoattn fit or genoattn scan.", show_default=False),
+]
+OutputOption = Annotated[
+    Path | None,
+    options.OUTPUT(
+        "-o", "--output", metavar="FILE", help="HTML file to write.", default="report.html in DIR"
+    ),
+]
+
+
+def command(
+    folder: FolderArgument,
+    *,
+    output: OutputOption = None,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the report of a fit or a scan: one HTML file to read, search and print, without a network.
+
+    The inputs are read again where run.toml in DIR says they were, or beside DIR, for the pictures that need
+    them; where they are missing or have changed the report says so and leaves those pictures out. Of a scan
+    of several traits each has its report in its folder.
+    """
+    steps.start_logging(verbose, quiet)
+    folders = _folders(folder, output)
+    from genoattn.writing import check_output
+
+    files = {one: output or one / REPORT_FILE for one in folders}
+    for file in files.values():
+        check_output(file, force)
+    missing = {}
+    if folder not in files:  # of several traits: what lists them, before the reports with their data
+        from genoattn.report.write import write_report
+
+        write_report(folder)
+    for one, file in files.items():
+        missing[str(file)] = _write(one, file)
+        if not as_json:
+            typer.echo(f"written to {file}")
+    if as_json:
+        print_json("report", output or folder / REPORT_FILE, reports=missing)
+
+
+def _folders(folder: Path, output: Path | None) -> list[Path]:
+    """The folder itself, or those of its traits."""
+    if (folder / "traits.tsv").is_file():
+        traits = sorted(path.parent for path in folder.glob("*/manifest.json"))
+        if output is not None:
+            raise InputError(f"{folder}: has a folder a trait; leave -o out, or name the folder of one trait")
+        if traits:
+            return traits
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"{folder}: no manifest.json there; give the output folder of genoattn fit or scan")
+    return [folder]
+
+
+def _write(folder: Path, file: Path) -> str:
+    """Write one report; returns why it has no pictures of the data, empty where it has them."""
+    from genoattn.report.write import write_report
+
+    from genoattn.progress import phase
+    from genoattn_cli.run_again import cohort_of_run
+
+    cohort, why = cohort_of_run(folder)
+    if why:
+        logging.getLogger("genoattn").warning("the report has no pictures of the data: %s", why)
+    with phase(steps.shown(), "writing the report"):
+        write_report(folder, cohort, why_no_data=why, output=file)
+    return why
+
+
+def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None:
+    """Reports in the folders of a run that is written, each with its cohort; a failure costs only the report.
+
+    Parameters
+    ----------
+    folder
+        Output of the command.
+    cohorts
+        By the folders of the runs in it what gives their cohorts.
+    """
+    again = f"genoattn report {shlex.quote(str(folder))} --force"
+    from genoattn.progress import phase
+
+    try:
+        from genoattn.report.write import write_report
+    except ModuleNotFoundError:
+        return
+    try:
+        with phase(steps.shown(), "writing the report"):
+            if folder not in cohorts:  # of several traits: what lists them
+                write_report(folder)
+            for one, cohort in cohorts.items():
+                write_report(one, cohort())
+    except KeyboardInterrupt:
+        raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
+    except Exception as error:  # a mistake in a picture must not look like a failed fit
+        reason = " ".join(str(error).split()) or type(error).__name__
+        typer.echo(f"warning: no report ({reason}); the results are in {folder}; try: {again}", err=True)
