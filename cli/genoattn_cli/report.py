@@ -81,9 +81,8 @@ def _folders(folder: Path, output: Path | None) -> list[Path]:
 
 def _write(folder: Path, file: Path) -> str:
     """Write one report; returns why it has no pictures of the data, empty where it has them."""
-    from genoattn.report.write import write_report
-
     from genoattn.progress import phase
+    from genoattn.report.write import write_report
     from genoattn_cli.run_again import cohort_of_run
 
     cohort, why = cohort_of_run(folder)
