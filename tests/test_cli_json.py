@@ -130,12 +130,13 @@ def test_reports(with_reports, data, tmp_path, reports):
     found = only_object(with_reports(*arguments, "--json", "--force"))
     assert reports == [("out", 30, "")]
     assert "report.html" in found["files"]
-    refused = with_reports("report", out)
+    other = ("report", out, "-o", tmp_path / "r.html")
+    assert with_reports(*other).out == f"written to {tmp_path / 'r.html'}\n"
+    refused = with_reports(*other)
     assert refused.status == 2
-    assert "report.html: already exists; give another output, or --force to replace it" in refused.err
-    assert with_reports("report", out, "-o", tmp_path / "r.html").out == f"written to {tmp_path / 'r.html'}\n"
+    assert "r.html: already exists; give another output, or --force to replace it" in refused.err
     vcf.unlink()
-    found = only_object(with_reports("report", out, "--force", "--json"))
+    found = only_object(with_reports("report", out, "--json"))
     assert reports[1:] == [
         ("out", 30, ""),
         ("out", None, f"the genotypes are not at {vcf}, nor beside the folder"),
@@ -157,9 +158,7 @@ def test_reports_of_several_traits(with_reports, data, tmp_path, reports):
     )
     assert done.status == 0
     assert reports == [("out", None, ""), ("a", 30, ""), ("b", 29, "")]
-    assert with_reports("report", out, "--force").out == "".join(
-        f"written to {out / t / 'report.html'}\n" for t in "ab"
-    )
+    assert with_reports("report", out).out == "".join(f"written to {out / t / 'report.html'}\n" for t in "ab")
     assert reports[3:] == [("out", None, ""), ("a", 30, ""), ("b", 29, "")]
     assert "has a folder a trait; leave -o out" in with_reports("report", out, "-o", tmp_path / "r.html").err
 
@@ -182,10 +181,7 @@ def test_a_report_that_fails_loses_no_result(with_reports, data, tmp_path, repor
     assert len(done.err.splitlines()) == 1
     if isinstance(error, RuntimeError):
         assert done.status == 0
-        assert f"no report (no ink); the results are in {out}; try: genoattn report {out} --force" in done.err
+        assert f"no report (no ink); the results are in {out}; try: genoattn report {out}\n" in done.err
     else:
         assert done.status == 130
-        assert (
-            f"interrupted; the results are in {out}; for the report: genoattn report {out} --force"
-            in done.err
-        )
+        assert f"interrupted; the results are in {out}; for the report: genoattn report {out}\n" in done.err

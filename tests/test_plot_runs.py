@@ -79,7 +79,9 @@ def test_qq_refuses_rows_that_were_chosen(fitted, tmp_path):
 def test_variance_draws_shares_and_gains(fitted, predictions, tmp_path):
     result, folder = fitted
     shares = result.variance["share_of_phenotype"]
-    alone = plot.variance(folder)
+    shutil.copytree(folder, tmp_path / "alone")
+    (tmp_path / "alone" / "predictions.tsv").unlink()
+    alone = plot.variance(tmp_path / "alone")
     assert [bar.get_height() for bar in alone.patches] == pytest.approx(shares, rel=1e-4)
     assert alone.get_title(loc="right") == "no held-out predictions"
     shutil.copytree(folder, tmp_path / "run")

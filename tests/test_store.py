@@ -154,7 +154,7 @@ def test_checkpoint_of_another_model(small, tmp_path):
     [
         ({"schema_version": None}, "schema version None"),
         ({"sites": None}, "TypeError"),
-        ({"sites": []}, "IndexError|TypeError"),
+        ({"sites": []}, "RuntimeError|IndexError|TypeError"),
         ({"covariates": 3}, "TypeError"),
         ("[]", "AttributeError"),
         ("{", "JSONDecodeError"),

@@ -26,7 +26,11 @@ FolderArgument = Annotated[
 OutputOption = Annotated[
     Path | None,
     options.OUTPUT(
-        "-o", "--output", metavar="FILE", help="HTML file to write.", default="report.html in DIR"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="HTML file to write, in place of the one in DIR.",
+        default="report.html in DIR, replaced where it exists",
     ),
 ]
 
@@ -51,8 +55,8 @@ def command(
     from genoattn.writing import check_output
 
     files = {one: output or one / REPORT_FILE for one in folders}
-    for file in files.values():
-        check_output(file, force)
+    for file in files.values():  # what is in the folder of a run is made from it, and may be made again
+        check_output(file, force or output is None)
     missing = {}
     if folder not in files:  # of several traits: what lists them, before the reports with their data
         from genoattn.report.write import write_report
@@ -103,13 +107,10 @@ def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None
     cohorts
         By the folders of the runs in it what gives their cohorts.
     """
-    again = f"genoattn report {shlex.quote(str(folder))} --force"
+    again = f"genoattn report {shlex.quote(str(folder))}"
     from genoattn.progress import phase
+    from genoattn.report.write import write_report
 
-    try:
-        from genoattn.report.write import write_report
-    except ModuleNotFoundError:
-        return
     try:
         with phase(steps.shown(), "writing the report"):
             if folder not in cohorts:  # of several traits: what lists them

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -26,6 +28,7 @@ from genoattn.report.traces import (
 from genoattn.report.wording import number, p_text, plural, term_name
 from genoattn.views.genome import GenomeLayout, genome_layout, pair_arcs
 from genoattn.views.marginal import marginal_effects
+from genoattn.views.own_scan import scan_of_all_pairs
 from genoattn.views.quantiles import quantile_plot
 
 MOST_ARCS = 300
@@ -44,7 +47,13 @@ def genome_section(run: RunFolder, cohort: Cohort | None, seed: int = 0) -> Sect
         )
         figures += [f for f in (_arc_figure(run, layout), _manhattan(run, cohort, layout, seed)) if f]
     if run.kind == "scan" and len(run.table.frame):
-        figures.append(_quantiles(run))
+        n_tests = run.manifest.n_tests.get(run.manifest.order, 0)
+        figures.append(_quantiles(run.table.frame["p_value"], n_tests, run.scan.get("threshold")))
+    elif run.kind == "fit" and cohort is not None and (scan := scan_of_all_pairs(cohort)) is not None:
+        p_values = scan.rows["p_value"]
+        figures.append(
+            _quantiles(p_values, scan.counts["n_tests"], scan.threshold, "An exact scan of all pairs. ")
+        )
     return Section("genome", "Along the genome", (), figures) if figures else None
 
 
@@ -136,12 +145,10 @@ def _thinned(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame.iloc[np.sort(np.concatenate([np.flatnonzero(strongest), chosen]))]
 
 
-def _quantiles(run: RunFolder) -> Figure:
+def _quantiles(p_values: Any, n_tests: int, threshold: float | None, what: str = "") -> Figure:
     """Observed against expected p-values of a scan, which keeps the small ones."""
-    rows, order = run.table.frame, run.manifest.order
-    threshold = run.scan.get("threshold")
-    n_tests = max(run.manifest.n_tests.get(order, 0), len(rows))
-    plot = quantile_plot(rows["p_value"].to_numpy(dtype=np.float64), n_tests, threshold, max_points=1000)
+    p = np.asarray(p_values, dtype=np.float64)
+    plot = quantile_plot(p, max(n_tests, len(p)), threshold, max_points=1000)
     f = plot.frame
     expected = plot.n_tests * plot.inflation_p
     text = (
@@ -157,6 +164,6 @@ def _quantiles(run: RunFolder) -> Figure:
             markers(f["expected"], f["observed"], "tests", BLUE, 5),
         ],
         {"xaxis": axis("expected -log10 p"), "yaxis": axis("observed -log10 p")},
-        "Points along the line: chance. A rise from the start on: structure or linkage; at the end alone: "
+        f"{what}Points along the line: chance. A rise from the start on: structure or linkage; at the end alone: "
         "single signals. Linked pairs rise together.",
     )  # fmt: skip

@@ -63,13 +63,16 @@ def terms_section(run: RunFolder, cohort: Cohort | None, seed: int = 0) -> Secti
     frame = run.table.frame[run.table.frame["order"] >= 1]
     if not len(frame):
         return Section("terms", "Terms", ["The table has no term."])
+    single = (frame["order"] == 1).to_numpy()
+    frame = frame.iloc[np.argsort(single, kind="stable")]  # what was asked for comes first
     listed = frame.head(MOST_ROWS)
     opened = np.flatnonzero((listed["order"] >= 2).to_numpy())[:MOST_DETAILS].tolist()
     records = listed.to_dict("records")
     details: dict[int, Detail] = {k: term_detail(run, f"joint-{k}", records[k], cohort, seed) for k in opened}
     columns, rows = _columns(run, listed), _rows(run, listed, records)
+    title = "Interactions by evidence, then single sites" if single.any() else "Interactions by evidence"
     note = _note(run, len(frame), len(opened), cohort is not None)
-    table = DataTable("terms", "Terms by evidence", columns, rows, "terms.tsv", details, note)
+    table = DataTable("terms", title, columns, rows, "terms.tsv", details, note)
     return Section("terms", "Terms", (), (), [table])
 
 

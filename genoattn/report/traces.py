@@ -64,7 +64,7 @@ def minus_log10(p_values: Any) -> np.ndarray:
     return -np.log10(np.maximum(np.asarray(p_values, dtype=np.float64), 1e-300))
 
 
-def arc(first: float, second: float, n_points: int = 15) -> tuple[list[float | None], list[float | None]]:
+def arc(first: float, second: float, n_points: int = 33) -> tuple[list[float | None], list[float | None]]:
     """Half an ellipse from one place to another, as high as they are far apart, and a gap after it."""
     angle = np.linspace(np.pi, 0, n_points)
     x = (first + second) / 2 + (second - first) / 2 * np.cos(angle)

@@ -23,8 +23,8 @@ class Performance:
     Parameters
     ----------
     frame
-        One row an order: ``order`` (``1``, ``2``, ..; the last row is the complete model), ``value`` of the
-        metric with ``lower`` and ``upper`` (95 %, over resampled samples), and ``gain`` over the row before
+        One row an order: ``order`` (``0``, covariates alone, ``1``, ``2``, ..; the last row is the complete
+        model), ``value`` of the metric with ``lower`` and ``upper`` (95 %, over resampled samples), and ``gain`` over the row before
         with ``gain_lower`` and ``gain_upper``, resampled together; empty in the first row.
     metric
         ``r2``, ``auc`` or ``d2``.
@@ -50,7 +50,7 @@ def read_predictions(folder: str | Path) -> pd.DataFrame:
     """
     path = Path(folder) / "predictions.tsv"
     if not path.is_file():
-        raise InputError(f"{path}: no such file; versions before 0.3 wrote none: fit again with this one")
+        raise InputError(f"{path}: no such file; older versions wrote none: fit again")
     text = {"IID": str, "FID": str, "part": str}
     # An ID may well be called NA.
     numbers = {str(c): [""] for c in pd.read_csv(path, sep="\t", nrows=0) if c not in text}

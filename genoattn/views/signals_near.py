@@ -12,6 +12,7 @@ import pandas as pd
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.views.own_scan import scan_for_picture
 
 WINDOW = 1_000_000
 MAX_SITES = 200
@@ -135,12 +136,10 @@ def _near(positions: pd.DataFrame, lead: str, window: int) -> dict[str, int]:
 
 
 def _scan(cohort: Cohort, near: list[dict[str, int]], signal: Mapping[Any, Any]) -> pd.DataFrame:
-    from genoattn.scan.pair_scan import scan_pairs
-
     own = set(cohort.sites.ids)
     first, second = ([name for name in side if name in own] for side in near)
     if not first or not second or len({*first, *second}) < 2:
         lead = signal["site_1"] if not first else signal["site_2"]
         raise InputError(f"{lead}: no site of the cohort near it; give the cohort of the same run")
     part = cohort.select_sites(np.isin(cohort.sites.ids.astype(str), [*first, *second]))
-    return scan_pairs(part, threshold=1.0, sites=first, with_sites=second).frame
+    return scan_for_picture(part, sites=first, with_sites=second).frame

@@ -2,7 +2,7 @@
 "use strict";
 
 const REPORT = JSON.parse(document.getElementById("report-data").textContent);
-const STEP = 100; // rows of a table that are in the page at first, and that "more" adds
+const STEP = 30; // rows of a table that are in the page at first; "more" doubles them, by a hundred at least
 const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f94"];
 // Letters of a label at an axis; a longer one would leave no room for the data.
 const LONGEST_LABEL = innerWidth < 600 ? 18 : 32;
@@ -217,7 +217,7 @@ class TableView {
     this.body = make("tbody", {});
     this.headings = table.columns.map((column, number) => this.heading(column, number));
     this.status = make("p", { class: "status", role: "status" });
-    this.more = make("button", { type: "button", onclick: () => this.showMore() }, `Show ${STEP} more rows`);
+    this.more = make("button", { type: "button", onclick: () => this.showMore() }, "Show more rows");
     place.replaceChildren(
       make("h3", {}, table.title),
       ...(table.note ? [make("p", { class: "note" }, table.note)] : []),
@@ -291,7 +291,7 @@ class TableView {
 
   showMore() {
     const before = this.limit;
-    this.limit += STEP;
+    this.limit += Math.max(100, this.limit);
     this.update();
     if (this.more.hidden) this.body.rows[before]?.querySelector("button")?.focus();
   }
