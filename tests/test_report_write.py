@@ -31,8 +31,8 @@ def butenyl(tmp_path_factory):
 def test_a_report_of_the_cross_has_all_its_pictures(butenyl):
     cohort, folder = butenyl
     assert keys(build_report(folder, cohort)) == [
-        "finding-0", "flow", "trait", "region-0", "arcs", "manhattan", "quantiles", "orders", "observed", "calibration",
-        "variance",
+        "finding-0", "flow", "trait", "region-0", "arcs", "manhattan", "quantiles", "orders", "observed",
+        "calibration", "variance",
     ]  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def test_a_file_is_read_with_its_types(tmp_path, predictions):
 
 
 def test_folders_without_predictions_are_told(tmp_path, predictions):
-    with pytest.raises(InputError, match=r"predictions\.tsv: no such file; versions before 0\.3 wrote none"):
+    with pytest.raises(InputError, match=r"predictions\.tsv: no such file; older versions wrote none"):
         read_predictions(tmp_path)
     predictions.drop(columns="part").to_csv(tmp_path / "predictions.tsv", sep="\t", index=False)
     with pytest.raises(InputError, match="no column part; fit again"):

@@ -164,6 +164,6 @@ def _quantiles(p_values: Any, n_tests: int, threshold: float | None, what: str =
             markers(f["expected"], f["observed"], "tests", BLUE, 5),
         ],
         {"xaxis": axis("expected -log10 p"), "yaxis": axis("observed -log10 p")},
-        f"{what}Points along the line: chance. A rise from the start on: structure or linkage; at the end alone: "
-        "single signals. Linked pairs rise together.",
+        f"{what}Points along the line: chance. A rise from the start on: structure or linkage; at the end "
+        "alone: single signals. Linked pairs rise together.",
     )  # fmt: skip

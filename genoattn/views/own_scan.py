@@ -26,7 +26,7 @@ def scan_for_picture(cohort: Cohort, threshold: float = 1.0, **scope: Any) -> Sc
 
 
 def scan_of_all_pairs(cohort: Cohort) -> ScanResult | None:
-    """The smallest p-values of all pairs of a cohort, about 20,000 of them by chance; None where that is long."""
+    """The smallest p-values of all pairs, about 20,000 of them by chance; None where that takes long."""
     n_pairs = comb(cohort.n_sites, 2)
     if cohort.kind != "genotype" or not 0 < n_pairs * cohort.n_samples <= _MOST_WORK:
         return None
