@@ -24,8 +24,9 @@ class Performance:
     ----------
     frame
         One row an order: ``order`` (``0``, covariates alone, ``1``, ``2``, ..; the last row is the complete
-        model), ``value`` of the metric with ``lower`` and ``upper`` (95 %, over resampled
-        samples), and ``gain`` over the row before with ``gain_lower`` and ``gain_upper``, resampled together; empty in the first row.
+        model), ``value`` of the metric with ``lower`` and ``upper`` (95 %, over resampled samples), and
+        ``gain`` over the row before with ``gain_lower`` and ``gain_upper``, resampled together; empty in the
+        first row.
     metric
         ``r2``, ``auc`` or ``d2``.
     n_samples
