@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import oracles
 import pandas as pd
@@ -158,9 +157,6 @@ def test_curve_and_inverse_are_written_and_come_back(linked, tmp_path):
     assert (curve["predicted"].diff().dropna() > 0).all()
     inside = np.interp(result.model.latent(cohort), curve["latent"], curve["predicted"])
     assert r2(result.predict(cohort), inside) > 0.9999
-    picture = plt.imread(tmp_path / "out" / "link.png")
-    assert picture.shape[0] > 300
-    assert picture.std() > 0.01
     back = pd.read_csv(tmp_path / "out" / "link_inverse.tsv", sep="\t")
     again = np.interp(np.interp(back["latent"], curve["latent"], curve["predicted"]), curve["predicted"],
                       curve["latent"])  # fmt: skip

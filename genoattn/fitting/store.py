@@ -79,24 +79,7 @@ def _link_files(model: FittedModel) -> dict[str, bytes]:
     even = np.linspace(predicted[0], predicted[-1], len(predicted))
     inverse = pd.DataFrame({"predicted": even, "latent": link.inverse(even, latent[0], latent[-1])})
     tables = {"link.tsv": curve, "link_inverse.tsv": inverse}
-    files = {k: t.to_csv(sep="\t", index=False, float_format="%.9g").encode() for k, t in tables.items()}
-    return {**files, "link.png": draw_link(latent, predicted, units=model.manifest.trait)}
-
-
-def draw_link(latent: np.ndarray, predicted: np.ndarray, units: str) -> bytes:
-    """The curve of values (n_points,) with the straight line of no link, as the content of a PNG."""
-    # A figure of its own, not one of pyplot's, which would stay in memory and choose a screen.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.5, 4), layout="constrained")
-    axis = figure.add_subplot()
-    axis.plot(latent, latent, color="grey", linewidth=0.8, linestyle="--", label="no link")
-    axis.plot(latent, predicted, color="tab:blue", label="link")
-    axis.set(xlabel="latent phenotype", ylabel=f"predicted {units}")
-    axis.legend()
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120, metadata={"Software": None})
-    return content.getvalue()
+    return {k: t.to_csv(sep="\t", index=False, float_format="%.9g").encode() for k, t in tables.items()}
 
 
 def save_table(table: InteractionTable, path: str | Path | None, force: bool = True) -> None:
