@@ -13,7 +13,6 @@ import typer
 from genoattn_cli import choices, options, steps
 from genoattn_cli.config import RUN_FILE, run_file
 from genoattn_cli.json_output import fit_record, print_json
-from genoattn_cli.report import add_reports
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort
@@ -307,7 +306,7 @@ def _run(given: dict[str, Any]) -> None:
     if not given["as_json"]:
         typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")
     if not given["no_report"]:
-        add_reports(output, {output: lambda: data})
+        steps.add_reports(output, {output: lambda: data})
     if given["as_json"]:
         print_json("fit", output, **fit_record(result, given["top"]))
 

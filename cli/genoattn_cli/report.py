@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import logging
-import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from genoattn.errors import InputError
 from genoattn_cli import options, steps
 from genoattn_cli.json_output import print_json
-
-if TYPE_CHECKING:
-    from genoattn.cohort import Cohort
 
 REPORT_FILE = "report.html"
 
@@ -95,30 +90,3 @@ def _write(folder: Path, file: Path) -> str:
     with phase(steps.shown(), "writing the report"):
         write_report(folder, cohort, why_no_data=why, output=file)
     return why
-
-
-def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None:
-    """Reports in the folders of a run that is written, each with its cohort; a failure costs only the report.
-
-    Parameters
-    ----------
-    folder
-        Output of the command.
-    cohorts
-        By the folders of the runs in it what gives their cohorts.
-    """
-    again = f"genoattn report {shlex.quote(str(folder))}"
-    from genoattn.progress import phase
-    from genoattn.report.write import write_report
-
-    try:
-        with phase(steps.shown(), "writing the report"):
-            if folder not in cohorts:  # of several traits: what lists them
-                write_report(folder)
-            for one, cohort in cohorts.items():
-                write_report(one, cohort())
-    except KeyboardInterrupt:
-        raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
-    except Exception as error:  # a mistake in a picture must not look like a failed fit
-        reason = " ".join(str(error).split()) or type(error).__name__
-        typer.echo(f"warning: no report ({reason}); the results are in {folder}; try: {again}", err=True)

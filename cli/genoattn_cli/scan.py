@@ -13,7 +13,6 @@ import typer
 from genoattn_cli import choices, options, steps
 from genoattn_cli.config import RUN_FILE, run_file
 from genoattn_cli.json_output import print_json, scan_record
-from genoattn_cli.report import add_reports
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort
@@ -226,7 +225,7 @@ def _run(given: dict[str, Any]) -> None:
     if not given["as_json"]:
         typer.echo(f"{summary}\n\nwritten to {output}")
     if not given["no_report"]:
-        add_reports(output, cohorts)
+        steps.add_reports(output, cohorts)
     if given["as_json"]:
         several = {"traits": {name: scan_record(one, top) for name, one in results.items()}}
         print_json("scan", output, **(several if _several(trait) else scan_record(results[""], top)))

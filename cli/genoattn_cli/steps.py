@@ -1,12 +1,16 @@
-"""What commands do before their one call of the library."""
+"""What commands do before their one call of the library, and after it."""
 
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from genoattn.errors import InputError
 from genoattn_cli.choices import AlphabetName, DosageFieldName, EncodingName
@@ -107,3 +111,30 @@ def set_threads(threads: int | None) -> None:
 
     torch.set_num_threads(threads)
     threadpool_limits(threads)
+
+
+def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None:
+    """Reports in the folders of a run that is written, each with its cohort; a failure costs only the report.
+
+    Parameters
+    ----------
+    folder
+        Output of the command.
+    cohorts
+        By the folders of the runs in it what gives their cohorts.
+    """
+    again = f"genoattn report {shlex.quote(str(folder))}"
+    from genoattn.progress import phase
+    from genoattn.report.write import write_report
+
+    try:
+        with phase(shown(), "writing the report"):
+            if folder not in cohorts:  # of several traits: what lists them
+                write_report(folder)
+            for one, cohort in cohorts.items():
+                write_report(one, cohort())
+    except KeyboardInterrupt:
+        raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
+    except Exception as error:  # a mistake in a picture must not look like a failed fit
+        reason = " ".join(str(error).split()) or type(error).__name__
+        typer.echo(f"warning: no report ({reason}); the results are in {folder}; try: {again}", err=True)
