@@ -86,7 +86,7 @@ def _value(kind: Any, metavar: str | None) -> str:
     """Placeholder of a value: the words it may be, what the command calls it, or N, X, TEXT or PATH."""
     inner = [part for part in typing.get_args(kind) if part is not type(None)] or [kind]
     if isinstance(inner[0], type) and issubclass(inner[0], Enum):
-        return "|".join(member.value for member in inner[0])
+        return f"{{{','.join(member.value for member in inner[0])}}}"
     return metavar.strip("{}") if metavar else VALUES.get(inner[0], "VALUE")
 
 

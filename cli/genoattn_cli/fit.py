@@ -265,8 +265,9 @@ def command(
 ) -> None:
     """Fit a hyper-attention model and write its interaction table.
 
-    Writes interactions.tsv and .parquet, variance_components.tsv, metrics.json, manifest.json and
-    model.ckpt to DIR, and prints a summary. p-values are those of one unpenalised regression a term;
+    Writes report.html, to read, and interactions.tsv and .parquet, predictions.tsv,
+    variance_components.tsv, metrics.json, manifest.json, model.ckpt and run.toml to DIR, and prints a
+    summary. p-values are those of one unpenalised regression a term;
     q-values count all terms of the order that could have been reported. They do not correct for several
     traits or for relatedness beyond the covariates. For a cohort of genotypes q-values of pairs are those
     of signals, in signals.tsv: clusters of linked pairs that hold up when adjusted for structure and the

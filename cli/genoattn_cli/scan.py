@@ -189,10 +189,10 @@ def command(
     """Test the product term of every pair (or triple) of sites and write those that pass a threshold.
 
     One regression a pair, adjusted for both main effects and the covariates, on the samples called at both
-    sites: least squares for a quantitative trait, logistic for a binary one. Writes interactions.tsv and
-    .parquet, manifest.json and scan.json to DIR, and prints a summary; of several traits each has a folder in
-    DIR, and traits.tsv sums them up. Interrupted, the scan of one trait leaves DIR.partial, from which the
-    same command goes on.
+    sites: least squares for a quantitative trait, logistic for a binary one. Writes report.html,
+    interactions.tsv and .parquet, manifest.json, scan.json and run.toml to DIR, and prints a summary; of
+    several traits each has a folder in DIR, and traits.tsv sums them up. Interrupted, the scan of one trait
+    leaves DIR.partial, from which the same command goes on.
     """
     _run(locals())
 
