@@ -176,7 +176,7 @@ def test_a_tsv_edited_by_hand_is_told_and_not_believed(fit, edit, expected):
         (
             "predictions.tsv",
             None,
-            "The folder has no predictions.tsv, which versions up to 0.2.0 did not write",
+            "The folder has no predictions.tsv, which older versions did not write",
         ),
     ],
 )

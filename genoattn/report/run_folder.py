@@ -247,7 +247,7 @@ def _missing_of_fit(folder: Path, present: set[str]) -> list[str]:
         lacks.append("variance_components.tsv is missing: variance by order is left out.")
     if "predictions" not in present and not (folder / "predictions.tsv").is_file():
         lacks.append(
-            "The folder has no predictions.tsv, which versions up to 0.2.0 did not write: pictures of "
+            "The folder has no predictions.tsv, which older versions did not write: pictures of "
             "observed against predicted values are left out. Fit again to have them."
         )
     return lacks
