@@ -28,7 +28,7 @@ def overview() -> None:
     )
     variants = genoattn.read(DATA / "cr6261_h1.fasta.gz", DATA / "cr6261_h1.tsv")
     cross = genoattn.fit(lines, order=2, device="cpu").table
-    antibody = genoattn.fit(variants, order=2, gauge="reference", device="cpu").table
+    antibody = genoattn.fit(variants, order=2, link="monotone", gauge="reference", device="cpu").table
     with plot.style():
         figure = plot.figure(columns=2, height=75)
         grid = figure.add_gridspec(2, 2, height_ratios=(1, 3), width_ratios=(1, 1.1))

@@ -189,6 +189,9 @@ def test_a_row_opens_its_detail_with_a_drawn_figure(visit, way):
     detail.locator("svg .bars path").first.wait_for()
     assert "Chr2_202 with Chr5_1 adds 0.28 to the trait (p = 1.9e-17), 95 % sure." in detail.text_content()
     assert detail.locator("dt").all_text_contents() == ["Samples", "Site"]
+    for width in (1100, 1280, 1600):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert detail.locator("dd").first.evaluate("e => e.getBoundingClientRect().width") > 200
     assert detail.locator("p bdi").all_text_contents() == ["1.9e-17", "95 %"]  # on one line each
     label = detail.locator(".plot").get_attribute("aria-label")
     assert label.startswith("Means of the cells. Bars of 4 names")

@@ -185,3 +185,19 @@ def test_library_is_the_one_its_readme_names():
     version = re.search(rb"v(\d+\.\d+\.\d+)\n\* Copyright .*Plotly", library)[1].decode()
     assert f"| version | {version} |" in readme
     assert b"MIT license" in render(empty_report())
+
+
+def test_marks_that_turn_text_round_are_shown_by_name():
+    name = "height\u202etxt"
+    figure = Figure("f", name, f"{name} rises.", [{"x": [name], "y": [1]}])
+    table = DataTable("t", name, [Column("a", name)], [[name]], "t.tsv")
+    page = render(
+        Report(name, [name], [f"{name} is 0.86"], [], [], [Section("s", name, [name], [figure], [table])])
+    )
+    text = page.decode()
+    assert "\u202e" not in text
+    assert "height&lt;U+202E&gt;txt is" in text
+    rows = json.loads(re.search(r'id="report-data"[^>]*>(.*?)</script>', text, re.S)[1])["tables"]["t"][
+        "rows"
+    ]
+    assert rows == [[name]]  # as it is downloaded

@@ -12,7 +12,7 @@ from small_cohorts import planted
 
 import genoattn
 from genoattn.report.certainty import smallest_found
-from genoattn.report.wording import interval, number, p_text, percent
+from genoattn.report.wording import ends, fold, interval, number, p_text, percent
 from genoattn.report.write import build_report
 
 
@@ -42,7 +42,7 @@ def test_the_cross_says_how_sure_that_is(butenyl):
     claims, markers, prediction, caution = butenyl.sure
     assert claims == (
         "At most about 5 % of such claims are expected to be false, additive effects of all sites allowed "
-        "for."
+        "for. Sizes are adjusted for all sites of the model: raw groups can differ."
     )
     assert markers == (
         "The likeliest markers are GA1 x GH.117C (probability 0.90; 2 pairs of linked markers hold 95 % of "
@@ -84,8 +84,8 @@ def test_an_empty_scan_says_that_nothing_was_found(tmp_path):
     genoattn.scan_pairs(cohort, threshold=1e-9).save(tmp_path / "scan")
     report = build_report(tmp_path / "scan", cohort)
     assert report.found == [
-        "No pair of 190 passes a false discovery rate of 5 %.",
-        "None has a p-value of 1e-09 or less, so that none is listed.",
+        "No pair of 190 has a p-value of 1e-09 or less. That is below Bonferroni's threshold (2.6e-04): a "
+        "scan with a larger one may find some that pass it."
     ]
     assert [s.paragraphs for s in report.sections if s.key == "terms"] == [["The table has no term."]]
 
@@ -212,3 +212,33 @@ def test_power_is_that_of_simulated_regressions():
 )
 def test_numbers_as_people_write_them(text, expected):
     assert text == expected
+
+
+def test_effects_of_any_size_have_a_number():
+    assert ends(8e-10, 1.1e-9, 9.7e-10) == "8.0e-10 to 1.1e-09"
+    assert ends(0.77, 1.17, 0.97) == "0.77 to 1.17"
+    binary = replace(planted_manifest(), binary=True)
+    assert fold(12.8, 1.0, binary) == "more than 100,000"
+    assert fold(-12.8, 1.0, binary) == "less than 1 in 100,000"
+    assert fold(1.0, 0.1, binary) == "2.7 (2.2 to 3.3)"
+
+
+def planted_manifest():
+    return small_scan()[1].manifest
+
+
+def test_power_of_few_samples_and_very_many_tests():
+    # With 6 degrees of freedom t must pass 88 at 1e12 tests: far above the normal quantile and 5 more.
+    share = smallest_found(10, 10**12)
+    assert 0.99 < share < 1
+
+
+def test_a_scan_below_bonferroni_says_that_others_may_pass(tmp_path):
+    cohort, _ = small_scan()
+    scan = genoattn.scan_pairs(cohort, threshold=1e-5)
+    scan.save(tmp_path / "scan")
+    assert "the threshold 1e-05 may hide others that pass" in scan.summary()
+    assert (
+        "lists only p-values of 1e-05 or less: others may pass too."
+        in build_report(tmp_path / "scan").found[0]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -138,3 +139,61 @@ def test_quantiles_and_arcs_of_a_scan(tmp_path):
     points = next(t for t in figures["quantiles"].data if t["name"] == "tests")
     assert points["y"][0] == pytest.approx(-np.log10(scan.frame["p_value"].iloc[0]), rel=1e-4)
     assert len(points["y"]) == 66
+
+
+_TABLE = "IID\tpart\tobserved\tpredicted\torder_x\na\ttest\t1\t2\t3\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("metrics.json", '{"metric": "r2", "test": {"by_order": {"1": 0.2}}}', "How sure the findings are"),
+        (
+            "predictions.tsv",
+            "IID\tpart\tobserved\tpredicted\torder_x\na\ttest\t1\t2\t3\n",
+            "The quality by order",
+        ),
+        ("signals.tsv", None, "Signals"),
+    ],
+)
+def test_a_file_edited_by_hand_costs_its_part_alone(butenyl, tmp_path, name, content, part):
+    cohort, folder = butenyl
+    shutil.copytree(folder, tmp_path / "run")
+    path = tmp_path / "run" / name
+    if content is None:
+        frame = pd.read_csv(path, sep="\t", dtype=str)
+        frame.loc[0, "site_1"] = "absent"
+        frame.to_csv(path, sep="\t", index=False)
+    else:
+        path.write_text(content)
+    report = build_report(tmp_path / "run", cohort)
+    said = [
+        w for w in report.warnings if w.startswith(f"{part} is left out: a file of the folder is damaged")
+    ]
+    assert len(said) == 1
+    assert "arcs" in keys(report)
+
+
+def test_the_quantiles_count_what_lies_below_the_median(butenyl):
+    cohort, folder = butenyl
+    (figure,) = [f for s in build_report(folder, cohort).sections for f in s.figures if f.key == "quantiles"]
+    count = int(figure.description.split(" of ")[0].replace(",", ""))
+    assert count == 3393  # half of 6,785
+
+
+def test_names_with_semicolons_keep_their_probability(butenyl, tmp_path):
+    _, folder = butenyl
+    shutil.copytree(folder, tmp_path / "run")
+    path = tmp_path / "run" / "signals.tsv"
+    path.write_text(path.read_text().replace("GA1", "GA1;rs7"))
+    report = build_report(tmp_path / "run")
+    assert any("GA1;rs7 x GH.117C (probability 0.90" in text for text in report.sure)
+
+
+def test_reports_of_several_traits_are_written_all_or_none(tmp_path):
+    _, scan = small_scan()
+    save_traits({"a": scan, "b": scan}, tmp_path / "scans")
+    (tmp_path / "scans" / "b" / "report.html").write_text("mine")
+    with pytest.raises(InputError, match=r"b/report\.html: already exists"):
+        write_report(tmp_path / "scans", force=False)
+    assert not (tmp_path / "scans" / "a" / "report.html").exists()

@@ -304,10 +304,11 @@ def _run(given: dict[str, Any]) -> None:
     if silent:
         return
     result.save(output, force, {RUN_FILE: run_file("fit", command, given, output)})
-    if not given["as_json"]:
-        typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")
-    if not given["no_report"]:
-        steps.add_reports(output, {output: lambda: data})
+    with steps.results_in(output):
+        if not given["as_json"]:
+            typer.echo(f"{result.summary(given['top'])}\n\nwritten to {output}")
+        if not given["no_report"]:
+            steps.add_reports(output, {output: lambda: data})
     if given["as_json"]:
         print_json("fit", output, **fit_record(result, given["top"]))
 

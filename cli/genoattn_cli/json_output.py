@@ -1,4 +1,4 @@
-"""Summaries of commands as one JSON object, for ``--json``; docs/json.md describes its keys."""
+"""Summaries of commands as one JSON object, for ``--json``; docs/commands/json.md describes its keys."""
 
 from __future__ import annotations
 

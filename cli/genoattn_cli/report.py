@@ -50,6 +50,8 @@ def command(
     from genoattn.writing import check_output
 
     files = {one: output or one / REPORT_FILE for one in folders}
+    if output is not None and output.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{output}: a report is an HTML file; name it .html")
     for file in files.values():  # what is in the folder of a run is made from it, and may be made again
         check_output(file, force or output is None)
     missing = {}
@@ -73,6 +75,9 @@ def _folders(folder: Path, output: Path | None) -> list[Path]:
             raise InputError(f"{folder}: has a folder a trait; leave -o out, or name the folder of one trait")
         if traits:
             return traits
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {what}; give the output folder of genoattn fit or scan")
     if not (folder / "manifest.json").is_file():
         raise InputError(f"{folder}: no manifest.json there; give the output folder of genoattn fit or scan")
     return [folder]

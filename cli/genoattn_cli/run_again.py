@@ -61,7 +61,7 @@ def _command(record: Path) -> str:
     import tomllib
 
     try:
-        name = tomllib.loads(record.read_text(encoding="utf-8", errors="surrogateescape")).get("command")
+        name = tomllib.loads(record.read_text(encoding="utf-8-sig", errors="surrogateescape")).get("command")
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{record}: is no TOML ({error})") from None
     if name not in _COMMANDS:

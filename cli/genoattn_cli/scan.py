@@ -221,11 +221,14 @@ def _run(given: dict[str, Any]) -> None:
         result = _scan_one(data, given)
         results = {"": result}
         result.save(output, given["force"], plink, record)
-        summary, cohorts = result.summary(top), {output: lambda: data}
-    if not given["as_json"]:
-        typer.echo(f"{summary}\n\nwritten to {output}")
-    if not given["no_report"]:
-        steps.add_reports(output, cohorts)
+        cohorts = {output: lambda: data}
+        with steps.results_in(output):
+            summary = result.summary(top)
+    with steps.results_in(output):
+        if not given["as_json"]:
+            typer.echo(f"{summary}\n\nwritten to {output}")
+        if not given["no_report"]:
+            steps.add_reports(output, cohorts)
     if given["as_json"]:
         several = {"traits": {name: scan_record(one, top) for name, one in results.items()}}
         print_json("scan", output, **(several if _several(trait) else scan_record(results[""], top)))

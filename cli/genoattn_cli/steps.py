@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,16 @@ def set_threads(threads: int | None) -> None:
     threadpool_limits(threads)
 
 
+@contextmanager
+def results_in(folder: Path) -> Iterator[None]:
+    """After the results are written: an interruption says where they are."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = f"genoattn report {shlex.quote(str(folder))}"
+        raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
+
+
 def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None:
     """Reports in the folders of a run that is written, each with its cohort; a failure costs only the report.
 
@@ -123,7 +134,6 @@ def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None
     cohorts
         By the folders of the runs in it what gives their cohorts.
     """
-    again = f"genoattn report {shlex.quote(str(folder))}"
     from genoattn.progress import phase
     from genoattn.report.write import write_report
 
@@ -133,8 +143,7 @@ def add_reports(folder: Path, cohorts: dict[Path, Callable[[], Cohort]]) -> None
                 write_report(folder)
             for one, cohort in cohorts.items():
                 write_report(one, cohort())
-    except KeyboardInterrupt:
-        raise typer.Abort(f"the results are in {folder}; for the report: {again}") from None
     except Exception as error:  # a mistake in a picture must not look like a failed fit
         reason = " ".join(str(error).split()) or type(error).__name__
+        again = f"genoattn report {shlex.quote(str(folder))}"
         typer.echo(f"warning: no report ({reason}); the results are in {folder}; try: {again}", err=True)

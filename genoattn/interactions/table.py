@@ -198,7 +198,8 @@ class InteractionTable:
 
         Returns
         -------
-        Shape (n_samples,), in the units of the coefficients (``manifest.units``).
+        Shape (n_samples,), in the units of the coefficients (``manifest.units``): of a model with a link the
+        latent phenotype, before the curve of ``link.tsv``.
         """
         # Imported here: the readers of all formats come with it, and reading a table needs none of them.
         from genoattn.tokens.align import align_calls, align_covariates

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from genoattn.cohort import Sites
+from genoattn.errors import InputError
 from genoattn.interactions.table import InteractionTable
 from genoattn.plot.figure_style import GREY, PALE, figure, short_names, shorten, style
 from genoattn.plot.genome_plots import MOST_ARCS, pair_colours, pair_rows, spread
@@ -52,6 +53,8 @@ def circos(
     """
     rows, layout = pair_rows(pairs, sites)
     with style():
+        if ax is not None and ax.name != "polar":
+            raise InputError("a circle needs polar Axes; make them with add_subplot(projection='polar')")
         if ax is None:
             ax = figure(1, 89).add_subplot(projection="polar")
         _draw(ax, rows.head(n), layout, labels)

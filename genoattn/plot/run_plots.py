@@ -39,6 +39,10 @@ class Run:
     @classmethod
     def of(cls, source: FitResult | str | Path) -> Run:
         if not isinstance(source, str | Path):
+            if not hasattr(source, "predictions"):
+                raise InputError(
+                    f"a {type(source).__name__} has no fit to draw; give a FitResult or its folder"
+                )
             return cls(source)
         if not (Path(source) / "manifest.json").is_file():
             raise InputError(f"{source}: no manifest.json there; give the output folder of genoattn fit")
@@ -54,10 +58,7 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         if isinstance(self.source, Path):
             return read_predictions(self.source)
-        found: pd.DataFrame | None = getattr(self.source, "predictions", None)
-        if found is None:
-            raise InputError("the result has no predictions; give the folder it was saved in")
-        return found
+        return self.source.predictions
 
     def frame(self, name: str, why: str) -> pd.DataFrame:
         """A table of the folder."""
@@ -70,7 +71,8 @@ class Run:
     def metric(self) -> str:
         if self.manifest.binary:
             return "auc"
-        return "d2" if self.manifest.model.get("likelihood") == "poisson" else "r2"
+        counts = ("poisson", "negative-binomial")
+        return "d2" if self.manifest.model.get("likelihood") in counts else "r2"
 
 
 @drawing(height=50)

@@ -48,7 +48,7 @@ def terms(table: InteractionTable, n: int = 20, order: int | None = None, ax: Ax
     Raises
     ------
     InputError
-        Where no such row is tested.
+        Where no such row is tested, or n is below 1.
 
     Examples
     --------
@@ -60,6 +60,8 @@ def terms(table: InteractionTable, n: int = 20, order: int | None = None, ax: Ax
     effect (units of trait)
     first 2 of 5 tested terms
     """
+    if n < 1:
+        raise InputError(f"n is {n}; give a number of terms from 1 up")
     rows = table.top(len(table), order)
     rows = rows[rows["effect"].notna() & rows["se"].notna()]
     rows = rows[~has_flag(rows["flag"], "repeat") & ~has_flag(rows["flag"], "proxy")]

@@ -9,6 +9,7 @@ from genoattn.report.claims import claimed_rows, interactions, level, n_samples,
 from genoattn.report.run_folder import RunFolder
 from genoattn.report.wording import percent, plural, unit_note
 from genoattn.views.performance import Performance
+from genoattn.views.signals_near import credible_pairs
 
 _METRIC = {"r2": "R²", "auc": "area under the ROC curve", "d2": "share of the deviance explained"}
 _POWER = 0.8
@@ -29,6 +30,8 @@ def _of_claims(run: RunFolder) -> str:
     if len(claimed):
         guard = "" if run.get("signals") is None else ", additive effects of all sites allowed for"
         said.append(f"At most about {percent(level(run))} of such claims are expected to be false{guard}.")
+        if not run.is_landscape:
+            said.append("Sizes are adjusted for all sites of the model: raw groups can differ.")
     if rest > 0 and not untested_signals(run):
         said.append(f"{plural(rest, 'other interaction')} in the table, without a claim.")
     return " ".join(said)
@@ -44,8 +47,8 @@ def _of_credible(run: RunFolder) -> str:
         return ""
     row = own.iloc[0].to_dict()
     n = int(row["n_credible"])
-    first = str(row["credible"]).split(";")[0].rpartition("(")[2].rstrip(")")
-    text = f"The likeliest markers are {row['site_1']} x {row['site_2']} (probability {first}"
+    first = credible_pairs(own.iloc[:1])["probability"].iloc[0] if n else float("nan")
+    text = f"The likeliest markers are {row['site_1']} x {row['site_2']} (probability {first:.2f}"
     text += f"; {n:,} pairs of linked markers hold 95 % of it" if n > 1 else ""
     text, survival = f"{text})", row.get("survival")
     if survival is not None and np.isfinite(survival):
@@ -155,5 +158,8 @@ def smallest_found(n_samples: int, n_tests: int, alpha: float = 0.05) -> float |
     def lack(shift: float) -> float:
         return float(stats.nct.sf(bound, df, shift)) - _POWER
 
-    shift = optimize.brentq(lack, 0.0, bound + 5.0)
+    highest = bound + 5.0
+    while lack(highest) < 0:  # with few degrees of freedom t is far from normal
+        highest *= 2
+    shift = optimize.brentq(lack, 0.0, highest)
     return shift**2 / (shift**2 + n_samples)

@@ -110,8 +110,13 @@ def _found_by_scan(run: RunFolder) -> list[str]:
     tests = max(run.manifest.n_tests.get(order, 0), 1)
     bound = float(run.scan.get("bonferroni", 0.05 / tests))
     passing, q = rows[rows["p_value"] <= bound], rows[rows["q_value"] <= 0.05]
+    threshold = run.scan.get("threshold", 1.0)
+    if not len(rows) and threshold < bound:
+        return [
+            f"No {group(order)} of {tests:,} has a p-value of {threshold:g} or less. That is below "
+            f"Bonferroni's threshold ({p_text(bound)}): a scan with a larger one may find some that pass it."
+        ]
     if not len(q):
-        threshold = run.scan.get("threshold", 1.0)
         said = [f"No {group(order)} of {tests:,} passes a false discovery rate of 5 %."]
         if len(rows):
             row = rows.iloc[0].to_dict()
@@ -120,8 +125,11 @@ def _found_by_scan(run: RunFolder) -> list[str]:
     passes = "passes" if len(q) == 1 else "pass"
     said = [
         f"{len(q):,} of {tests:,} {what} {passes} a false discovery rate of 5 %, and {len(passing):,} "
-        f"Bonferroni's threshold (p of {p_text(bound)} or less).{_regions(q, order)}"
+        f"{'passes' if len(passing) == 1 else 'pass'} Bonferroni's threshold (p of {p_text(bound)} or less)."
+        f"{_regions(q, order)}"
     ]
+    if threshold < bound:
+        said.append(f"The scan lists only p-values of {threshold:g} or less: others may pass too.")
     first, *others = (claim_sentence(run, row) for row in _regional_leads(q, order))
     return [f"{first} {' '.join(said)}", *others]
 

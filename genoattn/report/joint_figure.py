@@ -10,7 +10,7 @@ import pandas as pd
 from genoattn.report.document import Figure
 from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import COLOURS, axis, plain, reach
-from genoattn.report.wording import number, percent, scale, unit_words
+from genoattn.report.wording import number, percent, scale, shortened, unit_words
 from genoattn.views.joint_states import JointStates
 
 FEW = 600  # samples up to which every one is a point
@@ -61,10 +61,16 @@ def joint_figure(key: str, name: str, joint: JointStates, run: RunFolder) -> Fig
             "x": 0,
             "y": 1.02,
             "yanchor": "bottom",
-            "title": {"text": joint.sites[-1]},
+            "title": {"text": shortened(joint.sites[-1], 24)},
         },
     }
     note = "Parallel lines: no interaction. Dashed: what the effects of the single sites add up to."
+    if joint.binary:
+        note = (
+            "Along the dashed lines: no interaction on the scale of log-odds, so they need not be parallel."
+        )
+    elif order > 2:
+        note = "Dashed: what the single sites add up to. The row is what remains beyond their pairs too."
     if scale(run.manifest) == "latent":
         note += " On the measured scale, over all backgrounds: the link can turn the picture round."
     elif run.manifest.gauge == "reference" and run.is_landscape:
@@ -84,7 +90,7 @@ def describe_joint(joint: JointStates, run: RunFolder) -> str:
         value = percent(row["mean"]) if joint.binary else number(row["mean"], 3)
         said.append(f"{states}: {value} (n = {int(row['n']):,})")
     unit = "share of cases" if joint.binary else f"mean {unit_words(run.manifest)}"
-    unit = f"mean {run.manifest.trait}" if unit.startswith("mean latent") else unit
+    unit = f"mean {run.manifest.trait}" if scale(run.manifest) in ("latent", "counts") else unit
     return f"{unit[0].upper()}{unit[1:]} by joint state: {'; '.join(said)}."
 
 

@@ -21,6 +21,8 @@ from genoattn.report.document import DataTable, Figure, Report, Section
 _LIBRARY = "plotly-cartesian.min.js"
 # Hebrew, Arabic and their neighbours; a word that has one of these letters turns what stands next to it.
 _RIGHT_TO_LEFT = re.compile(r"\S*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]\S*")
+# Marks that turn the text after them round, as U+202E does: shown by their names.
+_TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"\d[\d.]*(?:e-\d+| %)")  # 1.9e-17 and 95 %, which a browser would break
 _LARGEST_EXACT = 2**53
 
@@ -58,13 +60,14 @@ def render(report: Report) -> bytes:
     for table in tables:
         _check_rows(table)
     data = {
-        "figures": {figure.key: _plain(figure) for figure in figures},
-        "tables": {table.key: _plain(table) for table in tables},
+        "figures": {figure.key: _shown(_plain(figure)) for figure in figures},
+        # Rows keep their values, which are downloaded; each cell is an island that turns no other text.
+        "tables": {table.key: _shown(_plain(table), kept=("rows",)) for table in tables},
     }
     library, script = _asset(_LIBRARY), _asset("report.js")
     fields = {
         "policy": _policy(library, script),
-        "title": escape(report.title),
+        "title": escape(_visible(report.title)),
         "css": _asset("report.css"),
         "heading": _text(report.title),
         "notice": _notice(len(report.warnings)),
@@ -128,6 +131,19 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{value!r} ({type(value).__name__}) is neither text, a number nor a list of these")
 
 
+def _visible(text: str) -> str:
+    return _TURNING.sub(lambda mark: f"<U+{ord(mark[0]):04X}>", text)
+
+
+def _shown(value: Any, kept: tuple[str, ...] = ()) -> Any:
+    """Plain data with marks that turn text round made visible, but for entries to be kept."""
+    if isinstance(value, str):
+        return _visible(value)
+    if isinstance(value, dict):
+        return {key: entry if key in kept else _shown(entry) for key, entry in value.items()}
+    return [_shown(entry) for entry in value] if isinstance(value, list) else value
+
+
 def _json(data: Any) -> str:
     """JSON that cannot end the element it stands in; letters beyond ASCII are escaped, U+2028 too."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
@@ -136,7 +152,7 @@ def _json(data: Any) -> str:
 
 def _text(text: str) -> str:
     """Text as HTML; words that run from right to left leave the order of the others alone."""
-    html = escape(_RIGHT_TO_LEFT.sub(lambda word: f"\u2068{word[0]}\u2069", text))
+    html = escape(_RIGHT_TO_LEFT.sub(lambda word: f"\u2068{word[0]}\u2069", _visible(text)))
     return _NUMBER.sub(r'<span class="unbroken">\g<0></span>', html)
 
 

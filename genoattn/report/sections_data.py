@@ -108,7 +108,7 @@ def run_facts(run: RunFolder) -> list[tuple[str, str]]:
         ("Order", str(m.order)),
         ("Gauge", m.gauge),
         ("Encoding", m.vocabulary.encoding),
-        ("Sites", f"{len(m.sites):,}"),
+        ("Sites in its rows" if run.kind == "scan" else "Sites", f"{len(m.sites):,}"),
         ("What a row is", m.estimand),
     ]
     tests = {"method": "Effects estimated by", "reason": "Why so", "untested": "Rows without a test"}

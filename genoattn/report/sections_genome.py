@@ -149,11 +149,10 @@ def _quantiles(p_values: Any, n_tests: int, threshold: float | None, what: str =
     """Observed against expected p-values of a scan, which keeps the small ones."""
     p = np.asarray(p_values, dtype=np.float64)
     plot = quantile_plot(p, max(n_tests, len(p)), threshold, max_points=1000)
-    f = plot.frame
-    expected = plot.n_tests * plot.inflation_p
+    f, at = plot.frame, plot.inflation_p
     text = (
-        f"{plot.n_kept:,} of {plot.n_tests:,} tests have p of {p_text(plot.inflation_p)} or less, where "
-        f"{number(expected)} are expected by chance: inflation {plot.inflation:.2f}."
+        f"{int((p <= at).sum()):,} of {plot.n_tests:,} tests have p of {p_text(at)} or less, where "
+        f"{number(plot.n_tests * at)} are expected by chance: inflation {plot.inflation:.2f}."
     )
     return Figure(
         "quantiles", "Are there more small p-values than chance gives?", text,

@@ -34,8 +34,8 @@ def _matrix(run: RunFolder) -> tuple[pd.DataFrame, str]:
         ref = dict(zip(run.manifest.sites.ids, run.manifest.sites.ref, strict=True))
         names = []
         for label in tokens.index:
-            site, _, state = str(label).rpartition("[")
-            names.append(token(site, state.rstrip("]"), str(ref.get(site, ""))))
+            site, _, state = str(label).removesuffix("]").partition("[")
+            names.append(token(site, state, str(ref.get(site, ""))))
         return tokens.set_axis(names, axis=0).set_axis(names, axis=1), "residue"
     return site_matrix(run.table, "effect"), "site"
 
@@ -72,7 +72,7 @@ def _heat_map(run: RunFolder) -> Figure | None:
         "yaxis": {"type": "category", "autorange": "reversed", "showgrid": False},
         "height": int(min(900, max(420, 12 * len(names) + 160))),
     }  # fmt: skip
-    note = f"Blue: more than the sum; red: less; blank: not in the table.{many}"
+    note = f"Orange: more than the sum; blue: less; blank: not in the table.{many}"
     return Figure("heat-map", f"Pairs by {by}", text, [trace], layout, note)
 
 

@@ -80,6 +80,8 @@ def _said(run: RunFolder, performance: Performance | None) -> str:
     if len(frame) == 1:
         return f"The model gives {value} in samples that it had not seen."
     gain, first = frame.iloc[-1], frame.iloc[0]
+    if abs(gain["value"] - first["value"]) < 1e-9:
+        return f"The model gives {value}; its interactions, if any, change no prediction."
     text = f"The complete model gives {value}, {order_name(first['order'])} {first['value']:.3f}"
     difference = f"{gain['value'] - first['value']:+.3f}"
     if len(frame) == 2 and np.isfinite(gain["gain_lower"]):
@@ -92,7 +94,8 @@ def _order_figure(run: RunFolder, performance: Performance | None) -> Figure:
     frame = _values(run, performance)
     names = [order_name(str(k)) for k in frame["order"]]
     bar: dict[str, Any] = {"type": "bar", "x": names, "y": plain(frame["value"]), "marker": {"color": BLUE},
-                           "text": [f"{v:.3f}" for v in frame["value"]], "textposition": "none"}  # fmt: skip
+                           "text": [f"{v:.3f}" for v in frame["value"]], "textposition": "none",
+                           "name": metric_name(run)}  # fmt: skip
     if frame["lower"].notna().any():
         bar["error_y"] = reach(frame["value"], frame["lower"], frame["upper"])
     said = "; ".join(

@@ -113,7 +113,8 @@ def _rows(run: RunFolder, frame: pd.DataFrame, records: list[dict[Any, Any]]) ->
 
 
 def _has_places(run: RunFolder) -> bool:
-    return any(run.manifest.sites.chrom)
+    ids, chrom, pos = run.manifest.sites.ids, run.manifest.sites.chrom, run.manifest.sites.pos
+    return any(c and not str(i).startswith(f"{c}:{p}") for i, c, p in zip(ids, chrom, pos, strict=True))
 
 
 def _places(row: Mapping[Any, Any]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
+from genoattn.interactions.table import has_flag
 from genoattn.report.claims import group
 from genoattn.report.document import Detail
 from genoattn.report.joint_figure import describe_joint, joint_figure
@@ -177,6 +178,8 @@ def _claim(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
             f"listed because it stands out, but from the pair {tested} and the most cautious of its tests "
             f"(p = {p_text(float(signal['p_value']))})"
         )
+    elif order == 2 and run.get("signals") is not None and has_flag(pd.Series([row["flag"]]), "proxy").item():
+        text += ", that of the lead of its signal, to which it is linked: it is no claim of its own"
     elif order == 2 and run.get("signals") is not None:
         text += ": the pair belongs to no signal"
     else:

@@ -10,7 +10,8 @@ import numpy as np
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)  # Okabe and Ito's, told apart by the colour-blind
 GREY = "#888888"
-DIVERGING = [[0.0, "#B2182B"], [0.25, "#F4A582"], [0.5, "#F7F7F7"], [0.75, "#92C5DE"], [1.0, "#2166AC"]]
+# As in genoattn.plot: vermilion above 0, blue below.
+DIVERGING = [[0.0, "#0072B2"], [0.25, "#80B9D9"], [0.5, "#F7F7F7"], [0.75, "#EAAE80"], [1.0, "#D55E00"]]
 
 Trace = dict[str, Any]
 

@@ -47,7 +47,9 @@ def interval(value: float, se: float, digits: int = 2) -> str:
 def ends(low: float, high: float, value: float, digits: int = 2) -> str:
     """``0.77 to 1.17``, to as many decimals as ``value`` has with so many significant digits."""
     size = math.floor(math.log10(abs(value))) if value else 0
-    decimals = min(max(0, digits - 1 - size), 6)
+    if not -4 <= size <= 6:  # as number() has it
+        return f"{number(low, digits)} to {number(high, digits)}"
+    decimals = max(0, digits - 1 - size)
     low, high = (0.0 if abs(x) < 0.5 * 10**-decimals else x for x in (low, high))
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
 
@@ -66,6 +68,13 @@ def percent(share: float) -> str:
     if 0 < abs(share) < 0.001:
         return "under 0.1 %"
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
+
+
+def shortened(name: str, longest: int) -> str:
+    """A long name without its middle: its ends tell names apart."""
+    if len(name) <= longest:
+        return name
+    return f"{name[: longest // 2]}\u2026{name[len(name) - longest + longest // 2 + 1 :]}"
 
 
 def plural(n: int, one: str, many: str = "") -> str:
@@ -132,8 +141,10 @@ def unit_note(manifest: Manifest) -> str:
 
 def fold(effect: float, se: float, manifest: Manifest) -> str:
     """``2.6 (2.2 to 3.2)``, the factor that an effect on a logarithm is; empty for other scales or sizes."""
-    if scale(manifest) not in ("log", "counts", "log-odds") or not math.isfinite(effect) or abs(effect) > 12:
+    if scale(manifest) not in ("log", "counts", "log-odds") or not math.isfinite(effect):
         return ""
+    if abs(effect) > 12:
+        return "more than 100,000" if effect > 0 else "less than 1 in 100,000"
     value = math.exp(effect)
     if not math.isfinite(se) or NORMAL_95 * se > 12:
         return number(value)

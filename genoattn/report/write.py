@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -19,9 +21,12 @@ from genoattn.report.sections_performance import performance_section, prediction
 from genoattn.report.sections_signals import signals_section
 from genoattn.report.sections_terms import pictures_section, terms_section
 from genoattn.report.term_details import data_problem
-from genoattn.writing import write_output
+from genoattn.writing import check_output, write_output
 
 NAME = "report.html"
+T = TypeVar("T")
+# What files edited by hand or damaged raise; the run's own table has been checked before.
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 
 def build_report(
@@ -62,20 +67,33 @@ def build_report(
         cohort, why_no_data = None, f"the data given are not those of the run: {problem}"
     if cohort is None:
         warnings.append(_without_data(why_no_data))
-    performance = prediction_by_order(run, seed)
-    sections = (
-        pictures_section(run, cohort, seed),
-        data_section(run, cohort),
-        terms_section(run, cohort, seed),
-        signals_section(run, cohort),
-        genome_section(run, cohort, seed),
-        landscape_section(run, cohort),
-        performance_section(run, performance, seed),
-        variance_section(run, performance),
-    )
+
+    def part(name: str, make: Callable[[], T], without: T) -> T:
+        """A part of the report, or a warning where an edited or damaged file makes it impossible."""
+        try:
+            return make()
+        except _DAMAGED as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
+            warnings.append(f"{name} is left out: a file of the folder is damaged or was edited ({reason}).")
+            return without
+
+    performance = part("The quality by order", lambda: prediction_by_order(run, seed), None)
+    sections: dict[str, Callable[[], Section | None]] = {
+        "The strongest in the data": lambda: pictures_section(run, cohort, seed),
+        "Samples and sites": lambda: data_section(run, cohort),
+        "Terms": lambda: terms_section(run, cohort, seed),
+        "Signals": lambda: signals_section(run, cohort),
+        "Along the genome": lambda: genome_section(run, cohort, seed),
+        "The landscape": lambda: landscape_section(run, cohort),
+        "How well the model predicts": lambda: performance_section(run, performance, seed),
+        "Variance by order": lambda: variance_section(run, performance),
+    }
+    made = [part(name, make, None) for name, make in sections.items()]
+    nothing: list[str] = []
+    certain = part("How sure the findings are", lambda: sure(run, performance), nothing)
     return Report(
-        title(run), asked(run), found(run), sure(run, performance), warnings,
-        [section for section in sections if section is not None], run_facts(run),
+        title(run), asked(run), part("What was found", lambda: found(run), nothing), certain, warnings,
+        [section for section in made if section is not None], run_facts(run),
     )  # fmt: skip
 
 
@@ -132,6 +150,8 @@ def write_report(
     folder = Path(folder)
     path = folder / NAME if output is None else Path(output)
     traits = trait_folders(folder)
+    for file in (path, *(trait / NAME for trait in traits)):
+        check_output(file, force)
     report = _index(folder, traits) if traits else build_report(folder, cohort, why_no_data, seed)
     for trait in traits:
         own = cohort if cohort is not None and _is_trait(cohort, trait) else None

@@ -96,6 +96,8 @@ class ScanResult:
             f"  {len(self):,} with p <= {self.threshold:g}; {significant:,} pass Bonferroni "
             f"(p <= {self.bonferroni:.3g}); {discoveries:,} with q < 0.05",
         ]
+        if self.threshold < self.bonferroni:
+            lines.append(f"  of those listed: the threshold {self.threshold:g} may hide others that pass")
         if c.get("candidates"):
             lines.append(f"  not exhaustive: only triples that hold {c['candidates']}")
         if c.get("screen") == "score":

@@ -10,7 +10,7 @@ import pandas as pd
 
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
-from genoattn.interactions.matrices import rows_of_pairs, value_of
+from genoattn.interactions.matrices import rows_of_pairs, token_names, value_of
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
 
@@ -30,11 +30,17 @@ def site_matrix(
         Of several states of a pair of sites: ``strongest``, the value farthest from 0 with its sign; or
         ``rms``, the root of their mean square.
     """
+    if how not in ("strongest", "rms"):
+        raise InputError(f"how is {how!r}; choose strongest or rms")
     if how == "strongest":
         return table.matrix(2, value, by="site")
     tokens = table.matrix(2, value, by="token")
+    rows = rows_of_pairs(table.frame)
+    of_token: dict[str, str] = {}
+    for k in (1, 2):
+        of_token |= dict(zip(token_names(rows, k), rows[f"site_{k}"].astype(str), strict=True))
     # As an array: pandas takes a list of names of columns for keys.
-    site = np.array([name.rpartition("[")[0] for name in tokens.index], dtype=object)
+    site = np.array([of_token[str(name)] for name in tokens.index], dtype=np.object_)
 
     def of_sites(values: pd.DataFrame) -> pd.DataFrame:
         return values.groupby(site, sort=False).sum().T.groupby(site, sort=False).sum().T

@@ -23,10 +23,10 @@ class Performance:
     Parameters
     ----------
     frame
-        One row an order: ``order`` (``0``, covariates alone, ``1``, ``2``, ..; the last row is the complete
-        model), ``value`` of the metric with ``lower`` and ``upper`` (95 %, over resampled samples), and
-        ``gain`` over the row before with ``gain_lower`` and ``gain_upper``, resampled together; empty in the
-        first row.
+        One row an order: ``order`` (``0``, covariates alone if any, ``1``, ``2``, ..; the last row is the
+        complete model), ``value`` of the metric with ``lower`` and ``upper`` (95 %, over resampled samples),
+        and ``gain`` over the row before with ``gain_lower`` and ``gain_upper``, resampled together; empty in
+        the first row.
     metric
         ``r2``, ``auc`` or ``d2``.
     n_samples
@@ -103,6 +103,8 @@ def performance_by_order(
     if not len(frame):
         raise InputError("no sample of predictions.tsv is held out; fit with a test part")
     cut = sorted((c for c in frame if str(c).startswith("order_")), key=lambda c: int(str(c)[6:]))
+    if "order_0" in cut and (frame.groupby("part")["order_0"].nunique() <= 1).all():
+        cut = cut[1:]  # a constant: there are no covariates
     names = [str(c)[6:] for c in cut]
     names.append(last or str(int(names[-1]) + 1 if names else 1))
     observed = frame["observed"].to_numpy(dtype=np.float64)
