@@ -113,7 +113,8 @@ def _traces(frame: pd.DataFrame, x: np.ndarray, state: str, colour: str, upper: 
     text = [f"n = {n:,}" for n in frame["n"]]
     own: dict[str, Any] = {
         "type": "scatter", "mode": "lines+markers+text", "x": plain(x), "y": plain(frame["mean"]),
-        "name": state, "text": text, "textposition": _beside(x, upper), "cliponaxis": False, "legendgroup": state,
+        "name": state, "text": text, "textposition": _beside(x, upper),
+        "cliponaxis": False, "legendgroup": state,
         "error_y": reach(frame["mean"], frame["lower"], frame["upper"]),
         "line": {"color": colour, "width": 2}, "marker": {"color": colour, "size": 8},
     }  # fmt: skip
