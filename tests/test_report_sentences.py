@@ -217,6 +217,8 @@ def test_numbers_as_people_write_them(text, expected):
 def test_effects_of_any_size_have_a_number():
     assert ends(8e-10, 1.1e-9, 9.7e-10) == "8.0e-10 to 1.1e-09"
     assert ends(0.77, 1.17, 0.97) == "0.77 to 1.17"
+    assert ends(8331.2, 13921.0, 11126.0) == "8,000 to 14,000"
+    assert ends(-0.0001, 0.4, 0.2) == "0.00 to 0.40"
     binary = replace(planted_manifest(), binary=True)
     assert fold(12.8, 1.0, binary) == "more than 100,000"
     assert fold(-12.8, 1.0, binary) == "less than 1 in 100,000"

@@ -120,6 +120,7 @@ def test_each_of_several_traits_gets_its_report_and_an_index(tmp_path):
     own = replace(cohort, phenotype=replace(cohort.phenotype, name="oil"))
     index = write_report(tmp_path / "many", own).read_text()
     assert "2 traits: scans of interactions" in index
+    assert '<a href="oil/report.html">oil</a>' in index
     assert "oil: rs1[G] (1:100) x rs2[G] (2:200): each copy of one" in index
     pages = {name: (tmp_path / "many" / name / "report.html").read_text() for name in ("oil", "yield")}
     assert "finding-0" in pages["oil"]

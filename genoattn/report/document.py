@@ -112,6 +112,8 @@ class Report:
         In order.
     facts
         Labelled facts of the run: version, seed, inputs with checksums, command.
+    links
+        Names and relative addresses of other reports.
     """
 
     title: str
@@ -121,3 +123,4 @@ class Report:
     warnings: Sequence[str] = ()
     sections: Sequence[Section] = ()
     facts: Sequence[tuple[str, str]] = ()
+    links: Sequence[tuple[str, str]] = ()

@@ -180,6 +180,7 @@ def _summary(report: Report) -> str:
         ("asked", "What was asked", _paragraphs(report.asked)),
         ("found", "What was found", _list("ol", report.found)),
         ("sure", "How sure that is", _paragraphs(report.sure)),
+        ("reports", "Reports", _links(report.links)),
         ("warning", "Warnings", _list("ul", report.warnings)),
     ]
     html = ""
@@ -188,6 +189,12 @@ def _summary(report: Report) -> str:
         if body:
             html += f'<section class="{name}" id="{anchor}">\n<h2>{heading}</h2>\n{body}</section>\n'
     return html
+
+
+def _links(links: Sequence[tuple[str, str]]) -> str:
+    """Other reports, by relative addresses."""
+    items = "".join(f'<li><a href="{quote(address)}">{_text(name)}</a></li>\n' for name, address in links)
+    return f"<ul>\n{items}</ul>\n" if items else ""
 
 
 def _navigation(report: Report) -> str:

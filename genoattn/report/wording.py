@@ -49,9 +49,9 @@ def ends(low: float, high: float, value: float, digits: int = 2) -> str:
     size = math.floor(math.log10(abs(value))) if value else 0
     if not -4 <= size <= 6:  # as number() has it
         return f"{number(low, digits)} to {number(high, digits)}"
-    decimals = max(0, digits - 1 - size)
-    low, high = (0.0 if abs(x) < 0.5 * 10**-decimals else x for x in (low, high))
-    return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
+    decimals = digits - 1 - size
+    low, high = (round(x, decimals) + 0.0 for x in (low, high))  # -0.0 + 0.0 is 0.0
+    return f"{low:,.{max(0, decimals)}f} to {high:,.{max(0, decimals)}f}"
 
 
 def p_text(value: float) -> str:

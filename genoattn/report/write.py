@@ -178,14 +178,14 @@ def _index(folder: Path, traits: list[Path]) -> Report:
         for row in summary.itertuples(index=False)
     ]
     said = [f"{run.manifest.trait}: {found(run)[0]}" for run in runs]
-    note = f"The report of a trait is {NAME} in the folder of its name."
-    table = DataTable("traits", "Traits", columns, rows, "traits.tsv", note=note)
+    table = DataTable("traits", "By trait", columns, rows, "traits.tsv")
     return Report(
         f"{len(runs)} traits: scans of interactions",
         [f"Which pairs of sites act together on each of {len(runs)} traits?"],
         said,
         ["Each trait is tested alone: thresholds and q-values are not corrected for the number of traits."],
         [],
-        [Section("traits", "Traits", [note], (), [table])],
+        [Section("traits", "Traits", (), (), [table])],
         run_facts(runs[0])[2:4],
+        [(run.manifest.trait, f"{path.name}/{NAME}") for run, path in zip(runs, traits, strict=True)],
     )
