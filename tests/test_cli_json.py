@@ -6,8 +6,10 @@ import types
 
 import pandas as pd
 import pytest
+import typer
 from cli_files import run_in_process, write_cohort, write_pheno
 from folders import names
+from genoattn_cli import steps
 
 import genoattn
 
@@ -185,3 +187,21 @@ def test_a_report_that_fails_loses_no_result(with_reports, data, tmp_path, repor
     else:
         assert done.status == 130
         assert f"interrupted; the results are in {out}; for the report: genoattn report {out}\n" in done.err
+
+
+def test_a_report_is_no_table(with_reports, data, tmp_path, reports):
+    out = tmp_path / "out"
+    with_reports("scan", data[0], "--pheno", data[1], "-o", out, "--quiet", "--no-report")
+    before = data[1].read_bytes()
+    refused = with_reports("report", out, "-o", data[1], "--force")
+    assert refused.status == 2
+    assert "a report is an HTML file; name it .html" in refused.err
+    assert data[1].read_bytes() == before
+    absent = with_reports("report", tmp_path / "absent")
+    assert "no such folder; give the output folder of genoattn fit or scan" in absent.err
+
+
+def test_an_interruption_after_the_results_says_where_they_are(tmp_path):
+    said = r"the results are in .*out; for the report: genoattn report"
+    with pytest.raises(typer.Abort, match=said), steps.results_in(tmp_path / "out"):
+        raise KeyboardInterrupt

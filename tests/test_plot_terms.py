@@ -199,3 +199,13 @@ def test_ten_thousand_terms_are_limited(table):
     assert len(plot.terms(many, 500).get_yticks()) == 60
     lines = next(c for c in plot.arcs(many).collections if isinstance(c, LineCollection))
     assert len(lines.get_segments()) == 100
+
+
+def test_wrong_arguments_are_told():
+    table = genoattn.scan_pairs(planted(150, 12, seed=1), threshold=0.5).table
+    with pytest.raises(InputError, match="n is 0; give a number of terms from 1 up"):
+        plot.terms(table, 0)
+    with pytest.raises(InputError, match="a circle needs polar Axes"):
+        plot.circos(table, ax=plot.figure().add_subplot())
+    with pytest.raises(InputError, match="InteractionTable has no fit to draw; give a FitResult"):
+        plot.variance(table)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from matplotlib.colors import to_hex
 from report_runs import cross, landscape
 from small_cohorts import planted
 
 import genoattn
+from genoattn.plot.figure_style import DIVERGING as OF_PLOT
 from genoattn.report.joint_figure import joint_figure
 from genoattn.report.plain_regression import plain_regression
-from genoattn.report.run_folder import load_run
+from genoattn.report.run_folder import RunFolder, load_run
+from genoattn.report.traces import DIVERGING
 from genoattn.report.write import build_report
 from genoattn.views.joint_states import joint_states
 
@@ -137,3 +142,21 @@ def test_triples_open_too_and_no_more_rows_than_promised(tmp_path, monkeypatch):
     table = terms(build_report(tmp_path / "fit", cohort))
     assert list(table.details) == [k for k, order in enumerate(orders) if order >= 2][:7]
     assert table.note.startswith("A click on one of the first 7 interactions opens its picture and why")
+
+
+def test_the_note_of_an_interaction_plot_fits_its_scale_and_order():
+    notes = {}
+    for name, options, order in (("binary", {"binary": True}, 2), ("pair", {}, 2), ("triple", {}, 3)):
+        cohort = planted(200, 5, seed=1, **options)
+        scan = genoattn.scan_pairs(cohort) if order == 2 else genoattn.scan_triples(cohort, 1.0)
+        run = RunFolder(Path("scan"), "scan", scan.table)
+        joint = joint_states(cohort, scan.table.frame.iloc[0].to_dict(), scan.manifest)
+        notes[name] = joint_figure("k", "n", joint, run).note
+    assert notes["pair"].startswith("Parallel lines: no interaction.")
+    assert "on the scale of log-odds, so they need not be parallel" in notes["binary"]
+    assert "The row is what remains beyond their pairs too." in notes["triple"]
+
+
+def test_colours_of_the_map_are_those_of_the_figures_for_papers():
+    for share, colour in (DIVERGING[0], DIVERGING[-1]):
+        assert to_hex(OF_PLOT(share)).lower() == colour.lower()

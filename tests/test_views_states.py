@@ -151,3 +151,8 @@ def test_site_matrix_takes_the_strongest_or_the_mean_square_of_states():
     assert len(values) > 2
     assert strongest.loc["A1", "A2"] == strongest.loc["A2", "A1"] == values[np.abs(values).argmax()]
     assert rms.loc["A2", "A1"] == pytest.approx(np.sqrt((values**2).mean()))
+    # A breakend has brackets of its own.
+    odd = replace(table, frame=table.frame.assign(state_1=table.frame["state_1"] + "[2:3["))
+    assert site_matrix(odd, how="rms").loc["A2", "A1"] == pytest.approx(rms.loc["A2", "A1"])
+    with pytest.raises(InputError, match="how is 'x'; choose strongest or rms"):
+        site_matrix(table, how="x")

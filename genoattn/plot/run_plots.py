@@ -41,7 +41,7 @@ class Run:
         if not isinstance(source, str | Path):
             if not hasattr(source, "predictions"):
                 raise InputError(
-                    f"a {type(source).__name__} has no fit to draw; give a FitResult or its folder"
+                    f"{type(source).__name__} has no fit to draw; give a FitResult or its folder"
                 )
             return cls(source)
         if not (Path(source) / "manifest.json").is_file():
