@@ -130,3 +130,11 @@ def test_views_do_not_import_torch_or_matplotlib():
     check = "import sys\nprint([n for n in ('torch', 'matplotlib') if n in sys.modules])"
     out = subprocess.run([sys.executable, "-c", lines + check], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_constant_without_covariates_is_no_order(predictions):
+    alone = performance_by_order(predictions).frame
+    mean = predictions.assign(order_0=predictions["observed"].mean() + 1)
+    pd.testing.assert_frame_equal(performance_by_order(mean).frame, alone)
+    covariate = predictions.assign(order_0=predictions["observed"] * 0.1)
+    assert performance_by_order(covariate).frame["order"].tolist() == ["0", *alone["order"]]
