@@ -15,9 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from genoattn.cohort import Phenotype
 from genoattn.errors import InputError
 from genoattn.estimators.estimator_base import HyperAttentionEstimator
-from genoattn.estimators.feature_matrix import (
-    XEncoding,
-)
+from genoattn.estimators.feature_matrix import XEncoding
 from genoattn.fitting.trait_units import in_trait_units
 from genoattn.io.alphabets import Alphabet
 from genoattn.model.link import LinkKind
@@ -132,6 +130,7 @@ class HyperAttentionRegressor(RegressorMixin, HyperAttentionEstimator):
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
+        # Named one by one, as scikit-learn reads parameters off this signature.
         super().__init__(
             order,
             gauge=gauge,

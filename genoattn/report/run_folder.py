@@ -22,10 +22,8 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "variance_components": ("order", "variance", "share_of_model"),
     "signals": ("site_1", "site_2", "p_value", "q_value", "n_pairs", "n_credible", "credible", "flag"),
     "ranking": ("site_1", "site_2", "probability"),
-    "stability": ("site_1", "site_2", "selection_frequency"),
     "orders": ("order", "link", "start", "score", "lower", "upper", "chosen"),
     "link": ("latent", "predicted"),
-    "intervals": ("order", "coefficient", "sd", "lower", "upper"),
     "predictions": ("IID", "part", "observed", "predicted"),
 }
 _NAMES = (
