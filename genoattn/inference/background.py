@@ -16,30 +16,47 @@ from genoattn.tokens import build_vocabulary
 
 _PRUNED = 0.2  # r2 within which one column of a window stands for the others in the components
 _WINDOW = 50
-MIN_DISTANCE = 1_000_000  # base pairs within which two sites of a chromosome are not tested
-LINKED_R2 = 0.1  # and the r2
+NEAR = 1_000_000  # base pairs within which two sites may be linked, whatever the cohort says
+LINKED_R2 = 0.1  # r2 from which two columns are linked
+_BINS = 12  # of distances up to that, at most
+_IN_BIN = 100  # pairs at least
+_NO_LINKAGE = 0.002  # mean r2 beyond chance that is as good as none
+_PAIRS = 5000  # whose r2 is looked at in a bin of distances
 
 
 @dataclass(frozen=True, eq=False)
 class SiteMap:
-    """Chromosome and position of the columns."""
+    """Chromosome and position of the columns, and how far linkage reaches."""
 
     chromosome: np.ndarray  # (n_columns,), from 0
     position: np.ndarray  # (n_columns,), in base pairs
+    margin: int = NEAR  # base pairs within which two sites of a chromosome are not tested
 
     @classmethod
-    def of(cls, sites: Sites, site: np.ndarray) -> SiteMap:
-        """The map of columns whose sites are ``site``, shape (n_columns,)."""
-        return cls(chromosome_numbers(sites)[site], sites.pos[site])
+    def of(cls, sites: Sites, site: np.ndarray, columns: np.ndarray | None = None) -> SiteMap:
+        """The map of columns whose sites are ``site``, shape (n_columns,).
+
+        The margin is 1 Mb, or less where linkage of the standardised ``columns`` (n_samples, n_columns) ends
+        sooner: see :func:`linkage_margin`.
+        """
+        chromosome, position = chromosome_numbers(sites)[site], sites.pos[site]
+        margin = NEAR if columns is None else linkage_margin(columns, chromosome, position)
+        return cls(chromosome, position, margin)
 
     @property
     def n_chromosomes(self) -> int:
         return int(self.chromosome.max(initial=0)) + 1
 
     def are_far(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Whether pairs of columns lie on different chromosomes or 1 Mb apart: shape of the indices, bool."""
-        apart = np.abs(self.position[first] - self.position[second]) >= MIN_DISTANCE
+        """Whether pairs of columns lie on different chromosomes or beyond the margin: bool, as the indices."""
+        apart = np.abs(self.position[first] - self.position[second]) >= self.margin
         return (self.chromosome[first] != self.chromosome[second]) | apart
+
+    def are_near(self, columns: np.ndarray, column: int) -> np.ndarray:
+        """Whether columns lie within 1 Mb of one on its chromosome: shape of the indices, bool."""
+        close = np.abs(self.position[columns] - self.position[column]) < NEAR
+        near: np.ndarray = close & (self.chromosome[columns] == self.chromosome[column])
+        return near
 
     def n_far(self) -> int:
         """Number of pairs of columns that are far: the tests of a cohort."""
@@ -47,9 +64,57 @@ class SiteMap:
         within_margin = 0
         for c in range(self.n_chromosomes):
             position = np.sort(self.position[self.chromosome == c])
-            within = np.searchsorted(position, position + MIN_DISTANCE) - np.arange(len(position)) - 1
+            within = np.searchsorted(position, position + self.margin) - np.arange(len(position)) - 1
             within_margin += int(within.sum())
         return n * (n - 1) // 2 - within_margin
+
+
+def linkage_margin(columns: np.ndarray, chromosome: np.ndarray, position: np.ndarray) -> int:
+    """Base pairs beyond which the sites of a chromosome are not linked, 1 Mb at most.
+
+    Two sites that tag one untyped variant between them look as if they interacted (Wood et al. 2014, Nature
+    514:E3). How far typed sites tag each other says how far they tag it: the margin is the shortest distance
+    from which on their mean r2 is, with two standard errors, within 0.002 of that of independent sites,
+    ``1 / (n - 1)``. Where there are too few pairs to say so, it is 1 Mb. Sites of independent markers have
+    the margin 1: all are far from each other.
+
+    Parameters
+    ----------
+    columns
+        Standardised, shape (n_samples, n_columns).
+    chromosome, position
+        Shape (n_columns,).
+    """
+    n = len(columns)
+    first, second = _near_pairs(chromosome, position)
+    distance = np.abs(position[first] - position[second])
+    order = np.argsort(distance, kind="stable")
+    margin = 1
+    for part in np.array_split(order, min(_BINS, len(order) // _IN_BIN + 1))[::-1]:
+        chosen = part[:: max(len(part) // _PAIRS, 1)]
+        r2 = np.array([])
+        if len(chosen):
+            a, b = columns[:, first[chosen]], columns[:, second[chosen]]
+            r2 = (np.einsum("sp,sp->p", a, b) / n) ** 2 - 1 / (n - 1)
+        spread = r2.std(ddof=1) / np.sqrt(len(r2)) if len(r2) > 1 else np.inf
+        if len(part) and not r2.mean() + 2 * spread <= _NO_LINKAGE:
+            margin = min(int(distance[part[-1]]) + 1, NEAR)
+            break
+    return margin
+
+
+def _near_pairs(chromosome: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of columns of a chromosome within 1 Mb; where they are many, those of some columns."""
+    order = np.lexsort((position, chromosome))
+    place = position[order].astype(np.int64) + chromosome[order].astype(np.int64) * (1 << 40)
+    last = np.searchsorted(place, place + NEAR)
+    count = last - np.arange(len(order)) - 1
+    step = max(int(count.sum() // (4 * _BINS * _PAIRS)), 1)
+    start = np.arange(0, len(order), step)
+    start = start[count[start] > 0]
+    left = np.repeat(start, count[start])
+    ahead = np.arange(len(left)) - np.repeat(np.cumsum(count[start]) - count[start], count[start])
+    return order[left], order[left + 1 + ahead]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +128,8 @@ class Background:
     # (n_samples, n_versions): residuals of the phenotype, and of its rank-normalised values, after ridge
     # regression on all columns. A pair must stand out in each
     residuals: np.ndarray
+    # (n_samples,): what that regression fits to the phenotype
+    fitted: np.ndarray
 
     @property
     def basis(self) -> np.ndarray:
@@ -70,8 +137,54 @@ class Background:
         return np.linalg.qr(np.column_stack([np.ones(len(self.columns)), self.covariates]))[0]
 
 
-def cohort_background(cohort: Cohort) -> tuple[Background, SiteMap, np.ndarray, np.ndarray]:
-    """Background of a cohort's dosages, their map, and the site and standard deviation of each column."""
+class AdditiveGenome:
+    """The fixed effects of a cohort, its components and a ridge regression on all columns.
+
+    Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
+    sites significant in a plain scan. The components adjust for the first; against the second a pair has to
+    be seen in the phenotype and in its normal scores as well, which undo any monotone curve. A binary
+    phenotype has no ranks.
+
+    Parameters
+    ----------
+    columns
+        Standardised, shape (n_samples, n_columns).
+    covariates
+        Shape (n_samples, n_covariates).
+    chromosome
+        Shape (n_columns,).
+    """
+
+    def __init__(
+        self, columns: np.ndarray, covariates: np.ndarray, chromosome: np.ndarray, n_components: int = 4
+    ) -> None:
+        self.columns = columns
+        self.fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
+        every = np.column_stack([np.ones(len(columns)), self.fixed])
+        self._own = every[:, : 1 + covariates.shape[1]]
+        self._ridge = RidgeRegression(Spectrum.of_columns(columns), every)
+
+    def take_out(self, phenotype: np.ndarray, binary: bool) -> Background:
+        """Residuals of a phenotype (n_samples,) after regression on components and the additive genome."""
+        versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
+        adjusted = phenotype - self._own @ np.linalg.lstsq(self._own, phenotype, rcond=None)[0]
+        residuals = np.column_stack([self._ridge.fit(y)[2] for y in versions])
+        return Background(self.columns, self.fixed, adjusted, residuals, phenotype - residuals[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class CohortBackground:
+    """The background of a cohort's dosages, with their map."""
+
+    genome: AdditiveGenome
+    background: Background
+    where: SiteMap
+    site: np.ndarray  # (n_columns,), of each column
+    scale: np.ndarray  # (n_columns,), standard deviation of each column
+
+
+def cohort_background(cohort: Cohort) -> CohortBackground:
+    """Background of a cohort's dosages."""
     phenotype = cohort.phenotype
     if phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
@@ -79,33 +192,10 @@ def cohort_background(cohort: Cohort) -> tuple[Background, SiteMap, np.ndarray, 
     scale = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
     columns = vocabulary.columns(cohort.calls) / scale
     covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
-    where = SiteMap.of(cohort.sites, vocabulary.site)
-    background = remove_background(columns, phenotype.values, covariates, where.chromosome, phenotype.binary)
-    return background, where, vocabulary.site, scale
-
-
-def remove_background(
-    columns: np.ndarray,
-    phenotype: np.ndarray,
-    covariates: np.ndarray,
-    chromosome: np.ndarray,
-    binary: bool,
-    n_components: int = 4,
-) -> Background:
-    """Residuals of a phenotype after regression on principal components and the additive genome.
-
-    Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
-    sites significant in a plain scan. The components adjust for the first; against the second a pair has to
-    be seen in the phenotype and in its normal scores as well, which undo any monotone curve. A ``binary``
-    phenotype has no ranks. ``chromosome`` has shape (n_columns,).
-    """
-    fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
-    every = np.column_stack([np.ones(len(phenotype)), fixed])
-    ridge = RidgeRegression(Spectrum.of_columns(columns), every)
-    versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
-    own = every[:, : 1 + covariates.shape[1]]
-    adjusted = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
-    return Background(columns, fixed, adjusted, np.column_stack([ridge.fit(y)[2] for y in versions]))
+    where = SiteMap.of(cohort.sites, vocabulary.site, columns)
+    genome = AdditiveGenome(columns, covariates, where.chromosome)
+    background = genome.take_out(phenotype.values, phenotype.binary)
+    return CohortBackground(genome, background, where, vocabulary.site, scale)
 
 
 def principal_components(columns: np.ndarray, chromosome: np.ndarray, n_components: int) -> np.ndarray:

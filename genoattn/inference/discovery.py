@@ -7,24 +7,31 @@ import pandas as pd
 from scipy import sparse
 from scipy.special import expit
 
-from genoattn.closed_form.pair_columns import PairColumns, visible_segments
+from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.closed_form.pair_factors import find_seeds, pair_factors
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
 from genoattn.html_text import Html, columns_table, panel, say, text
-from genoattn.inference.background import LINKED_R2, Background, SiteMap, cohort_background
+from genoattn.inference.background import LINKED_R2, Background, CohortBackground, SiteMap, cohort_background
 from genoattn.inference.pair_selection import PairProblem
 from genoattn.inference.phantom import is_phantom, survival
 from genoattn.inference.ranking import rank_pairs
-from genoattn.inference.signals import Candidates, Signal, find_signals
+from genoattn.inference.resampling import (
+    Exchangeable,
+    FalseSignals,
+    false_signals,
+    resampled_backgrounds,
+)
+from genoattn.inference.signals import Candidates, Signal, SignalSearch, find_signals, search_limit
 from genoattn.inference.stability import half_sample_stability
-from genoattn.inference.weights import HypothesisWeights, cross_fitted_weights
+from genoattn.inference.weights import HypothesisWeights, Segments, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
 from genoattn.model.relatives import find_relatives
 from genoattn.scan.scores import score_matrix
 
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
+_NULL_LIMIT = 1.0  # of the limit of the search: signals of resampled traits that are counted
 _SHOWN = 12  # signals in a notebook
 
 
@@ -130,6 +137,7 @@ def discover(
     max_rank: int = 32,
     weighted: bool = True,
     halves: int = 0,
+    resamples: int = 40,
 ) -> Discovery:
     """Rank all pairs of sites of a cohort of genotypes, and claim those that pass a false discovery rate.
 
@@ -178,18 +186,22 @@ def discover(
             "discovery needs genotypes of two sites or more on different chromosomes, or 1 Mb apart, but "
             f"{unfit}; fit an alignment instead, and scan such a cohort"
         )
-    background, where, site, scale = cohort_background(cohort)
+    prepared = cohort_background(cohort)
+    background, where, site = prepared.background, prepared.where, prepared.site
     sites, columns = cohort.sites, background.columns
     score = score_matrix(columns, background.residuals, background.covariates, site, _LEAST)
     pair, t = _far_pairs(score, columns, where)
     n_tests = max(where.n_far(), 1)
-    pairs = PairColumns(columns, site, where.chromosome, visible_segments(where.chromosome))
+    segments = Segments.of(where)
+    pairs = PairColumns(columns, site, segments.segment, segments.visible)
     kept = sparse.coo_array((t, (pair[:, 0], pair[:, 1])), shape=score.shape).tocsr()
     seeds = find_seeds(kept, n_tests)
     weights: HypothesisWeights | None = None
-    if weighted and where.n_chromosomes >= 3:
+    if weighted:
         weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], where, max_rank, seed)
-    signals = find_signals(background, Candidates(pair, t, n_tests), weights, where, alpha)
+    search = SignalSearch(where, weights, n_tests)
+    false = _false_signals(cohort, prepared, search, alpha, resamples, seed)
+    signals = find_signals(search, background, Candidates(pair, t), false, alpha)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
     # Pairs beyond those listed would rank last anyway.
     pair, strength = seeds.pair[:_LISTED], seeds.strength[:_LISTED]
@@ -198,7 +210,7 @@ def discover(
     if halves:
         relatives = find_relatives(cohort.calls)
         problem = PairProblem(pairs, phenotype.values, background.covariates, 0.0, max_rank, relatives)
-        stability = half_sample_stability(problem, sites, scale, halves, seed)
+        stability = half_sample_stability(problem, sites, prepared.scale, halves, seed)
     ids = sites.ids[site[ranked[:_LISTED]]]
     ranking = {"site_1": ids[:, 0], "site_2": ids[:, 1], "probability": expit(odds[:_LISTED])}
     return Discovery(
@@ -209,6 +221,28 @@ def discover(
         alpha,
         stability,
     )
+
+
+def _false_signals(
+    cohort: Cohort, prepared: CohortBackground, search: SignalSearch, alpha: float, resamples: int, seed: int
+) -> FalseSignals:
+    """The number of false signals to be expected, from traits of the cohort without interactions."""
+    phenotype = cohort.phenotype
+    assert phenotype is not None
+    background, where, site = prepared.background, prepared.where, prepared.site
+    exchangeable = Exchangeable(families=find_relatives(cohort.calls))
+    rng = np.random.default_rng([seed, 1])
+    drawn = resampled_backgrounds(
+        prepared.genome, background, phenotype.binary, exchangeable, resamples, rng
+    )
+    limit = min(_NULL_LIMIT * search_limit(search.n_tests, alpha), 0.01)
+
+    def count(null: Background) -> np.ndarray:
+        score = score_matrix(null.columns, null.residuals, null.covariates, site, _LEAST)
+        candidates = Candidates(*_far_pairs(score, null.columns, where))
+        return np.array([lead.weighted for lead in search.leads(null, candidates, limit)])
+
+    return false_signals(drawn, count, search.n_tests, limit)
 
 
 def why_no_discovery(cohort: Cohort) -> str:

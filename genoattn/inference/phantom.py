@@ -50,7 +50,8 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
     """
     if cohort.kind != "genotype":
         raise InputError("the phantom check needs genotypes: sequences have no markers around a site")
-    background, where, site, _ = cohort_background(cohort)
+    prepared = cohort_background(cohort)
+    background, where, site = prepared.background, prepared.where, prepared.site
     names = [[str(s) for s in pairs[f"site_{k}"]] for k in (1, 2)]
     index = {str(cohort.sites.ids[s]): k for k, s in enumerate(site)}
     unknown = next((s for s in names[0] + names[1] if s not in index), None)
@@ -104,7 +105,7 @@ def local_components(background: Background, pair: tuple[int, int], where: SiteM
     x = background.columns
     close = np.zeros(x.shape[1], dtype=bool)
     for k in pair:
-        close |= ~where.are_far(np.arange(len(close)), np.full(len(close), k))
+        close |= where.are_near(np.arange(len(close)), k)
     part = x[:, close]
     n = len(part)
     value, vector = np.linalg.eigh(part @ part.T if part.shape[1] > n else part.T @ part)

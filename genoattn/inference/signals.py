@@ -1,20 +1,20 @@
 """Signals: clusters of linked pairs that pass one error rate, each with a lead pair and a credible set."""
 
-from dataclasses import dataclass, replace
-from operator import attrgetter
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as t_distribution
 
 from genoattn.inference.background import LINKED_R2, Background, SiteMap
+from genoattn.inference.resampling import FalseSignals
 from genoattn.inference.robust import StudentTest, pair_t, robust_test
 from genoattn.inference.weights import HypothesisWeights
 
-_MOST = 200  # leads looked for; thresholds are those of so many discoveries at most
+_MOST = 200  # leads looked for
 _CREDIBLE = 0.95
-_p_value = attrgetter("p_value")
-_LONE = 0.2  # weight of a lone signal in the thresholds
-_STEP = (1 - _LONE) / sum(1 / k for k in range(2, _MOST + 1))  # and of every further one
+_LOOSER = 20.0  # times a threshold: p-values that adjustment for factors may bring below it
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,79 +42,130 @@ class Signal:
         return self.test.p_value
 
 
+@dataclass(frozen=True)
+class Lead:
+    """The strongest pair of a cluster, with its test and weight."""
+
+    pair: tuple[int, int]
+    test: StudentTest
+    weight: float
+
+    @property
+    def weighted(self) -> float:
+        """The p-value over the weight."""
+        return self.test.p_value / self.weight
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """Pairs of columns with their scores, both in the residual and in its normal scores."""
 
     pair: np.ndarray  # (n_pairs, 2), ascending column indices, far apart
     t: np.ndarray  # (n_pairs,)
-    n_tests: int
 
 
-def find_signals(
-    background: Background,
-    candidates: Candidates,
-    weights: HypothesisWeights | None,
-    where: SiteMap,
-    alpha: float = 0.05,
-) -> list[Signal]:
-    """Signals by ascending weighted p-value, with q-values of the weighted Benjamini-Hochberg procedure.
-
-    Candidates are taken by ascending weighted p-value. One that is linked (r2 of 0.1 or more at both sites)
-    to a lead joins it. Another is tested again with adjustment for the leads before it, and for their sites
-    where these lie on its own chromosomes, and leads a signal of its own if it still passes: an echo of a
-    strong pair through imperfect linkage is no second signal. The q-value of the k-th lead is its
-    weighted p-value times the number of *all* tests over beta(k), made monotone. Counting a cluster once
-    while paying for every pair is what keeps the rate of false clusters.
-
-    The expected share of false signals among those with q at most ``alpha`` is at most ``alpha`` however the
-    tests depend on each other, as linked pairs and the same samples make them: that is what a threshold of
-    beta(k), the sum of j nu(j) up to k for probabilities nu, has over Benjamini-Hochberg's k (Blanchard &
-    Roquain 2008, Electron. J. Stat. 2:963). Here nu(1) is 0.2 and nu(j) falls as 1 / j up to 200, so that
-    beta(k) is 0.2 + 0.164 (k - 1). Where there is no interaction at all every claim is false: a lone signal
-    must be five times as sure as Benjamini-Hochberg's, and one cohort in a hundred makes one, not one in
-    twenty. It assumes that samples are exchangeable given covariates and components, and that additive
-    effects between the markers are caught by them.
+@dataclass(frozen=True, eq=False)
+class SignalSearch:
+    """Clusters of linked pairs, led by their strongest, among the candidates of a cohort.
 
     Parameters
     ----------
+    where
+        Map of the columns.
     weights
         Of the hypotheses, mean one; None for one throughout.
+    n_tests
+        Number of pairs that are tested.
+    """
+
+    where: SiteMap
+    weights: HypothesisWeights | None
+    n_tests: int
+
+    def weight(self, pair: np.ndarray) -> np.ndarray:
+        """Weights of pairs (n_pairs, 2)."""
+        return np.ones(len(pair)) if self.weights is None else self.weights.at(*pair.T)
+
+    def leads(self, background: Background, candidates: Candidates, limit: float) -> list[Lead]:
+        """The strongest pair of each cluster, by ascending weighted p-value up to ``limit``.
+
+        Candidates are taken by ascending weighted p-value. One that is linked (r2 of 0.1 or more at both
+        sites) to a lead joins it. Another is tested again with adjustment for the leads before it, and for
+        their sites where these lie on its own chromosomes: an echo of a strong pair through imperfect
+        linkage is no second signal, and what strong pairs explain is no noise of the weaker.
+        """
+        basis = background.basis
+        df = len(background.residuals) - basis.shape[1] - 3
+        weight = self.weight(candidates.pair)
+        plain = 2 * t_distribution.sf(np.abs(candidates.t), df) if df > 0 else np.ones(len(weight))
+        looked_at = np.flatnonzero(plain / np.maximum(weight, 1e-300) <= _LOOSER * limit)
+        fold = None if self.weights is None else self.weights.folds(*candidates.pair[looked_at].T)
+        fixed = {-1: basis}
+        for k, products in enumerate([] if self.weights is None else self.weights.products):
+            fixed[k] = np.column_stack([basis, products])
+        bases = [fixed[-1 if fold is None else int(fold[m])] for m in range(len(looked_at))]
+        tests = [
+            _robust(background, b, candidates.pair[k], []) for b, k in zip(bases, looked_at, strict=True)
+        ]
+        # Dividing by the weight is what keeps the error rate, as long as the weights have mean one.
+        weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
+        out: list[Lead] = []
+        given: list[tuple[int, int]] = []
+        for k in np.argsort(weighted, kind="stable"):
+            if weighted[k] > limit or len(out) == _MOST:
+                break
+            pair, test = candidates.pair[looked_at[k]], tests[k]
+            if any(_is_linked(background.columns, self.where, pair, tested) for tested in given):
+                continue
+            if given:
+                test = _robust(background, bases[k], pair, given, self.where)
+            if test.p_value / weight[looked_at[k]] <= limit:
+                given.append((int(pair[0]), int(pair[1])))
+                out.append(Lead(given[-1], test, float(weight[looked_at[k]])))
+        return sorted(out, key=lambda lead: lead.weighted)
+
+
+def find_signals(
+    search: SignalSearch,
+    background: Background,
+    candidates: Candidates,
+    false: FalseSignals,
+    alpha: float = 0.05,
+) -> list[Signal]:
+    """Signals by ascending weighted p-value, with q-values from the number of false ones to be expected.
+
+    The q-value of the k-th lead is the number of false signals expected up to its weighted p-value, over k,
+    times ``1 + 1 / k``, made monotone: a lone claim must be twice as sure as one of many, which is what the
+    chance that all claims are false costs (Jensen's inequality of the expected share). Counting a cluster
+    once is what the resampled traits do too.
+
+    Parameters
+    ----------
+    false
+        Number of false signals to be expected, from :func:`genoattn.inference.resampling.false_signals`.
     alpha
         Rate for which candidates are looked at; signals with larger q-values are returned too.
     """
-    basis, versions = background.basis, background.residuals
-    df = len(versions) - basis.shape[1] - 3
-    weight = np.ones(len(candidates.pair)) if weights is None else weights.at(*candidates.pair.T)
-    plain = 2 * t_distribution.sf(np.abs(candidates.t), df) if df > 0 else np.ones(len(weight))
-    limit = min(alpha * _MOST / candidates.n_tests, 1.0)
-    looked_at = np.flatnonzero(plain / np.maximum(weight, 1e-300) <= limit)
-    tests = [
-        max(
-            _robust(background, basis, candidates.pair[k], []),
-            StudentTest(float(candidates.t[k]), max(df, 1)),
-            key=_p_value,
-        )
-        for k in looked_at
+    limit = search_limit(search.n_tests, alpha)
+    leads = search.leads(background, candidates, limit)
+    q = q_values(np.array([lead.weighted for lead in leads]), false)
+    return [
+        _signal(lead, background, candidates, search.where, float(value))
+        for lead, value in zip(leads, q, strict=True)
     ]
-    # Dividing by the weight is what keeps the error rate, as long as the weights have mean one.
-    weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
-    leads: list[Signal] = []
-    given: list[tuple[int, int]] = []
-    for k in np.argsort(weighted, kind="stable"):
-        if weighted[k] > limit or len(leads) == _MOST:
-            break
-        index = looked_at[k]
-        pair = candidates.pair[index]
-        if any(_is_linked(background.columns, where, pair, tested) for tested in given):
-            continue
-        test = tests[k]
-        if given:
-            test = max(test, _robust(background, basis, pair, given, where), key=_p_value)
-        if test.p_value / weight[index] <= limit:
-            given.append((int(pair[0]), int(pair[1])))
-            leads.append(_signal(given[-1], background, candidates, test, weight[index], where))
-    return _with_q_values(leads, candidates.n_tests)
+
+
+def search_limit(n_tests: int, alpha: float) -> float:
+    """Weighted p-value up to which signals are looked for: that of 200 claims."""
+    return min(alpha * _MOST / n_tests, 1.0)
+
+
+def q_values(weighted: np.ndarray, false: FalseSignals) -> np.ndarray:
+    """q-values of leads by ascending weighted p-value, shape (n_leads,)."""
+    k = np.arange(1, len(weighted) + 1)
+    rate = false.expected(weighted) / k * (1 + 1 / k)
+    out: np.ndarray = np.minimum(np.minimum.accumulate(rate[::-1])[::-1], 1.0)
+    return out
 
 
 def _robust(
@@ -146,18 +197,14 @@ def _is_linked(columns: np.ndarray, where: SiteMap, pair: np.ndarray, lead: tupl
 
 
 def _signal(
-    tested: tuple[int, int],
-    background: Background,
-    candidates: Candidates,
-    test: StudentTest,
-    weight: float,
-    where: SiteMap,
+    lead: Lead, background: Background, candidates: Candidates, where: SiteMap, q_value: float
 ) -> Signal:
     """The candidates linked to a tested pair as one signal, led by the likeliest of them.
 
     The lead is chosen on the phenotype itself, not on residuals of ridge regression, which spreads the main
     effects of an interaction, and with them part of the interaction, over linked columns.
     """
+    tested = lead.pair
     columns, n, c = background.columns, len(background.columns), where.chromosome
     r2 = [(columns.T @ columns[:, k] / n) ** 2 * (c == c[k]) for k in tested]
     i, j = candidates.pair.T
@@ -173,18 +220,6 @@ def _signal(
     number = int(np.searchsorted(np.cumsum(posterior), _CREDIBLE)) + 1
     first, second = members[order[0]].tolist()
     return Signal(
-        (first, second), tested, test, float(weight), members, members[order[:number]], posterior[:number]
-    )
-
-
-def reshaped(k: int) -> float:
-    """beta(k), which replaces the number of discoveries k in thresholds valid under any dependence."""
-    return _LONE + _STEP * (min(k, _MOST) - 1)
-
-
-def _with_q_values(leads: list[Signal], n_tests: int) -> list[Signal]:
-    """The leads by ascending weighted p-value, with q-values among them."""
-    leads = sorted(leads, key=lambda s: s.p_value / s.weight)
-    needed = [s.p_value / s.weight * n_tests / reshaped(k) for k, s in enumerate(leads, 1)]
-    q = np.minimum(np.minimum.accumulate(needed[::-1])[::-1], 1.0)
-    return [replace(s, q_value=float(value)) for s, value in zip(leads, q, strict=True)]
+        (first, second), tested, lead.test, lead.weight, members, members[order[:number]],
+        posterior[:number], q_value,
+    )  # fmt: skip

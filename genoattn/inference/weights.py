@@ -1,4 +1,6 @@
-"""Weights of hypotheses, from structure that was seen in other pairs of chromosomes."""
+"""Weights of hypotheses, from structure that was seen in other pairs of stretches of the genome."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
@@ -13,23 +15,67 @@ _SHARE = 0.25  # of a fold's weight that goes to the support of its factors, and
 _LARGEST = 1000.0
 _TWIN = 0.8  # r2 from which a column stands for one of a factor's
 _HUB = 3  # entries of one slot from which the other counts as a hub
+_MOST_SEGMENTS = 24
+_SPAN = 2  # margins that a segment is long, at least
+_BLOCKS = 6  # of a cohort without linkage
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Stretches of the genome, and the pairs of them whose sites are far from each other.
+
+    Chromosomes, cut into parts of two margins or more where they are few; parts of one chromosome are
+    visible to each other unless they touch. Where no sites are linked the columns are cut into six parts, all
+    of them visible, to themselves too.
+    """
+
+    segment: np.ndarray  # (n_columns,), from 0
+    visible: np.ndarray  # (n_segments, n_segments), symmetric, bool
+
+    @classmethod
+    def of(cls, where: SiteMap) -> Segments:
+        """Segments of a map of columns."""
+        n_columns = len(where.chromosome)
+        if where.margin == 1:
+            number = min(_BLOCKS, n_columns)
+            return cls(np.arange(n_columns) * number // n_columns, np.ones((number, number), dtype=bool))
+        each = max(_MOST_SEGMENTS // where.n_chromosomes, 1)
+        segment, owner = np.zeros(n_columns, dtype=np.int64), []
+        for c in range(where.n_chromosomes):
+            own = np.flatnonzero(where.chromosome == c)
+            position = where.position[own].astype(np.float64)
+            span = float(np.ptp(position)) + 1
+            number = int(np.clip(span // (_SPAN * where.margin), 1, each))
+            part = ((position - position.min()) * number // span).astype(np.int64)
+            segment[own] = len(owner) + part
+            owner += [c] * number
+        owner_of, place = np.array(owner), np.arange(len(owner))
+        apart = np.abs(place[:, None] - place) >= 2
+        return cls(segment, (owner_of[:, None] != owner_of) | apart)
 
 
 @dataclass(frozen=True, eq=False)
 class HypothesisWeights:
     """Weights of mean one over the pairs of columns that are tested."""
 
-    fold: np.ndarray  # (n_chromosomes, n_chromosomes): the fold of a pair of chromosomes, -1 within one
-    chromosome: np.ndarray  # (n_columns,)
+    fold: np.ndarray  # (n_segments, n_segments): the fold of a pair of segments, -1 if they are hidden
+    segment: np.ndarray  # (n_columns,)
     # for each fold the pairs in the support of its factors, and those that share a hub with them, bool
     # (n_columns, n_columns); None where the fold has no structure
     inside: list[np.ndarray | None]
     around: list[np.ndarray | None]
     values: np.ndarray  # (n_folds, 3): the weight of a pair elsewhere, inside and around
+    # for each fold (n_samples, n_factors): products of its factors, over pairs of other folds alone
+    products: list[np.ndarray]
+
+    def folds(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """The fold of pairs of columns, -1 for pairs of none: shape of the indices."""
+        out: np.ndarray = self.fold[self.segment[first], self.segment[second]]
+        return out
 
     def at(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """The weights of pairs of columns: shape of the indices."""
-        fold = self.fold[self.chromosome[first], self.chromosome[second]]
+        fold = self.folds(first, second)
         out = np.ones(len(first))
         for k, (elsewhere, inside, around) in enumerate(self.values):
             own = np.flatnonzero(fold == k)
@@ -43,38 +89,42 @@ class HypothesisWeights:
 def cross_fitted_weights(
     pairs: PairColumns, seeds: Seeds, residual: np.ndarray, where: SiteMap, max_rank: int, seed: int
 ) -> HypothesisWeights:
-    """Weights for pairs of chromosomes from factors that never saw a product of these chromosomes.
+    """Weights for pairs of segments from factors that never saw a product of these segments.
 
-    The pairs of chromosomes are dealt into folds. For each fold factors are grown from the products of all
-    others; a quarter of the fold's weight goes to the pairs in their support, a quarter to the pairs that
-    share a hub with them, so that a pair that fits a pattern seen elsewhere has a lower bar.
+    The visible pairs of segments are dealt into five folds. For each fold factors are grown from the products
+    of all others; a quarter of the fold's weight goes to the pairs in their support, a quarter to the pairs
+    that share a hub with them, so that a pair that fits a pattern seen elsewhere has a lower bar. What the
+    factors explain, a test of a pair of the fold may adjust for: the pair is no part of it.
 
     The p-value of a pair, given the genotypes, depends on the noise along its product. Products of columns of
-    different pairs of chromosomes are uncorrelated under linkage equilibrium between chromosomes, so that
-    under the null a weight is independent of the p-value it is used for (Genovese, Roeder & Wasserman 2006;
-    Ignatiadis et al. 2016). With fewer than three chromosomes there is nothing to learn from: all are one.
+    different pairs of segments are uncorrelated under linkage equilibrium between segments, so that under the
+    null a weight is independent of the p-value it is used for (Genovese, Roeder & Wasserman 2006; Ignatiadis
+    et al. 2016). With fewer than three visible pairs of segments all weights are one.
     """
-    n = where.n_chromosomes
-    blocks = [(a, b) for a in range(n) for b in range(a + 1, n)]
+    n = len(pairs.visible)
+    blocks = np.argwhere(np.triu(pairs.visible))
     fold = np.full((n, n), -1)
-    n_folds = min(_FOLDS, len(blocks)) if n >= 3 else 0
+    n_folds = min(_FOLDS, len(blocks)) if len(blocks) >= 3 else 0
     for k, index in enumerate(np.random.default_rng(seed).permutation(len(blocks))):
         if n_folds:
             a, b = blocks[index]
             fold[a, b] = fold[b, a] = k % n_folds
     inside: list[np.ndarray | None] = []
     around: list[np.ndarray | None] = []
+    products: list[np.ndarray] = []
     values = np.ones((n_folds, 3))
-    # Pairs within a chromosome are in no fold, and their products share its noise.
-    crossing = np.diff(where.chromosome[seeds.pair], axis=1).ravel() != 0
-    seeds = replace(seeds, pair=seeds.pair[crossing], strength=seeds.strength[crossing])
+    # Pairs in no fold share noise with those of their segments.
+    known = fold[pairs.segment[seeds.pair[:, 0]], pairs.segment[seeds.pair[:, 1]]] >= 0
+    seeds = replace(seeds, pair=seeds.pair[known], strength=seeds.strength[known])
+    size = np.bincount(pairs.segment, minlength=n).astype(np.float64)
     for k in range(n_folds):
         seen = pairs.seen_as((fold != k) & (fold >= 0))
         factors, _ = pair_factors(seen, seeds, residual, max_rank)
+        products.append(np.stack([seen.product(f) for f in factors], axis=1) if len(factors) else _none(seen))
         held = fold == k
         own, hubs = _support(seen, factors, held)
-        size = np.bincount(where.chromosome, minlength=n).astype(np.float64)
-        total = float(size @ np.triu(held, 1) @ size)  # pairs of columns of the fold
+        # Pairs of columns of the fold.
+        total = float(size @ np.triu(held, 1) @ size) + float((size * (size - 1) / 2)[np.diag(held)].sum())
         given = []
         for mask in (own, hubs):
             number = int(mask.sum()) // 2 if mask is not None else 0
@@ -83,7 +133,11 @@ def cross_fitted_weights(
         values[k] = 1 - used / total, given[0][0], given[1][0]
         inside.append(own if given[0][1] else None)
         around.append(hubs if given[1][1] else None)
-    return HypothesisWeights(fold, where.chromosome, inside, around, values)
+    return HypothesisWeights(fold, pairs.segment, inside, around, values, products)
+
+
+def _none(pairs: PairColumns) -> np.ndarray:
+    return np.zeros((pairs.n_samples, 0))
 
 
 def _support(
@@ -103,12 +157,14 @@ def _support(
                 around[twins[slot]] = True
     inside |= inside.T
     around |= around.T
-    # Chromosome by chromosome: a third mask of all pairs of columns would double the memory.
+    # Segment by segment: a third mask of all pairs of columns would double the memory.
     for a in range(len(held)):
         for b in range(len(held)):
             if not held[a, b]:
                 block = np.ix_(pairs.segment == a, pairs.segment == b)
                 inside[block] = around[block] = False
+    np.fill_diagonal(inside, False)
+    np.fill_diagonal(around, False)
     around &= ~inside
     return inside, around
 

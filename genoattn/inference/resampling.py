@@ -1,0 +1,133 @@
+"""How many false signals to expect at a threshold: the same tests on traits of the cohort without interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from genoattn.errors import InputError
+from genoattn.inference.background import AdditiveGenome, Background
+
+_SLOPE_SD = 0.05  # by how much the rate may change with the logarithm of the threshold, before data
+_STEPS = 4.0  # ratio of successive thresholds at which signals are counted
+
+
+@dataclass(frozen=True)
+class FalseSignals:
+    """Expected number of false signals whose weighted p-value is at most a threshold.
+
+    ``ratio (threshold / limit)^slope`` times the number of tests times the threshold: 1 and 0 where p-values
+    are uniform and no two pairs make one signal. Linked pairs make it smaller, tails of the trait that the
+    tests do not allow for larger.
+    """
+
+    n_tests: int
+    limit: float = 1.0
+    ratio: float = 1.0
+    slope: float = 0.0
+    n_counted: int = 0  # signals of the resampled traits that it rests on
+    n_resamples: int = 0
+
+    def expected(self, threshold: np.ndarray) -> np.ndarray:
+        """At weighted p-values: shape of ``threshold``."""
+        share = np.maximum(np.asarray(threshold, dtype=np.float64), 1e-300)
+        out: np.ndarray = self.n_tests * share * self.ratio * (share / self.limit) ** self.slope
+        return out
+
+    @classmethod
+    def counted(
+        cls, thresholds: np.ndarray, n_tests: int, limit: float, n_resamples: int
+    ) -> FalseSignals:
+        """From the weighted p-values of all signals of resampled traits, those above ``limit`` left out.
+
+        The counts of the intervals between ``limit`` and its quarters, quarters of quarters and so on are Poisson
+        with the mean that :meth:`expected` says; the likeliest ratio and slope, the slope under a normal prior
+        of mean 0 and standard deviation 0.05, so that few counts do not extrapolate far.
+        """
+        p = np.sort(thresholds[thresholds <= limit])
+        n_steps = int(np.clip(np.log(max(limit * n_tests, 1.0)) / np.log(_STEPS), 1, 8)) + 2
+        edge = limit * _STEPS ** -np.arange(n_steps + 1.0)
+        edge[-1] = 0.0
+        count = np.array([((p <= a) & (p > b)).sum() for a, b in zip(edge[:-1], edge[1:], strict=True)])
+
+        def loss(parameters: np.ndarray) -> float:
+            log_ratio, slope = parameters
+            power = np.maximum(edge / limit, 1e-300) ** (1 + slope) * (edge > 0)
+            mean = n_resamples * n_tests * limit * np.exp(log_ratio) * (power[:-1] - power[1:])
+            prior = slope**2 / (2 * _SLOPE_SD**2) + log_ratio**2 / 8
+            return float(mean.sum() - count @ np.log(np.maximum(mean, 1e-300)) + prior)
+
+        start = np.array([np.log((len(p) + 0.5) / (n_resamples * n_tests * limit + 0.5)), 0.0])
+        log_ratio, slope = minimize(loss, start, method="Nelder-Mead").x
+        slope = float(np.clip(slope, -0.5, 0.5))
+        return cls(n_tests, limit, float(np.exp(log_ratio)), slope, len(p), n_resamples)
+
+
+@dataclass(frozen=True, eq=False)
+class Exchangeable:
+    """Which samples stand for each other when a trait is resampled.
+
+    Parameters
+    ----------
+    strata
+        Shape (n_samples,): residuals stay within a stratum. None for one stratum.
+    families
+        Shape (n_samples,): residuals of a family keep their places and change sign together. None where
+        nobody is related.
+    """
+
+    strata: np.ndarray | None = None
+    families: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.strata is not None and np.bincount(self.strata).max(initial=0) < 2:
+            raise InputError("every stratum has one sample, so that none can stand for another; leave strata out")
+
+    def residuals(self, residual: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Residuals (n_samples,) as they might as well have been."""
+        if self.families is not None:
+            return residual * rng.choice([-1.0, 1.0], int(self.families.max()) + 1)[self.families]
+        strata = np.zeros(len(residual), dtype=np.int64) if self.strata is None else self.strata
+        # Two sorts of the samples by stratum, at random within it: one takes the place of the other.
+        places, drawn = (np.lexsort((rng.random(len(residual)), strata)) for _ in range(2))
+        out = np.empty_like(residual)
+        out[places] = residual[drawn]
+        return out
+
+
+def resampled_backgrounds(
+    genome: AdditiveGenome,
+    background: Background,
+    binary: bool,
+    exchangeable: Exchangeable,
+    number: int,
+    rng: np.random.Generator,
+) -> list[Background]:
+    """Backgrounds of traits that the cohort might have without interactions.
+
+    What the additive genome and the covariates fit, plus residuals permuted within strata, or flipped in sign
+    by families, where samples are related (Winkler et al. 2014, NeuroImage 92:381; Freedman & Lane 1983). A
+    binary trait is drawn again with the fitted probabilities.
+    """
+    fitted = background.fitted
+    out = []
+    for _ in range(number):
+        if binary:
+            values = (rng.random(len(fitted)) < fitted).astype(np.float64)
+            values[rng.integers(len(fitted))] = 1.0 - values.round().all()  # both values, whatever happens
+        else:
+            values = fitted + exchangeable.residuals(background.residuals[:, 0], rng)
+        out.append(genome.take_out(values, binary))
+    return out
+
+
+def false_signals(
+    backgrounds: list[Background], count: Callable[[Background], np.ndarray], n_tests: int, limit: float
+) -> FalseSignals:
+    """Expected false signals from the weighted p-values ``count`` finds in each of the resampled traits."""
+    found = [count(b) for b in backgrounds]
+    every = np.concatenate(found) if found else np.zeros(0)
+    return FalseSignals.counted(every, n_tests, limit, len(backgrounds))
