@@ -49,6 +49,8 @@ class Discovery:
         The signals in terms of columns.
     alpha
         The false discovery rate at which signals are claimed.
+    false
+        The number of false signals to be expected at a threshold.
     stability
         How often halves of the samples choose each pair, if asked for.
     """
@@ -58,6 +60,7 @@ class Discovery:
     found: tuple[Signal, ...]
     n_tests: int
     alpha: float
+    false: FalseSignals
     stability: pd.DataFrame | None = None
 
     @property
@@ -219,6 +222,7 @@ def discover(
         tuple(signals),
         n_tests,
         alpha,
+        false,
         stability,
     )
 

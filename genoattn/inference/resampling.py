@@ -17,7 +17,7 @@ _STEPS = 4.0  # ratio of successive thresholds at which signals are counted
 
 @dataclass(frozen=True)
 class FalseSignals:
-    """Expected number of false signals whose weighted p-value is at most a threshold.
+    """Most false signals, with 97.5 % confidence in the count, to expect up to a weighted p-value.
 
     ``ratio (threshold / limit)^slope`` times the number of tests times the threshold: 1 and 0 where p-values
     are uniform and no two pairs make one signal. Linked pairs make it smaller, tails of the trait that the
@@ -45,7 +45,8 @@ class FalseSignals:
 
         The counts of the intervals between ``limit`` and its quarters, quarters of quarters and so on are Poisson
         with the mean that :meth:`expected` says; the likeliest ratio and slope, the slope under a normal prior
-        of mean 0 and standard deviation 0.05, so that few counts do not extrapolate far.
+        of mean 0 and standard deviation 0.05, so that few counts do not extrapolate far. The ratio is then raised by two standard errors of the
+        count.
         """
         p = np.sort(thresholds[thresholds <= limit])
         n_steps = int(np.clip(np.log(max(limit * n_tests, 1.0)) / np.log(_STEPS), 1, 8)) + 2
@@ -62,8 +63,8 @@ class FalseSignals:
 
         start = np.array([np.log((len(p) + 0.5) / (n_resamples * n_tests * limit + 0.5)), 0.0])
         log_ratio, slope = minimize(loss, start, method="Nelder-Mead").x
-        slope = float(np.clip(slope, -0.5, 0.5))
-        return cls(n_tests, limit, float(np.exp(log_ratio)), slope, len(p), n_resamples)
+        ratio = float(np.exp(log_ratio) * (1 + 2 / np.sqrt(max(len(p), 1))))
+        return cls(n_tests, limit, ratio, float(np.clip(slope, -0.5, 0.5)), len(p), n_resamples)
 
 
 @dataclass(frozen=True, eq=False)

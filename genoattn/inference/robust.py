@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as t_distribution
 
+_AT_A_TIME = 64  # pairs
+
 
 @dataclass(frozen=True)
 class StudentTest:
@@ -43,6 +45,45 @@ def robust_test(predictor: np.ndarray, others: np.ndarray, versions: np.ndarray)
     t = estimate / np.maximum(np.maximum(plain, sandwich), 1e-300)
     agreed = (np.sign(t) == np.sign(t[0])).all()
     return StudentTest(float(t[np.argmin(np.abs(t))]) if agreed else 0.0, df)
+
+
+def robust_pairs(
+    columns: np.ndarray, pairs: np.ndarray, basis: np.ndarray, versions: np.ndarray
+) -> list[StudentTest]:
+    """:func:`robust_test` of the products of pairs (n_pairs, 2), adjusted for both columns and a basis.
+
+    The basis (n_samples, n_others) is orthonormal and holds the intercept; versions (n_samples, n_versions).
+    """
+    n, df = len(columns), len(columns) - basis.shape[1] - 3
+    rest = versions - basis @ (basis.T @ versions)
+    leverage = (basis**2).sum(axis=1)[:, None]
+    out: list[StudentTest] = []
+    for start in range(0, len(pairs), _AT_A_TIME):
+        first, second = columns[:, pairs[start : start + _AT_A_TIME].T.ravel()].reshape(n, 2, -1).swapaxes(0, 1)
+        product = first * second
+        size = np.sqrt((product**2).sum(axis=0))
+        others: list[np.ndarray] = []
+        for vector in (first, second, product):
+            pure = vector - basis @ (basis.T @ vector)
+            for other in others:
+                pure -= other * (other * pure).sum(axis=0)
+            norm = np.sqrt((pure**2).sum(axis=0))
+            usable = norm > 1e-6 * np.maximum(np.sqrt((vector**2).sum(axis=0)), 1e-300)
+            others.append(np.where(usable, pure / np.maximum(norm, 1e-300), 0.0))
+        used = np.minimum(leverage + sum(other**2 for other in others), 0.99)
+        pure, scaled = others[2], others[2] / (1 - used)
+        t = []
+        for version in rest.T:
+            left = version[:, None] - sum(o * (version @ o) for o in others[:2])
+            estimate = (pure * left).sum(axis=0)
+            left -= pure * estimate
+            plain = (left**2).sum(axis=0) / max(df, 1)
+            t.append(estimate / np.sqrt(np.maximum(np.maximum(plain, ((scaled * left) ** 2).sum(axis=0)), 1e-300)))
+        every = np.array(t)
+        nearest = every[np.abs(every).argmin(axis=0), np.arange(every.shape[1])]
+        agreed = (np.sign(every) == np.sign(every[0])).all(axis=0) & (size > 0) & (df >= 1)
+        out += [StudentTest(float(value), max(df, 1)) for value in np.where(agreed, nearest, 0.0)]
+    return out
 
 
 def orthonormal_basis(columns: np.ndarray) -> np.ndarray:

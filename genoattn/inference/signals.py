@@ -9,12 +9,12 @@ from scipy.stats import t as t_distribution
 
 from genoattn.inference.background import LINKED_R2, Background, SiteMap
 from genoattn.inference.resampling import FalseSignals
-from genoattn.inference.robust import StudentTest, pair_t, robust_test
+from genoattn.inference.robust import StudentTest, orthonormal_basis, pair_t, robust_pairs, robust_test
 from genoattn.inference.weights import HypothesisWeights
 
 _MOST = 200  # leads looked for
 _CREDIBLE = 0.95
-_LOOSER = 20.0  # times a threshold: p-values that adjustment for factors may bring below it
+_MORE = 1.05  # beyond what less noise does, adjustment for factors may add to a score
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,19 +94,19 @@ class SignalSearch:
         their sites where these lie on its own chromosomes: an echo of a strong pair through imperfect
         linkage is no second signal, and what strong pairs explain is no noise of the weaker.
         """
-        basis = background.basis
-        df = len(background.residuals) - basis.shape[1] - 3
         weight = self.weight(candidates.pair)
-        plain = 2 * t_distribution.sf(np.abs(candidates.t), df) if df > 0 else np.ones(len(weight))
-        looked_at = np.flatnonzero(plain / np.maximum(weight, 1e-300) <= _LOOSER * limit)
-        fold = None if self.weights is None else self.weights.folds(*candidates.pair[looked_at].T)
-        fixed = {-1: basis}
-        for k, products in enumerate([] if self.weights is None else self.weights.products):
-            fixed[k] = np.column_stack([basis, products])
-        bases = [fixed[-1 if fold is None else int(fold[m])] for m in range(len(looked_at))]
-        tests = [
-            _robust(background, b, candidates.pair[k], []) for b, k in zip(bases, looked_at, strict=True)
-        ]
+        fold = np.full(len(weight), -1) if self.weights is None else self.weights.folds(*candidates.pair.T)
+        looked_at, bases, tests = [], {}, []
+        for k in np.unique(fold):
+            basis = background.basis
+            if self.weights is not None and k >= 0:
+                basis = orthonormal_basis(np.column_stack([basis, self.weights.products[k]]))
+            bases[k] = basis
+            own = np.flatnonzero(fold == k)
+            own = own[_may_pass(background, basis, candidates.t[own], weight[own] * limit)]
+            looked_at.append(own)
+            tests += robust_pairs(background.columns, candidates.pair[own], basis, background.residuals)
+        looked_at = np.concatenate(looked_at) if looked_at else np.zeros(0, dtype=np.int64)
         # Dividing by the weight is what keeps the error rate, as long as the weights have mean one.
         weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
         out: list[Lead] = []
@@ -118,7 +118,7 @@ class SignalSearch:
             if any(_is_linked(background.columns, self.where, pair, tested) for tested in given):
                 continue
             if given:
-                test = _robust(background, bases[k], pair, given, self.where)
+                test = _robust(background, bases[fold[looked_at[k]]], pair, given, self.where)
             if test.p_value / weight[looked_at[k]] <= limit:
                 given.append((int(pair[0]), int(pair[1])))
                 out.append(Lead(given[-1], test, float(weight[looked_at[k]])))
@@ -153,6 +153,22 @@ def find_signals(
         _signal(lead, background, candidates, search.where, float(value))
         for lead, value in zip(leads, q, strict=True)
     ]
+
+
+def _may_pass(background: Background, basis: np.ndarray, t: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Whether pairs with scores ``t`` may have a p-value up to ``limit`` when adjusted for a basis: bool.
+
+    Factors in the basis take away noise, and t grows by as much.
+    """
+    y = background.residuals
+    df = len(y) - basis.shape[1] - 3
+    if df < 1:
+        return np.zeros(len(t), dtype=bool)
+    before, after = (((y - b @ (b.T @ y)) ** 2).sum(axis=0) for b in (background.basis, basis))
+    grown = float(np.sqrt((before / np.maximum(after, 1e-300)).max()))
+    grown *= _MORE if grown > 1 + 1e-9 else 1.0
+    out: np.ndarray = 2 * t_distribution.sf(np.abs(t) * grown, df) <= limit
+    return out
 
 
 def search_limit(n_tests: int, alpha: float) -> float:
