@@ -33,7 +33,7 @@ from genoattn.interactions.expansion import Expansion, Factors, variance_table
 from genoattn.interactions.extract import describe_tests, phenotype_units, readout_factors, table_rows
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable, coefficient_intervals
-from genoattn.interactions.terms import collect_terms
+from genoattn.interactions.terms import collect_terms, columns_at
 from genoattn.interactions.testing import FittedTerms, estimate_terms
 from genoattn.model.data import training_data
 from genoattn.model.link import LinkKind
@@ -162,7 +162,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     metrics, predictions = exported_metrics(cohort, measured, trained, data, features, ours, config.assess)
     n_final = len(trained.split.training)
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
-    unsought = _why_no_signals(cohort, config, measured)
+    unsought = _why_no_signals(cohort, config)
     discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config, run)
     members = _ensemble(cohort, config, trained, data, features, ours)
     with phase(run.progress, "testing terms"):
@@ -260,9 +260,12 @@ def _tested(
     """Terms of the model with their estimates; and how many non-zero ones of each order are left out."""
     factors = readout_factors(trained.readout, trained.vocabulary)
     terms, left_out = collect_terms(Expansion(factors, "frequency"), config.max_terms)
-    leads = np.zeros((0, 2), dtype=np.int64) if discovery is None else discovery.leads()
+    v = trained.vocabulary
+    leads = np.zeros((0, 2), dtype=np.int64)
     if discovery is not None:
-        terms[2] = np.unique(np.concatenate([terms[2], leads]), axis=0)
+        leads = discovery.leads()
+        listed = discovery.listed(config.max_terms) if v.is_dosage else leads
+        terms[2] = np.unique(np.concatenate([terms[2], columns_at(v, listed)]), axis=0)
     _log.info("testing %s terms", ", ".join(f"{len(t):,} of order {k}" for k, t in terms.items() if k))
     fitted = FittedTerms(
         factors,
@@ -273,15 +276,15 @@ def _tested(
         trained.posterior,
         members,
         cohort.kind == "sequence",
-        [tuple(lead) for lead in leads.tolist()],
+        [tuple(lead) for lead in leads.tolist()] if v.is_dosage else [],
     )
     tested = estimate_terms(fitted, terms, config.max_terms)
     if discovery is not None:
-        tested = replace(tested, claims={2: discovery.claims(tested.terms[2])})
+        tested = replace(tested, claims={2: discovery.claims(v.site[tested.terms[2]])})
     return tested, left_out
 
 
-def _why_no_signals(cohort: Cohort, config: FitConfig, measured: Trained) -> str:
+def _why_no_signals(cohort: Cohort, config: FitConfig) -> str:
     """Why signals are not tested among the pairs of a cohort of genotypes, logged; empty where they are."""
     reason = ""
     if cohort.kind == "sequence":
@@ -290,11 +293,6 @@ def _why_no_signals(cohort: Cohort, config: FitConfig, measured: Trained) -> str
         reason = "order 1 has no pairs"
     elif not config.assess:
         reason = "assess is off"
-    elif measured.vocabulary.encoding != "dosage":
-        reason = f"signals are pairs of dosages, and the encoding is {measured.vocabulary.encoding}"
-    elif measured.summary.start != "score":
-        choice = measured.choice
-        reason = f"signals go with sparse factors, and the estimator is {choice.estimator} ({choice.reason})"
     else:
         reason = why_no_discovery(cohort)
     if reason:

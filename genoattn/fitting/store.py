@@ -244,5 +244,10 @@ def _tested(record: dict[str, Any]) -> TestedTerms:
         },
         **record["tests"],
         proxies=numbers(record["proxies"]),
-        claims={order: Claims(**numbers(arrays)) for order, arrays in record["claims"].items()},
+        claims={order: _claims(**numbers(arrays)) for order, arrays in record["claims"].items()},
     )
+
+
+def _claims(q_value: np.ndarray, phantom: np.ndarray, place: np.ndarray | None = None) -> Claims:
+    """Claims, of older runs without places in a ranking."""
+    return Claims(q_value, phantom, np.full(len(q_value), np.inf) if place is None else place)

@@ -32,6 +32,7 @@ from genoattn.scan.scores import score_matrix
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
 _NULL_LIMIT = 1.0  # of the limit of the search: signals of resampled traits that are counted
+_FIRST = 300  # pairs of the ranking that a table of interactions lists
 _SHOWN = 12  # signals in a notebook
 
 
@@ -57,6 +58,7 @@ class Discovery:
 
     signals: pd.DataFrame
     ranking: pd.DataFrame
+    ranked: np.ndarray  # (n_pairs, 2), its sites, ascending
     found: tuple[Signal, ...]
     n_tests: int
     alpha: float
@@ -69,8 +71,8 @@ class Discovery:
         s = self.signals
         return s[(s["q_value"] <= self.alpha) & (s["flag"] != "phantom")]
 
-    def claims(self, terms: np.ndarray) -> Claims:
-        """Claims of the signals about pairs of columns (n_terms, 2), ascending."""
+    def claims(self, pairs: np.ndarray) -> Claims:
+        """Claims of the signals about pairs of sites (n_terms, 2), ascending, and their places in the ranking."""
         value: dict[tuple[int, int], tuple[float, bool]] = {}
         found = [
             (signal, (signal.q_value, flag == "phantom"))
@@ -79,8 +81,13 @@ class Discovery:
         for signal, said in reversed(found):  # a pair linked to several leads is of the strongest
             value.update({(i, j): said for i, j in signal.members.tolist()})
         value.update({signal.lead: said for signal, said in found})  # but a lead is of its own
-        rows = [value.get((i, j), (1.0, False)) for i, j in terms.tolist()]
-        return Claims(np.array([q for q, _ in rows], dtype=float), np.array([f for _, f in rows], dtype=bool))
+        rows = [value.get((i, j), (1.0, False)) for i, j in pairs.tolist()]
+        place = {(i, j): k for k, (i, j) in enumerate(self.ranked.tolist())}
+        return Claims(
+            np.array([q for q, _ in rows], dtype=float),
+            np.array([f for _, f in rows], dtype=bool),
+            np.array([place.get((i, j), np.inf) for i, j in pairs.tolist()], dtype=float),
+        )
 
     def files(self) -> dict[str, pd.DataFrame]:
         """The tables of an output folder, by file name."""
@@ -88,9 +95,13 @@ class Discovery:
         return tables if self.stability is None else {**tables, "stability.tsv": self.stability}
 
     def leads(self) -> np.ndarray:
-        """Lead pairs of the signals that pass, as columns: shape (n_signals, 2)."""
+        """Lead pairs of the signals that pass, as sites: shape (n_signals, 2)."""
         passing = [s.lead for s in self.found if s.q_value <= self.alpha]
         return np.array(passing, dtype=np.int64).reshape(-1, 2)
+
+    def listed(self, most: int) -> np.ndarray:
+        """Pairs that a table lists, as sites (n_pairs, 2): the leads, and the first of the ranking."""
+        return np.unique(np.concatenate([self.leads(), self.ranked[: min(_FIRST, most)]]), axis=0)
 
     def summary(self, n: int = 10) -> str:
         """Number of signals claimed, and the first rows, as text."""
@@ -214,11 +225,13 @@ def discover(
         relatives = find_relatives(cohort.calls)
         problem = PairProblem(pairs, phenotype.values, background.covariates, 0.0, max_rank, relatives)
         stability = half_sample_stability(problem, sites, prepared.scale, halves, seed)
-    ids = sites.ids[site[ranked[:_LISTED]]]
+    ranked = site[ranked[:_LISTED]]
+    ids = sites.ids[ranked]
     ranking = {"site_1": ids[:, 0], "site_2": ids[:, 1], "probability": expit(odds[:_LISTED])}
     return Discovery(
         signal_frame(signals, background, where, sites, site, alpha),
         pd.DataFrame(ranking),
+        ranked,
         tuple(signals),
         n_tests,
         alpha,

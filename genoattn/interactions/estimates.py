@@ -67,6 +67,7 @@ class Claims:
 
     q_value: np.ndarray  # of the signal that a term belongs to; 1 where it belongs to none
     phantom: np.ndarray  # that signal vanishes when adjusted for the additive variation around its sites
+    place: np.ndarray  # in the ranking of all pairs, from 0; infinite beyond its end
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,8 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     """Rows of the interaction table in one gauge, by evidence.
 
     They are sorted by p-value, then by |coefficient|, in units of its standard deviation where it has one.
+    Where inference has ranked the pairs, the k-th pair in that order stands where the pair with the k-th
+    smallest p-value would: a pair may be likelier than its own p-value says, by the pairs around it.
     q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that
     are not in the table count as p = 1. Where inference has made claims, they are those of its signals;
     where it could not, pairs of genotypes have none. In the reference gauge rows of the reference state are
@@ -65,8 +67,13 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     """
     orders = [order for order in sorted(tested.terms) if order <= max_order]
     frame = pd.concat([_order_rows(expansion, sites, tested, k) for k in orders], ignore_index=True)
+    frame["place"] = frame.get("place", np.nan)
     frame["size"] = frame["coefficient"].abs() / frame["coefficient_sd"].fillna(1.0)
     frame = frame.sort_values(["p_value", "size"], ascending=[True, False], kind="stable", na_position="last")
+    ranked = np.flatnonzero(frame["place"].notna())
+    order = np.arange(len(frame))
+    order[ranked] = ranked[np.argsort(frame["place"].to_numpy()[ranked], kind="stable")]
+    frame = frame.iloc[order]
     frame = frame.reindex(columns=table_columns(max_order)).reset_index(drop=True)
     positions = [f"pos_{k}" for k in range(1, max_order + 1)]
     texts = [f"{name}_{k}" for name in SITE_COLUMNS if name != "pos" for k in range(1, max_order + 1)]
@@ -160,6 +167,7 @@ def _order_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, order: 
     }
     if claims is not None:
         rows["flag"] = with_flag(rows["flag"], "phantom", claims.phantom[kept])
+        rows["place"] = claims.place[kept]
     if order in tested.proxies:
         rows["flag"] = with_flag(rows["flag"], "proxy", tested.proxies[order][kept])
     return pd.DataFrame(rows)

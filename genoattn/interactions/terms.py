@@ -69,7 +69,7 @@ def every_term(vocabulary: Vocabulary, order: int) -> np.ndarray:
     if not order:
         return np.zeros((1, 0), dtype=np.int64)
     sets = np.array(list(combinations(range(vocabulary.n_sites), order)), dtype=np.int64)
-    return _unique([_columns_of(vocabulary, sets.reshape(-1, order))])
+    return _unique([columns_at(vocabulary, sets.reshape(-1, order))])
 
 
 def _largest(expansion: Expansion, order: int, max_terms: int) -> tuple[np.ndarray, int]:
@@ -93,7 +93,7 @@ def _listed(
     kept, size = np.zeros((0, order), dtype=np.int64), np.zeros(0)
     n_nonzero = 0
     for sites in source:
-        columns = _columns_of(expansion.vocabulary, sites)
+        columns = columns_at(expansion.vocabulary, sites)
         coefficient = np.abs(expansion.coefficients(columns))
         nonzero = _any_of_site_set(expansion.vocabulary, columns, coefficient > 0)
         n_nonzero += int(nonzero.sum())
@@ -148,7 +148,7 @@ def _distinct_products(slots: list[np.ndarray]) -> np.ndarray:
     return sets[(np.diff(sets, axis=1) > 0).all(axis=1)]
 
 
-def _columns_of(vocabulary: Vocabulary, sites: np.ndarray) -> np.ndarray:
+def columns_at(vocabulary: Vocabulary, sites: np.ndarray) -> np.ndarray:
     """Every choice of columns at each set of sites: shape (n_terms, order)."""
     if vocabulary.is_dosage:
         return sites
