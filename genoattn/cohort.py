@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from genoattn.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -163,6 +165,23 @@ class Covariates:
     names: tuple[str, ...]
     values: np.ndarray
     levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def groups(self, column: str) -> np.ndarray:
+        """Number of the group of each sample, (n_samples,), from 0: samples of one level, or one value.
+
+        Raises
+        ------
+        InputError
+            Where there is no such column of the table.
+        """
+        dummies = [f"{column}={level}" for level in self.levels.get(column, ())[1:]] or [column]
+        if not set(dummies) <= set(self.names):
+            numeric = [n for n in self.names if not any(n.startswith(f"{c}=") for c in self.levels)]
+            known = ", ".join([*self.levels, *numeric]) or "none"
+            raise InputError(f"there is no covariate {column!r}; the covariates are: {known}")
+        values = self.values[:, [self.names.index(name) for name in dummies]]
+        _, group = np.unique(values, axis=0, return_inverse=True)
+        return group.reshape(-1)
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,15 @@ AlphaOption = Annotated[
         "--alpha", metavar="RATE", help="False discovery rate of the signals among pairs of genotypes."
     ),
 ]
+StrataOption = Annotated[
+    str | None,
+    options.MODEL(
+        "--strata",
+        metavar="COLUMN",
+        help="Covariate whose groups differ in the noise of the trait: only samples of one group stand for "
+        "each other where false signals are counted.",
+    ),
+]
 EnsembleOption = Annotated[
     int,
     options.MODEL(
@@ -205,7 +214,7 @@ _READ = (
 )  # fmt: skip
 _FIT = (
     "order", "gauge", "attention", "estimator", "link", "budget", "likelihood", "rank", "penalty",
-    "max_terms", "alpha", "ensemble", "seed", "device", "devices", "precision", "resume",
+    "max_terms", "alpha", "strata", "ensemble", "seed", "device", "devices", "precision", "resume",
 )  # fmt: skip
 
 
@@ -243,6 +252,7 @@ def command(
     epochs: EpochsOption = 500,
     budget: BudgetOption = 240.0,
     alpha: AlphaOption = 0.05,
+    strata: StrataOption = None,
     ensemble: EnsembleOption = 0,
     variance_column: options.VarianceColumn = None,
     se_column: options.SeColumn = None,

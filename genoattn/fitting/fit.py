@@ -307,6 +307,7 @@ def _discovery(cohort: Cohort, config: FitConfig, run: TrainingRun) -> Discovery
         return discover(
             cohort,
             alpha=config.alpha,
+            strata=config.strata,
             seed=training.seed,
             max_rank=training.most_factors,
             halves=config.ensemble,

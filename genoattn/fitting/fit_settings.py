@@ -39,6 +39,9 @@ class FitConfig:
         Most interaction terms reported for an order, the largest coefficients first.
     alpha
         False discovery rate at which a cohort's pairs are claimed.
+    strata
+        A covariate, whose groups of samples may differ in the noise of the trait: the samples of one stand
+        for each other where the trait is resampled to tell how many signals are false; None for one group.
     ensemble
         Of a cohort, random halves of the samples that tell how stable the choice of pairs is; of a landscape,
         models on bootstrap samples that give every coefficient an interval; 0 for none.
@@ -71,6 +74,7 @@ class FitConfig:
     refit: bool | None = None
     max_terms: int = 50_000
     alpha: float = 0.05
+    strata: str | None = None
     ensemble: int = 0
     auto_order: bool | None = None
     auto_link: bool | None = None

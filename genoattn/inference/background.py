@@ -48,7 +48,7 @@ class SiteMap:
         return int(self.chromosome.max(initial=0)) + 1
 
     def are_far(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Whether pairs of columns lie on different chromosomes or beyond the margin: bool, as the indices."""
+        """Whether pairs of columns lie on different chromosomes or beyond the margin: shape of the indices."""
         apart = np.abs(self.position[first] - self.position[second]) >= self.margin
         return (self.chromosome[first] != self.chromosome[second]) | apart
 

@@ -1,5 +1,6 @@
 """Discovery in a cohort: pairs ranked, signals claimed, phantoms flagged."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,9 @@ from genoattn.inference.weights import HypothesisWeights, Segments, cross_fitted
 from genoattn.interactions.estimates import Claims
 from genoattn.model.relatives import find_relatives
 from genoattn.scan.scores import score_matrix
+from genoattn.tokens import build_vocabulary
 
+_log = logging.getLogger(__name__)
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
 _NULL_LIMIT = 1.0  # of the limit of the search: signals of resampled traits that are counted
@@ -72,7 +75,7 @@ class Discovery:
         return s[(s["q_value"] <= self.alpha) & (s["flag"] != "phantom")]
 
     def claims(self, pairs: np.ndarray) -> Claims:
-        """Claims of the signals about pairs of sites (n_terms, 2), ascending, and their places in the ranking."""
+        """Claims of the signals about pairs of sites (n_terms, 2), and their places in the ranking."""
         value: dict[tuple[int, int], tuple[float, bool]] = {}
         found = [
             (signal, (signal.q_value, flag == "phantom"))
@@ -147,6 +150,7 @@ def discover(
     cohort: Cohort,
     *,
     alpha: float = 0.05,
+    strata: str | None = None,
     seed: int = 0,
     max_rank: int = 32,
     weighted: bool = True,
@@ -155,9 +159,10 @@ def discover(
 ) -> Discovery:
     """Rank all pairs of sites of a cohort of genotypes, and claim those that pass a false discovery rate.
 
-    The guarantee, and what it assumes, is that of :func:`genoattn.inference.signals.find_signals`; that of
-    the weights, of :func:`genoattn.inference.weights.cross_fitted_weights`. Pairs of a chromosome less than
-    1 Mb apart are not tested.
+    The same tests on resampled traits of the cohort, which have no interactions, tell how many signals are
+    false: see :func:`genoattn.inference.signals.find_signals`; why weights are fair,
+    :func:`genoattn.inference.weights.cross_fitted_weights`. Pairs of a chromosome within reach of its
+    linkage, 1 Mb at most, are not tested: see :func:`genoattn.inference.background.linkage_margin`.
 
     Parameters
     ----------
@@ -165,19 +170,23 @@ def discover(
         Genotypes with a phenotype.
     alpha
         False discovery rate.
+    strata
+        A covariate: only samples of one of its groups stand for each other in resampled traits.
     seed
-        Of the folds of the weights, and of the halves.
+        Of the folds of the weights, the resampled traits and the halves.
     max_rank
         Most factors.
     weighted
-        Whether structure seen in other chromosomes lowers the bar of a pair.
+        Whether structure seen in other pairs lowers the bar of a pair.
     halves
         Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
+    resamples
+        Resampled traits.
 
     Raises
     ------
     InputError
-        Where there is no phenotype, or the sites have no chromosomes.
+        Where there is no phenotype, no pair can be tested, or the strata are of no use.
 
     Examples
     --------
@@ -197,8 +206,8 @@ def discover(
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     if unfit := why_no_discovery(cohort):
         raise InputError(
-            "discovery needs genotypes of two sites or more on different chromosomes, or 1 Mb apart, but "
-            f"{unfit}; fit an alignment instead, and scan such a cohort"
+            f"discovery needs genotypes of two sites or more beyond the reach of linkage, but {unfit}; fit "
+            "an alignment instead, and scan such a cohort"
         )
     prepared = cohort_background(cohort)
     background, where, site = prepared.background, prepared.where, prepared.site
@@ -214,7 +223,7 @@ def discover(
     if weighted:
         weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], where, max_rank, seed)
     search = SignalSearch(where, weights, n_tests)
-    false = _false_signals(cohort, prepared, search, alpha, resamples, seed)
+    false = _false_signals(cohort, prepared, search, alpha, strata, resamples, seed)
     signals = find_signals(search, background, Candidates(pair, t), false, alpha)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
     # Pairs beyond those listed would rank last anyway.
@@ -241,17 +250,16 @@ def discover(
 
 
 def _false_signals(
-    cohort: Cohort, prepared: CohortBackground, search: SignalSearch, alpha: float, resamples: int, seed: int
-) -> FalseSignals:
+    cohort: Cohort, prepared: CohortBackground, search: SignalSearch, alpha: float, strata: str | None,
+    resamples: int, seed: int,
+) -> FalseSignals:  # fmt: skip
     """The number of false signals to be expected, from traits of the cohort without interactions."""
     phenotype = cohort.phenotype
     assert phenotype is not None
     background, where, site = prepared.background, prepared.where, prepared.site
-    exchangeable = Exchangeable(families=find_relatives(cohort.calls))
+    exchangeable = Exchangeable(_strata(cohort, strata), find_relatives(cohort.calls))
     rng = np.random.default_rng([seed, 1])
-    drawn = resampled_backgrounds(
-        prepared.genome, background, phenotype.binary, exchangeable, resamples, rng
-    )
+    drawn = resampled_backgrounds(prepared.genome, background, phenotype.binary, exchangeable, resamples, rng)
     limit = min(_NULL_LIMIT * search_limit(search.n_tests, alpha), 0.01)
 
     def count(null: Background) -> np.ndarray:
@@ -262,15 +270,40 @@ def _false_signals(
     return false_signals(drawn, count, search.n_tests, limit)
 
 
+def _strata(cohort: Cohort, column: str | None) -> np.ndarray | None:
+    """Groups of samples that stand for each other, by a covariate."""
+    if column is None:
+        return None
+    if cohort.covariates is None:
+        raise InputError(
+            f"strata are the groups of a covariate, and there is no table with {column!r}; give covar"
+        )
+    strata = cohort.covariates.groups(column)
+    alone = int((np.bincount(strata) == 1).sum())
+    if alone == int(strata.max()) + 1:
+        raise InputError(
+            f"every sample is alone in its stratum of {column!r}, and none can stand for another; choose a "
+            "covariate with groups of samples"
+        )
+    if alone:
+        _log.warning("strata of %s: %d samples are alone in theirs, and keep their residual", column, alone)
+    return strata
+
+
 def why_no_discovery(cohort: Cohort) -> str:
     """Why no pair of a cohort's sites can be tested; empty where some can."""
     if cohort.kind != "genotype":
         return "these are aligned sequences"
     if cohort.n_sites < 2:
         return f"there are {cohort.n_sites} sites"
-    if SiteMap.of(cohort.sites, np.arange(cohort.n_sites)).n_far() == 0:
-        return f"all {cohort.n_sites} sites are on one chromosome within 1 Mb of each other"
-    return ""
+    if SiteMap.of(cohort.sites, np.arange(cohort.n_sites)).n_far():
+        return ""
+    # All within 1 Mb of each other: linkage may end sooner.
+    vocabulary = build_vocabulary(cohort, "dosage")
+    columns = vocabulary.columns(cohort.calls) / np.sqrt(np.maximum(vocabulary.variance, 1e-12))
+    if SiteMap.of(cohort.sites, vocabulary.site, columns).n_far():
+        return ""
+    return f"all {cohort.n_sites} sites are on one chromosome within 1 Mb of each other, and linked"
 
 
 def _far_pairs(score: sparse.csr_array, columns: np.ndarray, where: SiteMap) -> tuple[np.ndarray, np.ndarray]:

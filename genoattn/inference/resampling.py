@@ -1,14 +1,14 @@
-"""How many false signals to expect at a threshold: the same tests on traits of the cohort without interactions."""
+"""How many false signals to expect: the same tests on resampled traits, which have no interactions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import minimize
 
-from genoattn.errors import InputError
 from genoattn.inference.background import AdditiveGenome, Background
 
 _SLOPE_SD = 0.05  # by how much the rate may change with the logarithm of the threshold, before data
@@ -38,21 +38,19 @@ class FalseSignals:
         return out
 
     @classmethod
-    def counted(
-        cls, thresholds: np.ndarray, n_tests: int, limit: float, n_resamples: int
-    ) -> FalseSignals:
+    def counted(cls, thresholds: np.ndarray, n_tests: int, limit: float, n_resamples: int) -> FalseSignals:
         """From the weighted p-values of all signals of resampled traits, those above ``limit`` left out.
 
-        The counts of the intervals between ``limit`` and its quarters, quarters of quarters and so on are Poisson
-        with the mean that :meth:`expected` says; the likeliest ratio and slope, the slope under a normal prior
-        of mean 0 and standard deviation 0.05, so that few counts do not extrapolate far. The ratio is then raised by two standard errors of the
-        count.
+        The counts between ``limit``, its quarter, a quarter of that and so on are Poisson with the mean that
+        :meth:`expected` says; the likeliest ratio and slope, the slope under a normal prior of mean 0 and
+        standard deviation 0.05, so that few counts do not extrapolate far. The ratio is then raised by two
+        standard errors of the count.
         """
         p = np.sort(thresholds[thresholds <= limit])
         n_steps = int(np.clip(np.log(max(limit * n_tests, 1.0)) / np.log(_STEPS), 1, 8)) + 2
         edge = limit * _STEPS ** -np.arange(n_steps + 1.0)
         edge[-1] = 0.0
-        count = np.array([((p <= a) & (p > b)).sum() for a, b in zip(edge[:-1], edge[1:], strict=True)])
+        count = np.array([((p <= a) & (p > b)).sum() for a, b in pairwise(edge)])
 
         def loss(parameters: np.ndarray) -> float:
             log_ratio, slope = parameters
@@ -82,10 +80,6 @@ class Exchangeable:
 
     strata: np.ndarray | None = None
     families: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if self.strata is not None and np.bincount(self.strata).max(initial=0) < 2:
-            raise InputError("every stratum has one sample, so that none can stand for another; leave strata out")
 
     def residuals(self, residual: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Residuals (n_samples,) as they might as well have been."""

@@ -59,7 +59,9 @@ def robust_pairs(
     leverage = (basis**2).sum(axis=1)[:, None]
     out: list[StudentTest] = []
     for start in range(0, len(pairs), _AT_A_TIME):
-        first, second = columns[:, pairs[start : start + _AT_A_TIME].T.ravel()].reshape(n, 2, -1).swapaxes(0, 1)
+        first, second = (
+            columns[:, pairs[start : start + _AT_A_TIME].T.ravel()].reshape(n, 2, -1).swapaxes(0, 1)
+        )
         product = first * second
         size = np.sqrt((product**2).sum(axis=0))
         others: list[np.ndarray] = []
@@ -78,7 +80,9 @@ def robust_pairs(
             estimate = (pure * left).sum(axis=0)
             left -= pure * estimate
             plain = (left**2).sum(axis=0) / max(df, 1)
-            t.append(estimate / np.sqrt(np.maximum(np.maximum(plain, ((scaled * left) ** 2).sum(axis=0)), 1e-300)))
+            t.append(
+                estimate / np.sqrt(np.maximum(np.maximum(plain, ((scaled * left) ** 2).sum(axis=0)), 1e-300))
+            )
         every = np.array(t)
         nearest = every[np.abs(every).argmin(axis=0), np.arange(every.shape[1])]
         agreed = (np.sign(every) == np.sign(every[0])).all(axis=0) & (size > 0) & (df >= 1)

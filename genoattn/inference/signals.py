@@ -96,17 +96,19 @@ class SignalSearch:
         """
         weight = self.weight(candidates.pair)
         fold = np.full(len(weight), -1) if self.weights is None else self.weights.folds(*candidates.pair.T)
-        looked_at, bases, tests = [], {}, []
+        chosen: list[np.ndarray] = []
+        tests: list[StudentTest] = []
+        bases: dict[int, np.ndarray] = {}
         for k in np.unique(fold):
             basis = background.basis
             if self.weights is not None and k >= 0:
                 basis = orthonormal_basis(np.column_stack([basis, self.weights.products[k]]))
-            bases[k] = basis
+            bases[int(k)] = basis
             own = np.flatnonzero(fold == k)
             own = own[_may_pass(background, basis, candidates.t[own], weight[own] * limit)]
-            looked_at.append(own)
+            chosen.append(own)
             tests += robust_pairs(background.columns, candidates.pair[own], basis, background.residuals)
-        looked_at = np.concatenate(looked_at) if looked_at else np.zeros(0, dtype=np.int64)
+        looked_at = np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
         # Dividing by the weight is what keeps the error rate, as long as the weights have mean one.
         weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
         out: list[Lead] = []

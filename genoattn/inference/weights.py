@@ -40,7 +40,8 @@ class Segments:
             number = min(_BLOCKS, n_columns)
             return cls(np.arange(n_columns) * number // n_columns, np.ones((number, number), dtype=bool))
         each = max(_MOST_SEGMENTS // where.n_chromosomes, 1)
-        segment, owner = np.zeros(n_columns, dtype=np.int64), []
+        segment = np.zeros(n_columns, dtype=np.int64)
+        owner: list[int] = []
         for c in range(where.n_chromosomes):
             own = np.flatnonzero(where.chromosome == c)
             position = where.position[own].astype(np.float64)
