@@ -51,14 +51,26 @@ class PooledAttention(nn.Module):
             Subtracts from values (.., column) their mean at each site; nothing by default.
         """
         factor = centre(self.factors())  # (rank, slot, column)
-        powers = [design, *(design if self.indicators else design**m for m in range(2, self.order + 1))]
         if factor.shape[1] == 1:
+            powers = [self._power(design, m) for m in range(1, self.order + 1)]
             return newton([power @ factor[:, 0].T ** m for m, power in enumerate(powers, 1)])
+        # Where all slots are 0 so are their products, and the gradients of these: sparse factors need the
+        # powers of few columns.
+        used = (factor != 0).flatten(0, 1).any(dim=0).nonzero()[:, 0]
+        few = len(used) < 0.5 * factor.shape[-1]
+        chosen = design.index_select(1, used) if few else design
+        powers = [design, *(self._power(chosen, m) for m in range(2, self.order + 1))]
 
         def block_sum(block: Block) -> Tensor:
-            return powers[len(block) - 1] @ factor[:, list(block)].prod(dim=1).T  # (sample, rank)
+            own = factor[:, list(block)]
+            if few and len(block) > 1:
+                own = own.index_select(2, used)
+            return powers[len(block) - 1] @ own.prod(dim=1).T  # (sample, rank)
 
         return distinct_sum(block_sum, self.order)
+
+    def _power(self, design: Tensor, m: int) -> Tensor:
+        return design if self.indicators or m == 1 else design**m
 
 
 class PooledHyperAttention(PooledAttention):

@@ -39,20 +39,21 @@ class PairColumns:
         self.columns, self.site, self.segment, self.visible = columns, site, segment, visible
         self.members = [_as_slice(np.flatnonzero(segment == k)) for k in range(len(visible))]
         self._linked: dict[int, np.ndarray] = {}
-        self._squares: np.ndarray | None = None
+        self._single: tuple[np.ndarray, np.ndarray] | None = None
 
     def seen_as(self, visible: np.ndarray) -> PairColumns:
-        """The same columns with other pairs of segments visible; cached squares and linkage are shared."""
+        """The same columns with other pairs of segments visible; what is cached of them is shared."""
         out = copy.copy(self)
-        out.visible, out._squares = visible, self.squares
+        out.visible, out._single = visible, self.in_single_precision
         return out
 
     @property
-    def squares(self) -> np.ndarray:
-        """Squared columns, kept once they are asked for: shape (n_samples, n_columns)."""
-        if self._squares is None:
-            self._squares = self.columns**2
-        return self._squares
+    def in_single_precision(self) -> tuple[np.ndarray, np.ndarray]:
+        """Columns and their squares as float32, kept once asked for: two of shape (n_samples, n_columns)."""
+        if self._single is None:
+            columns = self.columns.astype(np.float32)
+            self._single = columns, columns**2
+        return self._single
 
     @property
     def n_samples(self) -> int:
@@ -124,16 +125,27 @@ class PairColumns:
         return np.flatnonzero(linked & (self.segment == self.segment[column]))
 
     def scores(self, carriers: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Inner product with ``target``, and squared norm, of every column times its segment's carrier.
+        """:meth:`inner_products` with ``target``, and :meth:`squared_norms`."""
+        return self.inner_products(carriers, target), self.squared_norms(carriers)
 
-        Of carriers (n_samples, n_segments) two arrays (n_columns,); both 0 where the carrier is.
+    def inner_products(self, carriers: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Inner product with ``target`` of every column times its segment's carrier, summed in float32.
+
+        Of carriers (n_samples, n_segments) an array (n_columns,), 0 where the carrier is.
         """
-        inner, norm2 = np.zeros(self.n_columns), np.zeros(self.n_columns)
+        return self._weighted_sums(self.in_single_precision[0], carriers * target[:, None])
+
+    def squared_norms(self, carriers: np.ndarray) -> np.ndarray:
+        """Squared norm of every column times its segment's carrier, summed in float32: (n_columns,)."""
+        return self._weighted_sums(self.in_single_precision[1], carriers**2)
+
+    def _weighted_sums(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Sums over samples of values (n_samples, n_columns), each column with the weights of its segment."""
+        out, weights = np.zeros(self.n_columns), np.asfortranarray(weights, dtype=np.float32)
         for k, inside in enumerate(self.members):
-            if carriers[:, k].any():
-                inner[inside] = self.columns[:, inside].T @ (carriers[:, k] * target)
-                norm2[inside] = self.squares[:, inside].T @ carriers[:, k] ** 2
-        return inner, norm2
+            if weights[:, k].any():
+                out[inside] = values[:, inside].T @ weights[:, k]
+        return out
 
     def features(self, carriers: np.ndarray, index: np.ndarray) -> np.ndarray:
         """Chosen columns times the carriers of their segments: shape (n_samples, n_chosen)."""

@@ -88,10 +88,10 @@ def _select(pairs: PairColumns, rest: np.ndarray, other: np.ndarray, threshold: 
     """
     carriers = pairs.carriers(other)
     allowed = ~pairs.linked_to(other) & pairs.mostly_visible(other)
-    weights = np.zeros(pairs.n_columns)
+    weights, norm2 = np.zeros(pairs.n_columns), pairs.squared_norms(carriers)
     pool, chosen, solution, residual = np.zeros(0, int), np.zeros(0, int), np.zeros(0), rest
     for _ in range(_PASSES):
-        inner, norm2 = pairs.scores(carriers, residual)
+        inner = pairs.inner_products(carriers, residual)
         z2 = inner**2 / np.maximum(norm2, 1e-9) / max(float(residual.var()), 1e-300)
         z2 = np.where(allowed & (norm2 > 1e-9), z2, 0.0)
         z2[pool] = 0.0  # they had their chance within the pool

@@ -144,11 +144,12 @@ class Readout(nn.Module):
 
     def design(self, calls: Tensor) -> Tensor:
         """Columns of a batch: standardised dosages or state indicators, 0 where missing; (sample, column)."""
-        state = calls[:, self.site]
         if not self.is_dosage:
-            return (state == self.state).to(self.mean.dtype)
-        centred = (state.to(self.mean.dtype) - self.mean) / self.scale
-        return centred.masked_fill(state == MISSING, 0.0)
+            return (calls[:, self.site] == self.state).to(self.mean.dtype)
+        # In place, without a copy in the order of the columns, which is that of the sites.
+        centred = (calls.to(self.mean.dtype) - self.mean).div_(self.scale)
+        missing = calls == MISSING
+        return centred.masked_fill_(missing, 0.0) if missing.any() else centred
 
     def centred(self, values: Tensor) -> Tensor:
         """Subtract from state values their training mean at each site; dosage columns are centred already."""
