@@ -48,7 +48,7 @@ class SiteMap:
         return int(self.chromosome.max(initial=0)) + 1
 
     def are_far(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Whether pairs of columns lie on different chromosomes or beyond the margin: shape of the indices."""
+        """Whether pairs of columns lie on different chromosomes or beyond the margin: bool, as they are."""
         apart = np.abs(self.position[first] - self.position[second]) >= self.margin
         return (self.chromosome[first] != self.chromosome[second]) | apart
 
@@ -132,9 +132,9 @@ class Background:
     fitted: np.ndarray
 
     @property
-    def basis(self) -> np.ndarray:
-        """Orthonormal basis of intercept and covariates: shape (n_samples, 1 + n_covariates)."""
-        return np.linalg.qr(np.column_stack([np.ones(len(self.columns)), self.covariates]))[0]
+    def fixed(self) -> np.ndarray:
+        """Intercept and covariates: shape (n_samples, 1 + n_covariates)."""
+        return np.column_stack([np.ones(len(self.columns)), self.covariates])
 
 
 class AdditiveGenome:

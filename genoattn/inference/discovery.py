@@ -20,7 +20,6 @@ from genoattn.inference.ranking import rank_pairs
 from genoattn.inference.resampling import (
     Exchangeable,
     FalseSignals,
-    false_signals,
     resampled_backgrounds,
 )
 from genoattn.inference.signals import Candidates, Signal, SignalSearch, find_signals, search_limit
@@ -28,13 +27,12 @@ from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.weights import HypothesisWeights, Segments, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
 from genoattn.model.relatives import find_relatives
-from genoattn.scan.scores import score_matrix
+from genoattn.scan.scores import PairScores, agreed, score_matrix
 from genoattn.tokens import build_vocabulary
 
 _log = logging.getLogger(__name__)
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
-_NULL_LIMIT = 1.0  # of the limit of the search: signals of resampled traits that are counted
 _FIRST = 300  # pairs of the ranking that a table of interactions lists
 _SHOWN = 12  # signals in a notebook
 
@@ -222,7 +220,7 @@ def discover(
     weights: HypothesisWeights | None = None
     if weighted:
         weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], where, max_rank, seed)
-    search = SignalSearch(where, weights, n_tests)
+    search = SignalSearch(where, weights, n_tests, background.fixed)
     false = _false_signals(cohort, prepared, search, alpha, strata, resamples, seed)
     signals = find_signals(search, background, Candidates(pair, t), false, alpha)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
@@ -256,18 +254,49 @@ def _false_signals(
     """The number of false signals to be expected, from traits of the cohort without interactions."""
     phenotype = cohort.phenotype
     assert phenotype is not None
-    background, where, site = prepared.background, prepared.where, prepared.site
     exchangeable = Exchangeable(_strata(cohort, strata), find_relatives(cohort.calls))
     rng = np.random.default_rng([seed, 1])
-    drawn = resampled_backgrounds(prepared.genome, background, phenotype.binary, exchangeable, resamples, rng)
-    limit = min(_NULL_LIMIT * search_limit(search.n_tests, alpha), 0.01)
+    drawn = resampled_backgrounds(
+        prepared.genome, prepared.background, phenotype.binary, exchangeable, resamples, rng
+    )
+    limit = search_limit(search.n_tests, alpha)
+    found = [
+        np.array([lead.weighted for lead in search.leads(null, candidates, limit)])
+        for null, candidates in zip(drawn, _resampled_candidates(drawn, prepared, search, limit), strict=True)
+    ]
+    return FalseSignals.counted(np.concatenate(found), search.n_tests, limit, resamples)
 
-    def count(null: Background) -> np.ndarray:
-        score = score_matrix(null.columns, null.residuals, null.covariates, site, _LEAST)
-        candidates = Candidates(*_far_pairs(score, null.columns, where))
-        return np.array([lead.weighted for lead in search.leads(null, candidates, limit)])
 
-    return false_signals(drawn, count, search.n_tests, limit)
+def _resampled_candidates(
+    drawn: list[Background], prepared: CohortBackground, search: SignalSearch, limit: float
+) -> list[Candidates]:
+    """The pairs of resampled traits that may have a weighted p-value up to a limit."""
+    where, site = prepared.where, prepared.site
+    versions = drawn[0].residuals.shape[1]
+    # No factor explains a resampled trait, but by chance.
+    growth = np.maximum(search.growth(drawn[0].residuals), 1.0)
+    least = search.least_score(growth, limit)
+
+    def passing(own: slice, row: slice, col: slice, t: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        out: list[tuple[np.ndarray, ...]] = []
+        for k in range(0, len(t), versions):
+            part = t[k : k + versions]
+            i, j = np.nonzero(np.abs(part[0]) >= least)
+            value = agreed(part[:, i, j].astype(np.float64), least)
+            i, j = i + row.start, j + col.start
+            keep = (value != 0) & (site[i] != site[j])
+            keep[keep] = search.may_pass(i[keep], j[keep], value[keep], growth, limit)
+            trait = np.full(int(keep.sum()), (own.start + k) // versions)
+            out.append((trait, i[keep], j[keep], value[keep]))
+        return out
+
+    every = np.column_stack([null.residuals for null in drawn])
+    scores = PairScores.of(prepared.background.columns, every, prepared.background.covariates)
+    found = [part for strip in scores.strips(passing) for part in strip]
+    trait, i, j, t = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    far = _are_far(i, j, prepared.background.columns, where)
+    trait, pair, t = trait[far], np.stack([i, j], axis=1)[far], t[far]
+    return [Candidates(pair[trait == k], t[trait == k]) for k in range(len(drawn))]
 
 
 def _strata(cohort: Cohort, column: str | None) -> np.ndarray | None:
@@ -307,16 +336,22 @@ def why_no_discovery(cohort: Cohort) -> str:
 
 
 def _far_pairs(score: sparse.csr_array, columns: np.ndarray, where: SiteMap) -> tuple[np.ndarray, np.ndarray]:
-    """Scored pairs that are tested: on different chromosomes, or 1 Mb apart and not in linkage."""
+    """Scored pairs that are tested, and their scores."""
     upper = sparse.triu(score, 1).tocoo()
     first, second = (c.astype(np.int64) for c in upper.coords)
+    keep = _are_far(first, second, columns, where)
+    return np.stack([first[keep], second[keep]], axis=1), upper.data[keep]
+
+
+def _are_far(first: np.ndarray, second: np.ndarray, columns: np.ndarray, where: SiteMap) -> np.ndarray:
+    """Whether pairs of columns lie on different chromosomes, or beyond the margin without linkage: bool."""
     keep = where.are_far(first, second)
     same = np.flatnonzero(keep & (where.chromosome[first] == where.chromosome[second]))
     for start in range(0, len(same), 4096):
         k = same[start : start + 4096]
         r2 = (np.einsum("sp,sp->p", columns[:, first[k]], columns[:, second[k]]) / len(columns)) ** 2
         keep[k] = r2 < LINKED_R2
-    return np.stack([first[keep], second[keep]], axis=1), upper.data[keep]
+    return keep
 
 
 def signal_frame(

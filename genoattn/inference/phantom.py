@@ -80,9 +80,8 @@ def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> f
     """
     x = background.columns
     product = x[:, pair[0]] * x[:, pair[1]]
-    basis = background.basis
     local = local_components(background, pair, where)
-    alone = np.column_stack([basis, x[:, list(pair)]])
+    alone = np.column_stack([background.fixed, x[:, list(pair)]])
     before = _t(product, alone, background.residuals)
     after = _t(product, np.column_stack([alone, local]), background.residuals)
     if np.min(np.abs(after)) < _NOISE:

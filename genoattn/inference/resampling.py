@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -117,12 +116,3 @@ def resampled_backgrounds(
             values = fitted + exchangeable.residuals(background.residuals[:, 0], rng)
         out.append(genome.take_out(values, binary))
     return out
-
-
-def false_signals(
-    backgrounds: list[Background], count: Callable[[Background], np.ndarray], n_tests: int, limit: float
-) -> FalseSignals:
-    """Expected false signals from the weighted p-values ``count`` finds in each of the resampled traits."""
-    found = [count(b) for b in backgrounds]
-    every = np.concatenate(found) if found else np.zeros(0)
-    return FalseSignals.counted(every, n_tests, limit, len(backgrounds))

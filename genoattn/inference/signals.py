@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import t as t_distribution
@@ -76,15 +77,60 @@ class SignalSearch:
         Of the hypotheses, mean one; None for one throughout.
     n_tests
         Number of pairs that are tested.
+    fixed
+        Shape (n_samples, n_fixed): intercept, covariates and components.
     """
 
     where: SiteMap
     weights: HypothesisWeights | None
     n_tests: int
+    fixed: np.ndarray
 
-    def weight(self, pair: np.ndarray) -> np.ndarray:
-        """Weights of pairs (n_pairs, 2)."""
-        return np.ones(len(pair)) if self.weights is None else self.weights.at(*pair.T)
+    @cached_property
+    def bases(self) -> list[np.ndarray]:
+        """For each fold of the weights an orthonormal basis of the fixed effects and its factors.
+
+        The last is of the fixed effects alone, for pairs in no fold.
+        """
+        products = [] if self.weights is None else self.weights.products
+        with_factors = [orthonormal_basis(np.column_stack([self.fixed, p])) for p in products]
+        return [*with_factors, orthonormal_basis(self.fixed)]
+
+    def folds(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """The fold of pairs of columns, -1 for pairs of none: shape of the indices."""
+        return np.full(len(first), -1) if self.weights is None else self.weights.folds(first, second)
+
+    def weight(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Weights of pairs of columns: shape of the indices."""
+        return np.ones(len(first)) if self.weights is None else self.weights.at(first, second)
+
+    def growth(self, residuals: np.ndarray) -> np.ndarray:
+        """By how much scores may grow, in each fold, where tests adjust for its factors: (n_folds + 1,).
+
+        What the factors explain of the residuals (n_samples, n_versions) is no noise any more.
+        """
+        left = [((residuals - b @ (b.T @ residuals)) ** 2).sum(axis=0) for b in self.bases]
+        out = np.array([_MORE * np.sqrt((left[-1] / np.maximum(rest, 1e-300)).max()) for rest in left])
+        out[[b.shape[1] == self.bases[-1].shape[1] for b in self.bases]] = 1.0
+        return out
+
+    def may_pass(
+        self, first: np.ndarray, second: np.ndarray, t: np.ndarray, growth: np.ndarray, limit: float
+    ) -> np.ndarray:
+        """Whether pairs of columns with scores ``t`` may have a weighted p-value up to a limit: bool."""
+        size = np.abs(t) * growth[self.folds(first, second)]
+        out: np.ndarray = 2 * t_distribution.sf(size, self.df) <= limit * self.weight(first, second)
+        return out
+
+    def least_score(self, growth: np.ndarray, limit: float) -> float:
+        """The smallest |t| with which any pair may have a weighted p-value up to a limit."""
+        most = 1.0 if self.weights is None else float(np.append(self.weights.values.sum(axis=1), 1.0).max())
+        return float(t_distribution.isf(min(limit * most, 1.0) / 2, self.df) / growth.max())
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of the test of a pair, 1 at least."""
+        return max(len(self.fixed) - self.bases[-1].shape[1] - 3, 1)
 
     def leads(self, background: Background, candidates: Candidates, limit: float) -> list[Lead]:
         """The strongest pair of each cluster, by ascending weighted p-value up to ``limit``.
@@ -94,23 +140,16 @@ class SignalSearch:
         their sites where these lie on its own chromosomes: an echo of a strong pair through imperfect
         linkage is no second signal, and what strong pairs explain is no noise of the weaker.
         """
-        weight = self.weight(candidates.pair)
-        fold = np.full(len(weight), -1) if self.weights is None else self.weights.folds(*candidates.pair.T)
-        chosen: list[np.ndarray] = []
+        growth = self.growth(background.residuals)
+        looked_at = np.flatnonzero(self.may_pass(*candidates.pair.T, candidates.t, growth, limit))
+        looked_at = looked_at[np.argsort(self.folds(*candidates.pair[looked_at].T), kind="stable")]
+        fold, weight = (f(*candidates.pair[looked_at].T) for f in (self.folds, self.weight))
         tests: list[StudentTest] = []
-        bases: dict[int, np.ndarray] = {}
         for k in np.unique(fold):
-            basis = background.basis
-            if self.weights is not None and k >= 0:
-                basis = orthonormal_basis(np.column_stack([basis, self.weights.products[k]]))
-            bases[int(k)] = basis
-            own = np.flatnonzero(fold == k)
-            own = own[_may_pass(background, basis, candidates.t[own], weight[own] * limit)]
-            chosen.append(own)
-            tests += robust_pairs(background.columns, candidates.pair[own], basis, background.residuals)
-        looked_at = np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
+            pairs = candidates.pair[looked_at[fold == k]]
+            tests += robust_pairs(background.columns, pairs, self.bases[k], background.residuals)
         # Dividing by the weight is what keeps the error rate, as long as the weights have mean one.
-        weighted = np.array([test.p_value for test in tests]) / weight[looked_at]
+        weighted = np.array([test.p_value for test in tests]) / weight
         out: list[Lead] = []
         given: list[tuple[int, int]] = []
         for k in np.argsort(weighted, kind="stable"):
@@ -120,10 +159,10 @@ class SignalSearch:
             if any(_is_linked(background.columns, self.where, pair, tested) for tested in given):
                 continue
             if given:
-                test = _robust(background, bases[fold[looked_at[k]]], pair, given, self.where)
-            if test.p_value / weight[looked_at[k]] <= limit:
+                test = _robust(background, self.bases[fold[k]], pair, given, self.where)
+            if test.p_value / weight[k] <= limit:
                 given.append((int(pair[0]), int(pair[1])))
-                out.append(Lead(given[-1], test, float(weight[looked_at[k]])))
+                out.append(Lead(given[-1], test, float(weight[k])))
         return sorted(out, key=lambda lead: lead.weighted)
 
 
@@ -155,22 +194,6 @@ def find_signals(
         _signal(lead, background, candidates, search.where, float(value))
         for lead, value in zip(leads, q, strict=True)
     ]
-
-
-def _may_pass(background: Background, basis: np.ndarray, t: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """Whether pairs with scores ``t`` may have a p-value up to ``limit`` when adjusted for a basis: bool.
-
-    Factors in the basis take away noise, and t grows by as much.
-    """
-    y = background.residuals
-    df = len(y) - basis.shape[1] - 3
-    if df < 1:
-        return np.zeros(len(t), dtype=bool)
-    before, after = (((y - b @ (b.T @ y)) ** 2).sum(axis=0) for b in (background.basis, basis))
-    grown = float(np.sqrt((before / np.maximum(after, 1e-300)).max()))
-    grown *= _MORE if grown > 1 + 1e-9 else 1.0
-    out: np.ndarray = 2 * t_distribution.sf(np.abs(t) * grown, df) <= limit
-    return out
 
 
 def search_limit(n_tests: int, alpha: float) -> float:
