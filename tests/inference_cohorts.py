@@ -6,8 +6,8 @@ import numpy as np
 
 from genoattn.closed_form.pair_columns import PairColumns, visible_segments
 from genoattn.cohort import Cohort, Covariates, Phenotype, Sites
-from genoattn.inference.background import SiteMap, remove_background
-from genoattn.inference.signals import Candidates
+from genoattn.inference.background import AdditiveGenome, SiteMap
+from genoattn.inference.signals import Candidates, SignalSearch
 from genoattn.scan.scores import score_matrix
 
 
@@ -66,10 +66,12 @@ def scene(dosage, values, sites, covariates=None):
     columns, n = standardised(dosage), len(values)
     where = SiteMap.of(sites, np.arange(columns.shape[1]))
     fixed = np.zeros((n, 0)) if covariates is None else covariates
-    background = remove_background(columns, np.asarray(values, dtype=float), fixed, where.chromosome, False)
+    genome = AdditiveGenome(columns, fixed, where.chromosome)
+    background = genome.take_out(np.asarray(values, dtype=float), False)
     site = np.arange(columns.shape[1])
     score = score_matrix(columns, background.residuals, background.covariates, site, 2.0).tocoo()
     first, second = (c.astype(int) for c in score.coords)
     keep = (first < second) & where.are_far(first, second)
     pair = np.stack([first[keep], second[keep]], axis=1)
-    return background, Candidates(pair, score.data[keep], where.n_far()), where
+    search = SignalSearch(where, None, where.n_far(), background.fixed)
+    return background, Candidates(pair, score.data[keep]), search

@@ -9,8 +9,8 @@ from inference_cohorts import cohort_of, linked_dosages, sites_on, unlinked_dosa
 from scipy.stats import t as t_distribution
 
 import genoattn
-from genoattn.inference.robust import StudentTest
-from genoattn.inference.signals import Signal, _with_q_values
+from genoattn.inference.resampling import FalseSignals
+from genoattn.inference.signals import q_values
 
 
 def planted(seed=1, n=600, strength=0.5, binary=False):
@@ -67,7 +67,7 @@ def test_halves_tell_how_stable_a_pair_is():
 def test_refusals():
     rng = np.random.default_rng(5)
     close = cohort_of(sites_on(1, 5, 100), unlinked_dosages(rng, 50, 5), rng.normal(size=50))
-    with pytest.raises(genoattn.InputError, match="on different chromosomes, or 1 Mb apart"):
+    with pytest.raises(genoattn.InputError, match="within 1 Mb of each other, and linked"):
         genoattn.discover(close)
     without = cohort_of(sites_on(2, 5, 100), unlinked_dosages(rng, 50, 10), None)
     with pytest.raises(genoattn.InputError, match="the cohort has no phenotype"):
@@ -76,19 +76,14 @@ def test_refusals():
         genoattn.phantom_check(without, {"site_1": [], "site_2": []})
 
 
-def test_thresholds_are_those_of_a_reshaped_procedure():
-    p = [1e-7, 4e-6, 2e-5, 1e-3]
-    none = np.zeros((0, 2), dtype=np.int64)
-    tests = [StudentTest(float(t_distribution.isf(v / 2, 500)), 500) for v in p]
-    signals = [Signal((0, k), (0, k), t, 1.0, none, none, np.zeros(0)) for k, t in enumerate(tests)]
-    found = [s.q_value for s in _with_q_values(signals, 1000)]
-    shape = np.r_[0.2, 0.8 / np.arange(2, 201) / (1 / np.arange(2, 201)).sum()]  # sums to one
-    beta = np.cumsum(np.arange(1, 201) * shape)
-    by_definition = [
-        min([1.0, *(p[later] * 1000 / beta[later] for later in range(k, len(p)))]) for k in range(len(p))
-    ]
-    np.testing.assert_allclose(found, by_definition)
-    assert _with_q_values(signals[:1], 1000)[0].q_value == pytest.approx(5e-4)
+def test_q_values_are_expected_false_signals_over_claims():
+    p = np.array([1e-7, 4e-6, 2e-5, 1e-3])
+    false = FalseSignals(1000, limit=1e-3, ratio=0.5, slope=-0.1)
+    expected = [1000 * v * 0.5 * (v / 1e-3) ** -0.1 for v in p]
+    np.testing.assert_allclose(false.expected(p), expected)
+    rate = [e / k * (1 + 1 / k) for k, e in enumerate(expected, 1)]
+    np.testing.assert_allclose(q_values(p, false), [min([1.0, *rate[k:]]) for k in range(4)])
+    assert q_values(p[:0], false).shape == (0,)
 
 
 def hidden_variant(seed=6, n=1500):

@@ -11,9 +11,10 @@ from scipy.stats import norm
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.cohort import Sites
 from genoattn.inference.background import (
+    AdditiveGenome,
     SiteMap,
+    linkage_margin,
     principal_components,
-    remove_background,
     unlinked_columns,
 )
 from genoattn.io.phenotypes import rank_normal
@@ -107,7 +108,7 @@ def test_background_is_ridge_with_covariates_and_components(binary):
     y = np.exp(columns[:, 0] + covariates[:, 0] + rng.normal(size=200))
     y = (y > np.median(y)).astype(float) if binary else y
     chromosome = np.arange(30) // 3
-    background = remove_background(columns, y, covariates, chromosome, binary)
+    background = AdditiveGenome(columns, covariates, chromosome).take_out(y, binary)
     np.testing.assert_array_equal(background.covariates[:, :2], covariates)
     components = principal_components(columns, chromosome, 4)
     np.testing.assert_allclose(background.covariates[:, 2:], components)
@@ -122,16 +123,16 @@ def test_background_is_ridge_with_covariates_and_components(binary):
     np.testing.assert_allclose(own.T @ background.phenotype, 0, atol=1e-8)
     change = background.phenotype - y
     np.testing.assert_allclose(change, own @ np.linalg.lstsq(own, change)[0])
-    basis = background.basis
-    np.testing.assert_allclose(basis.T @ basis, np.eye(7), atol=1e-10)
+    np.testing.assert_array_equal(background.fixed, np.column_stack([np.ones(200), background.covariates]))
+    np.testing.assert_allclose(background.fitted + background.residuals[:, 0], y)
 
 
 def test_residuals_are_orthogonal_to_covariates_and_components():
     rng = np.random.default_rng(7)
     home, dosage = two_populations(rng, 300, 40)
     y = 5.0 * home + rng.normal(size=300)
-    background = remove_background(standardised(dosage), y, np.zeros((300, 0)), np.arange(40), False)
-    np.testing.assert_allclose(background.basis.T @ background.residuals, 0, atol=1e-8)
+    background = AdditiveGenome(standardised(dosage), np.zeros((300, 0)), np.arange(40)).take_out(y, False)
+    np.testing.assert_allclose(background.fixed.T @ background.residuals, 0, atol=1e-6)
     assert abs(np.corrcoef(background.residuals[:, 0], home)[0, 1]) < 0.3 < np.corrcoef(y, home)[0, 1]
 
 
@@ -159,3 +160,32 @@ def test_map_of_columns_of_chosen_sites():
     np.testing.assert_array_equal(where.chromosome, [0, 1, 1])
     np.testing.assert_array_equal(where.position, [1, 11, 11])
     assert where.n_far() == 2
+
+
+def margin_of(dosage, chromosome, position):
+    return linkage_margin(standardised(dosage), np.asarray(chromosome), np.asarray(position))
+
+
+def test_independent_sites_have_no_margin():
+    for seed in range(5):
+        rng = np.random.default_rng(20 + seed)
+        dosage = unlinked_dosages(rng, 1000, 100)
+        assert margin_of(dosage, np.repeat([0, 1], 50), np.tile(np.arange(50) * 1000, 2)) == 1
+
+
+def test_margin_ends_where_linkage_does():
+    # Neighbours, 20 kb apart, agree as a chain does: r2 is 0.7 to the power of twice their distance in steps.
+    dosage = linked_dosages(np.random.default_rng(30), 2000, 4, 60, 0.7)
+    position = np.tile(np.arange(60) * 20_000, 4)
+    margin = margin_of(dosage, np.repeat(np.arange(4), 60), position)
+    steps = np.log(0.002) / (2 * np.log(0.7))  # about 9
+    assert 0.8 * steps * 20_000 <= margin <= 2.5 * steps * 20_000
+
+
+def test_margin_is_a_megabase_where_linkage_goes_on_or_pairs_are_few():
+    dosage = linked_dosages(np.random.default_rng(31), 500, 1, 60, 0.97)
+    assert margin_of(dosage, np.zeros(60, int), np.arange(60) * 50_000) > 900_000
+    few = unlinked_dosages(np.random.default_rng(32), 200, 3)
+    assert margin_of(few, np.zeros(3, int), np.array([5, 400_000, 999_000])) > 900_000
+    # Sites that are all far from each other say nothing.
+    assert margin_of(few, np.zeros(3, int), np.array([5, 4_000_000, 9_000_000])) == 1_000_000

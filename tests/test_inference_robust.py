@@ -6,7 +6,7 @@ from inference_cohorts import standardised, unlinked_dosages
 from oracles_inference import least_squares, pair_fit
 from scipy.stats import t as t_distribution
 
-from genoattn.inference.robust import orthonormal_basis, pair_t, robust_test
+from genoattn.inference.robust import orthonormal_basis, pair_t, robust_pairs, robust_test
 
 
 def uneven(seed=0, n=150, effect=0.0):
@@ -133,3 +133,29 @@ def test_pair_t_is_zero_where_the_product_is_one_of_its_columns():
     t = pair_t(columns, np.array([[0, 1], [0, 2]]), rng.normal(size=80) + a * b)
     assert t[0] == 0.0
     assert t[1] > 3
+
+
+def test_pairs_at_once_are_pairs_one_by_one():
+    rng = np.random.default_rng(40)
+    columns = rng.binomial(2, 0.3, (200, 12)).astype(float)
+    columns[:, 11] = columns[:, 10]  # a pair whose product is a sum of its columns and their squares
+    y = np.column_stack([rng.normal(size=200) * (1 + columns[:, 0])] * 2)
+    y[:, 1] += rng.normal(size=200)
+    basis = orthonormal_basis(np.column_stack([np.ones(200), rng.normal(size=(200, 2)), columns[:, 5]]))
+    pairs = np.array([(i, j) for i in range(12) for j in range(i + 1, 12)])
+    tests = robust_pairs(columns, pairs, basis, y)
+    for (i, j), test in zip(pairs, tests, strict=True):
+        others = np.column_stack([basis, columns[:, i], columns[:, j]])
+        one = robust_test(columns[:, i] * columns[:, j], others, y)
+        assert test.statistic == pytest.approx(one.statistic, rel=1e-8, abs=1e-12)
+        assert test.df == one.df
+
+
+def test_too_few_samples_for_pairs():
+    columns = np.random.default_rng(41).normal(size=(5, 3))
+    tests = robust_pairs(columns, np.array([[0, 1]]), np.full((5, 1), 5**-0.5), columns[:, 2:])
+    assert 0 < tests[0].p_value < 1
+    assert (
+        robust_pairs(columns[:3], np.array([[0, 1]]), np.full((3, 1), 3**-0.5), columns[:3, 2:])[0].p_value
+        == 1.0
+    )

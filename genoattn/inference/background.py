@@ -20,8 +20,9 @@ NEAR = 1_000_000  # base pairs within which two sites may be linked, whatever th
 LINKED_R2 = 0.1  # r2 from which two columns are linked
 _BINS = 12  # of distances up to that, at most
 _IN_BIN = 100  # pairs at least
+_FEW = 30  # that say nothing
 _NO_LINKAGE = 0.002  # mean r2 beyond chance that is as good as none
-_PAIRS = 5000  # whose r2 is looked at in a bin of distances
+_PAIRS = 1500  # whose r2 is looked at in a bin of distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def linkage_margin(columns: np.ndarray, chromosome: np.ndarray, position: np.nda
     Two sites that tag one untyped variant between them look as if they interacted (Wood et al. 2014, Nature
     514:E3). How far typed sites tag each other says how far they tag it: the margin is the shortest distance
     from which on their mean r2 is, with two standard errors, within 0.002 of that of independent sites,
-    ``1 / (n - 1)``. Where there are too few pairs to say so, it is 1 Mb. Sites of independent markers have
+    ``1 / (n - 1)``. Where no pairs, or too few, can say so, it is 1 Mb. Sites of independent markers have
     the margin 1: all are far from each other.
 
     Parameters
@@ -87,17 +88,17 @@ def linkage_margin(columns: np.ndarray, chromosome: np.ndarray, position: np.nda
     """
     n = len(columns)
     first, second = _near_pairs(chromosome, position)
+    if not len(first):
+        return NEAR
     distance = np.abs(position[first] - position[second])
     order = np.argsort(distance, kind="stable")
     margin = 1
     for part in np.array_split(order, min(_BINS, len(order) // _IN_BIN + 1))[::-1]:
         chosen = part[:: max(len(part) // _PAIRS, 1)]
-        r2 = np.array([])
-        if len(chosen):
-            a, b = columns[:, first[chosen]], columns[:, second[chosen]]
-            r2 = (np.einsum("sp,sp->p", a, b) / n) ** 2 - 1 / (n - 1)
-        spread = r2.std(ddof=1) / np.sqrt(len(r2)) if len(r2) > 1 else np.inf
-        if len(part) and not r2.mean() + 2 * spread <= _NO_LINKAGE:
+        a, b = columns[:, first[chosen]], columns[:, second[chosen]]
+        r2 = (np.einsum("sp,sp->p", a, b) / n) ** 2 - 1 / (n - 1)
+        spread = r2.std() / np.sqrt(len(r2))
+        if len(r2) < _FEW or r2.mean() + 2 * spread > _NO_LINKAGE:
             margin = min(int(distance[part[-1]]) + 1, NEAR)
             break
     return margin

@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
 _FIRST = 300  # pairs of the ranking that a table of interactions lists
+_RESAMPLES, _LEAST_RESAMPLES = 40, 8
+_MOST_WORK = 8e12  # operations of the scores of resampled traits: a minute or two
 _SHOWN = 12  # signals in a notebook
 
 
@@ -153,7 +155,7 @@ def discover(
     max_rank: int = 32,
     weighted: bool = True,
     halves: int = 0,
-    resamples: int = 40,
+    resamples: int | None = None,
 ) -> Discovery:
     """Rank all pairs of sites of a cohort of genotypes, and claim those that pass a false discovery rate.
 
@@ -179,7 +181,7 @@ def discover(
     halves
         Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
     resamples
-        Resampled traits.
+        Resampled traits; None for 40, or fewer where their scores would take minutes, 8 at least.
 
     Raises
     ------
@@ -213,7 +215,7 @@ def discover(
     score = score_matrix(columns, background.residuals, background.covariates, site, _LEAST)
     pair, t = _far_pairs(score, columns, where)
     n_tests = max(where.n_far(), 1)
-    segments = Segments.of(where)
+    segments = Segments.of(where, columns)
     pairs = PairColumns(columns, site, segments.segment, segments.visible)
     kept = sparse.coo_array((t, (pair[:, 0], pair[:, 1])), shape=score.shape).tocsr()
     seeds = find_seeds(kept, n_tests)
@@ -249,12 +251,18 @@ def discover(
 
 def _false_signals(
     cohort: Cohort, prepared: CohortBackground, search: SignalSearch, alpha: float, strata: str | None,
-    resamples: int, seed: int,
+    resamples: int | None, seed: int,
 ) -> FalseSignals:  # fmt: skip
     """The number of false signals to be expected, from traits of the cohort without interactions."""
     phenotype = cohort.phenotype
     assert phenotype is not None
-    exchangeable = Exchangeable(_strata(cohort, strata), find_relatives(cohort.calls))
+    exchangeable = Exchangeable(
+        _strata(cohort, strata), find_relatives(cohort.calls), np.argsort(cohort.samples.astype(str))
+    )
+    if resamples is None:
+        n, n_columns = prepared.background.columns.shape
+        work = prepared.background.residuals.shape[1] * n * float(n_columns) ** 2
+        resamples = int(np.clip(_MOST_WORK / work, _LEAST_RESAMPLES, _RESAMPLES))
     rng = np.random.default_rng([seed, 1])
     drawn = resampled_backgrounds(
         prepared.genome, prepared.background, phenotype.binary, exchangeable, resamples, rng

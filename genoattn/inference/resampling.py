@@ -75,18 +75,34 @@ class Exchangeable:
     families
         Shape (n_samples,): residuals of a family keep their places and change sign together. None where
         nobody is related.
+    order
+        Shape (n_samples,): the samples in an order that does not depend on that of the file, so that neither
+        do the resampled traits. None for that of the file.
     """
 
     strata: np.ndarray | None = None
     families: np.ndarray | None = None
+    order: np.ndarray | None = None
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """A uniform number for each of ``n`` samples."""
+        out = np.empty(n)
+        out[slice(None) if self.order is None else self.order] = rng.random(n)
+        return out
 
     def residuals(self, residual: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Residuals (n_samples,) as they might as well have been."""
+        n = len(residual)
         if self.families is not None:
-            return residual * rng.choice([-1.0, 1.0], int(self.families.max()) + 1)[self.families]
-        strata = np.zeros(len(residual), dtype=np.int64) if self.strata is None else self.strata
+            place = np.arange(n) if self.order is None else np.argsort(self.order)
+            lead = np.full(int(self.families.max()) + 1, n)
+            np.minimum.at(lead, self.families, place)  # a family's sign is that of its member who comes first
+            sign = np.empty(n)
+            sign[place] = np.where(self.draw(n, rng) < 0.5, -1.0, 1.0)
+            return residual * sign[lead[self.families]]
+        strata = np.zeros(n, dtype=np.int64) if self.strata is None else self.strata
         # Two sorts of the samples by stratum, at random within it: one takes the place of the other.
-        places, drawn = (np.lexsort((rng.random(len(residual)), strata)) for _ in range(2))
+        places, drawn = (np.lexsort((self.draw(n, rng), strata)) for _ in range(2))
         out = np.empty_like(residual)
         out[places] = residual[drawn]
         return out
@@ -110,8 +126,9 @@ def resampled_backgrounds(
     out = []
     for _ in range(number):
         if binary:
-            values = (rng.random(len(fitted)) < fitted).astype(np.float64)
-            values[rng.integers(len(fitted))] = 1.0 - values.round().all()  # both values, whatever happens
+            chance = exchangeable.draw(len(fitted), rng) - fitted
+            values = (chance < 0).astype(np.float64)
+            values[[np.argmin(chance), np.argmax(chance)]] = 1.0, 0.0  # both values, whatever happens
         else:
             values = fitted + exchangeable.residuals(background.residuals[:, 0], rng)
         out.append(genome.take_out(values, binary))

@@ -54,7 +54,7 @@ def robust_pairs(
 
     The basis (n_samples, n_others) is orthonormal and holds the intercept; versions (n_samples, n_versions).
     """
-    n, df = len(columns), len(columns) - basis.shape[1] - 3
+    n = len(columns)
     rest = versions - basis @ (basis.T @ versions)
     leverage = (basis**2).sum(axis=1)[:, None]
     out: list[StudentTest] = []
@@ -63,8 +63,8 @@ def robust_pairs(
             columns[:, pairs[start : start + _AT_A_TIME].T.ravel()].reshape(n, 2, -1).swapaxes(0, 1)
         )
         product = first * second
-        size = np.sqrt((product**2).sum(axis=0))
         others: list[np.ndarray] = []
+        df = np.full(len(first.T), n - basis.shape[1])
         for vector in (first, second, product):
             pure = vector - basis @ (basis.T @ vector)
             for other in others:
@@ -72,6 +72,7 @@ def robust_pairs(
             norm = np.sqrt((pure**2).sum(axis=0))
             usable = norm > 1e-6 * np.maximum(np.sqrt((vector**2).sum(axis=0)), 1e-300)
             others.append(np.where(usable, pure / np.maximum(norm, 1e-300), 0.0))
+            df -= usable
         used = np.minimum(leverage + sum(other**2 for other in others), 0.99)
         pure, scaled = others[2], others[2] / (1 - used)
         t = []
@@ -79,14 +80,15 @@ def robust_pairs(
             left = version[:, None] - sum(o * (version @ o) for o in others[:2])
             estimate = (pure * left).sum(axis=0)
             left -= pure * estimate
-            plain = (left**2).sum(axis=0) / max(df, 1)
+            plain = (left**2).sum(axis=0) / np.maximum(df, 1)
             t.append(
                 estimate / np.sqrt(np.maximum(np.maximum(plain, ((scaled * left) ** 2).sum(axis=0)), 1e-300))
             )
         every = np.array(t)
         nearest = every[np.abs(every).argmin(axis=0), np.arange(every.shape[1])]
-        agreed = (np.sign(every) == np.sign(every[0])).all(axis=0) & (size > 0) & (df >= 1)
-        out += [StudentTest(float(value), max(df, 1)) for value in np.where(agreed, nearest, 0.0)]
+        agreed = (np.sign(every) == np.sign(every[0])).all(axis=0) & usable & (df >= 1)
+        statistic = np.where(agreed, nearest, 0.0)
+        out += [StudentTest(float(t), max(int(d), 1)) for t, d in zip(statistic, df, strict=True)]
     return out
 
 

@@ -141,7 +141,8 @@ class SignalSearch:
         linkage is no second signal, and what strong pairs explain is no noise of the weaker.
         """
         growth = self.growth(background.residuals)
-        looked_at = np.flatnonzero(self.may_pass(*candidates.pair.T, candidates.t, growth, limit))
+        first, second = candidates.pair.T
+        looked_at = np.flatnonzero(self.may_pass(first, second, candidates.t, growth, limit))
         looked_at = looked_at[np.argsort(self.folds(*candidates.pair[looked_at].T), kind="stable")]
         fold, weight = (f(*candidates.pair[looked_at].T) for f in (self.folds, self.weight))
         tests: list[StudentTest] = []

@@ -18,27 +18,33 @@ _HUB = 3  # entries of one slot from which the other counts as a hub
 _MOST_SEGMENTS = 24
 _SPAN = 2  # margins that a segment is long, at least
 _BLOCKS = 6  # of a cohort without linkage
+_UNLINKED = 0.005  # mean r2 beyond chance of parts of a chromosome
+_LOOKED_AT = 30  # columns of a part
 
 
 @dataclass(frozen=True, eq=False)
 class Segments:
     """Stretches of the genome, and the pairs of them whose sites are far from each other.
 
-    Chromosomes, cut into parts of two margins or more where they are few; parts of one chromosome are
-    visible to each other unless they touch. Where no sites are linked the columns are cut into six parts, all
-    of them visible, to themselves too.
+    Chromosomes, cut into parts of two margins or more where they are few and linkage ends within a part;
+    parts of one chromosome are visible to each other unless they touch. Where no sites are linked the genome
+    is cut into six parts, all of them visible, to themselves too.
     """
 
     segment: np.ndarray  # (n_columns,), from 0
     visible: np.ndarray  # (n_segments, n_segments), symmetric, bool
 
     @classmethod
-    def of(cls, where: SiteMap) -> Segments:
-        """Segments of a map of columns."""
+    def of(cls, where: SiteMap, columns: np.ndarray) -> Segments:
+        """Segments of standardised columns (n_samples, n_columns)."""
         n_columns = len(where.chromosome)
         if where.margin == 1:
             number = min(_BLOCKS, n_columns)
-            return cls(np.arange(n_columns) * number // n_columns, np.ones((number, number), dtype=bool))
+            segment = np.empty(n_columns, dtype=np.int64)
+            segment[np.lexsort((where.position, where.chromosome))] = (
+                np.arange(n_columns) * number // n_columns
+            )
+            return cls(segment, np.ones((number, number), dtype=bool))
         each = max(_MOST_SEGMENTS // where.n_chromosomes, 1)
         segment = np.zeros(n_columns, dtype=np.int64)
         owner: list[int] = []
@@ -47,12 +53,32 @@ class Segments:
             position = where.position[own].astype(np.float64)
             span = float(np.ptp(position)) + 1
             number = int(np.clip(span // (_SPAN * where.margin), 1, each))
-            part = ((position - position.min()) * number // span).astype(np.int64)
+            part = np.zeros(len(own), dtype=np.int64)
+            while number >= 3:
+                part = ((position - position.min()) * number // span).astype(np.int64)
+                if _are_unlinked(columns, own, part):
+                    break
+                number //= 2
+            else:
+                number, part = 1, np.zeros(len(own), dtype=np.int64)
             segment[own] = len(owner) + part
             owner += [c] * number
         owner_of, place = np.array(owner), np.arange(len(owner))
         apart = np.abs(place[:, None] - place) >= 2
         return cls(segment, (owner_of[:, None] != owner_of) | apart)
+
+
+def _are_unlinked(columns: np.ndarray, own: np.ndarray, part: np.ndarray) -> bool:
+    """Whether the parts of a chromosome that do not touch are as good as unlinked, by some of their pairs."""
+    n = len(columns)
+    for k in range(int(part.max()) - 1):
+        first, second = own[part == k], own[part == k + 2]
+        if len(first) and len(second):
+            first, second = first[:: len(first) // _LOOKED_AT + 1], second[:: len(second) // _LOOKED_AT + 1]
+            r2 = (columns[:, first].T @ columns[:, second] / n) ** 2
+            if r2.mean() - 1 / (n - 1) > _UNLINKED:
+                return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)
