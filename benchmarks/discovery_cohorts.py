@@ -163,6 +163,10 @@ def _planted(**settings: Any) -> Maker:
     return lambda n_samples, n_sites, seed: planted(n_samples, n_sites, seed, **settings)
 
 
+def _unlinked(kind: str, loadings: str) -> Maker:
+    return lambda n_samples, n_sites, seed: independent(n_samples, n_sites, seed, kind, loadings, 0.2)
+
+
 # Unless it says otherwise: additive effects 20 % and interactions 20 % of the variance.
 ARCHITECTURES: dict[str, Maker] = {
     "pairs": _planted(architecture="pairs"),
@@ -176,6 +180,12 @@ ARCHITECTURES: dict[str, Maker] = {
     "populations": lambda n, sites, seed: two_populations(n, sites, seed, 0.5, 1000),
     "populations-uneven": lambda n, sites, seed: two_populations(n, sites, seed, 0.2, 2000),
     "exp": curved_scale,
+}
+# Independent sites; the same shares.
+UNLINKED: dict[str, Maker] = {
+    f"unlinked-{kind.replace(' ', '-')}-{loadings}": _unlinked(kind, loadings)
+    for kind in ("pairs", "hub", "two hubs", "pathways", "overlapping")
+    for loadings in ("normal", "equal", "sign")
 }
 # For prediction: interactions are 10 % of the variance.
 WEAK: dict[str, Maker] = {

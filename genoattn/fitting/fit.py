@@ -169,7 +169,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
         tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
     tested = replace(tested, signals=unsought)
     expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
-    manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder)
+    manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder, discovery)
     table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
     variance = variance_table(expansion.model, None if data.binary else float(data.phenotype.var()))
     intervals = None
@@ -354,6 +354,7 @@ def _manifest(
     tested: TestedTerms,
     left_out: dict[int, int],
     ladder: Ladder | None,
+    discovery: Discovery | None,
 ) -> Manifest:
     """Description of the table and the model."""
     phenotype, covariates = cohort.phenotype, cohort.covariates
@@ -384,6 +385,7 @@ def _manifest(
             **trained.summary.record(),
             **trained.choice.record(),
             **({} if ladder is None else ladder.record()),
+            **({} if discovery is None else {"discovery": discovery.record()}),
         },
         haploid=cohort.haploid if cohort.kind == "genotype" else None,
         dosages=cohort.dosages,

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,10 @@ class Discovery:
         The false discovery rate at which signals are claimed.
     false
         The number of false signals to be expected at a threshold.
+    margin
+        Base pairs within which two sites were not tested.
+    resampled
+        How the traits were resampled that tell ``false``.
     stability
         How often halves of the samples choose each pair, if asked for.
     """
@@ -66,6 +71,8 @@ class Discovery:
     n_tests: int
     alpha: float
     false: FalseSignals
+    margin: int
+    resampled: str
     stability: pd.DataFrame | None = None
 
     @property
@@ -102,6 +109,17 @@ class Discovery:
         passing = [s.lead for s in self.found if s.q_value <= self.alpha]
         return np.array(passing, dtype=np.int64).reshape(-1, 2)
 
+    def record(self) -> dict[str, Any]:
+        """How signals were tested, for a manifest."""
+        false = self.false
+        return {
+            "n_tests": self.n_tests,
+            "margin": self.margin,
+            "resamples": false.n_resamples,
+            "resampled": self.resampled,
+            "false_per_test": round(false.ratio, 4),
+        }
+
     def listed(self, most: int) -> np.ndarray:
         """Pairs that a table lists, as sites (n_pairs, 2): the leads, and the first of the ranking."""
         return np.unique(np.concatenate([self.leads(), self.ranked[: min(_FIRST, most)]]), axis=0)
@@ -120,7 +138,8 @@ class Discovery:
         passing = self.signals[self.signals["q_value"] <= self.alpha]
         phantoms = int((passing["flag"] == "phantom").sum())
         return (
-            f"Signals at a false discovery rate of {self.alpha:g}, of {self.n_tests:,} pairs tested: "
+            f"Signals at a false discovery rate of {self.alpha:g}, of {self.n_tests:,} pairs tested here and "
+            f"in {self.false.n_resamples} resampled traits: "
             f"{len(passing) - phantoms}" + (f", and {phantoms} phantoms" if phantoms else "")
         )
 
@@ -223,7 +242,11 @@ def discover(
     if weighted:
         weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], where, max_rank, seed)
     search = SignalSearch(where, weights, n_tests, background.fixed)
-    false = _false_signals(cohort, prepared, search, alpha, strata, resamples, seed)
+    families = find_relatives(cohort.calls)
+    order = np.argsort(cohort.samples.astype(str))
+    exchangeable = Exchangeable(_strata(cohort, strata), families, order)
+    resampled = exchangeable.words(phenotype.binary)
+    false = _false_signals(phenotype.binary, prepared, search, alpha, exchangeable, resamples, seed)
     signals = find_signals(search, background, Candidates(pair, t), false, alpha)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
     # Pairs beyond those listed would rank last anyway.
@@ -231,8 +254,7 @@ def discover(
     ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], pair, strength, n_tests)
     stability = None
     if halves:
-        relatives = find_relatives(cohort.calls)
-        problem = PairProblem(pairs, phenotype.values, background.covariates, 0.0, max_rank, relatives)
+        problem = PairProblem(pairs, phenotype.values, background.covariates, 0.0, max_rank, families)
         stability = half_sample_stability(problem, sites, prepared.scale, halves, seed)
     ranked = site[ranked[:_LISTED]]
     ids = sites.ids[ranked]
@@ -245,28 +267,23 @@ def discover(
         n_tests,
         alpha,
         false,
+        where.margin,
+        resampled,
         stability,
     )
 
 
 def _false_signals(
-    cohort: Cohort, prepared: CohortBackground, search: SignalSearch, alpha: float, strata: str | None,
-    resamples: int | None, seed: int,
+    binary: bool, prepared: CohortBackground, search: SignalSearch, alpha: float,
+    exchangeable: Exchangeable, resamples: int | None, seed: int,
 ) -> FalseSignals:  # fmt: skip
     """The number of false signals to be expected, from traits of the cohort without interactions."""
-    phenotype = cohort.phenotype
-    assert phenotype is not None
-    exchangeable = Exchangeable(
-        _strata(cohort, strata), find_relatives(cohort.calls), np.argsort(cohort.samples.astype(str))
-    )
     if resamples is None:
         n, n_columns = prepared.background.columns.shape
         work = prepared.background.residuals.shape[1] * n * float(n_columns) ** 2
         resamples = int(np.clip(_MOST_WORK / work, _LEAST_RESAMPLES, _RESAMPLES))
     rng = np.random.default_rng([seed, 1])
-    drawn = resampled_backgrounds(
-        prepared.genome, prepared.background, phenotype.binary, exchangeable, resamples, rng
-    )
+    drawn = resampled_backgrounds(prepared.genome, prepared.background, binary, exchangeable, resamples, rng)
     limit = search_limit(search.n_tests, alpha)
     found = [
         np.array([lead.weighted for lead in search.leads(null, candidates, limit)])

@@ -84,6 +84,14 @@ class Exchangeable:
     families: np.ndarray | None = None
     order: np.ndarray | None = None
 
+    def words(self, binary: bool) -> str:
+        """How traits are resampled."""
+        if binary:
+            return "drawn with the fitted probabilities"
+        if self.families is not None:
+            return "residuals flipped in sign by family"
+        return "residuals permuted" + ("" if self.strata is None else " within strata")
+
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """A uniform number for each of ``n`` samples."""
         out = np.empty(n)
