@@ -33,7 +33,7 @@ class Spectrum:
             return cls(a @ (vectors / np.sqrt(values)), values)
         if len(columns) > _KEPT:
             return cls.of_kernel(a @ a.T)
-        key = hashlib.sha256(np.ascontiguousarray(a)).digest()
+        key = hashlib.sha256(np.ascontiguousarray(a).data).digest()
         if key not in _latest:
             _latest.clear()  # before the next one takes its memory
             _latest[key] = cls.of_kernel(a @ a.T)
