@@ -3,13 +3,14 @@
     python benchmarks/discovery.py [--seeds 10] [--samples 2000] [--sites 300] [--architectures pairs hub ...]
     [--tables] [--phantom] [--fit] [--output benchmarks/results]
 
-Every seed is a fresh cohort, of msprime genotypes or (architectures ``unlinked-...``) of independent sites. Average precision is of all pairs of sites: those that
-``genoattn.discover`` ranks first, the others below by |t|; the scan's is by |t| of the exact test of every
-pair, PLINK's. A claim is true if its two sites have r2 of 0.1 or more with different sites of one planted
-term. ``--tables``: also the average precision of the pairs of ``interactions.tsv``, in the order of its rows,
-the others below as the scan has them. ``--phantom``: the share of the signals of a plain scan that the phantom check flags, where additive
-causal variants are hidden and where interactions are real. ``--fit``: R2 on test samples against that of the
-additive model, interactions being 10 % of the variance.
+Every seed is a fresh cohort, of msprime genotypes or (architectures ``unlinked-...``) of independent sites.
+Average precision is of all pairs of sites: those that ``genoattn.discover`` ranks first, the others below by
+|t|; the scan's is by |t| of the exact test of every pair, PLINK's. A claim is true if its two sites have r2 of
+0.1 or more with different sites of one planted term. ``--tables``: also the average precision of the pairs of
+``interactions.tsv``, in the order of its rows, the others below as the scan has them. ``--phantom``: the
+share of the signals of a plain scan that the phantom check flags, where additive causal variants are hidden
+and where interactions are real. ``--fit``: R2 on test samples against that of the additive model,
+interactions being 10 % of the variance.
 """
 
 from __future__ import annotations
@@ -306,9 +307,7 @@ def main() -> None:
         default=list(ARCHITECTURES),
         metavar="NAME",
     )
-    parser.add_argument(
-        "--tables", action="store_true", help="also the order of the rows of interactions.tsv"
-    )
+    parser.add_argument("--tables", action="store_true", help="also the rows of interactions.tsv")
     parser.add_argument("--phantom", action="store_true", help="also the share of phantoms that are flagged")
     parser.add_argument("--fit", action="store_true", help="also R2 against the additive model")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")

@@ -56,6 +56,27 @@ def test_hyper_attention_equals_loops(kind, order, tied):
         np.testing.assert_allclose(found[k], expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("order", [2, 3])
+def test_powers_of_few_columns_leave_the_gradients_of_all(order):
+    rng = np.random.default_rng(order)
+    design = torch.as_tensor(rng.normal(size=(7, 12)))
+    module = PooledHyperAttention(12, order, 2).to(DOUBLE)
+    with torch.no_grad():
+        for rank, slot, column in ((0, 0, 3), (0, 1, 3), (0, 1, 8), (1, order - 1, 5), (1, 0, 0)):
+            module.value[rank, slot, column] = 0.5 + column
+    weight = torch.as_tensor(rng.normal(size=(7, 2)))
+    (module(design) * weight).sum().backward()
+    values = module.value.detach().clone().requires_grad_()
+    entity = values[None] * design[:, None, None]  # (sample, rank, slot, site)
+    total = 0.0
+    for sites in permutations(range(12), order):
+        total = total + torch.stack([entity[:, :, m, k] for m, k in enumerate(sites)]).prod(dim=0)
+    (total * weight).sum().backward()
+    np.testing.assert_allclose(module(design).detach(), total.detach(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(module.value.grad, values.grad, rtol=1e-9, atol=1e-9)
+    assert np.count_nonzero(module.value.grad) > 12  # those of zeros among them
+
+
 @pytest.mark.parametrize("order", [2, 3, 4])
 def test_hyper_attention_is_that_of_entities_summed(order):
     tokens = random_tokens(np.random.default_rng(0))

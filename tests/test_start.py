@@ -208,3 +208,17 @@ def test_scale_is_least_squares_on_the_pooled_products():
     factors = fit_scale(columns, y, [shape], 2)
     assert factors[0, 0, 2] * factors[0, 1, 3] == pytest.approx(slope, rel=1e-9)
     assert fit_scale(columns, y, [], 2).shape == (0, 2, 40)
+
+
+def test_spectrum_is_kept_for_the_same_columns_alone():
+    columns = standardised_dosages(np.random.default_rng(8), 30, 70)
+    found = Spectrum.of_columns(columns)
+    assert Spectrum.of_columns(columns.copy()) is found
+    assert Spectrum.of_columns(columns, np.ones(30)) is found
+    centred = columns - columns.mean(axis=0)
+    rebuilt = (found.vectors * found.values) @ found.vectors.T
+    np.testing.assert_allclose(rebuilt, centred @ centred.T, atol=1e-9)
+    columns[0, 0] += 1e-9
+    assert Spectrum.of_columns(columns) is not found
+    weighted = Spectrum.of_columns(columns, np.linspace(0.5, 1.5, 30))
+    assert not np.allclose(weighted.values, found.values)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 _PENALTIES = np.geomspace(1e-3, 1e3, 61)  # on the mean loss
 _FLAT = 1e-9  # eigenvalues, relative to the largest, that are rounding errors
+_KEPT = 6000  # samples up to which a spectrum, of the square of their number in memory, is kept
+# The latest spectrum by the checksum of its columns: the steps of a fit ask for that of all samples again.
+_latest: dict[bytes, Spectrum] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +28,16 @@ class Spectrum:
         if root is not None and not (root == 1).all():
             a = root[:, None] * (columns - root**2 @ columns / (root @ root))
         # Whichever product is smaller: both have the same positive eigenvalues.
-        if columns.shape[1] > len(columns):
+        if columns.shape[1] <= len(columns):
+            values, vectors = _positive(a.T @ a)
+            return cls(a @ (vectors / np.sqrt(values)), values)
+        if len(columns) > _KEPT:
             return cls.of_kernel(a @ a.T)
-        values, vectors = _positive(a.T @ a)
-        return cls(a @ (vectors / np.sqrt(values)), values)
+        key = hashlib.sha256(np.ascontiguousarray(a).data).digest()
+        if key not in _latest:
+            _latest.clear()  # before the next one takes its memory
+            _latest[key] = cls.of_kernel(a @ a.T)
+        return _latest[key]
 
     @classmethod
     def of_kernel(cls, kernel: np.ndarray) -> Spectrum:

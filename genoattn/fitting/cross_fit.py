@@ -15,7 +15,7 @@ from genoattn.model.prediction import predict_orders, respond
 from genoattn.model.relatives import relative_folds
 from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData
-from genoattn.progress import progress_bar
+from genoattn.progress import phase, progress_bar
 from genoattn.tokens import build_vocabulary
 from genoattn.tokens.token_features import TokenFeatures
 
@@ -55,11 +55,12 @@ def exported_metrics(
         deviation = expected_deviation(exported, data, own[:, -1], part_names(exported.split, len(own)))
         part = np.array([f"fold {k + 1}" for k in fold], dtype=object)
         return training.with_folds(test, N_FOLDS), predicted_samples(cohort, means, part, deviation)
-    means, part = cumulated_means(measured, data, everyone), part_names(measured.split, cohort.n_samples)
-    found = evaluated(means, measured.split)
-    if measured.readout.product is not None:
-        found = replace(found, orders=("0", "all"))
-    deviation = expected_deviation(measured, data, means[:, -1], part)
+    with phase(run.progress, "measuring the model"):
+        means, part = cumulated_means(measured, data, everyone), part_names(measured.split, cohort.n_samples)
+        found = evaluated(means, measured.split)
+        if measured.readout.product is not None:
+            found = replace(found, orders=("0", "all"))
+        deviation = expected_deviation(measured, data, means[:, -1], part)
     return found, predicted_samples(cohort, means, part, deviation)
 
 

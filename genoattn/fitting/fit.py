@@ -135,7 +135,8 @@ def fit(
 def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     """The steps of a fit with checked settings."""
     ours = replace(run, trainer=None)
-    data = replace(training_data(cohort), chromosome=chromosome_numbers(cohort.sites))
+    with phase(run.progress, "comparing samples"):
+        data = replace(training_data(cohort), chromosome=chromosome_numbers(cohort.sites))
     split = split_samples(
         data.phenotype, data.binary, config.validation, config.test, config.training.seed, data.relatives
     )
@@ -164,17 +165,19 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     unsought = _why_no_signals(cohort, config)
     discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config, run)
-    members = _ensemble(cohort, config, trained, data, features, ours)
+    with phase(run.progress and config.ensemble > 0, "training an ensemble"):
+        members = _ensemble(cohort, config, trained, data, features, ours)
     with phase(run.progress, "testing terms"):
         tested, left_out = _tested(cohort, config, trained, data, discovery, members, inflation)
     tested = replace(tested, signals=unsought)
-    expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
-    manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder, discovery)
-    table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
-    variance = variance_table(expansion.model, None if data.binary else float(data.phenotype.var()))
-    intervals = None
-    if members or trained.posterior is not None:
-        intervals = coefficient_intervals(table.frame, len(members))
+    with phase(run.progress, "making the table"):
+        expansion = Expansion(readout_factors(trained.readout, trained.vocabulary), config.gauge)
+        manifest = _manifest(cohort, config, trained, expansion, tested, left_out, ladder, discovery)
+        table = InteractionTable(table_rows(expansion, cohort.sites, tested, manifest.order), manifest)
+        variance = variance_table(expansion.model, None if data.binary else float(data.phenotype.var()))
+        intervals = None
+        if members or trained.posterior is not None:
+            intervals = coefficient_intervals(table.frame, len(members))
     quantiles = None if cohort.phenotype is None else cohort.phenotype.quantiles
     stored = trained.posterior if isinstance(trained.posterior, Posterior) else None
     model = FittedModel(trained.readout, tested, manifest, stored, quantiles)

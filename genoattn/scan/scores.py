@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -99,7 +98,8 @@ class PairScores:
         from threadpoolctl import ThreadpoolController
 
         n_columns, libraries = len(self.columns.values), ThreadpoolController()
-        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+        allowed = [library["num_threads"] for library in libraries.info() if library["user_api"] == "blas"]
+        with ThreadPoolExecutor(threads or max(allowed, default=1)) as pool:
             for i in range(0, n_columns, block):
                 end = min(i + block, n_columns)
                 starts = range(i, end, _ROWS)
@@ -198,7 +198,7 @@ def pair_tiles(
     block
         Tile width; memory is about n_traits tiles of block x block float64, and two copies of the columns.
     threads
-        Strips of a tile at a time; None for all processors.
+        Strips of a tile at a time; None for as many as matrix products may use.
 
     Yields
     ------
@@ -292,7 +292,7 @@ def count_scores(
     segment
         Shape (n_columns,); columns of the same segment are not paired.
     threads
-        None for all processors.
+        None for as many as matrix products may use.
 
     Returns
     -------
