@@ -248,8 +248,8 @@ def score_matrix(
     Parameters
     ----------
     columns, phenotypes, covariates
-        As in :func:`pair_tiles`; the phenotypes are versions of one trait, such as raw and with the
-        additive genome taken out.
+        As in :func:`pair_tiles`; the phenotypes are at most eight versions of one trait, such as raw and
+        with the additive genome taken out.
     site
         Shape (n_columns,); columns of the same site are not paired.
     threshold
@@ -297,6 +297,17 @@ def count_scores(
     Returns
     -------
     Shape (n_traits, n_thresholds), int64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from genoattn.scan.scores import PairScores, count_scores
+    >>> rng = np.random.default_rng(1)
+    >>> columns = rng.integers(0, 3, (200, 6)).astype(float)
+    >>> y = columns[:, 1] * columns[:, 4] + rng.normal(size=200)
+    >>> scores = PairScores.of(columns, np.stack([y, rng.permutation(y)], axis=1), np.zeros((200, 0)))
+    >>> count_scores(scores, np.array([0.0, 5.0])).tolist()
+    [[15, 1], [15, 0]]
     """
     least, n_limits = np.float32(thresholds[0]), len(thresholds)
 
