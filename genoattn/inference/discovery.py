@@ -23,7 +23,7 @@ from genoattn.inference.resampling import (
     FalseSignals,
     resampled_backgrounds,
 )
-from genoattn.inference.signals import Candidates, Signal, SignalSearch, find_signals, search_limit
+from genoattn.inference.signals import Candidates, Signal, SignalSearch, Structure, find_signals, search_limit
 from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.weights import HypothesisWeights, Segments, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
@@ -247,8 +247,9 @@ def discover(
     exchangeable = Exchangeable(_strata(cohort, strata), families, order)
     resampled = exchangeable.words(phenotype.binary)
     false = _false_signals(phenotype.binary, prepared, search, alpha, exchangeable, resamples, seed)
-    signals = find_signals(search, background, Candidates(pair, t), false, alpha)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
+    structure = Structure(pairs, factors) if weighted and len(factors) else None
+    signals = find_signals(search, background, Candidates(pair, t), false, alpha, structure)
     # Pairs beyond those listed would rank last anyway.
     pair, strength = seeds.pair[:_LISTED], seeds.strength[:_LISTED]
     ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], pair, strength, n_tests)

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import t as t_distribution
 
+from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.inference.background import LINKED_R2, Background, SiteMap
 from genoattn.inference.resampling import FalseSignals
 from genoattn.inference.robust import StudentTest, orthonormal_basis, pair_t, robust_pairs, robust_test
@@ -15,6 +16,7 @@ from genoattn.inference.weights import HypothesisWeights
 
 _MOST = 200  # leads looked for
 _CREDIBLE = 0.95
+_LEFT = 1e-6  # norm of a product, relative to that of the whole, that is nothing
 _MORE = 1.05  # beyond what less noise does, adjustment for factors may add to a score
 
 
@@ -63,6 +65,48 @@ class Candidates:
 
     pair: np.ndarray  # (n_pairs, 2), ascending column indices, far apart
     t: np.ndarray  # (n_pairs,)
+
+
+class Structure:
+    """Products of factors over all pairs but one and those linked to it.
+
+    Parameters
+    ----------
+    pairs
+        Columns of which some pairs of segments are visible.
+    factors
+        Shape (n_factors, 2, n_columns).
+    """
+
+    def __init__(self, pairs: PairColumns, factors: np.ndarray) -> None:
+        self._pairs, self._factors = pairs, factors
+        self._products = [pairs.product(f) for f in factors]
+
+    def without(self, pair: np.ndarray) -> np.ndarray:
+        """The products, less that of the columns linked to one of a pair with those linked to the other.
+
+        Linked is an r2 of 0.1 or more on one chromosome. Shape (n_samples, n_factors); 0 for a factor of
+        which nothing is left.
+        """
+        pairs, out = self._pairs, np.zeros((self._pairs.n_samples, len(self._factors)))
+        for k, (factor, product) in enumerate(zip(self._factors, self._products, strict=True)):
+            near = [self._near(int(column), factor) for column in pair]
+            rest = product
+            for a, b in (near, near[::-1]):
+                block = np.stack([factor[0] * a, factor[1] * b])
+                if block.any(axis=1).all():
+                    rest = rest - pairs.product(block)
+            if np.linalg.norm(rest) > _LEFT * np.linalg.norm(product):
+                out[:, k] = rest
+        return out
+
+    def _near(self, column: int, factor: np.ndarray) -> np.ndarray:
+        """Columns of a factor that are linked to a column: shape (n_columns,), bool."""
+        pairs, out = self._pairs, np.zeros(self._pairs.n_columns, dtype=bool)
+        own = np.flatnonzero(factor.any(axis=0))
+        r2 = (pairs.columns[:, own].T @ pairs.columns[:, column] / pairs.n_samples) ** 2
+        out[own[r2 >= LINKED_R2]] = True
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,13 +176,17 @@ class SignalSearch:
         """Degrees of freedom of the test of a pair, 1 at least."""
         return max(len(self.fixed) - self.bases[-1].shape[1] - 3, 1)
 
-    def leads(self, background: Background, candidates: Candidates, limit: float) -> list[Lead]:
+    def leads(
+        self, background: Background, candidates: Candidates, limit: float, structure: Structure | None = None
+    ) -> list[Lead]:
         """The strongest pair of each cluster, by ascending weighted p-value up to ``limit``.
 
         Candidates are taken by ascending weighted p-value. One that is linked (r2 of 0.1 or more at both
         sites) to a lead joins it. Another is tested again with adjustment for the leads before it, and for
         their sites where these lie on its own chromosomes: an echo of a strong pair through imperfect
-        linkage is no second signal, and what strong pairs explain is no noise of the weaker.
+        linkage is no second signal, and what strong pairs explain is no noise of the weaker. With a
+        ``structure`` they are adjusted for the factors of all other pairs too: a pair in weak linkage with
+        many members of a pathway, none of which leads a signal by itself, is an echo of them.
         """
         growth = self.growth(background.residuals)
         first, second = candidates.pair.T
@@ -159,8 +207,11 @@ class SignalSearch:
             pair, test = candidates.pair[looked_at[k]], tests[k]
             if any(_is_linked(background.columns, self.where, pair, tested) for tested in given):
                 continue
-            if given:
-                test = _robust(background, self.bases[fold[k]], pair, given, self.where)
+            if given or structure is not None:
+                around = self.bases[fold[k]]
+                if structure is not None:
+                    around = np.column_stack([around, structure.without(pair)])
+                test = _robust(background, around, pair, given, self.where)
             if test.p_value / weight[k] <= limit:
                 given.append((int(pair[0]), int(pair[1])))
                 out.append(Lead(given[-1], test, float(weight[k])))
@@ -173,6 +224,7 @@ def find_signals(
     candidates: Candidates,
     false: FalseSignals,
     alpha: float = 0.05,
+    structure: Structure | None = None,
 ) -> list[Signal]:
     """Signals by ascending weighted p-value, with q-values from the number of false ones to be expected.
 
@@ -187,9 +239,11 @@ def find_signals(
         Number of false signals to be expected, from :func:`genoattn.inference.resampling.false_signals`.
     alpha
         Rate for which candidates are looked at; signals with larger q-values are returned too.
+    structure
+        Factors of all pairs.
     """
     limit = search_limit(search.n_tests, alpha)
-    leads = search.leads(background, candidates, limit)
+    leads = search.leads(background, candidates, limit, structure)
     q = q_values(np.array([lead.weighted for lead in leads]), false)
     return [
         _signal(lead, background, candidates, search.where, float(value))
