@@ -140,7 +140,7 @@ def test_the_textbook_test_with_dense_matrices_agrees():
     every = np.arange(110)
     dense = [oracle.dense_mapit(columns, trait, k, every[every != k], 0.1 / 110, 0.9) for k in sites]
     ours = result.loc[[f"s{k}" for k in sites], "p_value"]
-    assert dense[0] < 1e-4 and ours.iloc[0] < 1e-4
+    assert dense[0] < 1e-3 and ours.iloc[0] < 1e-3
     assert np.corrcoef(np.log10(dense), np.log10(ours))[0, 1] > 0.9
 
 
