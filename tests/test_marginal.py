@@ -24,7 +24,11 @@ def cohort_of(calls, trait, chrom=None, pos=None, binary=False, covariates=None)
     sites = Sites([f"s{k}" for k in range(n)], chrom, pos, ["A"] * n, ["G"] * n, states)
     samples = np.array([f"i{k}" for k in range(len(calls))], dtype=object)
     return Cohort(
-        samples, sites, calls.astype(np.int8), phenotype=Phenotype("trait", trait, binary), covariates=covariates
+        samples,
+        sites,
+        calls.astype(np.int8),
+        phenotype=Phenotype("trait", trait, binary),
+        covariates=covariates,
     )
 
 
@@ -85,7 +89,9 @@ def test_statistics_and_variances_are_those_of_the_definition(small, mask_distan
         if not allowed:
             continue
         value, scale = oracle.statistic(design, k)
-        np.testing.assert_allclose([scores.statistic[k], scores.scale[k]], [value, scale], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            [scores.statistic[k], scores.scale[k]], [value, scale], rtol=1e-4, atol=1e-4
+        )
         matrix = oracle.off_diagonal(design, k, r)
         np.testing.assert_allclose(scores.variance[k] * (r @ r) ** 2, 2 * (matrix**2).sum(), rtol=1e-3)
 
@@ -140,7 +146,8 @@ def test_the_textbook_test_with_dense_matrices_agrees():
     every = np.arange(110)
     dense = [oracle.dense_mapit(columns, trait, k, every[every != k], 0.1 / 110, 0.9) for k in sites]
     ours = result.loc[[f"s{k}" for k in sites], "p_value"]
-    assert dense[0] < 1e-3 and ours.iloc[0] < 1e-3
+    assert dense[0] < 1e-3
+    assert ours.iloc[0] < 1e-3
     assert np.corrcoef(np.log10(dense), np.log10(ours))[0, 1] > 0.9
 
 
@@ -197,7 +204,8 @@ def test_a_hub_that_no_pair_shows_comes_first():
         cohort = hub_cohort(seed)
         result = genoattn.scan_marginal(cohort)
         first = result.frame.iloc[0]
-        assert first["site"] == "s0" and first["q_value"] < 0.01
+        assert first["site"] == "s0"
+        assert first["q_value"] < 0.01
         shares.append(first["variance_explained"])
     assert abs(np.mean(shares) - 0.1) < 0.025
 
@@ -206,8 +214,10 @@ def test_a_hub_of_a_binary_trait_comes_first():
     cohort = hub_cohort(2, n=2500, share=0.3)
     status = (cohort.phenotype.values > 0.8).astype(float)
     result = genoattn.scan_marginal(replace(cohort, phenotype=Phenotype("status", status, True)))
-    assert result.frame.iloc[0]["site"] == "s0" and result.frame.iloc[0]["q_value"] < 0.01
-    assert result.manifest.binary and "case status" in result.manifest.units
+    assert result.frame.iloc[0]["site"] == "s0"
+    assert result.frame.iloc[0]["q_value"] < 0.01
+    assert result.manifest.binary
+    assert "case status" in result.manifest.units
 
 
 def test_partners_named_make_a_sharper_test():
@@ -242,7 +252,8 @@ def test_sites_that_cannot_be_tested_have_a_row_without_numbers(small):
     calls[:, 2] = 1
     result = genoattn.scan_marginal(replace(small, calls=calls), n_components=0)
     last = result.frame.iloc[-1]
-    assert last["site"] == "s2" and np.isnan(last["p_value"])
+    assert last["site"] == "s2"
+    assert np.isnan(last["p_value"])
     assert (result.counts["n_tests"], result.counts["n_untestable"], len(result)) == (12, 1, 13)
     assert "s2" not in result.summary(20)
 
@@ -266,7 +277,9 @@ def test_mistakes_are_refused(small, change, options, message):
 def test_too_few_samples_for_the_covariates_are_refused(small):
     names = tuple(f"c{k}" for k in range(28))
     values = np.random.default_rng(0).standard_normal((40, 28))
-    with pytest.raises(genoattn.InputError, match="40 samples for 28 covariates and 4 components; .*at least 43"):
+    with pytest.raises(
+        genoattn.InputError, match=r"40 samples for 28 covariates and 4 components; .*at least 43"
+    ):
         genoattn.scan_marginal(replace(small, covariates=Covariates(names, values)))
 
 

@@ -41,7 +41,8 @@ def test_writes_a_row_a_site(run):
     frame = pd.read_csv(out / "marginal.tsv", sep="\t")
     assert list(frame.columns) == COLUMNS
     assert frame["p_value"].is_monotonic_increasing
-    assert (frame["n_partners"] == 5).all() and (frame["n_samples"] == 30).all()
+    assert (frame["n_partners"] == 5).all()
+    assert (frame["n_samples"] == 30).all()
     expected = genoattn.scan_marginal(genoattn.read(vcf, pheno), mask_distance=0).frame
     np.testing.assert_allclose(frame["p_value"], expected["p_value"], rtol=1e-6)
     assert "mask-distance = 0" in (out / "run.toml").read_text()
@@ -53,14 +54,17 @@ def test_other_commands_know_the_folder(run, cli):
     *_, out, _ = run
     told = cli("info", out)
     assert told.status == 0
-    assert "genoattn scan" in told.out and "marginal epistasis of y" in told.out and "n_tests: 6" in told.out
+    assert "genoattn scan" in told.out
+    assert "marginal epistasis of y" in told.out
+    assert "n_tests: 6" in told.out
     assert cli("report", out).status == 0
     page = (out / "report.html").read_text()
-    assert "Marginal epistasis along the genome" in page and "Sites by evidence" in page
+    assert "Marginal epistasis along the genome" in page
+    assert "Sites by evidence" in page
     with pytest.raises(genoattn.InputError, match="a test of marginal epistasis, which has no pairs"):
         load_run(out)
     (out / "marginal.json").write_text("{")
-    with pytest.raises(genoattn.InputError, match="its marginal test cannot be read .*run it again"):
+    with pytest.raises(genoattn.InputError, match=r"its marginal test cannot be read .*run it again"):
         marginal_report(out)
 
 
@@ -69,7 +73,8 @@ def test_json_and_partners(cli, tmp_path):
     arguments = ["scan", vcf, "--pheno", pheno, "--marginal", "--mask-distance", "0", "--quiet", "--json"]
     outcome = cli(*arguments, "--sites", "rs1", "--with", "rs2,rs3", "-o", tmp_path / "out", reports=True)
     record = json.loads(outcome.out)
-    assert record["marginal"] is True and record["trait"] == "y"
+    assert record["marginal"] is True
+    assert record["trait"] == "y"
     assert (record["counts"]["n_tests"], record["counts"]["n_sites"]) == (1, 1)
     assert [row["site"] for row in record["top"]] == ["rs1"]
     assert record["top"][0]["n_partners"] == 2
@@ -79,7 +84,10 @@ def test_json_and_partners(cli, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--order", "3"], "--order 3 does not go with --marginal: it tests each site with all others together"),
+        (
+            ["--order", "3"],
+            "--order 3 does not go with --marginal: it tests each site",
+        ),
         (["--test", "genotypic"], "--test genotypic does not go with --marginal"),
         (["--permutations", "9"], "--permutations does not go with --marginal"),
         (["--threshold", "1"], "--threshold does not go with --marginal: every site has a row"),
@@ -98,7 +106,8 @@ def test_refusals_leave_nothing(cli, tmp_path, options, message):
     outcome = cli("scan", vcf, "--pheno", pheno, "--marginal", "-o", tmp_path / "out", "--quiet", *options)
     assert outcome.status == 2
     assert len(outcome.err.splitlines()) == 1
-    assert outcome.err.startswith("genoattn scan: error: ") and message in outcome.err
+    assert outcome.err.startswith("genoattn scan: error: ")
+    assert message in outcome.err
     assert not (tmp_path / "out").exists()
 
 

@@ -81,8 +81,8 @@ MarginalOption = Annotated[
     bool,
     options.MODEL(
         "--marginal",
-        help="Test each site's interactions with all others together (marginal epistasis), not pairs. Missing "
-        "calls count as the mean of their site; --with names the sites that may be partners.",
+        help="Test each site's interactions with all others together (marginal epistasis), not pairs. "
+        "Missing calls count as the mean of their site; --with names the sites that may be partners.",
     ),
 ]
 MaskOption = Annotated[

@@ -70,15 +70,18 @@ def make_marginal_design(
     design = _trait_design(cohort, cohort.phenotype, components, 0) if components.shape[1] else plain
     varies &= _remove(columns, design)
     trait = _residual(columns[varies], design, plain, np.random.default_rng([seed, 1]))
-    chosen = [
-        varies if text is None else varies & np.isin(np.arange(cohort.n_sites), choose_sites(cohort.sites, text))
-        for text in (sites, with_sites)
-    ]
+    chosen = [varies & _among(cohort, text) for text in (sites, with_sites)]
     out = MarginalDesign(
         columns, trait.residual, chosen[1], chosen[0], records(cohort.sites), chromosome, cohort.sites.pos,
         mask_distance,
     )  # fmt: skip
     return out, trait
+
+
+def _among(cohort: Cohort, text: str | Sequence[str] | None) -> np.ndarray:
+    """Whether each site is in a set; all are where it is None."""
+    every = np.arange(cohort.n_sites)
+    return np.isin(every, every if text is None else choose_sites(cohort.sites, text))
 
 
 def standardised_columns(calls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,8 +123,8 @@ def _trait_design(cohort: Cohort, phenotype: Phenotype, more: np.ndarray, to_com
 
 def _remove(columns: np.ndarray, design: Design) -> np.ndarray:
     """Replace columns by their residuals on the fixed effects, of mean square 1; whether each varies."""
-    # Unweighted, for a binary trait too: what matters is that a site's residuals do not depend on the samples'
-    # covariates and components.
+    # Unweighted, for a binary trait too: what matters is that a site's residuals do not depend on the
+    # covariates and components of the samples.
     q = np.linalg.qr(design.basis.T)[0].astype(np.float32)
     varies = np.zeros(len(columns), dtype=bool)
     for start in range(0, len(columns), _BLOCK):
@@ -156,7 +159,7 @@ def _residual(columns: np.ndarray, design: Design, plain: Design, rng: np.random
 
 
 def _spectrum(columns: np.ndarray, root: np.ndarray) -> Spectrum:
-    """Spectrum of columns (n_sites, n_samples), float32, each sample times ``root``, by the smaller product."""
+    """Spectrum of columns (n_sites, n_samples), float32, each sample times ``root``."""
     n_sites, n = columns.shape
     weight = root.astype(np.float32)
     kernel = np.zeros((min(n_sites, n),) * 2)

@@ -81,7 +81,8 @@ class MarginalDesign:
 class MarginalScores:
     """Statistics of the tested sites, each of shape (n_tested,), float64."""
 
-    # sum over the partners of the squared score of the product, less the samples' own squares; over n_partners
+    # sum over the partners of the squared score of the product, less the squares of single samples; over
+    # n_partners
     statistic: np.ndarray
     scale: np.ndarray  # sum of squares of dosage times residual
     n_partners: np.ndarray
@@ -112,12 +113,13 @@ def marginal_scores(
     """Statistics of all tested sites and their null distribution.
 
     With x the dosages of a site, X those of its m partners, r the residual of the trait, adjusted for x, and
-    w = x * r, the statistic is ``sum over samples s, t, s != t, of w_s w_t K_st``, ``K = X'X / m``: the score
-    statistic ``r' D K D r`` of a variance component of the products (Crawford et al. 2017, PLoS Genet
-    13:e1006869), D the diagonal matrix of x, less its diagonal terms. Where the site has no interaction, and the samples
-    are unrelated, its mean is 0 whatever the trait's distribution and variance are, since x and the partners
-    are independent; its variance is 2 sum of (r_s r_t K_st)^2, s != t, for x of variance 1, and its
-    distribution the mixture of chi-squared variables of the eigenvalues of the matrix of r_s r_t K_st.
+    w = x * r, the statistic is ``sum over samples s, t, s != t, of w_s w_t K_st``, ``K = X'X / m``. That is
+    the score statistic ``r' D K D r`` of a variance component of the products, D the diagonal matrix of x
+    (Crawford et al. 2017, PLoS Genet 13:e1006869), without the diagonal terms. Where the site has no
+    interaction and the samples are unrelated its mean is 0, whatever the distribution of the trait and its
+    variance are, since x and the partners are independent. Its variance is ``2 sum of (r_s r_t K_st)^2, s !=
+    t``, for x of variance 1, and its distribution the mixture of chi-squared variables of the eigenvalues of
+    the matrix of r_s r_t K_st.
 
     Relatives share x and partners, and their residuals are correlated: the mean, in standard deviations, is
     then estimated from ``drawn`` (2, n_draws, n_samples), residuals of random traits without interactions,

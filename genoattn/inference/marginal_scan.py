@@ -136,8 +136,8 @@ def _check_partners(design: MarginalDesign) -> None:
         raise InputError("none of the sites to test varies among the samples; widen the set of sites")
     if all(design.masked(chosen).all() for chosen in design.blocks(design.tested)):
         raise InputError(
-            f"no site has a partner: all are within {design.mask_distance:,} bases of it on its chromosome, or "
-            "do not vary; lower --mask-distance or widen the set of partners"
+            f"no site has a partner: all are within {design.mask_distance:,} bases of it on its chromosome, "
+            "or do not vary; lower --mask-distance or widen the set of partners"
         )
 
 

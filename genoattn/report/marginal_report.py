@@ -23,7 +23,7 @@ _COLUMNS = (
     Column("chrom", "Chromosome"),
     Column("pos", "Position", "number"),
     Column("state", "Effect allele"),
-    Column("statistic", "Statistic", "number", "In standard deviations of its distribution without interactions."),
+    Column("statistic", "Statistic", "number", "In standard deviations, without interactions."),
     Column("p_value", "p", "p", "Of no interaction of the site with any partner."),
     Column("q_value", "q", "p", "False discovery rate over the sites (Benjamini-Hochberg)."),
     Column(
@@ -104,7 +104,9 @@ def _along_the_genome(tested: pd.DataFrame, counts: dict[str, Any], seed: int) -
         f"{plural(len(tested), 'site')} by the evidence for any interaction; the strongest is {best['site']} "
         f"({best['chrom']}:{int(best['pos']):,}, p = {p_text(best['p_value'])})."
     )
-    note = f"{n_drawn:,} points are drawn: the strongest, and others at random." if n_drawn < len(tested) else ""
+    note = (
+        f"{n_drawn:,} points are drawn: the strongest, and others at random." if n_drawn < len(tested) else ""
+    )
     return Figure("marginal-genome", "Marginal epistasis along the genome", text, traces, view, note)
 
 
@@ -125,8 +127,8 @@ def _found(tested: pd.DataFrame, counts: dict[str, Any]) -> list[str]:
 def _certain(counts: dict[str, Any]) -> list[str]:
     said = [
         f"Genomic inflation is {counts['inflation']:.2f}; 1 is that of chance. Linked sites share their "
-        "evidence. A curved scale of the trait, or an untyped variant between a site and its partners, mimics "
-        "interaction."
+        "evidence. A curved scale of the trait, or an untyped variant between a site and its partners, "
+        "mimics interaction."
     ]
     if abs(counts["relatives"]) >= 0.1:
         said.append(
