@@ -29,6 +29,7 @@ from scipy.stats import chi2
 
 import genoattn
 from genoattn.cohort import MISSING, Cohort, Covariates, Phenotype
+from genoattn.io.phenotypes import rank_normal
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -36,7 +37,8 @@ LEVELS = (0.05, 0.01, 0.001)
 # By kind: causal sites of an additive trait, 40 % of its variance (of relatives 60 %).
 KINDS = {
     "some": 20, "few": 5, "many": 250, "covariates": 20, "missing calls": 20, "binary": 20,
-    "heavy tails": 20, "none": 0, "siblings": 50, "two populations": 20, "no mask": 20,
+    "heavy tails": 20, "none": 0, "siblings": 50, "two populations": 20, "no mask": 20, "untyped": 20,
+    "curved scale": 20, "curved, rank": 20,
 }  # fmt: skip
 
 
@@ -83,10 +85,10 @@ def siblings(cohort: Cohort, rng: np.random.Generator) -> Cohort:
 def null_trait(kind: str, cohort: Cohort, rng: np.random.Generator) -> Cohort:
     """The cohort with a trait of additive effects and noise, and what else is of the kind."""
     calls, n_causal = cohort.calls, KINDS[kind]
-    x, n = standardised(calls), len(calls)
+    x, n, causal = standardised(calls), len(calls), rng.choice(calls.shape[1], n_causal, replace=False)
     share = 0.6 if kind == "siblings" else 0.4 if n_causal else 0.0
     effects = rng.choice([-1, 1], n_causal) if n_causal < 100 else rng.standard_normal(n_causal)
-    value = x[:, rng.choice(x.shape[1], n_causal, replace=False)] @ effects
+    value = x[:, causal] @ effects
     noise = rng.standard_t(3, n) / np.sqrt(3) if kind == "heavy tails" else rng.standard_normal(n)
     trait = np.sqrt(share) * value / max(value.std(), 1e-9) + np.sqrt(1 - share) * noise
     covariates = None
@@ -98,9 +100,14 @@ def null_trait(kind: str, cohort: Cohort, rng: np.random.Generator) -> Cohort:
         trait = trait + (np.arange(n) >= n // 2)
     if kind == "missing calls":
         calls = np.where(rng.random(calls.shape) < 0.05, MISSING, calls).astype(np.int8)
+    if kind.startswith("curved"):
+        trait = np.exp(trait)
+    if kind == "curved, rank":
+        trait = rank_normal(trait)
     binary = kind == "binary"
     phenotype = Phenotype("trait", (trait > 1).astype(float) if binary else trait, binary)
-    return replace(cohort, calls=calls, phenotype=phenotype, covariates=covariates)
+    out = replace(cohort, calls=calls, phenotype=phenotype, covariates=covariates)
+    return out.select_sites(np.setdiff1d(np.arange(len(x.T)), causal)) if kind == "untyped" else out
 
 
 def null_rows(kind: str, options: argparse.Namespace) -> dict[str, object]:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 _STEPS = 100  # halvings of the interval of the saddlepoint
+_SKEWED = 1e-3  # cubes over squares^1.5 of the other eigenvalues below which they make a normal variable
 _CENTRE = 1e-4  # saddlepoint, in standard deviations, within which the limit at the mean is used
 
 
@@ -17,7 +18,7 @@ class ChiSquaredMixture:
 
     The ``weights`` are the large eigenvalues of a quadratic form, above 0; ``rest`` are its others, of which
     the sums of squares and of cubes are known: ``a (chi2_nu - nu)`` with both alike, or a normal variable
-    where the cubes do not add up to more than 0.
+    where the cubes add up to next to nothing, or less.
 
     Examples
     --------
@@ -53,8 +54,9 @@ class ChiSquaredMixture:
         inside = z > floor + 1e-9
         at = np.where(inside, z, 0.0)
         s = _saddlepoint(weight, number, normal, at)
-        factor = 1 - 2 * s[:, None] * weight
-        cumulant = -0.5 * np.log(factor) @ number - s * (weight @ number) + normal * s**2
+        step = 2 * s[:, None] * weight
+        factor = 1 - step
+        cumulant = -0.5 * (np.log1p(-step) + step) @ number + normal * s**2
         curvature = 2 * (weight**2 / factor**2) @ number + 2 * normal
         w = np.sign(s) * np.sqrt(np.maximum(2 * (s * at - cumulant), 0.0))
         u = s * np.sqrt(curvature)
@@ -70,7 +72,7 @@ class ChiSquaredMixture:
         square, cube = max(self.rest_square, 0.0), self.rest_cube
         if not square > 1e-12 * (self.weights**2).sum():
             return self.weights, one, 0.0
-        if not cube > 1e-6 * square**1.5:
+        if not cube > _SKEWED * square**1.5:
             return self.weights, one, square
         return np.append(self.weights, cube / square), np.append(one, square**3 / cube**2), 0.0
 
