@@ -153,7 +153,7 @@ def hub_cohort(kind: str, n_samples: int, n_sites: int, n_partners: int, share: 
 def hub_rows(options: argparse.Namespace) -> pd.DataFrame:
     """Rank of the hub, and what the pair scan finds."""
     rows = []
-    for kind, size in (("independent", (2000, 300, 100, 0.08)), ("linked", (5000, 1000, 200, 0.06))):
+    for kind, size in (("independent", (2000, 300, 100, 0.08)), ("linked", (2000, 500, 150, 0.08))):
         for seed in range(10):
             cohort, hub = hub_cohort(kind, *size, seed)
             frame = genoattn.scan_marginal(cohort).frame
@@ -176,28 +176,29 @@ def hub_rows(options: argparse.Namespace) -> pd.DataFrame:
 def cost_rows(options: argparse.Namespace) -> pd.DataFrame:
     """The command on simulated files: seconds, and the largest memory of its process."""
     rows = []
-    for n_samples, n_sites in options.cost_sizes:
+    for size in options.cost_sizes:
+        n_samples, n_sites = map(int, size.split("x"))
         with tempfile.TemporaryDirectory() as folder:
             simulate = ["simulate", "-o", f"{folder}/data", "--linkage", "none", "--architecture", "additive"]
             _run([*simulate, "--samples", str(n_samples), "--sites", str(n_sites), "--chromosomes", "20"])
             tables = [f"{folder}/data/cohort.vcf.gz", "--pheno", f"{folder}/data/pheno.tsv"]
             began = time.perf_counter()
-            memory = _run(["scan", *tables, "--marginal", "-o", f"{folder}/out", "--threads", "2"])
+            used = _run(["scan", *tables, "--marginal", "-o", f"{folder}/out", "--threads", "2"])
             seconds = time.perf_counter() - began
-        row = {"n_samples": n_samples, "n_sites": n_sites, "seconds": seconds, "memory_gb": memory}
+        row = {"n_samples": n_samples, "n_sites": n_sites, "seconds": seconds, **used}
         print(row, flush=True)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _run(arguments: list[str]) -> float:
-    """Run a command of genoattn; its largest memory in GB."""
+def _run(arguments: list[str]) -> dict[str, float]:
+    """Run a command of genoattn; the seconds of processors that it used, and its largest memory in GB."""
     command = [sys.executable, "-m", "genoattn_cli.main", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
-    return usage.ru_maxrss / 1e6
+    return {"processor_seconds": usage.ru_utime + usage.ru_stime, "memory_gb": usage.ru_maxrss / 1e6}
 
 
 def draw(folder: Path) -> None:
@@ -238,9 +239,11 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--traits", type=int, default=5)
     parser.add_argument("--null-size", type=int, nargs=2, default=(1000, 500), metavar=("SAMPLES", "SITES"))
+    parser.add_argument(
+        "--cost-sizes", nargs="*", default=["5000x2500", "10000x2500", "5000x10000"], metavar="SAMPLESxSITES"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    options.cost_sizes = ((5000, 2500), (10_000, 2500), (5000, 10_000))
     options.output.mkdir(exist_ok=True)
     if "null" in options.parts:
         rows = []
