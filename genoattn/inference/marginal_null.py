@@ -14,6 +14,7 @@ _BYTES = 2e8  # of a block of sites in float32
 _LARGE = 32  # eigenvalues that are known one by one
 _POWERS = 6  # applications of the quadratic form that separate them from the others
 _PROBES = 64  # random vectors for the sum of cubes of the others
+_SOME_PARTNERS = 1024  # at a time
 _SOME = 64  # sites for the mean of drawn traits
 
 
@@ -164,29 +165,42 @@ def _block(
     masked = design.masked(chosen)
     near = np.flatnonzero(masked.any(axis=0))
     inside, at = design.of_partner[near], masked[:, near]
-    statistic, scale = _statistics(design, chosen, design.residual, masked)
+    of_masked = _sample_squares(design, masked)
+    statistic, scale = _statistics(design, chosen, design.residual, masked, of_masked)
     n_partners = (~masked).sum(axis=1)
-    variance = 2 * (total - 2 * at @ parts[near] + _square_of_sets(inside, design.residual, at))
+    of_sets = _square_of_sets(inside, design.residual, at, of_masked)
+    variance = 2 * (total - 2 * at @ parts[near] + of_sets)
     variance /= np.maximum(n_partners, 1) ** 2 * (design.residual @ design.residual) ** 2
     advance(len(chosen))
     return np.stack([statistic, scale, n_partners, variance])
 
 
+def _sample_squares(design: MarginalDesign, masked: np.ndarray) -> np.ndarray:
+    """Sum of squared dosages of each row's masked partners, of each sample: (n_rows, n_samples), float32."""
+    out = np.zeros((len(masked), design.n_samples), dtype=np.float32)
+    near = np.flatnonzero(masked.any(axis=0))
+    for start in range(0, len(near), _SOME_PARTNERS):
+        some = near[start : start + _SOME_PARTNERS]
+        out += masked[:, some].astype(np.float32) @ design.of_partner[some] ** 2
+    return out
+
+
 def _statistics(
-    design: MarginalDesign, chosen: np.ndarray, residual: np.ndarray, masked: np.ndarray
+    design: MarginalDesign,
+    chosen: np.ndarray,
+    residual: np.ndarray,
+    masked: np.ndarray,
+    of_masked: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Statistic and scale of chosen sites (n_chosen,) with a residual of any trait (n_samples,)."""
     x, r = design.columns[chosen], residual.astype(np.float32)
     own_effect = (x @ r) / np.einsum("js,js->j", x, x)
     w = x * (r - own_effect[:, None] * x)  # (chosen, sample)
-    near = np.flatnonzero(masked.any(axis=0))
     score = w @ design.of_partner.T  # (chosen, partner)
     score[masked] = 0
     square = w**2
-    diagonal = (square @ design.partner_square.astype(np.float32)).astype(np.float64)
-    diagonal -= np.einsum(
-        "jk,jk->j", square @ (design.of_partner[near] ** 2).T, masked[:, near], dtype=np.float64
-    )
+    own = design.partner_square.astype(np.float32) - of_masked
+    diagonal = np.einsum("js,js->j", square, own, dtype=np.float64)
     total = np.einsum("jk,jk->j", score, score, dtype=np.float64) - diagonal
     scale = square.sum(axis=1, dtype=np.float64)
     return total / np.maximum((~masked).sum(axis=1), 1), scale
@@ -201,21 +215,26 @@ def _mean_of_relatives(design: MarginalDesign, drawn: np.ndarray, variance: np.n
     if not keep.any():
         return 0.0
     some, masked = some[keep], masked[keep]
+    of_masked = _sample_squares(design, masked)
     mean = np.zeros(2)
     for k, kind in enumerate(drawn):
         for residual in kind:
-            statistic, scale = _statistics(design, tested[some], residual, masked)
+            statistic, scale = _statistics(design, tested[some], residual, masked, of_masked)
             mean[k] += float(np.mean(statistic / scale / np.sqrt(variance[some]))) / len(kind)
     return float(mean[0] - mean[1])
 
 
-def _square_of_sets(columns: np.ndarray, residual: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """Sum of squares of the off-diagonal quadratic form of each set of columns (n_sets, n_columns), bool."""
+def _square_of_sets(
+    columns: np.ndarray, residual: np.ndarray, sets: np.ndarray, of_sample: np.ndarray
+) -> np.ndarray:
+    """Sum of squares of the off-diagonal quadratic form of each set of columns (n_sets, n_columns), bool.
+
+    ``of_sample`` (n_sets, n_samples) are the sums of squares of a set's columns, of each sample.
+    """
     weight = (residual**2).astype(np.float32)
     product = ((columns * weight) @ columns.T) ** 2
     member = sets.astype(np.float32)
     every = np.einsum("jk,jk->j", member @ product, member, dtype=np.float64)
-    of_sample = member @ columns**2  # (set, sample)
     return np.asarray(every - (of_sample**2).astype(np.float64) @ residual**4)
 
 
