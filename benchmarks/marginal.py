@@ -182,7 +182,7 @@ def cost_rows(options: argparse.Namespace) -> pd.DataFrame:
         n_samples, n_sites = map(int, size.split("x"))
         with tempfile.TemporaryDirectory() as folder:
             simulate = ["simulate", "-o", f"{folder}/data", "--linkage", "none", "--architecture", "additive"]
-            _run([*simulate, "--samples", str(n_samples), "--sites", str(n_sites), "--chromosomes", "20"])
+            _run([*simulate, "--samples", str(n_samples), "--sites", str(n_sites)])
             tables = [f"{folder}/data/cohort.vcf.gz", "--pheno", f"{folder}/data/pheno.tsv"]
             began = time.perf_counter()
             used = _run(["scan", *tables, "--marginal", "-o", f"{folder}/out", "--threads", "2"])
@@ -219,7 +219,7 @@ def draw(folder: Path) -> None:
         axes[0].set(yticks=at, xlabel="share of p-values below the level, over the level")
         axes[0].set_yticklabels(table["kind"])
         axes[0].invert_yaxis()
-        axes[0].legend(frameon=False, fontsize=8)
+        axes[0].legend(frameon=False, fontsize=8, loc="lower right")
     if hub.is_file():
         table = pd.read_csv(hub, sep="\t")
         for kind, part in table.groupby("kind"):
