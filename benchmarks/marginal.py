@@ -242,7 +242,10 @@ def main() -> None:
     parser.add_argument("--traits", type=int, default=5)
     parser.add_argument("--null-size", type=int, nargs=2, default=(1000, 500), metavar=("SAMPLES", "SITES"))
     parser.add_argument(
-        "--cost-sizes", nargs="*", default=["5000x2500", "10000x2500", "5000x10000"], metavar="SAMPLESxSITES"
+        "--cost-sizes",
+        nargs="*",
+        default=["5000x2000", "10000x2000", "20000x2000", "5000x10000"],
+        metavar="SAMPLESxSITES",
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
