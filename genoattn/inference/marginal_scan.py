@@ -92,10 +92,10 @@ def scan_marginal(
     --------
     >>> import genoattn
     >>> from genoattn.simulate import simulate_cohort
-    >>> cohort = simulate_cohort(n_samples=400, n_sites=20, linkage="none", architecture="hub", seed=1).cohort
+    >>> cohort = simulate_cohort(n_samples=400, n_sites=40, linkage="none", architecture="hub", seed=1).cohort
     >>> result = genoattn.scan_marginal(cohort, mask_distance=0)
-    >>> len(result), result.counts["n_tests"]
-    (20, 20)
+    >>> result.frame["site"][0], result.counts["n_tests"]
+    ('2:25955:C:T', 40)
     """
     config = MarginalConfig(sites, with_sites, mask_distance, n_components, threads, seed)
     _check(cohort, config)
