@@ -12,6 +12,7 @@ _HOME = {
     "InputError": "genoattn.errors",
     "OutputError": "genoattn.errors",
     "read": "genoattn.io",
+    "scan_marginal": "genoattn.inference.marginal_scan",
     "scan_pairs": "genoattn.scan.pair_scan",
     "scan_traits": "genoattn.scan.traits",
     "scan_triples": "genoattn.scan.triples.triple_api",

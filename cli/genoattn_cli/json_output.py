@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from genoattn.fitting.fit_result import FitResult
+    from genoattn.inference.marginal_result import MarginalResult
     from genoattn.interactions.table import InteractionTable
     from genoattn.scan.result import ScanResult
 
@@ -154,4 +155,20 @@ def scan_record(result: ScanResult, top: int) -> dict[str, Any]:
             **passing,
         },
         "top": rows_of(table.frame.head(top)),
+    }
+
+
+def marginal_record(result: MarginalResult, top: int) -> dict[str, Any]:
+    """What a test of marginal epistasis found: tests made, how many sites pass what, the first rows."""
+    m, frame = result.manifest, result.frame
+    passing = {
+        "n_bonferroni": int((frame["p_value"] <= result.bonferroni).sum()),
+        "n_q_below_0.05": int((frame["q_value"] < 0.05).sum()),
+    }
+    names = ("trait", "units", "binary", "transform", "seed", "inputs")
+    return {
+        **{name: getattr(m, name) for name in names},
+        "marginal": True,
+        "counts": {**result.record(), **passing},
+        "top": rows_of(frame.head(top)),
     }

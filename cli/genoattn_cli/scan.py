@@ -13,6 +13,8 @@ import typer
 from genoattn_cli import choices, options, steps
 from genoattn_cli.config import RUN_FILE, run_file
 from genoattn_cli.json_output import print_json, scan_record
+from genoattn_cli.marginal import check_options
+from genoattn_cli.marginal import run as run_marginal
 
 if TYPE_CHECKING:
     from genoattn.cohort import Cohort
@@ -74,6 +76,24 @@ MaxR2Option = Annotated[
 ]
 OrderOption = Annotated[
     int, options.MODEL("--order", metavar="ORDER", min=2, max=3, help="2: pairs of sites; 3: triples.")
+]
+MarginalOption = Annotated[
+    bool,
+    options.MODEL(
+        "--marginal",
+        help="Test each site's interactions with all others together (marginal epistasis), not pairs. "
+        "Missing calls count as the mean of their site; --with names the sites that may be partners.",
+    ),
+]
+MaskOption = Annotated[
+    int | None,
+    options.MODEL(
+        "--mask-distance",
+        metavar="BASES",
+        min=0,
+        help="With --marginal: sites of the chromosome that lie closer are no partners.",
+        default="1000000",
+    ),
 ]
 PairsOption = Annotated[
     Path | None,
@@ -166,6 +186,8 @@ def command(
     min_distance: MinDistanceOption = 0,
     max_r2: MaxR2Option = None,
     order: OrderOption = 2,
+    marginal: MarginalOption = False,
+    mask_distance: MaskOption = None,
     pairs: PairsOption = None,
     test: TestOption = TestName.additive,
     encoding: EncodingOption = choices.EncodingName.auto,
@@ -192,7 +214,8 @@ def command(
     sites: least squares for a quantitative trait, logistic for a binary one. Writes report.html,
     interactions.tsv and .parquet, manifest.json, scan.json and run.toml to DIR, and prints a summary; of
     several traits each has a folder in DIR, and traits.tsv sums them up. Interrupted, the scan of one trait
-    leaves DIR.partial, from which the same command goes on.
+    leaves DIR.partial, from which the same command goes on. With --marginal one test a site, of its
+    interactions with all others: marginal.tsv in place of interactions.tsv.
     """
     _run(locals())
 
@@ -206,8 +229,12 @@ def _run(given: dict[str, Any]) -> None:
 
     inputs = [given[name] for name in ("cohort", "pheno", "covar", "pairs")]
     check_output(output, given["force"], folder=True, inputs=inputs)
+    check_options(given)
     _check_order(given["order"], trait, plink, given["pairs"])
     record = {RUN_FILE: run_file("scan", command, given, output)}
+    if given["marginal"]:
+        run_marginal(given, record, read)
+        return
     data = read(given)
     cohorts: dict[Path, Callable[[], Cohort]]
     if _several(trait):

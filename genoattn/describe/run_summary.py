@@ -14,6 +14,7 @@ from genoattn.provenance import sha256 as checksum
 
 _MANIFEST, _SCAN, _MODEL, _METRICS = "manifest.json", "scan.json", "model.ckpt", "metrics.json"
 _TRAITS = "traits.tsv"
+_MARGINAL = "marginal.json"
 # Settings of a fit that say most.
 _SETTINGS = ("attention", "estimator", "form", "reason", "link", "likelihood", "penalty", "rank", "alpha")
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
@@ -30,8 +31,10 @@ def describe_run(folder: Path) -> RunSummary:
         return RunSummary("genoattn simulate", title, "trait", 0, 0, (), {}, {}, "unknown", 0, (), files)
     try:
         manifest = manifest_from_json((folder / _MANIFEST).read_text(encoding="utf-8"))
-        is_scan = (folder / _SCAN).is_file()
-        results = _read_json(folder / (_SCAN if is_scan else _METRICS))
+        marginal = manifest.model.get("marginal")
+        is_scan = (folder / _SCAN).is_file() or marginal is not None
+        recorded = _SCAN if marginal is None else _MARGINAL
+        results = _read_json(folder / (recorded if is_scan else _METRICS))
     except InputError as error:  # of a later schema
         raise InputError(f"{folder}: {error}") from None
     except (*_UNREADABLE, OSError) as error:
@@ -40,10 +43,10 @@ def describe_run(folder: Path) -> RunSummary:
     command = "scan" if is_scan else "fit" if (folder / _MODEL).is_file() else "export"
     return RunSummary(
         command=f"genoattn {command}",
-        title=manifest.describe(),
+        title=manifest.describe() if marginal is None else f"marginal epistasis of {manifest.trait}",
         trait=manifest.trait,
         order=manifest.order,
-        n_sites=len(manifest.sites),
+        n_sites=len(manifest.sites) if marginal is None else marginal["n_sites"],
         covariates=manifest.covariate_names,
         settings=_settings(manifest, results),
         results=results,
@@ -71,7 +74,7 @@ def _of_traits(folder: Path, files: dict[str, int]) -> RunSummary:
 
 def _settings(manifest: Manifest, results: dict[str, Any]) -> dict[str, Any]:
     """Settings of a scan, or those of a fit that say most."""
-    settings = manifest.model.get("scan")
+    settings = manifest.model.get("scan", manifest.model.get("marginal"))
     if settings is None:
         settings = {k: manifest.model[k] for k in _SETTINGS if k in manifest.model}
     return {k: v for k, v in settings.items() if v is not None and k not in results}

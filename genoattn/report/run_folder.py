@@ -148,6 +148,8 @@ def _check_folder(folder: Path) -> None:
         raise InputError(
             f"{folder}: a simulated cohort, which has no results yet; give the folder of a fit or scan of it"
         )
+    if (folder / "marginal.tsv").is_file():
+        raise InputError(f"{folder}: a test of marginal epistasis, which has no pairs; read its marginal.tsv")
     found = "no interactions.tsv there" if any(folder.iterdir()) else "the folder is empty"
     raise InputError(f"{folder}: {found}; give the output folder of genoattn fit or scan")
 

@@ -48,11 +48,11 @@ def genome_section(run: RunFolder, cohort: Cohort | None, seed: int = 0) -> Sect
         figures += [f for f in (_arc_figure(run, layout), _manhattan(run, cohort, layout, seed)) if f]
     if run.kind == "scan" and len(run.table.frame):
         n_tests = run.manifest.n_tests.get(run.manifest.order, 0)
-        figures.append(_quantiles(run.table.frame["p_value"], n_tests, run.scan.get("threshold")))
+        figures.append(quantiles_figure(run.table.frame["p_value"], n_tests, run.scan.get("threshold")))
     elif run.kind == "fit" and cohort is not None and (scan := scan_of_all_pairs(cohort)) is not None:
         p_values = scan.rows["p_value"]
         figures.append(
-            _quantiles(p_values, scan.counts["n_tests"], scan.threshold, "An exact scan of all pairs. ")
+            quantiles_figure(p_values, scan.counts["n_tests"], scan.threshold, "An exact scan of all pairs. ")
         )
     return Section("genome", "Along the genome", (), figures) if figures else None
 
@@ -112,6 +112,28 @@ def _manhattan(run: RunFolder, cohort: Cohort | None, layout: GenomeLayout, seed
     n_tests = run.manifest.n_tests.get(1, len(frame)) if own else len(frame)
     bound, best = 0.05 / max(n_tests, 1), frame.iloc[int(frame["p_value"].argmin())]
     passing = int((frame["p_value"] <= bound).sum())
+    traces, view, n_drawn = site_points(frame, layout, bound, seed)
+    how = "rows of order 1 of the table" if own else "a regression of the trait on each site alone"
+    text = (
+        f"{plural(len(frame), 'site')} by the evidence for their own effect ({how}); {passing:,} pass "
+        f"Bonferroni's threshold of {p_text(bound)}. The strongest is {best['site']} "
+        f"({best['chrom']}:{int(best['pos']):,}, p = {p_text(best['p_value'])})."
+    )
+    note = "Sites that interact need not stand out here."
+    if n_drawn < len(frame):
+        note += f" {n_drawn:,} points are drawn: the strongest, and others at random."
+    return Figure("manhattan", "Effects of single sites", text, traces, view, note)
+
+
+def site_points(
+    frame: pd.DataFrame, layout: GenomeLayout, bound: float, seed: int
+) -> tuple[list[dict[str, Any]], dict[str, object], int]:
+    """-log10 p of sites (columns site, chrom, pos and p_value) along the genome, with Bonferroni's threshold.
+
+    Returns
+    -------
+    Traces, layout of the figure, and the number of points drawn.
+    """
     thin = _thinned(frame, seed)
     x, y = layout.place(thin["chrom"].to_numpy(), thin["pos"].to_numpy()), minus_log10(thin["p_value"])
     even = thin["chrom"].map({c: k % 2 for k, c in enumerate(layout.frame["chrom"])}).to_numpy() == 0
@@ -121,17 +143,7 @@ def _manhattan(run: RunFolder, cohort: Cohort | None, layout: GenomeLayout, seed
         for use, colour in ((even, BLUE), (~even, SKY)) if use.any()
     ]  # fmt: skip
     traces.append(level_line(float(minus_log10([bound])[0]), 0.0, layout.end, f"Bonferroni, {p_text(bound)}"))
-    how = "rows of order 1 of the table" if own else "a regression of the trait on each site alone"
-    text = (
-        f"{plural(len(frame), 'site')} by the evidence for their own effect ({how}); {passing:,} pass "
-        f"Bonferroni's threshold of {p_text(bound)}. The strongest is {best['site']} "
-        f"({best['chrom']}:{int(best['pos']):,}, p = {p_text(best['p_value'])})."
-    )
-    note = "Sites that interact need not stand out here."
-    if len(thin) < len(frame):
-        note += f" {len(thin):,} points are drawn: the strongest, and others at random."
-    view = {"xaxis": _ticks(layout), "yaxis": axis("-log10 p", rangemode="tozero")}
-    return Figure("manhattan", "Effects of single sites", text, traces, view, note)
+    return traces, {"xaxis": _ticks(layout), "yaxis": axis("-log10 p", rangemode="tozero")}, len(thin)
 
 
 def _thinned(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -145,7 +157,7 @@ def _thinned(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame.iloc[np.sort(np.concatenate([np.flatnonzero(strongest), chosen]))]
 
 
-def _quantiles(p_values: Any, n_tests: int, threshold: float | None, what: str = "") -> Figure:
+def quantiles_figure(p_values: Any, n_tests: int, threshold: float | None, what: str = "") -> Figure:
     """Observed against expected p-values of a scan, which keeps the small ones."""
     p = np.asarray(p_values, dtype=np.float64)
     plot = quantile_plot(p, max(n_tests, len(p)), threshold, max_points=1000)

@@ -13,6 +13,7 @@ from genoattn.errors import InputError
 from genoattn.report.certainty import sure
 from genoattn.report.document import Column, DataTable, Report, Section
 from genoattn.report.findings import asked, found, title
+from genoattn.report.marginal_report import is_marginal, marginal_report
 from genoattn.report.run_folder import RunFolder, load_run, trait_folders
 from genoattn.report.sections_data import data_section, run_facts
 from genoattn.report.sections_genome import genome_section
@@ -152,7 +153,12 @@ def write_report(
     traits = trait_folders(folder)
     for file in (path, *(trait / NAME for trait in traits)):
         check_output(file, force)
-    report = _index(folder, traits) if traits else build_report(folder, cohort, why_no_data, seed)
+    if traits:
+        report = _index(folder, traits)
+    elif is_marginal(folder):
+        report = marginal_report(folder, seed)
+    else:
+        report = build_report(folder, cohort, why_no_data, seed)
     for trait in traits:
         own = cohort if cohort is not None and _is_trait(cohort, trait) else None
         write_report(trait, own, why_no_data, None, force, seed)
