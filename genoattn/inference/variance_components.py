@@ -239,8 +239,8 @@ def _residuals(cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
     basis = orthonormal_basis(np.column_stack([np.ones(n), given]))
     if n - basis.shape[1] < _FEWEST:
         raise InputError(
-            f"{n} samples with {basis.shape[1] - 1} covariates leave {n - basis.shape[1]} degrees of freedom, "
-            f"and variance components need {_FEWEST}; use more samples or fewer covariates"
+            f"{n} samples with {basis.shape[1] - 1} covariates leave {n - basis.shape[1]} degrees of "
+            f"freedom, and variance components need {_FEWEST}; use more samples or fewer covariates"
         )
     centred = y - y.mean()
     residual = centred - basis @ (basis.T @ centred)

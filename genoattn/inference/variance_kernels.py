@@ -48,49 +48,54 @@ class CohortKernels:
         p_3) / 6``, ``p_m`` the sum over chromosomes of the m-th powers of their P. No product of columns is
         ever made.
         """
-        n = len(samples)
-        additive, dominance, close = (np.zeros((n, n), np.float32) for _ in range(3))
-        powers = [np.zeros((n, n), np.float32) for _ in range(2)] if order > 2 else []
+        totals: list[np.ndarray] = []
+        powers: list[np.ndarray] = []
         kept, separate = [], keep_chromosomes or order > 2
-        for of_chromosome, own_close, of_dominance in _by_chromosome(columns, windows, samples, separate):
-            additive += of_chromosome
-            dominance += of_dominance
-            close += own_close
-            for total, power in zip(powers, (2, 3), strict=False):
-                total += of_chromosome**power
+        for sums in _by_chromosome(columns, windows, samples, separate):
+            if order > 2:
+                cubes = [sums[0] ** 2, sums[0] ** 3]
+                powers = [a + b for a, b in zip(powers, cubes, strict=True)] if powers else cubes
             if keep_chromosomes:
-                kept.append((of_chromosome, own_close))
-        return cls(*_scaled(additive, dominance, close, powers, columns, windows), tuple(kept))
+                kept.append((sums[0], sums[1]))
+            if not totals:
+                totals = [total.copy() for total in sums] if separate else sums
+                continue
+            for total, own in zip(totals, sums, strict=True):
+                total += own
+        return cls(*_scaled(totals, powers, columns, windows), tuple(kept))
 
 
 def _scaled(
-    additive: np.ndarray,
-    dominance: np.ndarray,
-    close: np.ndarray,
+    totals: list[np.ndarray],
     powers: list[np.ndarray],
     columns: StandardColumns,
     windows: SiteWindows,
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Sums as means over terms, of the components that have any; and the numbers of terms."""
+    """Sums, which are overwritten, as means over terms; and the numbers of terms."""
+    additive, close, dominance = totals
     sites = windows.sites_of()
     n_dominance = int(columns.has_dominance[windows.site].sum())
     pairs = int((windows.n_pairs() + np.diag(np.diag(windows.n_pairs()))).sum()) // 2
     found = {"additive": (additive, len(windows.site)), "dominance": (dominance, n_dominance)}
     if pairs:
-        found["additive x additive"] = ((additive**2 - close) / 2, pairs)
+        np.subtract(additive**2, close, out=close)
+        close /= 2
+        found["additive x additive"] = (close, pairs)
     if powers:
         total = int(sites.sum())
         triples = (total**3 - 3 * total * int((sites**2).sum()) + 2 * int((sites**3).sum())) // 6
         if triples:
             cube = (additive**3 - 3 * additive * powers[0] + 2 * powers[1]) / 6
             found["additive x additive x additive"] = (cube, triples)
-    kernels = {name: kernel / np.float32(n) for name, (kernel, n) in found.items() if n}
+    for kernel, n in found.values():
+        kernel /= np.float32(max(n, 1))
+    kernels = {name: kernel for name, (kernel, n) in found.items() if n}
     return kernels, {name: n for name, (_, n) in found.items() if n}
 
 
 def _by_chromosome(
     columns: StandardColumns, windows: SiteWindows, samples: np.ndarray, separate: bool
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[list[np.ndarray]]:
     """Sums over sites, over close pairs (ordered, with each site itself), and of dominance.
 
     Of each chromosome, or of all together unless ``separate``.
@@ -102,13 +107,13 @@ def _by_chromosome(
         if not sums or (separate and own != chromosome):
             if sums:
                 _mirror(sums)
-                yield sums[0], sums[1], sums[2]
+                yield sums
             sums = [np.zeros((len(samples), len(samples)), np.float32) for _ in range(3)]
             chromosome = own
         _add_group(sums, columns, windows, samples, group)
     if sums:
         _mirror(sums)
-        yield sums[0], sums[1], sums[2]
+        yield sums
 
 
 def _add_group(

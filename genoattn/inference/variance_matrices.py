@@ -51,8 +51,9 @@ class KernelMatrices:
 
     @classmethod
     def of(cls, kernels: Mapping[str, np.ndarray], basis: np.ndarray, seed: int = 0) -> KernelMatrices:
-        """Of kernels (n_samples, n_samples) by name, and an orthonormal basis of intercept and covariates.
+        """Of kernels by name, and an orthonormal basis of intercept and covariates (n_samples, n_fixed).
 
+        The kernels (n_samples, n_samples) are overwritten.
         The traces of three and four matrices are by random vectors (Hutchinson 1990) beyond a few hundred
         samples, and exact below.
         """
@@ -120,8 +121,11 @@ class KernelMatrices:
 
 
 def off_diagonal(kernel: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, float]:
-    """A kernel less its diagonal, projected off a basis, made traceless within that space; and that trace."""
-    out = kernel.copy()
+    """A kernel less its diagonal, projected off a basis, made traceless within that space; and that trace.
+
+    The kernel (n_samples, n_samples) is overwritten.
+    """
+    out = kernel
     np.fill_diagonal(out, 0)
     q = basis.astype(np.float32)
     along = out @ q

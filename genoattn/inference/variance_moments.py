@@ -82,18 +82,25 @@ class MomentFit:
         return self._weights() @ self.forms / self.variance
 
     def covariance(self) -> np.ndarray:
-        """Of the shares, with the estimates plugged in, negative ones as 0: shape (K, K)."""
+        """Of the shares, with the estimates plugged in, see :meth:`components`: shape (K, K)."""
         return self._covariance(self.components())
 
     def components(self, without: int | None = None) -> np.ndarray:
-        """The s_k, negative ones as 0, and that of ``without`` too: shape (K,)."""
+        """The s_k for V, shrunk by their own noise, that of ``without`` as 0: shape (K,).
+
+        Positive-part shrinkage by ``1 - (noise / estimate)^2``: an estimate that is noise, as of products of
+        many sites, must not stand for the variance of a trait.
+        """
         use = np.ones(len(self.forms), dtype=bool)
         if without is not None:
             use[without] = False
         out = np.zeros(len(use))
         if use.any():
-            out[use] = np.linalg.solve(self.moments.expected[np.ix_(use, use)], self.forms[use])
-        out = np.maximum(out, 0.0)
+            part = np.ix_(use, use)
+            inverse = np.linalg.inv(self.moments.expected[part])
+            found = inverse @ self.forms[use]
+            noise = 2 * self.variance**2 * np.diag(inverse @ self.moments.two[part] @ inverse.T)
+            out[use] = np.where(found > 0, found - noise / np.maximum(found, 1e-300), 0.0).clip(0.0)
         total = float(out @ self.moments.mean)
         return out * min(1.0, self.variance / total) if total > 0 else out
 

@@ -23,7 +23,7 @@ _NAME = "additive x additive"
 
 
 @dataclass(frozen=True, eq=False)
-class _Whole:
+class _Genome:
     """What the tests of all pairs share: matrices, and V of all components times the random vectors."""
 
     matrices: dict[str, np.ndarray]  # additive, dominance and the sum over all pairs
@@ -67,13 +67,13 @@ def chromosome_pairs(
     else:
         part = np.arange(len(residual))
     found = CohortKernels.of(columns, windows, part, keep_chromosomes=True)
-    whole, scale = _whole(found, basis, residual, seed)
+    genome, scale = _genome(found, basis, residual, seed)
     pairs, rows = windows.n_pairs(), []
     for i in range(len(names)):
         for j in range(i, len(names)):
             if pairs[i, j] and pairs[i, j] < scale:
                 kernel = _kernel(found, i, j)
-                rows.append(_tested(whole, kernel, int(pairs[i, j]), names[i], names[j]))
+                rows.append(_tested(genome, kernel, int(pairs[i, j]), names[i], names[j]))
     kept = [row for row in rows if row is not None]
     for row, q in zip(kept, q_values(np.array([r["p_value"] for r in kept]), len(kept)), strict=True):
         row["q_value"] = float(q)
@@ -88,7 +88,7 @@ def _kernel(found: CohortKernels, i: int, j: int) -> np.ndarray:
     return out
 
 
-def _whole(found: CohortKernels, basis: np.ndarray, residual: np.ndarray, seed: int) -> tuple[_Whole, int]:
+def _genome(found: CohortKernels, basis: np.ndarray, residual: np.ndarray, seed: int) -> tuple[_Genome, int]:
     total = found.n_terms[_NAME]
     every = KernelMatrices.of(found.kernels, basis, seed)
     forms = every.forms(residual)
@@ -100,10 +100,10 @@ def _whole(found: CohortKernels, basis: np.ndarray, residual: np.ndarray, seed: 
     matrices = {**every.matrices, _NAME: every.matrices[_NAME] * np.float32(total)}
     values = dict(zip(every.matrices, forms.tolist(), strict=True))
     values[_NAME] *= total
-    return _Whole(matrices, values, basis, residual, fit.variance, structure, z), total
+    return _Genome(matrices, values, basis, residual, fit.variance, structure, z), total
 
 
-def _tested(whole: _Whole, kernel: np.ndarray, n: int, first: str, second: str) -> dict[str, Any] | None:
+def _tested(genome: _Genome, kernel: np.ndarray, n: int, first: str, second: str) -> dict[str, Any] | None:
     """The row of a pair of chromosomes, whose kernel is a sum over ``n`` pairs of sites; None if not told
     apart.
 
@@ -111,9 +111,9 @@ def _tested(whole: _Whole, kernel: np.ndarray, n: int, first: str, second: str) 
     all.
     """
     diagonal = np.diag(kernel).astype(np.float64)
-    free = 1 - np.einsum("nk,nk->n", whole.basis, whole.basis)
-    own, trace = off_diagonal(kernel, whole.basis)
-    others = {**whole.matrices, _NAME: whole.matrices[_NAME] - own}
+    free = 1 - np.einsum("nk,nk->n", genome.basis, genome.basis)
+    own, trace = off_diagonal(kernel, genome.basis)
+    others = {**genome.matrices, _NAME: genome.matrices[_NAME] - own}
     names = list(others)
     two = np.array([[trace_of(others[a], others[b]) for b in names] for a in names])
     mixed = np.array([trace_of(others[a], own) for a in names])
@@ -121,14 +121,14 @@ def _tested(whole: _Whole, kernel: np.ndarray, n: int, first: str, second: str) 
     g = own
     for w, name in zip(weight / np.sqrt(np.diag(two)), names, strict=True):
         g = g - np.float32(w) * others[name]
-    df = len(kernel) - whole.basis.shape[1]
+    df = len(kernel) - genome.basis.shape[1]
     square = trace_of(g, own)
     if not square > 1e-4 * trace_of(own, own):
         return None
     mean = (trace + diagonal @ free) / df  # variance of a component with s = 1
-    g *= np.float32(mean / square / whole.variance)
-    share = float(whole.residual @ (g @ whole.residual.astype(np.float32)))
-    se, skewness = _spread(whole, g)
+    g *= np.float32(mean / square / genome.variance)
+    share = float(genome.residual @ (g @ genome.residual.astype(np.float32)))
+    se, skewness = _spread(genome, g)
     z = share / se
     least = (critical_value(0.05, skewness) + float(stats.norm.ppf(0.8))) * se
     return {
@@ -138,13 +138,13 @@ def _tested(whole: _Whole, kernel: np.ndarray, n: int, first: str, second: str) 
     }  # fmt: skip
 
 
-def _spread(whole: _Whole, g: np.ndarray) -> tuple[float, float]:
+def _spread(genome: _Genome, g: np.ndarray) -> tuple[float, float]:
     """Standard deviation and skewness of ``e'Ge`` under the components of the genome, by random vectors."""
-    z = whole.vectors
+    z = genome.vectors
     n = z.shape[1]
-    right = g @ whole.times_v(z)  # G V z
-    left = whole.times_v(g @ z)  # V G z
+    right = g @ genome.times_v(z)  # G V z
+    left = genome.times_v(g @ z)  # V G z
     variance = 2 * float(np.einsum("nb,nb->", left, right, dtype=np.float64)) / n
-    again = g @ whole.times_v(right)
+    again = g @ genome.times_v(right)
     third = 8 * float(np.einsum("nb,nb->", left, again, dtype=np.float64)) / n
     return float(np.sqrt(variance)), third / variance**1.5
