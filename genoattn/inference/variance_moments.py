@@ -166,9 +166,12 @@ class MomentFit:
         for _ in range(20):
             components = null.copy()
             components[index] = share * self.variance / self.moments.mean[index]
+            before = share
             share = critical + quantile * float(np.sqrt(self._covariance(components)[index, index]))
             if not share < 10:
                 return float("inf")
+            if abs(share - before) < 1e-4 * share:
+                break
         return share
 
 
