@@ -19,7 +19,8 @@ def with_trait(cohort, values, binary=False):
 def test_columns_and_what_is_said():
     found = genoattn.variance_components(linked_cohort())
     assert found.frame.columns.tolist() == [
-        "component", "order", "chrom_1", "chrom_2", "share", "se", "p_value", "q_value", "detectable", "n_terms",
+        "component", "order", "chrom_1", "chrom_2",
+        "share", "se", "p_value", "q_value", "detectable", "n_terms",
     ]  # fmt: skip
     assert found.components["order"].tolist() == [1, 1, 2]
     assert found.components["q_value"].isna().all()
