@@ -135,6 +135,6 @@ def test_what_is_refused():
     fixed = replace(cohort, calls=np.ones_like(cohort.calls))
     assert "no site of the cohort varies" in refused(fixed)
     assert "order 4: variance components are of order 2 or 3" in refused(cohort, order=4)
-    assert "min_distance -1: give base pairs, 0 or more" in refused(cohort, min_distance=-1)
+    assert "min_distance -1: is below 0; give base pairs" in refused(cohort, min_distance=-1)
     empty = cohort.select_sites(np.zeros(0, dtype=int))
     assert "no site of the cohort varies" in refused(empty)

@@ -208,15 +208,15 @@ def variance_components(
 def _check(cohort: Cohort, order: int, min_distance: int) -> None:
     if cohort.kind != "genotype":
         raise InputError(
-            "variance components need genotypes of a population: of aligned sequences genoattn fit says the "
+            "variance components need genotypes of a population; of aligned sequences genoattn fit says the "
             "variance by order"
         )
     if cohort.phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     if order not in (2, 3):
-        raise InputError(f"order {order}: variance components are of order 2 or 3")
+        raise InputError(f"order {order}: variance components are of order 2 or 3; give one of these")
     if not min_distance >= 0:
-        raise InputError(f"min_distance {min_distance}: give base pairs, 0 or more")
+        raise InputError(f"min_distance {min_distance}: is below 0; give base pairs")
 
 
 def _without_relatives(cohort: Cohort, log: list[str]) -> Cohort:
