@@ -263,7 +263,7 @@ def main() -> None:
     n, n_sites = (a.samples or 1000, a.sites or 1000) if a.small else (a.samples or 5000, a.sites or 10_000)
     if a.small:
         rows = small(n, n_sites, a.cohorts, a.phenotypes)
-        rows += hidden(a.cohorts)
+        rows += hidden(3 * a.cohorts)
         rows += relatives(n, n_sites, a.cohorts, max(a.phenotypes // 4, 1))
     else:
         rows = full_size(n, n_sites, a.seeds)
