@@ -57,6 +57,16 @@ class VarianceComponents:
         Base pairs: closer pairs are in no component.
     log
         What was left out, and why.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=300, n_sites=40, linkage="none", seed=1).cohort
+    >>> found = genoattn.variance_components(cohort, min_distance=0)
+    >>> len(found.components), len(found.pairs)
+    (3, 15)
+    >>> found.save("variance.tsv")
     """
 
     frame: pd.DataFrame
