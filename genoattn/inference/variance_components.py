@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,7 +210,7 @@ def variance_components(
         else f"random vectors ({n:,} samples are more than {EXACT_SAMPLES:,})"
     )
     return VarianceComponents(
-        _frame(rows), cohort.phenotype.name, n, len(windows.site), method, min_distance, tuple(log)
+        pd.DataFrame(rows), cohort.phenotype.name, n, len(windows.site), method, min_distance, tuple(log)
     )
 
 
@@ -328,7 +327,3 @@ def _row(fit: MomentFit, index: int, n_terms: dict[str, int]) -> dict[str, Any]:
         "detectable": test.detectable,
         "n_terms": n_terms[name],
     }
-
-
-def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows))

@@ -50,7 +50,7 @@ class _Cohort:
         pairs = windows.n_pairs()
         self.n_pairs = int(pairs.sum() + np.trace(pairs)) // 2
         self.diagonals = np.zeros((3, n))
-        total, close = np.zeros(n), np.zeros(n)
+        close = np.zeros(n)
         projected = np.zeros(2)  # tr(Q' K Q), additive and dominance
         last = np.zeros(n)
         for group in windows.groups(False):
@@ -62,8 +62,7 @@ class _Cohort:
             for w, own in zip(group, squares.T, strict=True):
                 close += own * (own + 2 * last) if windows.follows[w] else own * own
                 last = own
-        total = self.diagonals[0].copy()
-        self.diagonals[2] = (total**2 - close) / 2
+        self.diagonals[2] = (self.diagonals[0] ** 2 - close) / 2
         self.sizes = np.array([len(windows.site), self.n_dominance, self.n_pairs])
         self.diagonals /= np.maximum(self.sizes, 1)[:, None]
         self.projected = projected / np.maximum(self.sizes[:2], 1)
