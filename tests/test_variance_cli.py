@@ -167,6 +167,7 @@ def test_fits_without_the_rows(caplog):
         ({"p_value": 0.04, "q_value": 0.3},
          "3 % (SE 4 %, p = 0.04, q = 0.3), none seen; a share of 11 % would be, with 80 % power"),
         ({"p_value": 1e-5}, "3 % (SE 4 %, p = 1.0e-05), seen"),
+        ({"p_value": 0.0}, "3 % (SE 4 %, p = under 1e-300), seen"),
         ({"share": -0.2, "p_value": 0.9, "detectable": 1.2},
          "-20 % (SE 4 %, p = 0.9), none seen, nor could any share be with 80 % power in so few samples"),
     ],

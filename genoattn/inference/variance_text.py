@@ -45,4 +45,6 @@ def _percent(share: float) -> str:
 
 
 def _p_text(p: float) -> str:
+    if p < 1e-300:  # at the end of double precision
+        return "under 1e-300"
     return f"{p:.1e}" if p < 1e-3 else f"{p:.2g}"
