@@ -29,6 +29,8 @@ _HOME = {
     "InteractionTable": "genoattn.interactions.table",
     "load_model": "genoattn.fitting.store",
     "load_interactions": "genoattn.interactions.table",
+    "variance_components": "genoattn.inference.variance_components",
+    "VarianceComponents": "genoattn.inference.variance_components",
     "write_report": "genoattn.report.write",
 }
 __all__ = sorted(_HOME)

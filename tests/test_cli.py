@@ -107,6 +107,7 @@ def test_bare_command_shows_its_help(cli):
         ("predict", "DIR COHORT --output --covar --region --force --quiet --verbose"),
         ("fit", "--sequence-column --mutation-column --reference --wild-type --variance-column --strict"),
         ("suggest", "DIR --mutations --top --from --minimise --measured --sequence-column --output"),
+        ("variance", "COHORT --pheno --trait --covar --min-distance --relatives --order --output --json"),
         ("export", "DIR --gauge --order --top --output --force reference zero-sum frequency"),
         ("simulate", "--output --samples --sites --architecture --order --seed --force hub"),
     ],

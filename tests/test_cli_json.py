@@ -58,6 +58,7 @@ def test_fit_and_what_follows(cli, data, tmp_path):
     assert found["top"]["1"][0]["site_2"] == ""
     assert found["signals"] is None
     assert found["why_no_signals"] == table.manifest.tests["signals"] != ""
+    assert [row["component"] for row in found["variance"]][:2] == ["additive", "dominance"]
     assert found["warnings"] == []
 
     predicted = only_object(cli("predict", out, vcf, "-o", tmp_path / "p.tsv", "--json"))

@@ -39,7 +39,7 @@ def test_the_cross_says_what_biologists_say(butenyl):
 
 
 def test_the_cross_says_how_sure_that_is(butenyl):
-    claims, markers, prediction, caution = butenyl.sure
+    claims, markers, prediction, pairs, caution = butenyl.sure
     assert claims == (
         "At most about 5 % of such claims are expected to be false, additive effects of all sites allowed "
         "for. Sizes are adjusted for all sites of the model: raw groups can differ."
@@ -54,6 +54,7 @@ def test_the_cross_says_how_sure_that_is(butenyl):
     assert prediction.endswith(
         ": perhaps none). Interactions are 12 % of the variance that the model explains."
     )
+    assert pairs.startswith("All pairs of sites together, additive x additive: ")
     assert "not mechanism" in caution
 
 

@@ -71,7 +71,7 @@ def test_what_the_folder_says(fitted, tmp_path):
     assert metrics["metric"] == name
     assert metrics["test"][name] == pytest.approx(result.metrics.test)
     variance = pd.read_csv(tmp_path / "out" / "variance_components.tsv", sep="\t")
-    assert variance["order"].tolist() == [1, 2, 3]
+    assert variance.loc[variance["source"] == "model", "order"].tolist() == [1, 2, 3]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["schema_version"] == 2
     assert manifest["tests"]["method"] in ("least squares", "posterior", "cell means", "mixed model")

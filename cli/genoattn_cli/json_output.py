@@ -103,6 +103,8 @@ def fit_record(result: FitResult, top: int) -> dict[str, Any]:
         "why_no_signals": table.manifest.tests.get("signals", ""),
         "top": {order: rows_of(table.top(top, order)) for order in range(1, table.manifest.order + 1)},
     }
+    own = result.cohort_variance
+    record["variance"] = None if own is None else rows_of(own.components)
     if result.discovery is not None:
         signals, alpha = result.discovery.signals, result.discovery.alpha
         passing = signals[signals["q_value"] <= alpha]

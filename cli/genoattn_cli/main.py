@@ -13,7 +13,7 @@ import typer
 
 from genoattn.errors import InputError, OutputError
 from genoattn.streams import remove_copies
-from genoattn_cli import export, fit, info, predict, report, scan, simulate, suggest
+from genoattn_cli import export, fit, info, predict, report, scan, simulate, suggest, variance
 
 # typer brings its own copy of click in some versions: its base class of errors is found by descent.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command("fit")(fit.command)
 app.command("scan")(scan.command)
+app.command("variance")(variance.command)
 app.command("predict")(predict.command)
 app.command("report")(report.command)
 app.command("suggest")(suggest.command)

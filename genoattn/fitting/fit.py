@@ -15,6 +15,7 @@ from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
+from genoattn.fitting.cohort_variance import cohort_variance
 from genoattn.fitting.cross_fit import exported_metrics
 from genoattn.fitting.fit_result import FitResult
 from genoattn.fitting.fit_settings import (
@@ -181,7 +182,8 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     quantiles = None if cohort.phenotype is None else cohort.phenotype.quantiles
     stored = trained.posterior if isinstance(trained.posterior, Posterior) else None
     model = FittedModel(trained.readout, tested, manifest, stored, quantiles)
-    return FitResult(model, table, metrics, variance, predictions, discovery, intervals, ladder)
+    own = cohort_variance(cohort, config.training.seed, run.progress) if config.assess else None
+    return FitResult(model, table, metrics, variance, predictions, discovery, intervals, ladder, own)
 
 
 def _orders(config: FitConfig, n_sites: int) -> tuple[int, ...]:

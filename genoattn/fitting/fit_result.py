@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from genoattn.cohort import Cohort
+from genoattn.fitting.cohort_variance import with_cohort_rows
 from genoattn.fitting.fit_html import fit_html
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.metrics import Metrics
 from genoattn.fitting.order_ladder import Ladder
 from genoattn.fitting.store import save_fit
 from genoattn.inference.discovery import Discovery
+from genoattn.inference.variance_components import VarianceComponents
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable
@@ -35,7 +37,7 @@ class FitResult:
     metrics
         R2 or AUC by part of the samples and by order.
     variance
-        Variance components by order.
+        Variance components of the model by order.
     predictions
         The samples with their predictions, those of the part named in each row:
         :func:`genoattn.fitting.predicted_samples.predicted_samples`.
@@ -45,6 +47,9 @@ class FitResult:
         Of the coefficients of a landscape; see :func:`genoattn.interactions.table.coefficient_intervals`.
     ladder
         The models that ``order="auto"`` compared.
+    cohort_variance
+        Variance components of the cohort of genotypes, whatever the model found; see
+        :func:`genoattn.variance_components`. None for a landscape, and where they cannot be estimated.
 
     Examples
     --------
@@ -69,6 +74,7 @@ class FitResult:
     discovery: Discovery | None = None
     intervals: pd.DataFrame | None = None
     ladder: Ladder | None = None
+    cohort_variance: VarianceComponents | None = None
 
     @property
     def readout(self) -> Readout:
@@ -99,6 +105,8 @@ class FitResult:
         parts += [self.metrics.summary(), *self._noise(), "", self.table.summary(n)]
         if self.discovery is not None:
             parts += ["", self.discovery.summary(n)]
+        if self.cohort_variance is not None:
+            parts += ["", self.cohort_variance.summary()]
         return "\n".join(parts)
 
     def _noise(self) -> list[str]:
@@ -135,4 +143,5 @@ class FitResult:
             extra["intervals.tsv"] = self.intervals
         if self.ladder is not None:
             extra["orders.tsv"] = self.ladder.frame
-        save_fit(self.model, self.table, self.metrics, self.variance, directory, force, extra)
+        variance = with_cohort_rows(self.variance, self.cohort_variance)
+        save_fit(self.model, self.table, self.metrics, variance, directory, force, extra)

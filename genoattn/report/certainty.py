@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from genoattn.inference.variance_text import sentence
 from genoattn.report.claims import claimed_rows, interactions, level, n_samples, untested_signals
 from genoattn.report.run_folder import RunFolder
 from genoattn.report.wording import percent, plural, unit_note
 from genoattn.views.performance import Performance
 from genoattn.views.signals_near import credible_pairs
+from genoattn.views.variance import cohort_rows, model_rows
 
 _METRIC = {"r2": "R²", "auc": "area under the ROC curve", "d2": "share of the deviance explained"}
 _POWER = 0.8
@@ -19,7 +21,8 @@ def sure(run: RunFolder, performance: Performance | None = None) -> list[str]:
     """How sure the findings are, in sentences; ``performance`` is that on unseen samples by order."""
     if run.kind == "scan":
         return _of_scan(run)
-    said = [_of_claims(run), _of_credible(run), _of_predictions(run, performance), _caution(run)]
+    said = [_of_claims(run), _of_credible(run), _of_predictions(run, performance)]
+    said += [_of_pairs(run), _caution(run)]
     return [text for text in (*said, unit_note(run.manifest)) if text]
 
 
@@ -96,7 +99,7 @@ def _of_predictions(run: RunFolder, performance: Performance | None) -> str:
 def _share(run: RunFolder) -> str:
     """Share of interactions in the variance of the model, a sentence."""
     frame = run.get("variance_components")
-    if frame is None or len(frame) < 2:
+    if frame is None or len(frame := model_rows(frame)) < 2:
         return ""
     order = pd.to_numeric(frame["order"], errors="coerce")
     share = frame["share_of_model"].to_numpy(dtype=np.float64)
@@ -104,6 +107,18 @@ def _share(run: RunFolder) -> str:
     if not np.isfinite(above) or not share.sum():
         return ""
     return f"Interactions are {percent(above / share.sum())} of the variance that the model explains."
+
+
+def _of_pairs(run: RunFolder) -> str:
+    """Variance of all pairs of sites of the cohort together, empty where it was not estimated."""
+    frame = run.get("variance_components")
+    if frame is None:
+        return ""
+    rows = cohort_rows(frame)
+    rows = rows[rows["component"] == "additive x additive"] if len(rows) else rows
+    if not len(rows):
+        return ""
+    return f"All pairs of sites together, {sentence(rows.iloc[0].to_dict())}."
 
 
 def _caution(run: RunFolder) -> str:

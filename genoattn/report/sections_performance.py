@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genoattn.errors import InputError
+from genoattn.inference.variance_text import sentence
 from genoattn.report.certainty import metric_name, unseen
 from genoattn.report.document import Column, DataTable, Figure, Section
 from genoattn.report.run_folder import RunFolder
@@ -21,7 +22,7 @@ from genoattn.views.performance import (
     performance_by_order,
     reliability,
 )
-from genoattn.views.variance import variance_by_order
+from genoattn.views.variance import cohort_rows, variance_by_order
 
 _PARTS = {
     "cross-fitted": "samples, each predicted by a model that had not seen it",
@@ -229,7 +230,19 @@ def variance_section(run: RunFolder, performance: Performance | None) -> Section
         said += " These are the model's own figures; they have no interval in this folder."
     layout = {"yaxis": axis("share of the variance", tickformat=".0%"), "barmode": "group"}
     figure = Figure("variance", "Variance by order", said.strip(), bars, layout, note)
-    return Section("variance", "Variance by order of interaction", (), [figure])
+    return Section("variance", "Variance by order of interaction", _of_cohort(components), [figure])
+
+
+def _of_cohort(components: pd.DataFrame) -> list[str]:
+    """Variance components of the cohort in sentences."""
+    rows = cohort_rows(components).to_dict("records")
+    if not rows:
+        return []
+    head = (
+        "Variance of the trait after covariates that all sites of the cohort have together, whether or not "
+        "the model found it (method of moments on pairs of samples):"
+    )
+    return [f"{head} {'. '.join(sentence(row) for row in rows)}."]
 
 
 def _variance_name(order: str) -> str:
