@@ -34,6 +34,11 @@ class TestName(StrEnum):
     genotypic = "genotypic"
 
 
+class BackgroundName(StrEnum):
+    loco = "loco"
+    genome = "genome"
+
+
 TraitOption = Annotated[
     list[str] | None,
     options.INPUT(
@@ -114,6 +119,18 @@ MissingOption = Annotated[
         "mean of the site.",
     ),
 ]
+BackgroundOption = Annotated[
+    BackgroundName | None,
+    options.MODEL(
+        "--background",
+        metavar="WORD",
+        help="Test against the additive effects of the genome, in a linear mixed model, where samples are "
+        "related or of several populations. loco: the two chromosomes of a pair have a variance of their own; "
+        "genome: one variance for all chromosomes, much faster. Quantitative traits; missing calls count as "
+        "the mean.",
+        default="none",
+    ),
+]
 PermutationsOption = Annotated[
     int,
     options.MODEL(
@@ -140,7 +157,7 @@ MemoryOption = Annotated[float, options.RUNTIME("--memory", metavar="GB", help="
 # Options that go to genoattn.read, and to a scan, by their own names.
 _READ = ("region", "maf", "max_missing", "haploid", "alphabet", "dosage_field", "duplicates", "strict")
 _SCAN = (
-    "sites", "with_sites", "min_distance", "max_r2", "test", "missing", "threads", "device", "permutations",
+    "sites", "with_sites", "min_distance", "max_r2", "test", "background", "missing", "threads", "device", "permutations",
     "seed",
 )  # fmt: skip
 
@@ -169,6 +186,7 @@ def command(
     pairs: PairsOption = None,
     test: TestOption = TestName.additive,
     encoding: EncodingOption = choices.EncodingName.auto,
+    background: BackgroundOption = None,
     missing: MissingOption = MissingName.complete,
     permutations: PermutationsOption = 0,
     output: options.Folder,
