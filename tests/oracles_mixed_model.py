@@ -1,4 +1,4 @@
-"""A dense mixed model written from its definition: explicit covariance, explicit inverse, one pair at a time."""
+"""A dense mixed model from its definition: explicit covariance and inverse, one pair at a time."""
 
 from __future__ import annotations
 

@@ -124,10 +124,9 @@ BackgroundOption = Annotated[
     options.MODEL(
         "--background",
         metavar="WORD",
-        help="Test against the additive effects of the genome, in a linear mixed model, where samples are "
-        "related or of several populations. loco: the two chromosomes of a pair have a variance of their own; "
-        "genome: one variance for all chromosomes, much faster. Quantitative traits; missing calls count as "
-        "the mean.",
+        help="For relatives and several populations: test in a linear mixed model with the additive effects "
+        "of the genome. loco: a variance of their own for the two chromosomes of a pair; genome: one for "
+        "all chromosomes, much faster. Quantitative traits; missing calls count as the mean.",
         default="none",
     ),
 ]
@@ -157,8 +156,8 @@ MemoryOption = Annotated[float, options.RUNTIME("--memory", metavar="GB", help="
 # Options that go to genoattn.read, and to a scan, by their own names.
 _READ = ("region", "maf", "max_missing", "haploid", "alphabet", "dosage_field", "duplicates", "strict")
 _SCAN = (
-    "sites", "with_sites", "min_distance", "max_r2", "test", "background", "missing", "threads", "device", "permutations",
-    "seed",
+    "sites", "with_sites", "min_distance", "max_r2", "test", "background", "missing", "threads", "device",
+    "permutations", "seed",
 )  # fmt: skip
 
 

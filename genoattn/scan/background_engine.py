@@ -15,7 +15,7 @@ from genoattn.scan.design import Design
 from genoattn.scan.engine import SCREENED, Settings, TileResult, critical_square
 from genoattn.scan.exact import PairTests
 from genoattn.scan.genome_parts import GenomeParts
-from genoattn.scan.metric_pairs import MetricBlock, MetricPairs
+from genoattn.scan.metric_pairs import MetricPairs
 from genoattn.scan.sample_covariance import KernelPair, SampleCovariance, first_ratio, fit_covariance
 from genoattn.scan.scope import Scope
 
@@ -54,7 +54,7 @@ class _PairModel:
 
     @property
     def least(self) -> float:
-        """Smallest ratio reckoned with: on a log scale as far below the lowest as this is below the median."""
+        """Smallest ratio reckoned with: as far below the lowest, in proportion, as this below the median."""
         return self.lowest**2 / self.median
 
 
@@ -147,11 +147,9 @@ class BackgroundEngine:
         rng = np.random.default_rng([c, d])
         varies, part = self.design.columns.varies, self.parts.part
         members = [np.flatnonzero(varies & (part == k)) for k in (c, d)]
-        blocks: list[MetricBlock] = []
-        for of in members:
-            blocks.append(pairs.block(rng.choice(of, min(len(of), _SAMPLED), replace=False)))
-        i, j = (rng.integers(0, len(of.square), _SAMPLED) for of in blocks)
-        _, ratio = pairs.tests(*blocks, i, j)
+        drawn = [rng.choice(of, min(len(of), _SAMPLED), replace=False) for of in members]
+        i, j = (rng.integers(0, len(of), _SAMPLED) for of in drawn)
+        _, ratio = pairs.tests(pairs.block(drawn[0]), pairs.block(drawn[1]), i, j)
         ratio = ratio[np.isfinite(ratio)]
         return ratio if len(ratio) else np.ones(1)
 
@@ -206,8 +204,8 @@ def check_background(design: Design, memory: float) -> None:
     need = _MATRICES * 8.0 * design.n_samples**2 + design.codes.nbytes * 2
     if need > memory:
         raise InputError(
-            f"a background of {design.n_samples:,} samples needs {need / 1e9:.1f} GB and {memory / 1e9:g} GB are "
-            "allowed; raise the memory (--memory)"
+            f"a background of {design.n_samples:,} samples needs {need / 1e9:.1f} GB, and "
+            f"{memory / 1e9:g} GB are allowed; raise the memory (--memory)"
         )
 
 

@@ -11,9 +11,7 @@ from genoattn.cohort import Sites
 
 BackgroundWord = Literal["loco", "genome"]
 _MOST = 40  # parts: beyond, small chromosomes share one
-_ONE = (
-    "one chromosome: there are no others to leave its sites out of; the background is the chromosome itself"
-)
+_ONE = "one chromosome: there are no others; the background is the chromosome itself, with one variance"
 _TWO = "two chromosomes: the background of a pair with a site on each is both together"
 
 

@@ -207,14 +207,13 @@ class ScanResult:
 
 
 def _background_lines(record: dict[str, Any], background: str) -> list[str]:
-    """What pairs were tested against, and how the screen was made sure of."""
-    shares = [
-        1 - v["residual"] / (v["others"] + v["own"] + v["residual"]) for v in record["variance_components"]
-    ]
-    of = f" ({min(shares, default=0):.3f} to {max(shares, default=0):.3f})" if len(shares) > 1 else ""
+    """What pairs were tested against, and how many came within the margin of the screen."""
+    rows = record["variance_components"]
+    shares = [1 - v["residual"] / (v["others"] + v["own"] + v["residual"]) for v in rows]
+    between = f" ({min(shares):.3f} to {max(shares):.3f})" if len(shares) > 1 else ""
     lines = [
-        f"  background {background}: additive effects are {np.median(shares or [0]):.3f} of the variance{of}; missing "
-        f"calls at the mean; {record['tested_exactly']:,} pairs came within the margin of the screen"
+        f"  background {background}: additive effects are {np.median(shares or [0]):.3f} of the variance"
+        f"{between}; missing calls at the mean; {record['tested_exactly']:,} pairs within the screen's margin"
     ]
     return lines + ([f"  {record['instead']}"] if record["instead"] else [])
 
