@@ -58,7 +58,7 @@ def likeliest_ratios(kernels, y, x):
             bounds=[(0, 1e4)] * len(kernels),
             method="L-BFGS-B",
         )
-        for start in (0.03, 0.3, 3.0)
+        for start in (0.1, 1.0)
     ]
     ratios = min(climbs, key=lambda c: c.fun).x
     free = ratios > 1e-5

@@ -26,8 +26,8 @@ class SampleCovariance:
     """
 
     inverse: np.ndarray  # W^-1, (n_samples, n_samples)
-    others: float  # variance of the first kernel over the residual variance
-    own: float  # of the second; 0 without it
+    others: float  # variance of the first of two kernels over the residual variance; 0 of one
+    own: float  # of the second, or of the one
     residual: float  # residual variance, in squared units of the trait
 
 
@@ -91,9 +91,8 @@ def fit_covariance(kernels: KernelPair, trait: np.ndarray, df: int, start: float
         if np.abs(step).max() < _CLOSE and not outside.any():
             break
         theta, active = np.minimum(theta + step, np.log(_LARGEST)), active & ~outside
-    return SampleCovariance(
-        inverse, float(ratio[0]), float(ratio[1:].sum()), float(trait @ inverse @ trait) / df
-    )
+    others, own = (0.0, *ratio) if kernels.own is None else ratio
+    return SampleCovariance(inverse, float(others), float(own), float(trait @ inverse @ trait) / df)
 
 
 def _uphill(slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
