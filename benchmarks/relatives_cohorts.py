@@ -8,7 +8,7 @@ import numpy as np
 from discovery_cohorts import SPACING, Trial, planted, two_populations
 from discovery_cohorts import _cohort as cohort_of
 
-from genoattn.cohort import Phenotype
+from genoattn.cohort import Covariates, Phenotype
 
 Genome = list[np.ndarray]  # a chromosome each: (2, n_sites), int8
 
@@ -54,6 +54,19 @@ def homogeneous(n_samples: int, n_sites: int, seed: int) -> Trial:
 def populations(n_samples: int, n_sites: int, seed: int) -> Trial:
     """Two populations, a fifth of the samples of the first."""
     return two_populations(n_samples, n_sites, seed, 0.2, 2000)
+
+
+def with_covariates(trial: Trial, seed: int) -> Trial:
+    """The trial with two covariates that shift the trait, one of which goes with the genotypes."""
+    rng, cohort = np.random.default_rng([seed, 7]), trial.cohort
+    assert cohort.phenotype is not None
+    score = cohort.calls[:, ::10].sum(axis=1)
+    values = np.column_stack(
+        [rng.standard_normal(cohort.n_samples), score + 3 * rng.standard_normal(len(score))]
+    )
+    trait = cohort.phenotype.values + values @ [0.5, 0.1]
+    covariates = Covariates(("age", "diet"), values)
+    return Trial(replace(cohort, phenotype=Phenotype("trait", trait), covariates=covariates), trial.terms)
 
 
 def plant(trial: Trial, n_pairs: int, share: float, seed: int) -> Trial:

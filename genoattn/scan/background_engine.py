@@ -227,12 +227,12 @@ def background_record(parts: GenomeParts, notes: list[tuple[float, ...]]) -> dic
             }
         )
     every = [note for of in by_parts.values() for note in of]
-    margin = min((note.least / note.median for note in every), default=1.0)
-    return {
+    record: dict[str, Any] = {
         "variance_components": rows,
-        "tested_exactly": int(sum(note.tested for note in every)),
-        "sampled_pairs": _SAMPLED,
-        "lowest_sampled_ratio": min((note.lowest / note.median for note in every), default=1.0),
-        "screen_ratio": margin,
-        "instead": parts.instead,
+        "tested_exactly": int(sum(n.tested for n in every)),
     }
+    if any(note.least < note.median for note in every):  # there was a screen
+        record["sampled_pairs"] = _SAMPLED
+        record["lowest_sampled_ratio"] = min(note.lowest / note.median for note in every)
+        record["screen_ratio"] = min(note.least / note.median for note in every)
+    return record | ({"instead": parts.instead} if parts.instead else {})

@@ -213,9 +213,9 @@ def _background_lines(record: dict[str, Any], background: str) -> list[str]:
     between = f" ({min(shares):.3f} to {max(shares):.3f})" if len(shares) > 1 else ""
     lines = [
         f"  background {background}: additive effects are {np.median(shares or [0]):.3f} of the variance"
-        f"{between}; missing calls at the mean; {record['tested_exactly']:,} pairs within the screen's margin"
+        f"{between}; missing calls at the mean; {record['tested_exactly']:,} pairs tested exactly"
     ]
-    return lines + ([f"  {record['instead']}"] if record["instead"] else [])
+    return lines + ([f"  {record['instead']}"] if "instead" in record else [])
 
 
 def scan_manifest(

@@ -118,7 +118,7 @@ def _inverse(kernels: KernelPair, gram: np.ndarray, ratio: np.ndarray) -> np.nda
     inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
     lower = np.tril(inverse, -1)
     lower += np.tril(inverse).T
-    return np.ascontiguousarray(lower)
+    return np.ascontiguousarray(lower.T)  # no copy: LAPACK has it column by column
 
 
 def _derivatives(
