@@ -152,11 +152,11 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         axes[1].plot(part["below_1e-4"], at, "^", color=colour, markersize=5)
     axes[0].axvspan(0.98, 1.02, color="0.9", zorder=0)
     axes[1].axvline(1, color="0.8", zorder=0)
-    axes[0].set(yticks=range(len(kinds)), xlabel="inflation of all pairs, and its range over cohorts")
+    axes[0].set(yticks=range(len(kinds)), xlabel="inflation, and its range over cohorts")
     axes[0].set_yticklabels(kinds)
     axes[0].invert_yaxis()
-    axes[1].set(xscale="log", xlabel="p-values below 1e-3 (o) and 1e-4 (^) over their number by chance")
-    axes[0].legend(fontsize=8, frameon=False)
+    axes[1].set(xscale="log", xlabel="p < 1e-3 (o) and 1e-4 (^) over expected")
+    axes[0].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.2))
     figure.savefig(path, dpi=110)
 
 
