@@ -36,6 +36,11 @@ class TestName(StrEnum):
     genotypic = "genotypic"
 
 
+class BackgroundName(StrEnum):
+    loco = "loco"
+    genome = "genome"
+
+
 TraitOption = Annotated[
     list[str] | None,
     options.INPUT(
@@ -134,6 +139,17 @@ MissingOption = Annotated[
         "mean of the site.",
     ),
 ]
+BackgroundOption = Annotated[
+    BackgroundName | None,
+    options.MODEL(
+        "--background",
+        metavar="WORD",
+        help="For relatives and several populations: test in a linear mixed model with the additive effects "
+        "of the genome. loco: a variance of their own for the two chromosomes of a pair; genome: one for "
+        "all chromosomes, much faster. Quantitative traits; missing calls count as the mean.",
+        default="none",
+    ),
+]
 PermutationsOption = Annotated[
     int,
     options.MODEL(
@@ -160,8 +176,8 @@ MemoryOption = Annotated[float, options.RUNTIME("--memory", metavar="GB", help="
 # Options that go to genoattn.read, and to a scan, by their own names.
 _READ = ("region", "maf", "max_missing", "haploid", "alphabet", "dosage_field", "duplicates", "strict")
 _SCAN = (
-    "sites", "with_sites", "min_distance", "max_r2", "test", "missing", "threads", "device", "permutations",
-    "seed",
+    "sites", "with_sites", "min_distance", "max_r2", "test", "background", "missing", "threads", "device",
+    "permutations", "seed",
 )  # fmt: skip
 
 
@@ -191,6 +207,7 @@ def command(
     pairs: PairsOption = None,
     test: TestOption = TestName.additive,
     encoding: EncodingOption = choices.EncodingName.auto,
+    background: BackgroundOption = None,
     missing: MissingOption = MissingName.complete,
     permutations: PermutationsOption = 0,
     output: options.Folder,

@@ -138,17 +138,25 @@ def _of_scan(run: RunFolder) -> list[str]:
     m, n = run.manifest, n_samples(run)
     what, lower = ("pair", "two main effects") if m.order == 2 else ("triple", "pairs and main effects")
     guarded = "" if m.order > 2 or run.is_landscape else "; genoattn fit tests its claims against these"
+    background = m.model["scan"].get("background")
     said = [
         f"A scan tests each {what} with its {lower} and the covariates alone: population structure, an "
         f"untyped variant between two markers or a curved scale of the trait can make its rows{guarded}."
     ]
+    if background:
+        said = [
+            "The pairs were tested with their main effects and the covariates against the additive effects "
+            "of the genome, which relatives and populations share; an untyped variant between two markers or "
+            f"a curved scale of the trait can still make rows{guarded}."
+        ]
     if m.model["scan"].get("permutations"):
         said.append(
             f"{plural(m.model['scan']['permutations'], 'permutation')} of the trait set a 5 % threshold of "
             f"p = {run.scan.get('permutation_p', float('nan')):.2g}."
         )
     least = smallest_found(n, m.n_tests.get(m.order, 0))
-    if least is not None and not m.binary and m.order == 2 and m.model["scan"].get("test") == "additive":
+    plain = m.order == 2 and m.model["scan"].get("test") == "additive" and not background
+    if least is not None and not m.binary and plain:
         said.append(
             f"With {plural(n, 'sample')} an interaction that explains {percent(least)} of the variance not "
             "explained by its main effects passes Bonferroni's threshold with 80 % power; smaller ones are "

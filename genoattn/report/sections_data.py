@@ -21,7 +21,8 @@ _SETTINGS = {
     "alpha": "False discovery rate", "chosen_because": "Why this order",
 }  # fmt: skip
 _SCAN_SETTINGS = {
-    "test": "Test", "threshold": "Largest p-value listed", "min_distance": "Smallest distance (bp)",
+    "test": "Test", "background": "Background", "threshold": "Largest p-value listed",
+    "min_distance": "Smallest distance (bp)",
     "max_r2": "Largest r² between sites", "missing": "Missing calls", "permutations": "Permutations",
     "n_untestable": "Pairs that could not be tested", "n_linked": "Pairs left out as linked",
 }  # fmt: skip

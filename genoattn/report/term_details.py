@@ -41,6 +41,8 @@ METHODS = {
 }
 _SCAN_TESTS = {
     "additive": "regression of the trait on both sites, their product and the covariates",
+    "background": "generalised least squares of the trait on both sites, their product and the covariates, "
+    "in a linear mixed model with the additive effects of the genome",
     "genotypic": "F or chi-squared test of all products of genotypes of the sites, with the covariates",
 }
 
@@ -139,7 +141,8 @@ def _test(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     """The test of the row: method, statistic, and the model's weight next to it."""
     m, effect = run.manifest, float(row["effect"])
     if run.kind == "scan":
-        method = _SCAN_TESTS.get(str(m.model["scan"].get("test")), "")
+        scan = m.model["scan"]
+        method = _SCAN_TESTS.get("background" if scan.get("background") else str(scan.get("test")), "")
     else:
         method = METHODS.get(str(m.tests.get("method")), str(m.tests.get("method", "")))
     facts = [("Method", method)] if method else []

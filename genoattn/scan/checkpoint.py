@@ -30,6 +30,7 @@ class Tally:
         self.n_pairs = self.n_linked = self.n_untestable = 0
         self._pairs: list[np.ndarray] = []
         self._tests: list[PairTests] = []
+        self.notes: list[tuple[float, ...]] = []  # of tiles that have one
 
     @property
     def todo(self) -> list[int]:
@@ -42,6 +43,8 @@ class Tally:
         self.n_pairs += result.n_pairs
         self.n_linked += result.n_linked
         self.n_untestable += result.n_untestable
+        if result.note:
+            self.notes.append(result.note)
         if len(result.pairs):
             self._pairs.append(result.pairs)
             self._tests.append(result.tests)
@@ -62,6 +65,7 @@ class Tally:
             "done": self.done,
             "counts": counts,
             "pairs": pairs,
+            "notes": np.array(self.notes),
             **{f.name: getattr(tests, f.name) for f in fields(PairTests)},
         }
 
@@ -71,6 +75,7 @@ class Tally:
         tally = Tally(len(record["done"]))
         tally.done = record["done"]
         tally.n_pairs, tally.n_linked, tally.n_untestable = (int(n) for n in record["counts"])
+        tally.notes = [tuple(note) for note in record["notes"].tolist()]
         if len(record["pairs"]):
             tally._pairs = [record["pairs"]]
             tally._tests = [PairTests(*(record[f.name] for f in fields(PairTests)))]
@@ -136,7 +141,7 @@ class Checkpoint:
             yield repr((array.shape, array.dtype)).encode()
             yield np.ascontiguousarray(array).tobytes()
         # The width numbers the tiles; threads, device and cached blocks change no result.
-        yield repr((settings.threshold, settings.width, settings.genotypic)).encode()
+        yield repr((settings.threshold, settings.width, settings.genotypic, settings.background)).encode()
         yield repr((scope.min_distance, scope.max_r2)).encode()
         yield repr((design.binary, design.impute)).encode()
 

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _CPU = "cpu"  # the device that is screened without torch
 _PATIENCE = 2.0  # seconds
 _COMPILING = "compiling the kernels of this kind of scan, once after an installation"
-_SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
+SCREENED = 0.02  # p-value above which too many pairs pass for a screen to pay
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class TileResult:
     n_pairs: int  # of the scope
     n_linked: int  # of these left out for their r2
     n_untestable: int  # of the rest those that cannot be tested
+    note: tuple[float, ...] = ()  # what a scan with a background records of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,7 @@ class Settings:
     # whether each site has a dominance term too, and all products are tested together
     genotypic: bool = False
     device: str = "cpu"  # where the screen runs
+    background: str | None = None  # what the additive effects of the genome are adjusted for by
 
 
 def choose_screen(
@@ -66,7 +68,7 @@ def choose_screen(
         check_genotypic(design)
         screen = GenotypicScreen(design, threshold, max_r2)
         return screen, "genotypic", "tables of both sites' genotypes"
-    if threshold >= _SCREENED:
+    if threshold >= SCREENED:
         return None, "none", f"every pair is tested exactly: many have p <= {threshold:g}"
     square = critical_square(design, threshold)
     margin = score_margin(design, threshold) if design.binary else None

@@ -1,5 +1,6 @@
 """scan_pairs(cohort) -> ScanResult: the exact test of every pair, read from top to bottom."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ import numpy as np
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.progress import progress_bar
+from genoattn.scan.background_engine import BackgroundEngine, background_record, check_background
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, binary_design, make_design
 from genoattn.scan.engine import Engine, Settings
+from genoattn.scan.genome_parts import make_parts
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
 from genoattn.scan.scope import Scope, make_scope
@@ -21,6 +24,7 @@ from genoattn.scan.sites import choose_sites
 from genoattn.scan.tails import normal_p_value, t_p_value
 from genoattn.tokens import Vocabulary, build_vocabulary, default_encoding
 
+_log = logging.getLogger(__name__)
 _TILE = 256
 _NARROWEST = 32
 _BYTES = 13  # of a sample of a column, as operands of a screen
@@ -131,16 +135,25 @@ def scan_columns(
     if config.permutations:
         counts |= _permutations(design, usable, config, progress)
     counts |= {"screen": engine.name, "screen_reason": engine.reason}
+    if isinstance(engine, BackgroundEngine):
+        counts["mixed_model"] = background_record(engine.parts, tally.notes)
     return _result(cohort, prepared.vocabulary, config, design, tally, n_pairs - n_usable, counts)
 
 
-def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engine:
+def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engine | BackgroundEngine:
     """The engine of a scan, on the threads and the device of its settings."""
     if cohort.phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes)
     scope = prepared.scope.restrict(design.columns.varies)
-    return Engine(design, cohort.phenotype.values, scope, _settings(design, scope, config))
+    settings = _settings(design, scope, config)
+    if config.background is None:
+        return Engine(design, cohort.phenotype.values, scope, settings)
+    check_background(design, config.memory)
+    if n_missing := int(design.columns.missing.sum()):
+        _log.info("background: %s missing calls count as the mean of their site", f"{n_missing:,}")
+    parts = make_parts(cohort.sites, prepared.vocabulary.site, config.background)
+    return BackgroundEngine(design, cohort.phenotype.values, scope, settings, parts)
 
 
 def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bool) -> dict[str, float]:
@@ -207,7 +220,7 @@ def _settings(design: Design, scope: Scope, config: ScanConfig) -> Settings:
     width = max(_NARROWEST, min(width, most, spread))
     cached = threads + 2 + int(room / 2 / (width * bytes_each))
     genotypic = config.test == "genotypic"
-    return Settings(config.threshold, width, threads, cached, genotypic, device)
+    return Settings(config.threshold, width, threads, cached, genotypic, device, config.background)
 
 
 def _result(

@@ -100,6 +100,8 @@ class ScanResult:
             lines.append(f"  of those listed: the threshold {self.threshold:g} may hide others that pass")
         if c.get("candidates"):
             lines.append(f"  not exhaustive: only triples that hold {c['candidates']}")
+        if "mixed_model" in c:
+            lines += _background_lines(c["mixed_model"], self.manifest.model["scan"]["background"])
         if c.get("screen") == "score":
             lines.append("  screened by score: a triple among linked sites may be missed")
         if "permutation_p" in c:
@@ -202,6 +204,18 @@ class ScanResult:
 
     def _record(self) -> dict[str, Any]:
         return {"threshold": self.threshold, "bonferroni": self.bonferroni, **self.counts}
+
+
+def _background_lines(record: dict[str, Any], background: str) -> list[str]:
+    """What pairs were tested against, and how many came within the margin of the screen."""
+    rows = record["variance_components"]
+    shares = [1 - v["residual"] / (v["others"] + v["own"] + v["residual"]) for v in rows]
+    between = f" ({min(shares):.3f} to {max(shares):.3f})" if len(shares) > 1 else ""
+    lines = [
+        f"  background {background}: additive effects are {np.median(shares or [0]):.3f} of the variance"
+        f"{between}; missing calls at the mean; {record['tested_exactly']:,} pairs tested exactly"
+    ]
+    return lines + ([f"  {record['instead']}"] if "instead" in record else [])
 
 
 def scan_manifest(

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from genoattn.errors import InputError
+from genoattn.scan.genome_parts import BackgroundWord
 from genoattn.tokens import Encoding
 
 
@@ -30,6 +31,10 @@ class ScanConfig:
     missing
         ``complete``: each pair on the samples called at both sites; ``mean``: missing calls count as the
         mean of their site (binary traits: weighted by the variances of the regression on the covariates).
+    background
+        ``loco``: the test is made in a linear mixed model with the additive effects of the genome, those of
+        the pair's chromosomes with a variance of their own; ``genome``: with one variance for all. Both for
+        quantitative traits, with missing calls at the mean. None for no background.
     encoding
         ``dosage``, ``genotype`` or ``sequence``; None for dosage or sequence.
     memory
@@ -52,6 +57,7 @@ class ScanConfig:
     max_r2: float | None = None
     test: Literal["additive", "genotypic"] = "additive"
     missing: Literal["complete", "mean"] = "complete"
+    background: BackgroundWord | None = None
     encoding: Encoding | None = None
     memory: float = 2e9
     threads: int | None = None
@@ -83,13 +89,16 @@ def read_config(threshold: float, options: dict[str, Any]) -> ScanConfig:
     if unknown:
         names = ", ".join(sorted(ScanConfig.__dataclass_fields__))
         raise TypeError(f"scan_pairs() got an unknown setting {sorted(unknown)[0]!r}; known are {names}")
-    return ScanConfig(threshold=threshold, **options)
+    config = ScanConfig(threshold=threshold, **options)
+    # The covariance of the samples is that of all of them, for every pair.
+    return config if config.background is None else replace(config, missing="mean")
 
 
 def check_config(config: ScanConfig) -> None:
     """Refuse settings out of range."""
     if not 0 < config.threshold <= 1:
         raise InputError(f"threshold is {config.threshold}; give a p-value above 0 and up to 1")
+    _check_background(config)
     if config.test not in ("additive", "genotypic"):
         raise InputError(f"test {config.test!r} is unknown; choose one of additive, genotypic")
     if config.test == "genotypic" and (config.permutations or config.missing == "mean"):
@@ -107,6 +116,22 @@ def check_config(config: ScanConfig) -> None:
         check_device(config.device)
     if not config.memory >= 1e8:
         raise InputError(f"memory is {config.memory:g} bytes; give at least 100 MB")
+
+
+def _check_background(config: ScanConfig) -> None:
+    """Refuse a background that is unknown, or goes with nothing else that is asked for."""
+    if config.background is None:
+        return
+    if config.background not in ("loco", "genome"):
+        raise InputError(f"background {config.background!r} is unknown; choose one of loco, genome")
+    if config.test == "genotypic":
+        raise InputError("the genotypic test has no background; leave the background or the test out")
+    if config.permutations:
+        raise InputError(
+            "permutations make relatives unrelated, so that a background has none; leave one of them out"
+        )
+    if config.device not in ("cpu", "auto"):
+        raise InputError("a scan with a background runs on the processor; leave the device out")
 
 
 def check_device(device: str) -> None:

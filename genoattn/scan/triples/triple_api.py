@@ -94,6 +94,8 @@ def scan_triples(
     """
     config = read_config(threshold, options)
     check_config(config)
+    if config.background is not None:
+        raise InputError("triples are scanned without a background; leave it out, or scan pairs")
     _check(cohort, config)
     return _scan(cohort, config, pairs, max_sites, progress, checkpoint)
 
