@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
-from genoattn.closed_form.pair_columns import chromosome_numbers
+from genoattn.closed_form.pair_columns import segment_numbers
 from genoattn.closed_form.posterior import Posterior
 from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.cohort import Cohort
@@ -135,7 +135,7 @@ def fit(
 def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     """The steps of a fit with checked settings."""
     ours = replace(run, trainer=None)
-    data = replace(training_data(cohort), chromosome=chromosome_numbers(cohort.sites))
+    data = replace(training_data(cohort), chromosome=segment_numbers(cohort.sites))
     split = split_samples(
         data.phenotype, data.binary, config.validation, config.test, config.training.seed, data.relatives
     )
@@ -274,6 +274,7 @@ def _tested(
         members,
         cohort.kind == "sequence",
         [tuple(lead) for lead in leads.tolist()],
+        data.environments,
     )
     tested = estimate_terms(fitted, terms, config.max_terms)
     if discovery is not None:

@@ -78,9 +78,14 @@ def cohort_background(cohort: Cohort) -> tuple[Background, SiteMap, np.ndarray, 
     vocabulary = build_vocabulary(cohort, "dosage")
     scale = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
     columns = vocabulary.columns(cohort.calls) / scale
-    covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
+    covariates, genome = cohort.fixed_effects.values, ~cohort.sites.is_environment
+    # Ranks are of values without the shift from one environment to another, which is none of the noise.
+    shift = np.column_stack([np.ones(cohort.n_samples), columns[:, ~genome]])
+    y = phenotype.values
+    if not (phenotype.binary or genome.all()):
+        y = y - shift @ np.linalg.lstsq(shift, y, rcond=None)[0]
     where = SiteMap.of(cohort.sites, vocabulary.site)
-    background = remove_background(columns, phenotype.values, covariates, where.chromosome, phenotype.binary)
+    background = remove_background(columns, y, covariates, where.chromosome, phenotype.binary, genome=genome)
     return background, where, vocabulary.site, scale
 
 
@@ -91,20 +96,24 @@ def remove_background(
     chromosome: np.ndarray,
     binary: bool,
     n_components: int = 4,
+    genome: np.ndarray | None = None,
 ) -> Background:
     """Residuals of a phenotype after regression on principal components and the additive genome.
 
     Two populations whose means differ, or a trait measured on a curved scale, make thousands of products of
     sites significant in a plain scan. The components adjust for the first; against the second a pair has to
     be seen in the phenotype and in its normal scores as well, which undo any monotone curve. A ``binary``
-    phenotype has no ranks. ``chromosome`` has shape (n_columns,).
+    phenotype has no ranks. ``chromosome`` has shape (n_columns,); components are of the columns of the
+    ``genome`` (n_columns,), bool, all by default.
     """
-    fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
+    own = np.ones(len(chromosome), dtype=bool) if genome is None else genome
+    components = principal_components(columns[:, own], chromosome[own], n_components)
+    fixed = np.column_stack([covariates, components])
     every = np.column_stack([np.ones(len(phenotype)), fixed])
     ridge = RidgeRegression(Spectrum.of_columns(columns), every)
     versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
-    own = every[:, : 1 + covariates.shape[1]]
-    adjusted = phenotype - own @ np.linalg.lstsq(own, phenotype, rcond=None)[0]
+    plain = every[:, : 1 + covariates.shape[1]]
+    adjusted = phenotype - plain @ np.linalg.lstsq(plain, phenotype, rcond=None)[0]
     return Background(columns, fixed, adjusted, np.column_stack([ridge.fit(y)[2] for y in versions]))
 
 

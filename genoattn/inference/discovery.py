@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.special import expit
 
-from genoattn.closed_form.pair_columns import PairColumns, visible_segments
+from genoattn.closed_form.pair_columns import PairColumns, segment_numbers, visible_segments
 from genoattn.closed_form.pair_factors import find_seeds, pair_factors
 from genoattn.cohort import Cohort, Sites
 from genoattn.errors import InputError
@@ -183,7 +183,8 @@ def discover(
     score = score_matrix(columns, background.residuals, background.covariates, site, _LEAST)
     pair, t = _far_pairs(score, columns, where)
     n_tests = max(where.n_far(), 1)
-    pairs = PairColumns(columns, site, where.chromosome, visible_segments(where.chromosome))
+    segment = segment_numbers(sites)[site]
+    pairs = PairColumns(columns, site, segment, visible_segments(segment))
     kept = sparse.coo_array((t, (pair[:, 0], pair[:, 1])), shape=score.shape).tocsr()
     seeds = find_seeds(kept, n_tests)
     weights: HypothesisWeights | None = None
@@ -196,7 +197,7 @@ def discover(
     ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], pair, strength, n_tests)
     stability = None
     if halves:
-        relatives = find_relatives(cohort.calls)
+        relatives = find_relatives(cohort.calls[:, ~sites.is_environment])
         problem = PairProblem(pairs, phenotype.values, background.covariates, 0.0, max_rank, relatives)
         stability = half_sample_stability(problem, sites, scale, halves, seed)
     ids = sites.ids[site[ranked[:_LISTED]]]

@@ -60,6 +60,7 @@ class FittedTerms:
     members: Sequence[Factors] = ()
     is_sequence: bool = True  # else genotypes
     leads: Collection[SiteSet] = ()  # sets of sites that inference has found to lead a signal
+    environments: Collection[int] = ()  # sites that are environments
 
     @cached_property
     def orders(self) -> np.ndarray:
@@ -229,7 +230,7 @@ def _by_cell_means(fitted: FittedTerms) -> TermEstimator:
 def _by_mixed_model(fitted: FittedTerms, reason: str) -> ChosenMethod:
     model = MixedModel(
         fitted.factors, fitted.calls, fitted.covariates, fitted.response.at(fitted.latent),
-        fitted.orders[:, 2:].sum(axis=1), fitted.leads,
+        fitted.orders[:, 2:].sum(axis=1), fitted.leads, fitted.environments,
     )  # fmt: skip
     return ChosenMethod("mixed model", reason, _where_meant(fitted, model.estimates), model.proxies)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,24 +61,36 @@ def pair_tiles(
 
     q, _ = np.linalg.qr(np.column_stack([np.ones(len(phenotypes)), covariates]))
     y = np.ascontiguousarray((phenotypes - q @ (q.T @ phenotypes)).T)
-    basis, ones = np.ascontiguousarray(q.T), np.ones(len(phenotypes))
+    basis = np.ascontiguousarray(q.T)
     values = np.ascontiguousarray((columns - columns.mean(axis=0)).T)
     square = np.einsum("bs,bs->b", values, values)
     residual = square - ((basis[1:] @ values.T) ** 2).sum(axis=0)
-    varies = (square > 0) & (residual > _FLAT * square)
+    varies = residual > _FLAT * square
     n_columns, libraries = len(values), ThreadpoolController()
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
         for i in range(0, n_columns, block):
             rows = slice(i, min(i + block, n_columns))
-            left = as_columns(values[rows], basis, ones, varies[rows])
+            left = _operands(values, square, basis, varies, rows)
             for j in range(i, n_columns, block):
                 cols = slice(j, min(j + block, n_columns))
-                right = left if i == j else as_columns(values[cols], basis, ones, varies[cols])
+                right = left if i == j else _operands(values, square, basis, varies, cols)
                 t = np.empty((len(y), len(left), len(right)))
                 with libraries.limit(limits=1):  # the threads are those of the strips
                     strips = range(0, len(left), _ROWS)
                     list(pool.map(lambda k: _strip(left, right, k, basis, y, t), strips))  # noqa: B023
                 yield rows, cols, t
+
+
+def _operands(
+    values: np.ndarray, square: np.ndarray, basis: np.ndarray, varies: np.ndarray, chosen: slice
+) -> ProductBlock:
+    """Operands of a block of columns.
+
+    A column that the covariates explain, as the main effect of an environment, is taken out of everything
+    with them. All its residual's inner products are 0, so that any squared norm but 0 does for the residual.
+    """
+    made = as_columns(values[chosen], basis, np.ones(values.shape[1]), square[chosen] > 0)
+    return replace(made, residual_square=np.where(varies[chosen], made.residual_square, made.square))
 
 
 def _strip(
