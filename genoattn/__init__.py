@@ -27,6 +27,7 @@ _HOME = {
     "HyperAttentionRegressor": "genoattn.estimators",
     "InteractionTable": "genoattn.interactions.table",
     "load_model": "genoattn.fitting.store",
+    "with_environments": "genoattn.io",
     "load_interactions": "genoattn.interactions.table",
     "write_report": "genoattn.report.write",
 }

@@ -16,7 +16,7 @@ from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
 from genoattn.io.dosages import DosageField
 from genoattn.io.duplicates import merge_duplicates
-from genoattn.io.environments import Environment
+from genoattn.io.environments import Environment, check_environments
 from genoattn.io.filters import SiteFilter, check_limits, filter_sites, with_log
 from genoattn.io.formats import FormatOptions, is_alignment, open_genotypes, read_aligned
 from genoattn.io.matching import SampleTables, match_samples
@@ -31,7 +31,7 @@ from genoattn.streams import forget_copies
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read"]
+__all__ = ["read", "with_environments"]
 
 
 def read(
@@ -212,6 +212,46 @@ def _genotypes(
             "bcftools annotate --rename-chrs"
         )
     return match.complete(cohort)
+
+
+def with_environments(
+    cohort: Cohort, table: str | PathLike[str] | pd.DataFrame, names: str | Sequence[str]
+) -> Cohort:
+    """The samples of a cohort of genotypes that have environments in a table, with these as sites.
+
+    Parameters
+    ----------
+    cohort
+        Genotypes, with or without a phenotype; its covariates stay.
+    table
+        Sample IDs in a column ``IID`` or ``sample``, or the index of a frame, and the environments.
+    names
+        Columns of it, as ``environment`` of :func:`genoattn.read`; other columns are not used.
+
+    Raises
+    ------
+    InputError
+        Where the table has no such column, or one of a single value, or nothing tells it from a covariate.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=100, n_sites=10, linkage="none", n_terms=1, seed=1).cohort
+    >>> medium = pd.Series(["glucose", "glycerol"] * 50, index=cohort.samples, name="medium")
+    >>> genoattn.with_environments(cohort, medium.to_frame(), "medium")
+    Cohort(100 samples x 11 sites, genotype, trait trait, 0 covariates)
+    """
+    chosen = _environments(names, table, Path("cohort"), cohort.kind == "sequence")
+    rows = read_table(table, "table of environments")
+    columns = {name: texts for name, texts in rows.columns.items() if name in chosen}
+    tables = SampleTables(None, replace(rows, columns=columns), environments=chosen)
+    match = match_samples(cohort.samples, cohort.families, tables)
+    kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
+    if kept.covariates is not None:
+        check_environments(rows, match.environments, match.calls, kept.covariates)
+    return match.complete(with_log(kept, *match.log, flow=match.flow))
 
 
 def with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
