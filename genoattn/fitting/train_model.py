@@ -59,9 +59,9 @@ def train_readout(
         if choice.estimator == "product process":
             raise InputError("order all has no main effect of its own for an environment; give an order")
         added = data.with_main_effects()
-        trained = train_readout(vocabulary, added, split, config, features, run, choice, learned)
-        move_main_effects(trained.readout, data.environments)
-        return trained
+        made = train_readout(vocabulary, added, split, config, features, run, choice, learned)
+        move_main_effects(made.readout, data.environments)
+        return made
     if choice.estimator in CLOSED_FORMS:
         if run.trainer is not None:
             raise InputError(

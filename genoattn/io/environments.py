@@ -57,8 +57,8 @@ class Environment:
                 at = int(np.argmax(outside))
                 raise InputError(
                     f"{table.path}: environment '{self.name}' of sample {table.ids[rows[at]]} is "
-                    f"{values[at]:g}, outside of {self.lowest:g} to {self.highest:g}, the range of the fit; a "
-                    "model says nothing there, leave the sample out"
+                    f"{values[at]:g}, outside of {self.lowest:g} to {self.highest:g}, the range of the fit; "
+                    "the model says nothing there, leave the sample out"
                 )
             return ((values - self.lowest) / self.unit).astype(np.float32)[:, None]
         texts = _labels(table, self.name, rows, all(to_number(level) is not None for level in self.levels))

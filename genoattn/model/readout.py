@@ -210,7 +210,7 @@ def move_main_effects(readout: Readout, sites: Sequence[int]) -> None:
     with torch.no_grad():
         effect = readout.covariate[len(readout.covariate) - len(sites) :]
         scale = readout.scale[last]
-        readout.bias += effect @ readout.mean[last]
+        readout.bias.add_(effect @ readout.mean[last])
         readout.additive[last] += torch.where(torch.isfinite(scale), effect * scale, 0.0)
         readout.covariate = nn.Parameter(readout.covariate[: len(readout.covariate) - len(sites)].clone())
 

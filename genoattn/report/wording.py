@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from genoattn.cohort import ENVIRONMENT
 from genoattn.interactions.schema import Manifest
 
 NORMAL_95 = 1.96
@@ -101,8 +102,10 @@ def term_name(row: Mapping[Any, Any], is_landscape: bool) -> str:
 
 
 def place(row: Mapping[Any, Any], k: int) -> str:
-    """``4:902,700``; empty where the site has no chromosome, or is named by its place."""
+    """``4:902,700``; empty where the site has no chromosome, as environments, or is named by its place."""
     chrom, pos, site = str(row[f"chrom_{k}"]), row[f"pos_{k}"], str(row[f"site_{k}"])
+    if chrom == ENVIRONMENT:
+        return ""
     return "" if not chrom or site.startswith(f"{chrom}:{pos}") else f"{chrom}:{int(pos):,}"
 
 

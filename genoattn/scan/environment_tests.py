@@ -33,9 +33,7 @@ def without_main_effect(cohort: Cohort, number: int) -> Covariates:
     return replace(fixed, names=names, values=np.delete(fixed.values, at, axis=1))
 
 
-def environment_scopes(
-    cohort: Cohort, site: np.ndarray, scope: Scope
-) -> Iterator[tuple[Covariates, Scope]]:
+def environment_scopes(cohort: Cohort, site: np.ndarray, scope: Scope) -> Iterator[tuple[Covariates, Scope]]:
     """For each environment the fixed effects of its tests, and the pairs of it with sites of the genome.
 
     ``site`` (n_columns,) is the site of each column. Two environments are not paired.

@@ -110,8 +110,11 @@ def joint_states(
 _OTHER = -2
 
 
-def term_calls(cohort: Cohort, sites: tuple[str, ...], manifest: Manifest) -> np.ndarray:
-    """Calls at sites of a table in its states, (n_samples, n_sites), rounded; -1 where missing."""
+def term_calls(cohort: Cohort, sites: tuple[str, ...], manifest: Manifest, whole: bool = True) -> np.ndarray:
+    """Calls at sites of a table in its states, (n_samples, n_sites), rounded if ``whole``; -1 where missing.
+
+    Environments that are numbers are rounded to units.
+    """
     own = {name: k for k, name in enumerate(cohort.sites.ids)}
     model = {name: k for k, name in enumerate(manifest.sites.ids)}
     absent = [name for name in sites if name not in model]
@@ -129,7 +132,7 @@ def term_calls(cohort: Cohort, sites: tuple[str, ...], manifest: Manifest) -> np
         calls = cohort.calls[:, [own[name] for name in sites]]
     else:
         calls = align_calls(cohort, manifest.sites, manifest.haploid)[:, [model[name] for name in sites]]
-    return np.rint(calls).astype(np.int64)
+    return np.rint(calls).astype(np.int64) if whole else calls
 
 
 def _states(calls: np.ndarray, state: str, site: str, manifest: Manifest) -> tuple[np.ndarray, tuple]:
