@@ -196,7 +196,7 @@ def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
     )
 
 
-def _multiplied(row: Mapping[Any, Any], k: int, token: str) -> str:
+def multiplied(row: Mapping[Any, Any], k: int, token: str) -> str:
     """What the coefficient of a row of dosages is for, at its k-th site."""
     if row.get(f"chrom_{k}") != ENVIRONMENT:
         return f"each copy of {token}"
@@ -230,7 +230,7 @@ def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) 
     if order == 0:
         return f"expected value at covariates of 0, {_BACKGROUND[gauge].replace('other ', '')}: {value}"
     if encoding == "dosage":
-        who = " with ".join(_multiplied(row, k, token) for k, token in enumerate(tokens, 1))
+        who = " with ".join(multiplied(row, k, token) for k, token in enumerate(tokens, 1))
     else:
         who = f"carriers of {' and '.join(tokens)}"
     if order == 1:

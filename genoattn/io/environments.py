@@ -19,6 +19,7 @@ from genoattn.io.tables import SampleTable, list_names, numeric_column, to_numbe
 
 _DEPENDENT = 1e-8  # norm of a residual after regression on the covariates, over its own
 _MOST_LEVELS = 50
+_MOST_UNITS = 100  # standard deviations between the lowest and the highest value
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ def _plan(table: SampleTable, name: str, rows: np.ndarray) -> Environment:
         distinct = np.unique(values)
         if len(distinct) > 2:
             unit = float(f"{values.std():.3g}")
+            if distinct[-1] - distinct[0] > _MOST_UNITS * unit:
+                raise InputError(
+                    f"{table.path}: environment '{name}' has values from {distinct[0]:g} to {distinct[-1]:g} "
+                    f"and a standard deviation of {unit:g}; correct what is so far from the others"
+                )
             digits = 3 - int(np.floor(np.log10(unit)))  # a thousandth of a unit, to be read with ease
             ends = _outwards(distinct[0], digits, np.floor), _outwards(distinct[-1], digits, np.ceil)
             return Environment(name, (), *ends, unit)
@@ -173,7 +179,7 @@ def add_environments(cohort: Cohort, environments: Sequence[Environment], calls:
     single = cohort.is_haploid
     if single is not None:
         single = np.column_stack([single, np.zeros(calls.shape, dtype=bool)])
-    lines = tuple(_line(e) for e in environments)
+    lines = tuple(environment_line(e) for e in environments)
     return replace(cohort, sites=sites, calls=joined, is_haploid=single, log=(*cohort.log, *lines))
 
 
@@ -193,7 +199,8 @@ def environments_of(sites: Sites) -> tuple[Environment, ...]:
     return tuple(out)
 
 
-def _line(environment: Environment) -> str:
+def environment_line(environment: Environment) -> str:
+    """What an environment is, in words."""
     if environment.levels:
         first, *others = environment.levels
         return f"environment {environment.name}: {', '.join(others)} compared with {first}"

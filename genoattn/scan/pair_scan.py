@@ -173,8 +173,7 @@ def _permutations(
     if others and design.binary:
         raise InputError("permutations of a binary trait know no environments; leave one of the two out")
     parts = [(design, scope)]
-    # What is permuted has no main effect of an environment in any part.
-    parts += [(replace(other.design, trait=design.trait), other.scope) for other in others]
+    parts += [(other.design, other.scope) for other in others]
     maxima = np.zeros(config.permutations)
     with progress_bar(progress, "permutations", sum(s.n_pairs() for _, s in parts), unit="pairs") as advance:
         for part, pairs in parts:
@@ -207,7 +206,8 @@ def make_scan_design(
 ) -> Design:
     """Columns, the trait, and the fixed effects; ``codes`` are those of :func:`column_codes`, if at hand.
 
-    ``fixed`` are the fixed effects; all of the cohort's if None.
+    ``fixed`` are the fixed effects of terms with an environment; all of the cohort's if None. Regressions of
+    such terms have its main effect too, so that the trait may go without it, which makes screens sharper.
     """
     phenotype = cohort.phenotype
     assert phenotype is not None
@@ -220,7 +220,10 @@ def make_scan_design(
             f"{cohort.n_samples} samples for {n_fixed + 3} coefficients of each regression; more are needed"
         )
     make = binary_design if phenotype.binary else make_design
-    return make(codes, phenotype.values, values, names, config.missing == "mean")
+    design = make(codes, phenotype.values, values, names, config.missing == "mean")
+    if phenotype.binary or len(names) == len(cohort.fixed_effects.names):
+        return design
+    return replace(design, trait=make_design(codes, phenotype.values, cohort.fixed_effects.values).trait)
 
 
 def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:
