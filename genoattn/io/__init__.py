@@ -14,6 +14,7 @@ from genoattn.cohort import ENVIRONMENT, Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
+from genoattn.io.covariates import check_table_column
 from genoattn.io.dosages import DosageField
 from genoattn.io.duplicates import merge_duplicates
 from genoattn.io.environments import Environment, check_environments
@@ -245,6 +246,8 @@ def with_environments(
     """
     chosen = _environments(names, table, Path("cohort"), cohort.kind == "sequence")
     rows = read_table(table, "table of environments")
+    for name in chosen:
+        check_table_column(rows, str(name), "environment")
     columns = {name: texts for name, texts in rows.columns.items() if name in chosen}
     tables = SampleTables(None, replace(rows, columns=columns), environments=chosen)
     match = match_samples(cohort.samples, cohort.families, tables)

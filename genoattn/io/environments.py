@@ -138,10 +138,11 @@ def check_environments(
         )
     shares = residual_shares(np.column_stack([fixed, calls.astype(np.float64)]))[fixed.shape[1] :]
     if (shares < _DEPENDENT).any():
-        name = names[int(np.argmax(shares < _DEPENDENT))]
-        among = "other environments" if covariates is None else f"of {list_names(covariates.names, 5)}"
+        at = int(np.argmax(shares < _DEPENDENT))
+        name = names[at]
+        among = list_names([*(() if covariates is None else covariates.names), *names[:at]], 5)
         raise InputError(
-            f"{table.path}: environment '{name}' is a linear combination {among}; nothing tells them apart, "
+            f"{table.path}: environment '{name}' is a linear combination of {among}; nothing tells them apart, "
             "keep one of them"
         )
 
