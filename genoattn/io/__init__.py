@@ -216,7 +216,9 @@ def _genotypes(
 
 
 def with_environments(
-    cohort: Cohort, table: str | PathLike[str] | pd.DataFrame, names: str | Sequence[str]
+    cohort: Cohort,
+    table: str | PathLike[str] | pd.DataFrame,
+    names: str | Sequence[str | Environment],
 ) -> Cohort:
     """The samples of a cohort of genotypes that have environments in a table, with these as sites.
 
@@ -227,7 +229,8 @@ def with_environments(
     table
         Sample IDs in a column ``IID`` or ``sample``, or the index of a frame, and the environments.
     names
-        Columns of it, as ``environment`` of :func:`genoattn.read`; other columns are not used.
+        Columns of it, as ``environment`` of :func:`genoattn.read`, or the ``environments`` of a model; other
+        columns are not used.
 
     Raises
     ------
@@ -246,10 +249,11 @@ def with_environments(
     """
     chosen = _environments(names, table, Path("cohort"), cohort.kind == "sequence")
     rows = read_table(table, "table of environments")
-    for name in chosen:
-        check_table_column(rows, str(name), "environment")
-    columns = {name: texts for name, texts in rows.columns.items() if name in chosen}
-    tables = SampleTables(None, replace(rows, columns=columns), environments=chosen)
+    tables = SampleTables(None, rows, environments=chosen)
+    for name in tables.environment_names:
+        check_table_column(rows, name, "environment")
+    columns = {name: rows.columns[name] for name in tables.environment_names}
+    tables = replace(tables, covariates=replace(rows, columns=columns))
     match = match_samples(cohort.samples, cohort.families, tables)
     kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
     if kept.covariates is not None:
