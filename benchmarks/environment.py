@@ -1,6 +1,7 @@
 """Do sites that interact with an environment come first, and is nothing claimed where none does?
 
     python benchmarks/environment.py [--seeds 10] [--samples 2000] [--sites 100] [--output benchmarks/results]
+    python benchmarks/environment.py --yeast [--data ../shared/data]
 
 Cohorts of independent samples, each in one of two environments (a category) or at a temperature (a number),
 with an additive background of 40 % of the variance within an environment. The environment shifts the mean by
@@ -10,6 +11,10 @@ interaction does, 5 %. Counted is how many of the first rows of the scan, and of
 planted ones; signals claimed, true and false; and claims in cohorts without interactions. The last table has
 the share of p-values below 0.05 of interactions with an environment in such cohorts, by the scan and by
 regression with HC3 errors, where a share of the samples is in the environment of twice the noise.
+
+``--yeast``: growth of segregants (Bloom 2013) on maltose and galactose, half of the strains, drawn at random,
+with their value on the one and half with that on the other; and the difference of the two in all strains,
+whose single sites are interactions with the medium, and whose pairs are pairs that depend on it.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ import genoattn
 from genoattn.cohort import Phenotype
 from genoattn.inference.robust import robust_test
 from genoattn.simulate import simulate_cohort
+from genoattn.views.marginal import marginal_effects
 
 HERE = Path(__file__).parent
 
@@ -132,6 +138,38 @@ def false_positives(share: float, noise: float, cohorts: int, n: int, n_sites: i
     }
 
 
+def yeast(data: Path) -> pd.DataFrame:
+    """What is found with the medium as environment, and in the difference of the two values."""
+    traits = pd.read_csv(data / "yeast_byxrm.pheno.tsv.gz", sep="\t")[
+        ["IID", "Maltose", "Galactose"]
+    ].dropna()
+    value = traits[["Maltose", "Galactose"]]
+    value = (value - value.mean()) / value.std()
+    on_maltose = np.random.default_rng(1).permutation(len(traits)) % 2 == 0
+    one = traits[["IID"]].assign(
+        growth=np.where(on_maltose, value["Maltose"], value["Galactose"]),
+        medium=np.where(on_maltose, "maltose", "galactose"),
+        difference=value["Maltose"] - value["Galactose"],
+    )
+    vcf = data / "yeast_byxrm.vcf.gz"
+    halves = genoattn.read(vcf, one, "growth", covar=one[["IID", "medium"]], environment="medium")
+    claimed = genoattn.discover(halves).claimed
+    rows = [("halves, claimed", claimed)]
+    medium = claimed[claimed["site_2"] == "medium"]["site_1"].tolist()
+    leads = [(a, b) for a in medium for b in medium if a < b]
+    if leads:
+        triples = genoattn.scan_triples(halves, 1e-6, pairs=leads).frame
+        names = triples[["site_1", "site_2", "site_3"]].to_numpy().tolist()
+        rows.append(("halves, both leads and the medium", triples[["medium" in triple for triple in names]]))
+    whole = genoattn.read(vcf, one, "difference")
+    single = marginal_effects(whole).sort_values("p_value").drop_duplicates("chrom").head(2)
+    rows.append(("difference, single sites", single.rename(columns={"site": "site_1"})))
+    rows.append(("difference, claimed", genoattn.discover(whole).claimed))
+    found = [frame.assign(data=said) for said, frame in rows]
+    columns = ["data", "site_1", "site_2", "site_3", "p_value", "q_value"]
+    return pd.concat(found).reindex(columns=columns).fillna("")
+
+
 def markdown(table: pd.DataFrame) -> str:
     """A table as Markdown."""
     lines = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
@@ -146,7 +184,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--sites", type=int, default=100)
     parser.add_argument("--output", type=Path, default=HERE / "results")
+    parser.add_argument("--yeast", action="store_true")
+    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data")
     options = parser.parse_args()
+    if options.yeast:
+        print(markdown(yeast(options.data)))
+        return
     size = options.seeds, options.samples, options.sites
     found = pd.DataFrame([recovery(kind, *size) for kind in ("category", "number")])
     settings = [(0.5, 1.0), (0.5, 2.0), (0.2, 2.0), (0.8, 2.0)]

@@ -60,6 +60,8 @@ def write_environment_files(folder, kind="two", seed=1, **options):
     simulated = simulate_cohort(**size, linkage="none", n_terms=1, seed=seed)
     write_simulation(replace(simulated, cohort=replace(genome, calls=simulated.cohort.calls)), folder)
     pheno, covar = folder / "growth.tsv", folder / "covar.tsv"
-    pd.DataFrame({"IID": cohort.samples, "growth": cohort.phenotype.values}).to_csv(pheno, sep="\t", index=False)
+    pd.DataFrame({"IID": cohort.samples, "growth": cohort.phenotype.values}).to_csv(
+        pheno, sep="\t", index=False
+    )
     table.assign(age=cohort.covariates.values[:, 0]).to_csv(covar, sep="\t")
     return folder / "cohort.vcf.gz", pheno, covar, cohort, chosen

@@ -95,7 +95,11 @@ REFUSED = [
     ({"medium": [3.5] * 60}, "medium", r"environment 'medium' has one level \(3.5\)"),
     ({"medium": [f"m{k}" for k in range(60)]}, "medium", "has 60 levels, at most 50"),
     ({"medium": ["a", "b"] * 30}, "heat", "no column 'heat' for the environment; there are: medium"),
-    ({"medium": ["a", "b"] * 30, "again": [1, 2] * 30}, ["medium", "again"], "environment 'again' is a linear combination of medium; nothing tells them apart"),
+    (
+        {"medium": ["a", "b"] * 30, "again": [1, 2] * 30},
+        ["medium", "again"],
+        "environment 'again' is a linear combination of medium; nothing tells them apart",
+    ),
     ({"medium": [*range(59), np.inf]}, "medium", "is not a finite number"),
     ({"medium": ["1", "2", "3"] * 19 + ["4", "5", "x"]}, "medium", "is 'x' among numbers"),
 ]

@@ -35,6 +35,7 @@ from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms
 from genoattn.interactions.testing import FittedTerms, estimate_terms
+from genoattn.io.environments import environment_records
 from genoattn.model.data import training_data
 from genoattn.model.link import LinkKind
 from genoattn.model.own_trainer import settings_of_trainer
@@ -386,6 +387,7 @@ def _manifest(
             **trained.summary.record(),
             **trained.choice.record(),
             **({} if ladder is None else ladder.record()),
+            **environment_records(cohort.sites),
         },
         haploid=cohort.haploid if cohort.kind == "genotype" else None,
         dosages=cohort.dosages,

@@ -55,13 +55,29 @@ def train_readout(
     training = split.training
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     choice = choice or choose_estimator(vocabulary, config, kind, len(training))
-    if data.environments:
-        if choice.estimator == "product process":
-            raise InputError("order all has no main effect of its own for an environment; give an order")
-        added = data.with_main_effects()
-        made = train_readout(vocabulary, added, split, config, features, run, choice, learned)
-        move_main_effects(made.readout, data.environments)
-        return made
+    if not data.environments:
+        return _estimated(vocabulary, data, split, config, features, run, choice, learned)
+    if choice.estimator == "product process":
+        raise InputError("order all has no main effect of its own for an environment; give an order")
+    added = data.with_main_effects()
+    made = _estimated(vocabulary, added, split, config, features, run, choice, learned)
+    move_main_effects(made.readout, data.environments)
+    return made
+
+
+def _estimated(
+    vocabulary: Vocabulary,
+    data: TrainingData,
+    split: Split,
+    config: TrainConfig,
+    features: TokenFeatures | None,
+    run: TrainingRun,
+    choice: EstimatorChoice,
+    learned: LearnedKernel | None,
+) -> Trained:
+    """A readout by the chosen estimator."""
+    training = split.training
+    kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     if choice.estimator in CLOSED_FORMS:
         if run.trainer is not None:
             raise InputError(

@@ -200,6 +200,12 @@ def environments_of(sites: Sites) -> tuple[Environment, ...]:
     return tuple(out)
 
 
+def environment_records(sites: Sites) -> dict[str, Any]:
+    """The environments among sites, for the model of a manifest; nothing where there are none."""
+    found = [e.record() for e in environments_of(sites)]
+    return {"environments": found} if found else {}
+
+
 def environment_line(environment: Environment) -> str:
     """What an environment is, in words."""
     if environment.levels:
