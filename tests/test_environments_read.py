@@ -50,11 +50,15 @@ def test_a_number_stays_a_number_in_units_of_its_deviation(plain):
     cohort = genoattn.with_environments(plain, table, "medium")
     (e,) = environments_of(cohort.sites)
     value = table["medium"].to_numpy()
-    assert e.unit == float(f"{value.std():.3g}") and e.lowest <= value.min() and e.highest >= value.max()
+    assert e.unit == float(f"{value.std():.3g}")
+    assert e.lowest <= value.min()
+    assert e.highest >= value.max()
     assert abs(e.lowest - value.min()) < 0.01 * e.unit
     np.testing.assert_allclose(e.lowest + e.unit * cohort.calls[:, -1], value, atol=1e-4)
-    assert cohort.sites.alt[-1] == f"+{e.unit:g}" and float(cohort.sites.ref[-1]) == e.lowest
-    assert cohort.calls.dtype == np.float32 and cohort.dosages is None
+    assert cohort.sites.alt[-1] == f"+{e.unit:g}"
+    assert float(cohort.sites.ref[-1]) == e.lowest
+    assert cohort.calls.dtype == np.float32
+    assert cohort.dosages is None
 
 
 def test_a_number_of_two_values_is_a_category(plain):

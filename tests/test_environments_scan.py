@@ -38,7 +38,8 @@ def test_every_term_is_the_regression_with_all_environments(kind, order):
     result = scan(cohort, 1.0)
     n_environments = int(cohort.sites.is_environment.sum())
     n_terms = {2: 15 + 6 * n_environments, 3: 20 + 15 * n_environments}[order]
-    assert len(result) == result.counts["n_tests"] == n_terms and result.counts["n_untestable"] == 0
+    assert len(result) == result.counts["n_tests"] == n_terms
+    assert result.counts["n_untestable"] == 0
     for _, row in result.frame.iterrows():
         effect, se, t, p, n = expected(cohort, places(cohort, row, order))
         np.testing.assert_allclose([row["coefficient"], row["statistic"]], [effect, t], rtol=1e-6)
@@ -81,9 +82,11 @@ def test_sets_of_sites(encoding):
     how = {"encoding": encoding}
     every = rows_with(genoattn.scan_pairs(cohort, 1.0, **how).frame, 2)
     alone = genoattn.scan_pairs(cohort, 1.0, sites="medium", **how).frame
-    assert len(alone) == len(every) and len(rows_with(alone, 2)) == len(alone)
+    assert len(alone) == len(every)
+    assert len(rows_with(alone, 2)) == len(alone)
     some = genoattn.scan_pairs(cohort, 1.0, sites=sites, with_sites="environment", **how).frame
-    assert set(some["site_1"]) == set(sites) and set(some["site_2"]) == {"medium"}
+    assert set(some["site_1"]) == set(sites)
+    assert set(some["site_2"]) == {"medium"}
 
 
 def test_triples_that_hold_sites_or_pairs():
@@ -103,7 +106,8 @@ def test_triples_that_hold_sites_or_pairs():
         found = genoattn.scan_triples(cohort, 1.0, **options)
         sets = [frozenset(t) for t in found.frame[["site_1", "site_2", "site_3"]].to_numpy().tolist()]
         wanted = {name for name in names if any(part <= name for part in held)}
-        assert len(sets) == len(set(sets)) == found.counts["n_tests"] and set(sets) == wanted
+        assert len(sets) == len(set(sets)) == found.counts["n_tests"]
+        assert set(sets) == wanted
         np.testing.assert_allclose(found.frame["statistic"], [value[name] for name in sets], rtol=1e-9)
 
 

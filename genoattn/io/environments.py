@@ -142,8 +142,8 @@ def check_environments(
         name = names[at]
         among = list_names([*(() if covariates is None else covariates.names), *names[:at]], 5)
         raise InputError(
-            f"{table.path}: environment '{name}' is a linear combination of {among}; nothing tells them apart, "
-            "keep one of them"
+            f"{table.path}: environment '{name}' is a linear combination of {among}; nothing tells them "
+            "apart, keep one of them"
         )
 
 
