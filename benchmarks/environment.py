@@ -167,7 +167,10 @@ def yeast(data: Path) -> pd.DataFrame:
     rows.append(("difference, claimed", genoattn.discover(whole).claimed))
     found = [frame.assign(data=said) for said, frame in rows]
     columns = ["data", "site_1", "site_2", "site_3", "p_value", "q_value"]
-    return pd.concat(found).reindex(columns=columns).fillna("")
+    out = pd.concat(found).reindex(columns=columns).astype(object)
+    for name in ("p_value", "q_value"):
+        out[name] = [f"{value:.2g}" for value in out[name]]
+    return out.fillna("").replace("nan", "")
 
 
 def markdown(table: pd.DataFrame) -> str:
