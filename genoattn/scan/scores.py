@@ -44,7 +44,8 @@ def pair_tiles(
     Yields
     ------
     Row block, column block, and t of shape (n_traits, block, block); NaN where the product cannot be
-    tested. A column that the covariates explain has its main effect among them. Blocks on and above the diagonal only; within a diagonal block t is symmetric.
+    tested. A column that the covariates explain has its main effect among them. Blocks on and above the
+    diagonal only; within a diagonal block t is symmetric.
 
     Examples
     --------
