@@ -5,13 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from cli_files import run_in_process
 from environment_files import environment_cohort, environment_table, write_environment_files
 
 import genoattn
 from genoattn.closed_form.pair_columns import segment_numbers
 from genoattn.errors import InputError
+from genoattn.model.data import training_data
+from genoattn.model.prediction import predict_orders
+from genoattn.model.readout import Readout, move_main_effects
 from genoattn.scan.scores import pair_tiles
+from genoattn.tokens import build_vocabulary
 
 genoattn_plot = pytest.importorskip("genoattn.plot")
 
@@ -132,6 +137,25 @@ def test_states_of_genotypes_go_with_a_category():
         genoattn.fit(number, encoding="genotype")
     with pytest.raises(InputError, match="order all has no main effect of its own for an environment"):
         genoattn.fit(cohort, encoding="genotype", order="all")
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding"), [("three", "dosage"), ("number", "dosage"), ("three", "genotype")]
+)
+def test_moving_main_effects_to_their_sites_changes_no_prediction(kind, encoding):
+    cohort, _, _ = environment_cohort(kind, n=100, n_sites=6)
+    data = training_data(cohort)
+    wide = data.with_main_effects()
+    assert wide.covariates.shape[1] == 1 + len(data.environments)
+    readout = Readout(build_vocabulary(cohort, encoding), {}, wide.covariates.shape[1], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in readout.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    before = predict_orders(readout, wide.calls, wide.covariates).sum(axis=1)
+    move_main_effects(readout, data.environments)
+    after = predict_orders(readout, data.calls, data.covariates).sum(axis=1)
+    np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-6)
 
 
 def test_scores_of_pairs_with_a_column_that_the_covariates_explain():
