@@ -28,6 +28,7 @@ _HOME = {
     "HyperAttentionRegressor": "genoattn.estimators",
     "InteractionTable": "genoattn.interactions.table",
     "load_model": "genoattn.fitting.store",
+    "with_environments": "genoattn.io",
     "load_interactions": "genoattn.interactions.table",
     "variance_components": "genoattn.inference.variance_components",
     "VarianceComponents": "genoattn.inference.variance_components",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING = -1
+ENVIRONMENT = "environment"  # the chromosome of environments
 Kind = Literal["genotype", "sequence"]
 Letters = Literal["dna", "diploid", "protein", "symbols"]
 Haploid = Literal["as-is", "double"]
@@ -92,6 +93,11 @@ class Sites:
     def n_states(self) -> np.ndarray:
         """Shape (n_sites,), the number of states of each site."""
         return np.array([len(s) for s in self.states], dtype=np.int64)
+
+    @property
+    def is_environment(self) -> np.ndarray:
+        """Shape (n_sites,), bool: the sites that are columns of the covariate table, and no genotypes."""
+        return np.asarray(self.chrom == ENVIRONMENT, dtype=bool)
 
     def select(self, index: np.ndarray) -> Sites:
         """The sites at ``index`` (integers or a boolean mask), in that order."""
@@ -335,6 +341,15 @@ class Cohort:
     @property
     def n_sites(self) -> int:
         return len(self.sites)
+
+    @property
+    def fixed_effects(self) -> Covariates:
+        """Covariates, and behind them the main effects of environments: what every model has unpenalised."""
+        own, added = self.covariates, np.flatnonzero(self.sites.is_environment)
+        names = () if own is None else own.names
+        values = np.zeros((self.n_samples, 0)) if own is None else own.values
+        main = self.calls[:, added].astype(np.float64)
+        return Covariates((*names, *self.sites.ids[added]), np.column_stack([values, main]))
 
     def select_samples(self, index: np.ndarray) -> Cohort:
         """The samples at ``index`` (integers or a boolean mask), in that order."""

@@ -57,7 +57,9 @@ def _sites(cohort: Cohort) -> Html:
 
 
 def _calls(cohort: Cohort) -> Html:
-    what = f"dosages ({cohort.dosages or 'expected copies'})" if cohort.has_dosages else "hard calls"
+    # Calls that are numbers may be those of an environment alone.
+    expected = cohort.has_dosages and (cohort.dosages is not None or not cohort.sites.is_environment.any())
+    what = f"dosages ({cohort.dosages or 'expected copies'})" if expected else "hard calls"
     parts = [] if cohort.kind == "sequence" else [what]
     if 0 < cohort.calls.size <= _MOST_CALLS:
         missing = np.count_nonzero(cohort.calls < 0)

@@ -81,6 +81,7 @@ def _write_tables(folder: Path, cohort: genoattn.Cohort, samples: list[str]) -> 
         table = pd.DataFrame(
             {"IID": ids, "age": rng.integers(20, 70, len(ids)), "PC1": rng.normal(0, 1, len(ids))}
         )
+        table["medium"] = np.where(np.arange(len(ids)) % 3, "glucose", "maltose")
         table["batch"] = np.where(np.arange(len(ids)) % 2, "a", "b")
         table.to_csv(folder / name, sep="\t", index=False)
     features = pd.DataFrame({"site": [f"rs{k + 1}" for k in range(cohort.n_sites)]})

@@ -210,7 +210,7 @@ _COUNTS = (LikelihoodName.poisson, LikelihoodName.negative_binomial)
 _READ = (
     "region", "maf", "max_missing", "haploid", "dosage_field", "transform", "trait_type", "sequence_column",
     "mutation_column", "reference", "wild_type", "variance_column", "se_column", "strict", "alphabet",
-    "features", "duplicates",
+    "features", "duplicates", "environment",
 )  # fmt: skip
 _FIT = (
     "order", "gauge", "attention", "estimator", "link", "budget", "likelihood", "rank", "penalty",
@@ -224,6 +224,7 @@ def command(
     pheno: options.PhenoOrOwn = None,
     trait: TraitOption = None,
     covar: options.Covar = None,
+    environment: options.Environment = None,
     transform: options.Transform = choices.TransformName.none,
     trait_type: options.Type = choices.TraitType.auto,
     sequence_column: options.SequenceColumn = None,

@@ -123,7 +123,8 @@ def description(table: InteractionTable) -> dict[str, Any]:
     """What a table is of, from its manifest."""
     m = table.manifest
     names = ("trait", "units", "binary", "transform", "gauge", "order", "seed", "inputs")
-    return {name: getattr(m, name) for name in names} | {"encoding": m.vocabulary.encoding}
+    more = {"encoding": m.vocabulary.encoding, "environments": m.model.get("environments", [])}
+    return {name: getattr(m, name) for name in names} | more
 
 
 def _counts(table: InteractionTable, order: int) -> dict[str, Any]:

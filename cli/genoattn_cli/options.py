@@ -67,6 +67,15 @@ Covar = Annotated[
         "adjusted for: numbers as they are, words as categories.",
     ),
 ]
+Environment = Annotated[
+    list[str] | None,
+    INPUT(
+        "--environment",
+        metavar="NAME",
+        help="Column of --covar that is an environment: sites may interact with it, as with each other. A "
+        "word or a number; repeat it for several.",
+    ),
+]
 Transform = Annotated[
     TransformName,
     INPUT(

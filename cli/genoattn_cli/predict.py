@@ -63,6 +63,9 @@ def command(
     fitted = load_model(model)
     if covar is not None and fitted.covariates is None:
         raise genoattn.InputError(f"{model}: the model has no covariates; leave --covar out")
+    if covar is None and fitted.environments:
+        names = ", ".join(e.name for e in fitted.environments)
+        raise genoattn.InputError(f"{model}: the model has the environment {names}; give it with --covar")
     like = None if covar is None else fitted.covariates
     data = steps.read_cohort(
         cohort,
@@ -77,6 +80,7 @@ def command(
         alphabet=steps.alphabet_like(fitted, alphabet, cohort, bool(sequence_column or mutation_column)),
         filters=False,
         covariates_like=like,
+        environment=fitted.environments,
     )
     table = fitted.prediction_table(data, match_by.value)
     write_output(table.to_csv(sep="\t", index=False).encode(), output, force)

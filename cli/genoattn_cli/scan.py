@@ -187,6 +187,7 @@ def command(
     pheno: options.Pheno,
     trait: TraitOption = None,
     covar: options.Covar = None,
+    environment: options.Environment = None,
     transform: options.Transform = choices.TransformName.none,
     trait_type: options.Type = choices.TraitType.auto,
     alphabet: options.Alphabet = choices.AlphabetName.auto,
@@ -300,7 +301,7 @@ def _check_order(order: int, trait: list[str] | None, plink: bool, pairs: Path |
 
 def read(given: Mapping[str, Any], name: str | None = None) -> Cohort:
     """The cohort of a scan with the options of the command by name; of several traits that of one of them."""
-    how = {option: given[option] for option in _READ}
+    how = {option: given[option] for option in _READ} | {"environment": given["environment"]}
     trait = given["trait"]
     if not _several(trait):
         tables = given["pheno"], trait[0] if trait else None, given["covar"]

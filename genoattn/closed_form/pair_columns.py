@@ -17,6 +17,15 @@ def chromosome_numbers(sites: Sites) -> np.ndarray:
     return number.reshape(-1)
 
 
+def segment_numbers(sites: Sites) -> np.ndarray:
+    """Segment of each site: its chromosome, from 0; of a genome of one chromosome all sites are in one.
+
+    There environments are in it too: else sites of the genome would be hidden from each other.
+    """
+    number, outside = chromosome_numbers(sites), sites.is_environment
+    return number if len(np.unique(number[~outside])) > 1 else np.zeros_like(number)
+
+
 def visible_segments(segment: np.ndarray) -> np.ndarray:
     """Pairs of segments that factors couple: different ones, as sites of the same chromosome are linked.
 

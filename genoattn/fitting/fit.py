@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
-from genoattn.closed_form.pair_columns import chromosome_numbers
+from genoattn.closed_form.pair_columns import segment_numbers
 from genoattn.closed_form.posterior import Posterior
 from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.cohort import Cohort
@@ -36,6 +36,7 @@ from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import InteractionTable, coefficient_intervals
 from genoattn.interactions.terms import collect_terms, columns_at
 from genoattn.interactions.testing import FittedTerms, estimate_terms
+from genoattn.io.environments import environment_records
 from genoattn.model.data import training_data
 from genoattn.model.link import LinkKind
 from genoattn.model.own_trainer import settings_of_trainer
@@ -137,7 +138,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     """The steps of a fit with checked settings."""
     ours = replace(run, trainer=None)
     with phase(run.progress, "comparing samples"):
-        data = replace(training_data(cohort), chromosome=chromosome_numbers(cohort.sites))
+        data = replace(training_data(cohort), chromosome=segment_numbers(cohort.sites))
     split = split_samples(
         data.phenotype, data.binary, config.validation, config.test, config.training.seed, data.relatives
     )
@@ -282,6 +283,7 @@ def _tested(
         members,
         cohort.kind == "sequence",
         [tuple(lead) for lead in leads.tolist()] if v.is_dosage else [],
+        data.environments,
     )
     tested = estimate_terms(fitted, terms, config.max_terms)
     if discovery is not None:
@@ -391,6 +393,7 @@ def _manifest(
             **trained.choice.record(),
             **({} if ladder is None else ladder.record()),
             **({} if discovery is None else {"discovery": discovery.record()}),
+            **environment_records(cohort.sites),
         },
         haploid=cohort.haploid if cohort.kind == "genotype" else None,
         dosages=cohort.dosages,

@@ -19,6 +19,7 @@ from genoattn.interactions.extract import describe_tests, readout_factors, table
 from genoattn.interactions.schema import Manifest
 from genoattn.interactions.table import LEVEL, InteractionTable
 from genoattn.io.alphabets import Alphabet
+from genoattn.io.environments import Environment, environments_of
 from genoattn.io.sample_ids import iids_of
 from genoattn.model.phenotype_likelihood import COUNTS
 from genoattn.model.prediction import predict_orders, respond
@@ -57,9 +58,19 @@ class FittedModel:
 
     @property
     def covariates(self) -> Covariates | None:
-        """The fixed effects of the model, without samples: what ``read`` expands a new table after."""
+        """The fixed effects of the model, without samples: what ``read`` expands a new table after.
+
+        None where it has neither covariates nor environments.
+        """
         names = self.manifest.covariate_names
-        return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels) if names else None
+        if not names and not self.environments:
+            return None
+        return Covariates(names, np.zeros((0, len(names))), self.manifest.covariate_levels)
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """The environments of the model, for :func:`genoattn.read` of new samples."""
+        return environments_of(self.manifest.sites)
 
     @property
     def alphabet(self) -> Alphabet:
@@ -102,6 +113,12 @@ class FittedModel:
     def _latent(self, cohort: Cohort, match_by: MatchBy) -> tuple[np.ndarray, np.ndarray]:
         """Latent phenotypes, and the calls as the model has its sites."""
         sites = self.manifest.sites
+        if self.environments and not cohort.sites.is_environment.any():
+            names = ", ".join(e.name for e in self.environments)
+            raise InputError(
+                f"the model has the environment {names}, and the cohort has none; read it with covar and "
+                "environment=model.environments"
+            )
         readout = self.readout
         if readout.features is not None and cohort.sites is not sites:
             sites = unseen_states(cohort, sites)

@@ -13,7 +13,7 @@ from genoattn.fitting.choose import CLOSED_FORMS, EstimatorChoice, choose_estima
 from genoattn.fitting.start_values import initial_readouts
 from genoattn.model.phenotype_likelihood import chosen_likelihood
 from genoattn.model.prediction import calibrate
-from genoattn.model.readout import Readout
+from genoattn.model.readout import Readout, move_main_effects
 from genoattn.model.standardise import Standardisation
 from genoattn.model.train import TrainingRun, on_linear_scale, train, training_settings
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
@@ -49,11 +49,35 @@ def train_readout(
     """Estimate a readout: in closed form, or from starting values by gradient steps.
 
     :func:`genoattn.fitting.choose.choose_estimator` decides which where ``choice`` is None.
-    ``learned`` is the kernel of a product process of other samples.
+    ``learned`` is the kernel of a product process of other samples. Main effects of environments are
+    estimated as covariates are, and are in the readout the additive effects of their sites.
     """
     training = split.training
     kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     choice = choice or choose_estimator(vocabulary, config, kind, len(training))
+    if not data.environments:
+        return _estimated(vocabulary, data, split, config, features, run, choice, learned)
+    if choice.estimator == "product process":
+        raise InputError("order all has no main effect of its own for an environment; give an order")
+    added = data.with_main_effects()
+    made = _estimated(vocabulary, added, split, config, features, run, choice, learned)
+    move_main_effects(made.readout, data.environments)
+    return made
+
+
+def _estimated(
+    vocabulary: Vocabulary,
+    data: TrainingData,
+    split: Split,
+    config: TrainConfig,
+    features: TokenFeatures | None,
+    run: TrainingRun,
+    choice: EstimatorChoice,
+    learned: LearnedKernel | None,
+) -> Trained:
+    """A readout by the chosen estimator."""
+    training = split.training
+    kind = chosen_likelihood(config.likelihood, data.phenotype, data.binary)
     if choice.estimator in CLOSED_FORMS:
         if run.trainer is not None:
             raise InputError(

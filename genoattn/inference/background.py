@@ -32,6 +32,8 @@ class SiteMap:
     chromosome: np.ndarray  # (n_columns,), from 0
     position: np.ndarray  # (n_columns,), in base pairs
     margin: int = NEAR  # base pairs within which two sites of a chromosome are not tested
+    # (n_columns,), bool: columns of environments, which make no pairs among themselves; None without any
+    outside: np.ndarray | None = None
 
     @classmethod
     def of(cls, sites: Sites, site: np.ndarray, columns: np.ndarray | None = None) -> SiteMap:
@@ -40,9 +42,13 @@ class SiteMap:
         The margin is 1 Mb, or less where linkage of the standardised ``columns`` (n_samples, n_columns) ends
         sooner: see :func:`linkage_margin`.
         """
-        chromosome, position = chromosome_numbers(sites)[site], sites.pos[site]
-        margin = NEAR if columns is None else linkage_margin(columns, chromosome, position)
-        return cls(chromosome, position, margin)
+        chromosome, outside = chromosome_numbers(sites)[site], sites.is_environment[site]
+        position = np.where(outside, 0, sites.pos[site])
+        genome, margin = ~outside, NEAR
+        if columns is not None:
+            seen = columns if genome.all() else columns[:, genome]
+            margin = linkage_margin(seen, chromosome[genome], position[genome])
+        return cls(chromosome, position, margin, outside if outside.any() else None)
 
     @property
     def n_chromosomes(self) -> int:
@@ -154,23 +160,42 @@ class AdditiveGenome:
         Shape (n_samples, n_covariates).
     chromosome
         Shape (n_columns,).
+    outside
+        Shape (n_columns,), bool: columns of environments, of which there are no components. None without any.
     """
 
     def __init__(
-        self, columns: np.ndarray, covariates: np.ndarray, chromosome: np.ndarray, n_components: int = 4
+        self,
+        columns: np.ndarray,
+        covariates: np.ndarray,
+        chromosome: np.ndarray,
+        n_components: int = 4,
+        outside: np.ndarray | None = None,
     ) -> None:
         self.columns = columns
-        self.fixed = np.column_stack([covariates, principal_components(columns, chromosome, n_components)])
+        genome = slice(None) if outside is None else ~outside
+        components = principal_components(columns[:, genome], chromosome[genome], n_components)
+        self.fixed = np.column_stack([covariates, components])
+        self._shift = None
+        if outside is not None:
+            self._shift = np.column_stack([np.ones(len(columns)), columns[:, outside]])
         every = np.column_stack([np.ones(len(columns)), self.fixed])
         self._own = every[:, : 1 + covariates.shape[1]]
         self._ridge = RidgeRegression(Spectrum.of_columns(columns), every)
 
     def take_out(self, phenotype: np.ndarray, binary: bool) -> Background:
         """Residuals of a phenotype (n_samples,) after regression on components and the additive genome."""
-        versions = [phenotype] if binary else [phenotype, rank_normal(phenotype)]
+        versions = [phenotype] if binary else [phenotype, rank_normal(self._without_shift(phenotype))]
         adjusted = phenotype - self._own @ np.linalg.lstsq(self._own, phenotype, rcond=None)[0]
         residuals = np.column_stack([self._ridge.fit(y)[2] for y in versions])
         return Background(self.columns, self.fixed, adjusted, residuals, phenotype - residuals[:, 0])
+
+    def _without_shift(self, phenotype: np.ndarray) -> np.ndarray:
+        """A phenotype without its shift from one environment to another, which is none of the noise."""
+        if self._shift is None:
+            return phenotype
+        out: np.ndarray = phenotype - self._shift @ np.linalg.lstsq(self._shift, phenotype, rcond=None)[0]
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +217,8 @@ def cohort_background(cohort: Cohort) -> CohortBackground:
     vocabulary = build_vocabulary(cohort, "dosage")
     scale = np.sqrt(np.maximum(vocabulary.variance, 1e-12))
     columns = vocabulary.columns(cohort.calls) / scale
-    covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
     where = SiteMap.of(cohort.sites, vocabulary.site, columns)
-    genome = AdditiveGenome(columns, covariates, where.chromosome)
+    genome = AdditiveGenome(columns, cohort.fixed_effects.values, where.chromosome, outside=where.outside)
     background = genome.take_out(phenotype.values, phenotype.binary)
     return CohortBackground(genome, background, where, vocabulary.site, scale)
 

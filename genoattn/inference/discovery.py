@@ -242,7 +242,7 @@ def discover(
     if weighted:
         weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], where, max_rank, seed)
     search = SignalSearch(where, weights, n_tests, background.fixed)
-    families = find_relatives(cohort.calls)
+    families = find_relatives(cohort.calls[:, ~sites.is_environment])
     order = np.argsort(cohort.samples.astype(str))
     exchangeable = Exchangeable(_strata(cohort, strata), families, order)
     resampled = exchangeable.words(phenotype.binary)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from genoattn.cohort import MISSING, Cohort
 from genoattn.errors import InputError
-from genoattn.inference.background import MIN_DISTANCE
+from genoattn.inference.background import NEAR
 from genoattn.inference.marginal_design import MarginalTrait, make_marginal_design
 from genoattn.inference.marginal_null import MarginalDesign, MarginalScores, marginal_scores
 from genoattn.inference.marginal_result import COLUMNS, MarginalResult
@@ -33,7 +33,7 @@ class MarginalConfig:
 
     sites: str | Sequence[str] | None = None
     with_sites: str | Sequence[str] | None = None
-    mask_distance: int = MIN_DISTANCE
+    mask_distance: int = NEAR
     n_components: int = _COMPONENTS
     threads: int | None = None
     seed: int = 0
@@ -44,7 +44,7 @@ def scan_marginal(
     *,
     sites: str | Sequence[str] | None = None,
     with_sites: str | Sequence[str] | None = None,
-    mask_distance: int = MIN_DISTANCE,
+    mask_distance: int = NEAR,
     n_components: int = _COMPONENTS,
     threads: int | None = None,
     seed: int = 0,

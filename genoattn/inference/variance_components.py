@@ -13,7 +13,7 @@ import pandas as pd
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.html_text import columns_table, panel, say
-from genoattn.inference.background import MIN_DISTANCE
+from genoattn.inference.background import NEAR
 from genoattn.inference.robust import orthonormal_basis
 from genoattn.inference.variance_columns import SiteWindows, StandardColumns
 from genoattn.inference.variance_kernels import CohortKernels
@@ -126,7 +126,7 @@ def variance_components(
     cohort: Cohort,
     *,
     order: int = 2,
-    min_distance: int = MIN_DISTANCE,
+    min_distance: int = NEAR,
     relatives: bool = False,
     by_chromosome: bool = True,
     seed: int = 0,

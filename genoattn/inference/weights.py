@@ -28,7 +28,8 @@ class Segments:
 
     Chromosomes, cut into parts of two margins or more where they are few and linkage ends within a part;
     parts of one chromosome are visible to each other unless they touch. Where no sites are linked the genome
-    is cut into six parts, all of them visible, to themselves too.
+    is cut into six parts, all of them visible, to themselves too; so is a genome of one part. Environments
+    are a part that does not see itself.
     """
 
     segment: np.ndarray  # (n_columns,), from 0
@@ -37,35 +38,48 @@ class Segments:
     @classmethod
     def of(cls, where: SiteMap, columns: np.ndarray) -> Segments:
         """Segments of standardised columns (n_samples, n_columns)."""
-        n_columns = len(where.chromosome)
+        segment = np.zeros(len(where.chromosome), dtype=np.int64)
+        genome = np.arange(len(segment)) if where.outside is None else np.flatnonzero(~where.outside)
         if where.margin == 1:
-            number = min(_BLOCKS, n_columns)
-            segment = np.empty(n_columns, dtype=np.int64)
-            segment[np.lexsort((where.position, where.chromosome))] = (
-                np.arange(n_columns) * number // n_columns
-            )
-            return cls(segment, np.ones((number, number), dtype=bool))
-        each = max(_MOST_SEGMENTS // where.n_chromosomes, 1)
-        segment = np.zeros(n_columns, dtype=np.int64)
+            number = min(_BLOCKS, len(genome))
+            order = genome[np.lexsort((where.position[genome], where.chromosome[genome]))]
+            segment[order] = np.arange(len(genome)) * number // len(genome)
+            return cls._with_outside(segment, np.ones((number, number), dtype=bool), where.outside)
+        chromosomes = np.unique(where.chromosome[genome])
+        each = max(_MOST_SEGMENTS // len(chromosomes), 1)
         owner: list[int] = []
-        for c in range(where.n_chromosomes):
+        for c in chromosomes.tolist():
             own = np.flatnonzero(where.chromosome == c)
-            position = where.position[own].astype(np.float64)
-            span = float(np.ptp(position)) + 1
-            number = int(np.clip(span // (_SPAN * where.margin), 1, each))
-            part = np.zeros(len(own), dtype=np.int64)
-            while number >= 3:
-                part = ((position - position.min()) * number // span).astype(np.int64)
-                if _are_unlinked(columns, own, part):
-                    break
-                number //= 2
-            else:
-                number, part = 1, np.zeros(len(own), dtype=np.int64)
+            number, part = _cut(where, columns, own, each)
             segment[own] = len(owner) + part
             owner += [c] * number
         owner_of, place = np.array(owner), np.arange(len(owner))
-        apart = np.abs(place[:, None] - place) >= 2
-        return cls(segment, (owner_of[:, None] != owner_of) | apart)
+        visible = (owner_of[:, None] != owner_of) | (np.abs(place[:, None] - place) >= 2)
+        visible |= len(owner) == 1
+        return cls._with_outside(segment, visible, where.outside)
+
+    @classmethod
+    def _with_outside(cls, segment: np.ndarray, visible: np.ndarray, outside: np.ndarray | None) -> Segments:
+        """The segments of a genome and one more, of environments, that sees all of them but not itself."""
+        if outside is None:
+            return cls(segment, visible)
+        segment[outside] = len(visible)
+        more = np.pad(visible, (0, 1), constant_values=True)
+        more[-1, -1] = False
+        return cls(segment, more)
+
+
+def _cut(where: SiteMap, columns: np.ndarray, own: np.ndarray, most: int) -> tuple[int, np.ndarray]:
+    """Parts of a chromosome with columns ``own``: how many, ``most`` at most, and that of each column."""
+    position = where.position[own].astype(np.float64)
+    span = float(np.ptp(position)) + 1
+    number = int(np.clip(span // (_SPAN * where.margin), 1, most))
+    while number >= 3:
+        part = ((position - position.min()) * number // span).astype(np.int64)
+        if _are_unlinked(columns, own, part):
+            return number, part
+        number //= 2
+    return 1, np.zeros(len(own), dtype=np.int64)
 
 
 def _are_unlinked(columns: np.ndarray, own: np.ndarray, part: np.ndarray) -> bool:

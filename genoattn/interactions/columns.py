@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genoattn.cohort import ENVIRONMENT
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -141,7 +143,7 @@ def _term_names(rows: Any, order: int, isolate: Callable[[str], str]) -> list[st
         columns = (rows[f"{name}_{k}"] for name in ("site", "chrom", "pos", "state"))
         names = []
         for site, chrom, pos, state in zip(*columns, strict=True):
-            said = not chrom or site.startswith(f"{chrom}:{pos}")
+            said = chrom in ("", ENVIRONMENT) or site.startswith(f"{chrom}:{pos}")
             name = f"{isolate(site)}[{isolate(state)}]"
             names.append(name if said else f"{name} ({isolate(chrom)}:{pos})")
         parts.append(names)

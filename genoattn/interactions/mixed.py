@@ -23,7 +23,7 @@ from genoattn.closed_form.product_basis import SiteSet, by_site_set
 from genoattn.closed_form.ridge import RidgeRegression, Spectrum
 from genoattn.interactions.estimates import Estimates
 from genoattn.interactions.expansion import Expansion, Factors
-from genoattn.interactions.proxies import factor_slots, isolated_factors
+from genoattn.interactions.proxies import Slot, factor_slots, isolated_factors
 from genoattn.model.working_response import WorkingResponse
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.gauge_centre import Gauge, gauge_centre
@@ -37,7 +37,8 @@ class MixedModel:
 
     An interaction that the model shares among linked sites is estimated for its lead alone, as if the
     proxies had none of it: samples that cannot tell them apart have no estimate of each. ``leads`` are sets
-    of sites that stand for an interaction before any others of its factor.
+    of sites that stand for an interaction before any others of its factor. All terms are adjusted for the
+    main effects of ``environments``, which are sites.
 
     From calls (n_samples, n_sites), int8, -1 where missing, covariates (n_samples, n_covariates), the working
     response at the fit, and ``interactions`` (n_samples,), the sum of the model's orders of 2 and above.
@@ -51,6 +52,7 @@ class MixedModel:
         working: WorkingResponse,
         interactions: np.ndarray,
         leads: Collection[SiteSet] = (),
+        environments: Collection[int] = (),
     ) -> None:
         v = self._vocabulary = factors.vocabulary
         self._free = [_free_columns(v, site) for site in range(v.n_sites)]
@@ -63,7 +65,8 @@ class MixedModel:
         self._fixed = np.column_stack([np.ones(len(calls)), covariates])
         self._spectrum = Spectrum.of_columns(self._columns, self._root)
         self._response = (working.values - interactions) * self._root
-        self._slots = factor_slots(factors, self._columns)
+        main = [Slot(frozenset([e]), e, self._columns[:, self._free[e][-1]]) for e in environments]
+        self._slots = [*main, *factor_slots(factors, self._columns)]
         self._adjustments: dict[tuple[str, ...], _Adjustment] = {}
         self.penalty = self._regression([slot.value for slot in self._slots]).fit(self._response)[0]
         self._isolated = list(isolated_factors(factors, self._columns, leads))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genoattn.cohort import AlignmentFrame, FlowStep, Haploid, Sites
+from genoattn.cohort import ENVIRONMENT, AlignmentFrame, FlowStep, Haploid, Sites
 from genoattn.errors import InputError
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.site_records import column_values, from_site_records, site_records
@@ -196,6 +196,24 @@ def estimand(encoding: str, gauge: str, units: str, method: str) -> str:
     )
 
 
+def multiplied(row: Mapping[Any, Any], k: int, token: str) -> str:
+    """What the coefficient of a row of dosages is for, at its k-th site."""
+    if row.get(f"chrom_{k}") != ENVIRONMENT:
+        return f"each copy of {token}"
+    site, state, ref = (row[f"{name}_{k}"] for name in ("site", "state", "ref"))
+    if is_amount(state):
+        return f"each {state} of {site}"
+    return f"{state} in place of {ref} ({site})"
+
+
+def is_amount(state: str) -> bool:
+    """Whether the state of an environment is the unit of a number, such as +2.5."""
+    try:
+        return state.startswith("+") and float(state) > 0
+    except ValueError:
+        return False
+
+
 def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) -> str:
     """One row as a sentence."""
     if units.startswith("latent units"):
@@ -212,7 +230,7 @@ def describe_row(row: Mapping[Any, Any], encoding: str, gauge: str, units: str) 
     if order == 0:
         return f"expected value at covariates of 0, {_BACKGROUND[gauge].replace('other ', '')}: {value}"
     if encoding == "dosage":
-        who = " with ".join(f"each copy of {token}" for token in tokens)
+        who = " with ".join(multiplied(row, k, token) for k, token in enumerate(tokens, 1))
     else:
         who = f"carriers of {' and '.join(tokens)}"
     if order == 1:

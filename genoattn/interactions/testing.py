@@ -60,6 +60,7 @@ class FittedTerms:
     members: Sequence[Factors] = ()
     is_sequence: bool = True  # else genotypes
     leads: Collection[SiteSet] = ()  # sets of sites that inference has found to lead a signal
+    environments: Collection[int] = ()  # sites that are environments
 
     @cached_property
     def orders(self) -> np.ndarray:
@@ -70,6 +71,13 @@ class FittedTerms:
     def latent(self) -> np.ndarray:
         """Shape (n_samples,), the fitted latent phenotype."""
         return self.orders.sum(axis=1)
+
+    @property
+    def has_exclusive_levels(self) -> bool:
+        """Whether two environments are levels of one, so that their product is always 0."""
+        levels = self.calls[:, list(self.environments)] != 0
+        together = levels.T.astype(np.int64) @ levels
+        return bool((together[np.triu_indices(len(together), 1)] == 0).any())
 
     @cached_property
     def expansions(self) -> dict[Gauge, Expansion]:
@@ -146,7 +154,8 @@ def choose_method(fitted: FittedTerms) -> ChosenMethod:
     number = n_products(free_states(fitted.factors.vocabulary), max(fitted.factors.order, 1))
     most, share = _carried(fitted)
     said = f"{number:,} products up to order {fitted.factors.order}"
-    joint = _fit_all(fitted) if number <= min(most, _MOST) else None
+    exclusive = fitted.has_exclusive_levels
+    joint = _fit_all(fitted) if number <= min(most, _MOST) and not exclusive else None
     if joint is not None:
         if joint.separated:
             return _untested("cases and controls are separated: the likelihood has no maximum")
@@ -154,6 +163,8 @@ def choose_method(fitted: FittedTerms) -> ChosenMethod:
         if missing <= _UNSEEN * number:
             return ChosenMethod("least squares", f"{said}, at most {share}", _jointly(fitted, joint))
         said += f", {missing:,} of them not determined by the samples"
+    elif exclusive:
+        said += ", some of them of levels of one environment, which exclude each other"
     else:
         said += f", more than {share}" if number > most else ", too many to regress together"
     if fitted.posterior is not None and fitted.posterior.is_proper:
@@ -229,7 +240,7 @@ def _by_cell_means(fitted: FittedTerms) -> TermEstimator:
 def _by_mixed_model(fitted: FittedTerms, reason: str) -> ChosenMethod:
     model = MixedModel(
         fitted.factors, fitted.calls, fitted.covariates, fitted.response.at(fitted.latent),
-        fitted.orders[:, 2:].sum(axis=1), fitted.leads,
+        fitted.orders[:, 2:].sum(axis=1), fitted.leads, fitted.environments,
     )  # fmt: skip
     return ChosenMethod("mixed model", reason, _where_meant(fitted, model.estimates), model.proxies)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genoattn.cohort import Cohort, Covariates, Haploid
+from genoattn.cohort import ENVIRONMENT, Cohort, Covariates, Haploid
 from genoattn.errors import InputError
 from genoattn.io.alphabets import Alphabet
 from genoattn.io.collect import Duplicates, collect_cohort
+from genoattn.io.covariates import check_table_column
 from genoattn.io.dosages import DosageField
 from genoattn.io.duplicates import merge_duplicates
+from genoattn.io.environments import Environment, check_environments
 from genoattn.io.filters import SiteFilter, check_limits, filter_sites, with_log
 from genoattn.io.formats import FormatOptions, is_alignment, open_genotypes, read_aligned
 from genoattn.io.matching import SampleTables, match_samples
@@ -30,7 +32,7 @@ from genoattn.streams import forget_copies
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read"]
+__all__ = ["read", "with_environments"]
 
 
 def read(
@@ -61,6 +63,7 @@ def read(
     duplicates: Duplicates = "keep",
     dosage_field: DosageField | None = None,
     covariates_like: Covariates | None = None,
+    environment: str | Sequence[str | Environment] | None = None,
 ) -> Cohort:
     """Read genotypes or aligned sequences, with a phenotype and covariates, as a cohort.
 
@@ -139,6 +142,11 @@ def read(
         False keeps every site, also monomorphic ones: what prediction needs.
     covariates_like
         Covariates of a fitted model, to expand ``covar`` as they were; with ``pheno=None`` only.
+    environment
+        Columns of ``covar`` that are environments, with which sites may interact: sites of their own behind
+        those of the genome, on the chromosome ``environment``. Words and numbers of two values are
+        indicators of their levels but the first; other numbers are counted in standard deviations from their
+        lowest value. For prediction those of the model, its ``environments``.
 
     Returns
     -------
@@ -176,10 +184,10 @@ def read(
     else:
         source = open_genotypes(path, how, dataset)
     table = phenotype_table(path, pheno, own_table, columns)
-    if covariates_like is not None and (table is not None or covar is None):
-        raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
+    _check_like(covariates_like, table, covar)
     covariates = None if covar is None else read_table(covar, "covariate table")
-    tables = SampleTables(table, covariates, columns, transform, trait_type, covariates_like)
+    kinds = transform, trait_type, covariates_like, _environments(environment, covar, path, source is None)
+    tables = SampleTables(table, covariates, columns, *kinds)
     limits = SiteFilter.of("sequence" if source is None else "genotype", maf, max_missing)
     if source is not None:
         cohort = _genotypes(source, tables, limits if filters else None, duplicates)
@@ -188,8 +196,7 @@ def read(
         cohort = filter_sites(cohort, read_what, limits if filters else None, path)
     if features is not None:
         cohort = match_features(cohort, features)
-    inputs = {role: _name(role, p) for role, p in named.items() if p is not None}
-    return replace(cohort, source=inputs, haploid=haploid)
+    return replace(cohort, source=_inputs(named), haploid=haploid)
 
 
 def _genotypes(
@@ -199,7 +206,59 @@ def _genotypes(
     match = match_samples(source.samples, source.families, tables)
     kept = None if match.keep.all() else np.flatnonzero(match.keep)
     found = {"phenotype": match.phenotype, "covariates": match.covariates}
-    return collect_cohort(source, kept, limits, duplicates, log=match.log, flow=match.flow, **found)
+    cohort = collect_cohort(source, kept, limits, duplicates, log=match.log, flow=match.flow, **found)
+    if cohort.sites.is_environment.any():
+        raise InputError(
+            f"{source.path}: a chromosome is called {ENVIRONMENT}, as only environments are; rename it with "
+            "bcftools annotate --rename-chrs"
+        )
+    return match.complete(cohort)
+
+
+def with_environments(
+    cohort: Cohort,
+    table: str | PathLike[str] | pd.DataFrame,
+    names: str | Sequence[str | Environment],
+) -> Cohort:
+    """The samples of a cohort of genotypes that have environments in a table, with these as sites.
+
+    Parameters
+    ----------
+    cohort
+        Genotypes, with or without a phenotype; its covariates stay.
+    table
+        Sample IDs in a column ``IID`` or ``sample``, or the index of a frame, and the environments.
+    names
+        Columns of it, as ``environment`` of :func:`genoattn.read`, or the ``environments`` of a model; other
+        columns are not used.
+
+    Raises
+    ------
+    InputError
+        Where the table has no such column, or one of a single value, or nothing tells it from a covariate.
+
+    Examples
+    --------
+    >>> import genoattn
+    >>> import pandas as pd
+    >>> from genoattn.simulate import simulate_cohort
+    >>> cohort = simulate_cohort(n_samples=100, n_sites=10, linkage="none", n_terms=1, seed=1).cohort
+    >>> medium = pd.Series(["glucose", "glycerol"] * 50, index=cohort.samples, name="medium")
+    >>> genoattn.with_environments(cohort, medium.to_frame(), "medium")
+    Cohort(100 samples x 11 sites, genotype, trait trait, 0 covariates)
+    """
+    chosen = _environments(names, table, Path("cohort"), cohort.kind == "sequence")
+    rows = read_table(table, "table of environments")
+    tables = SampleTables(None, rows, environments=chosen)
+    for name in tables.environment_names:
+        check_table_column(rows, name, "environment")
+    columns = {name: rows.columns[name] for name in tables.environment_names}
+    tables = replace(tables, covariates=replace(rows, columns=columns))
+    match = match_samples(cohort.samples, cohort.families, tables)
+    kept = cohort if match.keep.all() else cohort.select_samples(match.keep)
+    if kept.covariates is not None:
+        check_environments(rows, match.environments, match.calls, kept.covariates)
+    return match.complete(with_log(kept, *match.log, flow=match.flow))
 
 
 def with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
@@ -210,9 +269,33 @@ def with_tables(cohort: Cohort, tables: SampleTables) -> Cohort:
     return with_log(matched, *match.log, flow=match.flow)
 
 
-def _name(role: str, source: str | PathLike[str] | pd.DataFrame) -> str:
-    """Path of an input; a DataFrame has none."""
-    return str(source) if isinstance(source, str | PathLike) else f"DataFrame of {role}"
+def _environments(
+    chosen: str | Sequence[str | Environment] | None, covar: object, path: Path, is_sequence: bool
+) -> tuple[str | Environment, ...]:
+    """Columns that are environments, each once."""
+    every = (chosen,) if isinstance(chosen, str) else tuple(chosen or ())
+    if every and covar is None:
+        raise InputError("an environment is a column of the covariate table; give that with covar")
+    if every and is_sequence:
+        raise InputError(
+            f"{path}: environments go with genotypes, and these are sequences; write the environment as one "
+            "more letter of each sequence"
+        )
+    return tuple(dict.fromkeys(every))
+
+
+def _inputs(named: Mapping[str, str | PathLike[str] | pd.DataFrame | None]) -> dict[str, str]:
+    """Paths of inputs by role; a DataFrame has none."""
+    return {
+        role: str(source) if isinstance(source, str | PathLike) else f"DataFrame of {role}"
+        for role, source in named.items()
+        if source is not None
+    }
+
+
+def _check_like(like: Covariates | None, table: SampleTable | None, covar: object) -> None:
+    if like is not None and (table is not None or covar is None):
+        raise InputError("covariates_like expands covar for prediction; give covar, and no phenotypes")
 
 
 def _check_choices(

@@ -47,7 +47,7 @@ def plan_covariates(table: SampleTable, rows: np.ndarray) -> CovariateColumns:
     numeric, names = [], []
     levels: dict[str, tuple[str, ...]] = {}
     for column, texts in table.columns.items():
-        if _is_numeric(table, column):
+        if is_numeric(table, column):
             numeric.append(column)
             names.append(column)
             continue
@@ -58,17 +58,17 @@ def plan_covariates(table: SampleTable, rows: np.ndarray) -> CovariateColumns:
     return CovariateColumns(tuple(numeric), levels, tuple(names))
 
 
-def _is_numeric(table: SampleTable, column: str) -> bool:
+def is_numeric(table: SampleTable, column: str, what: str = "covariate") -> bool:
     """Whether every value is a number; a slip of the pen among numbers must not make a category of each."""
     texts = table.columns[column]
     distinct = {text: to_number(text) for text in texts if text not in MISSING_TEXT}
     words = [text for text, value in distinct.items() if value is None]
     for word in words:
-        check_decimal(table.path, "covariate", column, table.ids[texts.index(word)], word)
+        check_decimal(table.path, what, column, table.ids[texts.index(word)], word)
     if words and 2 * len(words) < len(distinct):
         sample = table.ids[texts.index(words[0])]
         raise InputError(
-            f"{table.path}: covariate '{column}' of sample {sample} is '{words[0]}' among numbers; "
+            f"{table.path}: {what} '{column}' of sample {sample} is '{words[0]}' among numbers; "
             "correct it, write NA, or put a letter before every value to make it categorical"
         )
     return not words
@@ -123,7 +123,7 @@ def expand_covariates(
                 )
         for level in known[1:]:
             columns[f"{column}={level}"] = (texts == level).astype(np.float64)
-    values = np.column_stack([columns[name] for name in plan.names])
+    values = np.column_stack([np.zeros((len(rows), 0)), *(columns[name] for name in plan.names)])
     return Covariates(plan.names, values, plan.levels)
 
 
@@ -137,15 +137,32 @@ def check_covariates(table: SampleTable, covariates: Covariates) -> None:
         raise InputError(
             f"{table.path}: {len(covariates.names)} covariates for {len(values)} samples in use; use fewer"
         )
-    standardised = values - values.mean(axis=0)
-    standardised /= np.linalg.norm(standardised, axis=0)
-    # A zero on the diagonal of R: the column lies in the span of those before it.
-    residual_norm = np.abs(np.diag(np.linalg.qr(standardised, mode="r")))
+    residual_norm = residual_shares(values)
     if (residual_norm < _RANK_TOLERANCE).any():
         name = covariates.names[int(np.argmax(residual_norm < _RANK_TOLERANCE))]
         raise InputError(
             f"{table.path}: covariate '{name}' is a linear combination of the other covariates "
             "and the intercept; remove it"
+        )
+
+
+def residual_shares(values: np.ndarray) -> np.ndarray:
+    """Norm of each column's residual after regression on those before it and the intercept, over its own.
+
+    Columns (n_samples, n_columns) that vary; shape (n_columns,).
+    """
+    standardised = values - values.mean(axis=0)
+    standardised /= np.linalg.norm(standardised, axis=0)
+    # A zero on the diagonal of R: the column lies in the span of those before it.
+    return np.abs(np.diag(np.linalg.qr(standardised, mode="r")))
+
+
+def check_table_column(table: SampleTable, name: str, what: str) -> None:
+    """Raise InputError if the table lacks a column."""
+    if name not in table.columns:
+        raise InputError(
+            f"{table.path}: no column '{name}' for the {what}; there are: "
+            f"{list_names(table.columns) or 'none'}"
         )
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from genoattn.cohort import Covariates, FlowStep, Phenotype
+from genoattn.cohort import Cohort, Covariates, FlowStep, Phenotype
 from genoattn.errors import InputError
 from genoattn.io.covariates import (
     CovariateColumns,
     check_covariates,
+    check_table_column,
     expand_covariates,
     missing_rows,
     only_planned,
     plan_covariates,
+)
+from genoattn.io.environments import (
+    Environment,
+    add_environments,
+    check_environments,
+    plan_environments,
 )
 from genoattn.io.measurements import MeasurementColumns, Measurements, read_measurements
 from genoattn.io.phenotypes import TraitType, Transform, build_phenotype, with_variance
@@ -35,6 +42,13 @@ class SampleTables:
     transform: Transform = "none"
     trait_type: TraitType = "auto"
     like: Covariates | None = None  # of a fitted model, to expand new ones as they were
+    # columns of the covariates that are environments; or those of a fitted model
+    environments: tuple[str | Environment, ...] = ()
+
+    @property
+    def environment_names(self) -> tuple[str, ...]:
+        """Their columns."""
+        return tuple(e if isinstance(e, str) else e.name for e in self.environments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +61,8 @@ class SampleMatch:
         Shape (n_samples,), bool.
     phenotype, covariates
         Of the samples kept, in their order; None where none were given.
+    environments, calls
+        The environments, and their calls in the samples kept, (n_kept, n_added).
     log
         What was matched, kept and dropped, one line each.
     flow
@@ -58,6 +74,12 @@ class SampleMatch:
     covariates: Covariates | None
     log: tuple[str, ...]
     flow: tuple[FlowStep, ...] = ()
+    environments: tuple[Environment, ...] = ()
+    calls: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
+
+    def complete(self, cohort: Cohort) -> Cohort:
+        """The cohort of the samples kept with their environments."""
+        return add_environments(cohort, self.environments, self.calls)
 
 
 class _Tally:
@@ -121,14 +143,17 @@ def match_samples(
     log = [tally.line()] if phenotypes or covariates else []
     flow = (tally.step(),) if log else ()
     phenotype = found = None
+    match = SampleMatch(tally.keep, None, None, (), flow)
     if phenotypes is not None and measured is not None:
         log += [*phenotypes.log, *measured.log]
         phenotype, lines = _phenotype(np.asarray(samples)[tally.keep], tables, measured, phenotypes, tally)
         log += lines
     if covariates is not None:
-        found, lines = _covariates(covariates, tally.keep, tables.like)
+        found, lines = _covariates(covariates, tally.keep, tables)
         log += [*covariates.log, *lines]
-    return SampleMatch(tally.keep, phenotype, found, tuple(log), flow)
+        match = _with_environments(match, covariates, found, tables)
+        found = found if found.names else None
+    return replace(match, phenotype=phenotype, covariates=found, log=tuple(log))
 
 
 def _find(
@@ -159,7 +184,13 @@ def _covariate_table(tables: SampleTables, measured: Measurements | None) -> Sam
         raise InputError(
             f"{table.path}: covariate '{measured.name}' is the trait itself; give a table without that column"
         )
-    return table if like is None else only_planned(table, CovariateColumns.of(like.names, like.levels))
+    for name in tables.environment_names:
+        check_table_column(table, name, "environment")
+    if like is None:
+        return table
+    own = {name: table.columns[name] for name in tables.environment_names}
+    kept = only_planned(table, CovariateColumns.of(like.names, like.levels))
+    return replace(kept, columns={**kept.columns, **own})
 
 
 def _phenotype(
@@ -180,9 +211,32 @@ def _phenotype(
     return phenotype, lines
 
 
-def _covariates(found: _Rows, keep: np.ndarray, like: Covariates | None) -> tuple[Covariates, list[str]]:
+def _with_environments(
+    match: SampleMatch, found: _Rows, covariates: Covariates, tables: SampleTables
+) -> SampleMatch:
+    """The match with the environments of the samples kept."""
+    if not tables.environments:
+        return match
+    table, rows = found.table, found.rows[match.keep]
+    known = {e.name: e for e in tables.environments if isinstance(e, Environment)}
+    new = [name for name in tables.environment_names if name not in known]
+    known |= {e.name: e for e in plan_environments(table, new, rows)}
+    environments = tuple(known[name] for name in tables.environment_names)
+    parts = [e.calls(table, rows) for e in environments]
+    calls = np.concatenate(parts, axis=1, dtype=np.result_type(*parts))
+    if new:
+        check_environments(table, environments, calls, covariates)
+    return replace(match, environments=environments, calls=calls)
+
+
+def _covariates(found: _Rows, keep: np.ndarray, tables: SampleTables) -> tuple[Covariates, list[str]]:
     """Covariates of the samples kept: expanded like those of a fitted model, or on their own."""
-    table, rows = found.table, found.rows[keep]
+    table, rows, like = found.table, found.rows[keep], tables.like
+    others = {k: texts for k, texts in table.columns.items() if k not in tables.environment_names}
+    if tables.environments:
+        table = replace(table, columns=others)
+    if tables.environments and not others and like is None:
+        return Covariates((), np.zeros((len(rows), 0))), []
     if like is not None:
         return expand_covariates(table, rows, like.names, like.levels), []
     plan = plan_covariates(table, rows)

@@ -182,7 +182,8 @@ def training_data(cohort: Cohort) -> TrainingData:
             "give it in other units"
         )
     covariates = np.zeros((cohort.n_samples, 0)) if cohort.covariates is None else cohort.covariates.values
-    if covariates.shape[1] > cohort.n_samples // 4:
+    is_environment = cohort.sites.is_environment
+    if covariates.shape[1] + is_environment.sum() > cohort.n_samples // 4:
         levels = {} if cohort.covariates is None else cohort.covariates.levels
         widest = max(levels, key=lambda column: len(levels[column]), default="")
         hint = f"; {widest} alone has {len(levels[widest])} levels" if widest else ""
@@ -192,9 +193,16 @@ def training_data(cohort: Cohort) -> TrainingData:
         )
     relatives, state_names = None, None
     if cohort.kind == "genotype":
-        relatives = find_relatives(cohort.calls)
+        relatives = find_relatives(cohort.calls[:, ~is_environment] if is_environment.any() else cohort.calls)
     else:
         names = [name for states in cohort.sites.states for name in states]
         state_names = np.unique(names, return_inverse=True)[1].reshape(-1)
     values = phenotype.values, phenotype.binary, phenotype.variance
-    return TrainingData(cohort.calls, covariates, *values, relatives=relatives, state_names=state_names)
+    return TrainingData(
+        cohort.calls,
+        covariates,
+        *values,
+        relatives=relatives,
+        state_names=state_names,
+        environments=tuple(np.flatnonzero(is_environment).tolist()),
+    )

@@ -7,7 +7,7 @@ where ``D_n = sum over unordered distinct sites of the symmetrised product of th
 linear in the number of sites.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import sqrt
 
@@ -200,6 +200,20 @@ def set_random_factors(readout: Readout, n_sites: int, seed: int) -> None:
             weight = readout.weights[str(order)]
             weight.fill_(0.1)
             weight[1::2] = -0.1
+
+
+def move_main_effects(readout: Readout, sites: Sequence[int]) -> None:
+    """Make the last covariates, the calls at ``sites``, main effects of these sites: predictions stay.
+
+    Of a site of two states it is the effect of the second.
+    """
+    last = torch.searchsorted(readout.site, torch.tensor(sites, device=readout.site.device), right=True) - 1
+    with torch.no_grad():
+        effect = readout.covariate[len(readout.covariate) - len(sites) :]
+        scale = readout.scale[last]
+        readout.bias.add_(effect @ readout.mean[last])
+        readout.additive[last] += torch.where(torch.isfinite(scale), effect * scale, 0.0)
+        readout.covariate = nn.Parameter(readout.covariate[: len(readout.covariate) - len(sites)].clone())
 
 
 def rescale_latent(readout: Readout, shift: float, scale: float) -> None:

@@ -1,6 +1,6 @@
 """Settings of a training, the arrays it works on, and its summary."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -113,6 +113,9 @@ class TrainingData:
     state_names
         Of sequences, the number from 0 of the name of each state of each site, one site after the other: the
         same residue has the same number at all sites. None for genotypes.
+    environments
+        Indices of the sites that are environments, whose main effects bear no penalty: ascending, the last
+        ones.
     """
 
     calls: np.ndarray
@@ -123,6 +126,12 @@ class TrainingData:
     chromosome: np.ndarray | None = None
     relatives: np.ndarray | None = None
     state_names: np.ndarray | None = None
+    environments: tuple[int, ...] = ()
+
+    def with_main_effects(self) -> "TrainingData":
+        """The same with the environments behind the covariates."""
+        main = self.calls[:, list(self.environments)].astype(np.float64)
+        return replace(self, covariates=np.column_stack([self.covariates, main]), environments=())
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from genoattn.cohort import Sites
+from genoattn.cohort import ENVIRONMENT, Sites
 from genoattn.errors import InputError
 from genoattn.interactions.table import InteractionTable
 from genoattn.plot.figure_style import GREY, PALE, figure, short_names, shorten, style
@@ -72,27 +75,35 @@ def _draw(ax: Axes, rows: pd.DataFrame, layout: GenomeLayout, labels: int) -> No
     circle = Circos(length, space=min(3.0, 90 / len(length)) if len(length) > 1 else 8.0)
     for k, sector in enumerate(circle.sectors):
         sector.add_track((76, 84)).axis(fc=GREY if k % 2 == 0 else PALE, lw=0)
-        if sector.deg_lim[1] - sector.deg_lim[0] > 5:
+        if sector.deg_lim[1] - sector.deg_lim[0] > 5 and sector.name != ENVIRONMENT:
             name = "column" if layout.is_alignment else shorten(sector.name.removeprefix("chr"), 8)
             shade = "white" if k % 2 == 0 else "black"
             sector.text(name, r=80, size=6, color=shade, adjust_rotation=False, ha="center", va="center")
     colour, width, key = pair_colours(rows)
     for row, c, w in reversed(list(zip(rows.to_dict("records"), colour, width, strict=True))):
-        ends = [(str(row[f"chrom_{k}"]), float(row[f"pos_{k}"]), float(row[f"pos_{k}"])) for k in (1, 2)]
+        at = [(str(row[f"chrom_{k}"]), _within(layout, row, k)) for k in (1, 2)]
+        ends = [(chrom, place, place) for chrom, place in at]
         circle.link(*ends, r1=75, r2=75, ec=c, fc=c, lw=float(w), alpha=0.8)
     circle.plotfig(ax=ax)
-    _names(ax, circle, rows.head(labels))
+    _names(ax, circle, rows.head(labels), layout)
     handles = [Line2D([], [], color=c, label=text) for c, text in key]
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.05, 1.05), borderaxespad=0)
 
 
-def _names(ax: Axes, circle: object, rows: pd.DataFrame) -> None:
+def _within(layout: GenomeLayout, row: Mapping[Any, Any], k: int) -> float:
+    """Place of the k-th site of a row from the start of its chromosome."""
+    chrom = str(row[f"chrom_{k}"])
+    start = float(layout.frame.loc[layout.frame["chrom"] == chrom, "offset"].iloc[0])
+    return float(layout.place([chrom], [float(row[f"pos_{k}"])])[0]) - start
+
+
+def _names(ax: Axes, circle: object, rows: pd.DataFrame, layout: GenomeLayout) -> None:
     """Names around the circle, apart, each with a line to its place."""
     at: dict[str, float] = {}
     for row in rows.to_dict("records"):
         for k in (1, 2):
             sector = circle.get_sector(str(row[f"chrom_{k}"]))  # type: ignore[attr-defined]
-            at[str(row[f"site_{k}"])] = sector.x_to_rad(float(row[f"pos_{k}"]))
+            at[str(row[f"site_{k}"])] = sector.x_to_rad(_within(layout, row, k))
     if not at:
         return
     angle = np.array(list(at.values()))

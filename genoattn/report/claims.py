@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from genoattn.cohort import ENVIRONMENT
+from genoattn.interactions.schema import multiplied
 from genoattn.interactions.table import has_flag
 from genoattn.report.run_folder import RunFolder
 from genoattn.report.wording import (
@@ -85,7 +87,24 @@ def claim_sentence(run: RunFolder, row: Mapping[Any, Any]) -> str:
     if not np.isfinite(effect):
         value = number(float(row["coefficient"]), sign=True)
         return f"{head}: {value} {unit_words(run.manifest)}, the model's weight, which is not tested."
+    chroms = [str(row[f"chrom_{k}"]) for k in range(1, order + 1)]
+    if run.manifest.vocabulary.is_dosage and ENVIRONMENT in chroms:
+        return f"{head}: {_with_environment(run, row, tokens)}."
     return f"{head}: {_size(run, order, effect, se)}."
+
+
+def _with_environment(run: RunFolder, row: Mapping[Any, Any], tokens: Sequence[str]) -> str:
+    """Size of an effect that depends on an environment."""
+    order, effect, se = int(row["order"]), float(row["effect"]), float(row["se"])
+    of_genome = [str(row[f"chrom_{k}"]) != ENVIRONMENT for k in range(1, order + 1)]
+    if not is_inbred(run.manifest) or not any(of_genome):
+        who = " with ".join(multiplied(row, k, token) for k, token in enumerate(tokens, 1))
+        return _more(who, "gives", effect, se, order, run)
+    most = copies(run.manifest) ** sum(of_genome)
+    carried = " and ".join(t for t, own in zip(tokens, of_genome, strict=True) if own)
+    others = [multiplied(row, k, t) for k, t in enumerate(tokens, 1) if not of_genome[k - 1]]
+    who = f"lines that carry {carried}, with {' and '.join(others)},"
+    return _more(who, "have", most * effect, most * se, order, run)
 
 
 def _size(run: RunFolder, order: int, effect: float, se: float) -> str:

@@ -44,16 +44,17 @@ def plain_regression(
     assert cohort.phenotype is not None
     order = int(row["order"])
     sites = tuple(str(row[f"site_{k}"]) for k in range(1, order + 1))
-    values, kept = _values(term_calls(cohort, sites, manifest), sites, row, manifest)
+    values, kept = _values(term_calls(cohort, sites, manifest, whole=False), sites, row, manifest)
     values, y = values[kept], cohort.phenotype.values[kept]
     if len(y) < 2**order + 2:
         return None
     values = values - values.mean(axis=0)  # better conditioned, with the same highest product
     subsets = [s for size in range(1, order + 1) for s in combinations(range(order), size)]
     columns = [np.ones(len(y)), *(values[:, list(s)].prod(axis=1) for s in subsets)]
-    if with_covariates and cohort.covariates is not None:
-        covariates = cohort.covariates.values[kept]
-        columns[1:1] = [c - c.mean() for c in covariates.T if np.ptp(c) > 0]
+    if with_covariates:
+        fixed = cohort.fixed_effects
+        own = [name not in sites for name in fixed.names]  # the main effect of an environment is there
+        columns[1:1] = [c - c.mean() for c in fixed.values[kept][:, own].T if np.ptp(c) > 0]
     x = np.stack(columns, axis=1)
     scale = np.linalg.norm(x, axis=0)
     if not scale.all() or np.linalg.matrix_rank(x / scale) < x.shape[1] or len(y) <= x.shape[1]:

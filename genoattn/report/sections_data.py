@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from genoattn.cohort import Cohort
+from genoattn.io.environments import environment_line, environments_of
 from genoattn.report.document import Figure, Section
 from genoattn.report.run_folder import RunFolder
 from genoattn.report.traces import BLUE, COLOURS, axis, plain
@@ -37,6 +38,9 @@ def data_section(run: RunFolder, cohort: Cohort | None) -> Section:
         said[0] += " Its log, or genoattn info, says so."
     if run.manifest.covariate_names:
         said.append(f"Adjusted for covariates: {', '.join(run.manifest.covariate_names)}.")
+    said += [
+        f"{line[0].upper()}{line[1:]}." for line in map(environment_line, environments_of(run.manifest.sites))
+    ]
     figures = [_flow_figure(steps)] if any(step.left_out for step in steps) else []
     if cohort is not None and cohort.phenotype is not None:
         figures.append(_trait_figure(cohort, run))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.cohort import Cohort
+from genoattn.cohort import ENVIRONMENT, Cohort
 from genoattn.errors import InputError
 from genoattn.report.claims import claimed_rows, interactions
 from genoattn.report.document import Figure, Section
@@ -59,8 +59,9 @@ def genome_section(run: RunFolder, cohort: Cohort | None, seed: int = 0) -> Sect
 
 def _ticks(layout: GenomeLayout) -> dict[str, object]:
     frame = layout.frame
+    names = ["env." if name == ENVIRONMENT else name for name in frame["chrom"]]
     return axis(
-        "chromosome", tickvals=plain(frame["middle"], 7), ticktext=frame["chrom"].tolist(), showgrid=False,
+        "chromosome", tickvals=plain(frame["middle"], 7), ticktext=names, showgrid=False,
         range=[-0.01 * layout.end, 1.01 * layout.end],
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.cohort import Cohort, Sites
+from genoattn.cohort import ENVIRONMENT, Cohort, Sites
 from genoattn.report.claims import level
 from genoattn.report.document import Column, DataTable, Figure, Section
 from genoattn.report.run_folder import RunFolder
@@ -62,7 +62,12 @@ def _table(signals: pd.DataFrame) -> DataTable:
     ]
     rows: list[list[Any]] = []
     for r in signals.to_dict("records"):
-        places = [f"{r.get(f'chrom_{k}', '')}:{int(r.get(f'pos_{k}', 0)):,}" for k in (1, 2)]
+        places = [
+            str(r[f"site_{k}"])
+            if r.get(f"chrom_{k}") == ENVIRONMENT
+            else f"{r.get(f'chrom_{k}', '')}:{int(r.get(f'pos_{k}', 0)):,}"
+            for k in (1, 2)
+        ]
         tested = f"{r.get('tested_1', '')} x {r.get('tested_2', '')}"
         rows.append([
             f"{r['site_1']} x {r['site_2']}", " x ".join(places), tested,
@@ -101,7 +106,12 @@ def _region(run: RunFolder, number: int, credible: pd.DataFrame, cohort: Cohort 
     rings = [_ring(x[ringed], y[ringed], "credible set", BLUE, 16)] if ringed.any() else []
     lead = pairs["is_lead"].to_numpy(dtype=bool)
     rings += [_ring(x[lead], y[lead], "lead", ORANGE, 21)] if lead.any() else []
-    axes = [axis(f"near {row[f'site_{k}']} (chromosome {row.get(f'chrom_{k}', '')}, Mb)") for k in (1, 2)]
+    axes = [
+        axis(str(row[f"site_{k}"]))
+        if row.get(f"chrom_{k}") == ENVIRONMENT
+        else axis(f"near {row[f'site_{k}']} (chromosome {row.get(f'chrom_{k}', '')}, Mb)")
+        for k in (1, 2)
+    ]
     return Figure(
         f"region-{number}", f"Around {row['site_1']} x {row['site_2']}", _said(row, pairs, own, tested),
         [points, *rings], {"xaxis": axes[0], "yaxis": axes[1]},

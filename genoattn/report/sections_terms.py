@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.cohort import Cohort
+from genoattn.cohort import ENVIRONMENT, Cohort
 from genoattn.report.claims import claimed_rows, interactions
 from genoattn.report.document import Column, DataTable, Detail, Section
 from genoattn.report.joint_figure import joint_figure
@@ -114,7 +114,10 @@ def _rows(run: RunFolder, frame: pd.DataFrame, records: list[dict[Any, Any]]) ->
 
 def _has_places(run: RunFolder) -> bool:
     ids, chrom, pos = run.manifest.sites.ids, run.manifest.sites.chrom, run.manifest.sites.pos
-    return any(c and not str(i).startswith(f"{c}:{p}") for i, c, p in zip(ids, chrom, pos, strict=True))
+    return any(
+        c not in ("", ENVIRONMENT) and not str(i).startswith(f"{c}:{p}")
+        for i, c, p in zip(ids, chrom, pos, strict=True)
+    )
 
 
 def _places(row: Mapping[Any, Any]) -> str:

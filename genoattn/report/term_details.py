@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.cohort import Cohort
+from genoattn.cohort import ENVIRONMENT, Cohort
 from genoattn.errors import InputError
+from genoattn.interactions.schema import is_amount
 from genoattn.interactions.table import has_flag
 from genoattn.report.claims import group
 from genoattn.report.document import Detail
@@ -84,7 +85,11 @@ def _coding(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
         at = ids.get(site)
         if at is None:
             continue
-        if v.is_dosage:
+        if str(row[f"chrom_{k}"]) == ENVIRONMENT and v.is_dosage:
+            ref, less = row[f"ref_{k}"], number(float(m.centre[int(v.first[at])]), 3)
+            counted = f"steps of {state} above {ref}" if is_amount(state) else f"1 in {state}, 0 outside"
+            said.append(f"{site}: {counted} (reference {ref}), less {less}")
+        elif v.is_dosage:
             centre = float(m.centre[int(v.first[at])])
             most = int(v.n_states[at]) - 1
             said.append(f"{site}: copies of {state} (0 to {most}), less {number(centre, 3)}")
@@ -120,6 +125,9 @@ def _linkage(run: RunFolder, row: Mapping[Any, Any]) -> list[tuple[str, str]]:
     order = int(row["order"])
     places = [(str(row[f"chrom_{k}"]), row[f"pos_{k}"]) for k in range(1, order + 1)]
     if any(pd.isna(pos) for _, pos in places):
+        return facts
+    places = [(chrom, pos) for chrom, pos in places if chrom != ENVIRONMENT]
+    if len(places) < 2 <= order:  # with an environment alone
         return facts
     chroms = list(dict.fromkeys(chrom for chrom, _ in places))
     if len(chroms) == len(places) and len(places) > 1:
@@ -212,7 +220,7 @@ def _plain_tests(run: RunFolder, row: Mapping[Any, Any], cohort: Cohort) -> list
     facts = [
         (f"Regression on {sites} and their product alone", _said(plain_regression(cohort, row, run.manifest)))
     ]
-    if cohort.covariates is not None and cohort.covariates.values.shape[1]:
+    if cohort.fixed_effects.names:
         adjusted = plain_regression(cohort, row, run.manifest, with_covariates=True)
         facts.append(("The same with the covariates", _said(adjusted)))
     label, text = facts[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from genoattn.cohort import ENVIRONMENT
 from genoattn.interactions.schema import Manifest
 
 NORMAL_95 = 1.96
@@ -101,8 +102,10 @@ def term_name(row: Mapping[Any, Any], is_landscape: bool) -> str:
 
 
 def place(row: Mapping[Any, Any], k: int) -> str:
-    """``4:902,700``; empty where the site has no chromosome, or is named by its place."""
+    """``4:902,700``; empty where the site has no chromosome, as environments, or is named by its place."""
     chrom, pos, site = str(row[f"chrom_{k}"]), row[f"pos_{k}"], str(row[f"site_{k}"])
+    if chrom == ENVIRONMENT:
+        return ""
     return "" if not chrom or site.startswith(f"{chrom}:{pos}") else f"{chrom}:{int(pos):,}"
 
 
@@ -160,13 +163,14 @@ def flag_words(flag: str) -> str:
 
 def is_inbred(manifest: Manifest) -> bool:
     """Whether no sample is heterozygous: every site has dosages 0 and 2 alone, by mean and variance."""
-    v = manifest.vocabulary
-    if not v.is_dosage or not len(v.mean) or (v.n_states != 3).any():
+    v, genome = manifest.vocabulary, ~manifest.sites.is_environment
+    if not v.is_dosage or not genome.any() or (v.n_states[genome] != 3).any():
         return False
-    return bool(np.allclose(v.variance, v.mean * (2 - v.mean), rtol=1e-6, atol=1e-9))
+    mean, variance = v.mean[genome], v.variance[genome]
+    return bool(np.allclose(variance, mean * (2 - mean), rtol=1e-6, atol=1e-9))
 
 
 def copies(manifest: Manifest) -> int:
     """Copies of the effect allele of a homozygote; 1 for states and haploid samples."""
-    v = manifest.vocabulary
-    return int(v.n_states.max()) - 1 if v.is_dosage and len(v.n_states) else 1
+    v, genome = manifest.vocabulary, ~manifest.sites.is_environment
+    return int(v.n_states[genome].max()) - 1 if v.is_dosage and genome.any() else 1

@@ -49,6 +49,14 @@ class Tally:
             self._pairs.append(result.pairs)
             self._tests.append(result.tests)
 
+    def merge(self, other: Tally) -> None:
+        """Count what another scan has found, whose tiles are none of this one's."""
+        self.n_pairs += other.n_pairs
+        self.n_linked += other.n_linked
+        self.n_untestable += other.n_untestable
+        self._pairs += other._pairs
+        self._tests += other._tests
+
     def found(self) -> tuple[np.ndarray, PairTests]:
         """Pairs found so far, in the order of the columns, with their tests."""
         if not self._pairs:

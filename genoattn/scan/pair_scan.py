@@ -2,19 +2,21 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genoattn.cohort import Cohort
+from genoattn.cohort import Cohort, Covariates
 from genoattn.errors import InputError
 from genoattn.progress import progress_bar
 from genoattn.scan.background_engine import BackgroundEngine, background_record, check_background
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design, binary_design, make_design
 from genoattn.scan.engine import Engine, Settings
+from genoattn.scan.environment_tests import environment_scopes
 from genoattn.scan.genome_parts import make_parts
 from genoattn.scan.result import ScanResult, scan_manifest
 from genoattn.scan.rows import pair_rows
@@ -113,9 +115,13 @@ def scan_columns(
     ``prepared`` is of the cohort's samples and of the same settings.
     """
     began = time.perf_counter()
-    engine = scan_engine(prepared, cohort, config)
+    if config.background is not None and cohort.sites.is_environment.any():
+        raise InputError("a background knows no environments; leave background or environment out")
+    genome = prepared.scope.restrict(~cohort.sites.is_environment[prepared.vocabulary.site])
+    engine = scan_engine(replace(prepared, scope=genome), cohort, config)
+    others = list(_environment_engines(prepared, cohort, config))
     design, usable = engine.design, engine.scope
-    n_pairs, n_usable = prepared.scope.n_pairs(), usable.n_pairs()
+    n_pairs, n_usable = genome.n_pairs() + sum(n for n, _ in others), usable.n_pairs()
     if n_pairs == 0:
         raise InputError("no pair of sites is left to test; widen the sets of sites or the limits")
     state = Checkpoint(checkpoint, design, engine.trait, usable, engine.settings)
@@ -127,24 +133,32 @@ def scan_columns(
             tally.add(number, result)
             state.save_now_and_then(tally)
             advance(result.n_pairs)
+    for _, other in others:
+        part = Tally(len(other.tiles))
+        for number, result in other.run(part.todo):
+            part.add(number, result)
+        tally.merge(part)
+        n_usable += other.scope.n_pairs()
     counts: dict[str, Any] = {
         "seconds_preparing": round(prepared.seconds + scanned - began, 3),
         "seconds_scanning": round(time.perf_counter() - scanned, 3),
     }
     state.remove()
     if config.permutations:
-        counts |= _permutations(design, usable, config, progress)
+        counts |= _permutations(engine, [other for _, other in others], config, progress)
     counts |= {"screen": engine.name, "screen_reason": engine.reason}
     if isinstance(engine, BackgroundEngine):
         counts["mixed_model"] = background_record(engine.parts, tally.notes)
     return _result(cohort, prepared.vocabulary, config, design, tally, n_pairs - n_usable, counts)
 
 
-def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engine | BackgroundEngine:
-    """The engine of a scan, on the threads and the device of its settings."""
+def scan_engine(
+    prepared: Prepared, cohort: Cohort, config: ScanConfig, fixed: Covariates | None = None
+) -> Engine | BackgroundEngine:
+    """The engine of a scan, on the threads and the device of its settings; ``fixed`` effects if not all."""
     if cohort.phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
-    design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes)
+    design = make_scan_design(cohort, prepared.vocabulary, config, prepared.codes, fixed)
     scope = prepared.scope.restrict(design.columns.varies)
     settings = _settings(design, scope, config)
     if config.background is None:
@@ -156,13 +170,34 @@ def scan_engine(prepared: Prepared, cohort: Cohort, config: ScanConfig) -> Engin
     return BackgroundEngine(design, cohort.phenotype.values, scope, settings, parts)
 
 
-def _permutations(design: Design, scope: Scope, config: ScanConfig, progress: bool) -> dict[str, float]:
+def _environment_engines(
+    prepared: Prepared, cohort: Cohort, config: ScanConfig
+) -> Iterator[tuple[int, Engine | BackgroundEngine]]:
+    """Engines of the pairs with an environment, each with its number of pairs by place."""
+    for fixed, scope in environment_scopes(cohort, prepared.vocabulary.site, prepared.scope):
+        yield scope.n_pairs(), scan_engine(replace(prepared, scope=scope), cohort, config, fixed)
+
+
+def _permutations(
+    engine: Engine | BackgroundEngine,
+    others: list[Engine | BackgroundEngine],
+    config: ScanConfig,
+    progress: bool,
+) -> dict[str, float]:
     """The 5 % genome-wide threshold of |t| (binary traits: |z|) over permutations, and its p-value."""
     from genoattn.scan.permute import permuted_maxima
 
-    with progress_bar(progress, "permutations", scope.n_pairs(), unit="pairs") as advance:
-        rng = np.random.default_rng(config.seed)
-        maxima = permuted_maxima(design, scope, config.permutations, rng, config.n_threads, advance)
+    design, scope = engine.design, engine.scope
+    if others and design.binary:
+        raise InputError("permutations of a binary trait know no environments; leave one of the two out")
+    parts = [(design, scope)]
+    parts += [(other.design, other.scope) for other in others]
+    maxima = np.zeros(config.permutations)
+    with progress_bar(progress, "permutations", sum(s.n_pairs() for _, s in parts), unit="pairs") as advance:
+        for part, pairs in parts:
+            rng = np.random.default_rng(config.seed)  # the same permutations in all of them
+            own = permuted_maxima(part, pairs, config.permutations, rng, config.n_threads, advance)
+            maxima = np.maximum(maxima, own)
     # One of the maxima, not a number between two: at most 5 % of them lie above it.
     limit = float(np.quantile(maxima, 0.95, method="higher"))
     df = design.n_samples - design.n_fixed - 3
@@ -181,21 +216,32 @@ def column_codes(cohort: Cohort, vocabulary: Vocabulary) -> np.ndarray:
 
 
 def make_scan_design(
-    cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig, codes: np.ndarray | None = None
+    cohort: Cohort,
+    vocabulary: Vocabulary,
+    config: ScanConfig,
+    codes: np.ndarray | None = None,
+    fixed: Covariates | None = None,
 ) -> Design:
-    """Columns, the trait, and the fixed effects; ``codes`` are those of :func:`column_codes`, if at hand."""
-    phenotype, covariates = cohort.phenotype, cohort.covariates
+    """Columns, the trait, and the fixed effects; ``codes`` are those of :func:`column_codes`, if at hand.
+
+    ``fixed`` are the fixed effects of terms with an environment; all of the cohort's if None. Regressions of
+    such terms have its main effect too, so that the trait may go without it, which makes screens sharper.
+    """
+    phenotype = cohort.phenotype
     assert phenotype is not None
     codes = column_codes(cohort, vocabulary) if codes is None else codes
-    values = np.zeros((cohort.n_samples, 0)) if covariates is None else covariates.values
-    names = () if covariates is None else covariates.names
+    fixed = cohort.fixed_effects if fixed is None else fixed
+    values, names = fixed.values, fixed.names
     n_fixed = 1 + values.shape[1]
     if cohort.n_samples <= n_fixed + 3:
         raise InputError(
             f"{cohort.n_samples} samples for {n_fixed + 3} coefficients of each regression; more are needed"
         )
     make = binary_design if phenotype.binary else make_design
-    return make(codes, phenotype.values, values, names, config.missing == "mean")
+    design = make(codes, phenotype.values, values, names, config.missing == "mean")
+    if phenotype.binary or len(names) == len(cohort.fixed_effects.names):
+        return design
+    return replace(design, trait=make_design(codes, phenotype.values, cohort.fixed_effects.values).trait)
 
 
 def _scope(cohort: Cohort, vocabulary: Vocabulary, config: ScanConfig) -> Scope:

@@ -18,6 +18,7 @@ from genoattn.html_text import Html, facts, panel, say, text
 from genoattn.interactions.columns import TermColumns, format_terms
 from genoattn.interactions.schema import Manifest, estimand
 from genoattn.interactions.table_html import term_table, trait_name
+from genoattn.io.environments import environment_records
 from genoattn.provenance import input_records, package_versions
 from genoattn.scan.exact import PairTests
 from genoattn.scan.settings import ScanConfig
@@ -260,6 +261,6 @@ def scan_manifest(
         left_out={order: max(comb(len(vocabulary.site), order) - len(terms), 1)},
         versions=package_versions(),
         inputs=input_records(cohort.source),
-        model={"scan": {**asdict(config), **counts}},
+        model={"scan": {**asdict(config), **counts}, **environment_records(cohort.sites)},
         flow=cohort.flow,
     )

@@ -85,7 +85,9 @@ class PairScores:
             products[:, own] = with_all @ centred
         on_fixed, on_trait = products[: q.shape[1] - 1], products[q.shape[1] - 1 :]
         residual = square - (on_fixed**2).sum(axis=0)
-        residual[~((square > 0) & (residual > _FLAT * square))] = np.nan
+        # A column that the covariates explain, as the main effect of an environment, is taken out of all
+        # others with them: its residual's inner products are 0, and any squared norm but 0 does for it.
+        residual = np.where(residual > _FLAT * square, residual, np.where(square > 0, square, np.nan))
         small = (array.astype(dtype) for array in (residual, on_fixed, on_trait, q.T[1:], traits))
         residual, on_fixed, on_trait, basis, traits = small
         return cls(_Columns(values, values**2, residual, on_fixed, on_trait), basis, traits)
@@ -203,7 +205,8 @@ def pair_tiles(
     Yields
     ------
     Row block, column block, and t of shape (n_traits, block, block); NaN where the product cannot be
-    tested. Blocks on and above the diagonal only; within a diagonal block t is symmetric.
+    tested. A column that the covariates explain has its main effect among them. Blocks on and above the
+    diagonal only; within a diagonal block t is symmetric.
 
     Examples
     --------

@@ -115,7 +115,8 @@ def build_vocabulary(cohort: Cohort, encoding: Encoding, training: np.ndarray | 
         fitting = "sequence" if cohort.kind == "sequence" else "dosage or genotype"
         raise InputError(f"encoding {encoding!r} does not fit {cohort.kind} data; use {fitting}")
     if cohort.has_dosages and encoding != "dosage":
-        raise InputError(f"encoding {encoding!r} needs hard calls, and these are dosages; use dosage")
+        what = "an environment is a number" if cohort.dosages is None else "these are dosages"
+        raise InputError(f"encoding {encoding!r} needs hard calls, and {what}; use dosage")
     calls = cohort.calls if training is None else cohort.calls[training]
     n_states = cohort.sites.n_states
     if encoding == "dosage":

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from genoattn.cohort import ENVIRONMENT
 from genoattn.errors import InputError
 
 GAP = 0.01  # between chromosomes, as a share of all of them
+_SHARE = 0.04  # of the genome, for environments, which have no length of their own
 _SEX = {"X": 1, "Y": 2, "XY": 3, "M": 4, "MT": 4}
 
 
@@ -23,7 +25,7 @@ class GenomeLayout:
     ----------
     frame
         One row a chromosome in natural order: ``chrom``, ``offset`` (where its first base lies on the axis),
-        ``length``, ``middle``.
+        ``length``, ``middle``; ``step``, the length of a base. Environments are last.
     is_alignment
         Whether the axis is that of columns of an alignment, which have no chromosome.
     """
@@ -39,15 +41,21 @@ class GenomeLayout:
     def place(self, chrom: Sequence[str] | np.ndarray, pos: Sequence[float] | np.ndarray) -> np.ndarray:
         """Place on the axis of sites, (n_sites,)."""
         offset = dict(zip(self.frame["chrom"], self.frame["offset"], strict=True))
+        step = dict(zip(self.frame["chrom"], self.frame["step"], strict=True))
         absent = sorted({str(name) for name in chrom} - set(offset))
         if absent:
             raise InputError(f"no site of the run is on chromosome {absent[0]}; give sites of the same run")
         shift = np.array([offset[str(name)] for name in chrom], dtype=np.float64)
-        return shift + np.asarray(pos, dtype=np.float64)
+        length = np.array([step[str(name)] for name in chrom], dtype=np.float64)
+        # Environments are numbered from 1, each in the middle of its stretch.
+        half = np.array([0.5 if str(name) == ENVIRONMENT else 0.0 for name in chrom])
+        return shift + (np.asarray(pos, dtype=np.float64) - half) * length
 
 
 def natural_key(name: str) -> tuple:
     """Sorts chromosomes as people do: 2 before 10, X, Y and MT last; a prefix ``chr`` changes nothing."""
+    if name == ENVIRONMENT:
+        return (3, 0, ())
     bare = re.sub(r"^chr", "", name, flags=re.IGNORECASE)
     if bare.upper() in _SEX:
         return (1, _SEX[bare.upper()], ())
@@ -68,11 +76,15 @@ def genome_layout(chrom: Sequence[str] | np.ndarray, pos: Sequence[int] | np.nda
     ordered = sorted(set(names.tolist()), key=natural_key)
     longest = pd.Series(place).groupby(names).max()
     length = np.maximum(longest.reindex(ordered).to_numpy(dtype=np.float64), 1.0)
+    step = np.ones(len(ordered))
+    if len(ordered) > 1 and ordered[-1] == ENVIRONMENT:
+        step[-1] = _SHARE * length[:-1].sum() / length[-1]
+        length[-1] *= step[-1]
     # Sites without positions are each on a chromosome of its own: gaps must not take all the room.
     gap = min(GAP, 0.2 / len(ordered)) * length.sum() if len(ordered) > 1 else 0.0
     offset = np.concatenate([[0.0], np.cumsum(length + gap)[:-1]]) if ordered else np.zeros(0)
     frame = pd.DataFrame(
-        {"chrom": ordered, "offset": offset, "length": length, "middle": offset + length / 2}
+        {"chrom": ordered, "offset": offset, "length": length, "middle": offset + length / 2, "step": step}
     )
     return GenomeLayout(frame, ordered == [""])
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genoattn.cohort import MISSING, Cohort
+from genoattn.cohort import ENVIRONMENT, MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.schema import Manifest
+from genoattn.io.environments import environments_of
 from genoattn.tokens.align import align_calls
 
 LEVEL = 0.95
@@ -62,7 +63,8 @@ def joint_states(
 ) -> JointStates:
     """Mean phenotype of the samples by joint state of the sites of a term.
 
-    Of genotypes the states are copies of the effect allele, with labels such as ``A/C``. Of sequences they
+    Of genotypes the states are copies of the effect allele, with labels such as ``A/C``; of an environment
+    that is a number, thirds of the samples. Of sequences they
     are the reference state and the state of the term (of a term of the reference state, the commonest other);
     samples with other residues are left out and counted.
 
@@ -89,7 +91,14 @@ def joint_states(
         raise InputError("the intercept has no sites; choose a row of order 1 or above")
     sites = tuple(str(row[f"site_{k}"]) for k in range(1, order + 1))
     calls = term_calls(cohort, sites, manifest)
-    states = [_states(calls[:, k], str(row[f"state_{k + 1}"]), sites[k], manifest) for k in range(order)]
+    exact = term_calls(cohort, sites, manifest, whole=False)
+    states = [
+        thirds(exact[:, k], sites[k], manifest)
+        or _states(calls[:, k], str(row[f"state_{k + 1}"]), sites[k], manifest)
+        for k in range(order)
+    ]
+    genome = [str(row.get(f"chrom_{k}")) != ENVIRONMENT for k in range(1, order + 1)]
+    rounded = not np.array_equal(exact[:, genome], calls[:, genome])
     level = np.stack([s[0] for s in states], axis=1)  # (n_samples, order)
     missing, other = (level == MISSING).any(axis=1), (level == _OTHER).any(axis=1)
     kept = ~missing & ~other
@@ -103,15 +112,18 @@ def joint_states(
     n_other = int((other & ~missing).sum())
     return JointStates(
         frame, points, sites, labels, len(y), int(missing.sum()), n_other,
-        cohort.has_dosages, cohort.phenotype.binary,
+        rounded, cohort.phenotype.binary,
     )  # fmt: skip
 
 
 _OTHER = -2
 
 
-def term_calls(cohort: Cohort, sites: tuple[str, ...], manifest: Manifest) -> np.ndarray:
-    """Calls at sites of a table in its states, (n_samples, n_sites), rounded; -1 where missing."""
+def term_calls(cohort: Cohort, sites: tuple[str, ...], manifest: Manifest, whole: bool = True) -> np.ndarray:
+    """Calls at sites of a table in its states, (n_samples, n_sites), rounded if ``whole``; -1 where missing.
+
+    Environments that are numbers are rounded to units.
+    """
     own = {name: k for k, name in enumerate(cohort.sites.ids)}
     model = {name: k for k, name in enumerate(manifest.sites.ids)}
     absent = [name for name in sites if name not in model]
@@ -129,7 +141,20 @@ def term_calls(cohort: Cohort, sites: tuple[str, ...], manifest: Manifest) -> np
         calls = cohort.calls[:, [own[name] for name in sites]]
     else:
         calls = align_calls(cohort, manifest.sites, manifest.haploid)[:, [model[name] for name in sites]]
-    return np.rint(calls).astype(np.int64)
+    return np.rint(calls).astype(np.int64) if whole else calls
+
+
+def thirds(calls: np.ndarray, site: str, manifest: Manifest) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """Thirds of the samples by an environment that is a number, and their ranges; None for other sites."""
+    environment = next((e for e in environments_of(manifest.sites) if e.name == site and not e.levels), None)
+    if environment is None:
+        return None
+    cuts = np.unique(np.quantile(calls, [1 / 3, 2 / 3]))
+    level = np.searchsorted(cuts, calls, side="right")
+    level = np.unique(level, return_inverse=True)[1]
+    value = environment.lowest + environment.unit * calls
+    ranges = [value[level == k] for k in range(int(level.max()) + 1)]
+    return level, tuple(f"{own.min():.4g} to {own.max():.4g}" for own in ranges)
 
 
 def _states(calls: np.ndarray, state: str, site: str, manifest: Manifest) -> tuple[np.ndarray, tuple]:

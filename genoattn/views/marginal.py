@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from genoattn.cohort import MISSING, Cohort
+from genoattn.cohort import ENVIRONMENT, MISSING, Cohort
 from genoattn.errors import InputError
 from genoattn.interactions.table import InteractionTable
 from genoattn.tokens import build_vocabulary, default_encoding
@@ -21,7 +21,8 @@ def marginal_effects(source: InteractionTable | Cohort) -> pd.DataFrame:
     ----------
     source
         A table, whose tested rows of order 1 are taken as they are; or a cohort, of which every site (of
-        sequences every state but the first) is regressed alone, with the covariates.
+        sequences every state but the first) is regressed alone, with the covariates. Environments are left
+        out.
 
     Returns
     -------
@@ -36,6 +37,7 @@ def marginal_effects(source: InteractionTable | Cohort) -> pd.DataFrame:
     if isinstance(source, Cohort):
         return scan_sites(source)
     rows = source.frame[(source.frame["order"] == 1) & source.frame["p_value"].notna()]
+    rows = rows[rows["chrom_1"] != ENVIRONMENT]
     if not len(rows):
         raise InputError("no row of order 1 is tested in this table; give the cohort, whose sites are tested")
     frame = pd.DataFrame({name: rows[name if name in rows else f"{name}_1"] for name in COLUMNS})
@@ -54,7 +56,8 @@ def scan_sites(cohort: Cohort) -> pd.DataFrame:
     if cohort.phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
     vocabulary = build_vocabulary(cohort, default_encoding(cohort))
-    kept = np.flatnonzero(vocabulary.is_dosage | (vocabulary.state > 0))
+    genome = ~cohort.sites.is_environment[vocabulary.site]
+    kept = np.flatnonzero(genome & (vocabulary.is_dosage | (vocabulary.state > 0)))
     fixed = _fixed(cohort)
     blocks = []
     for start in range(0, len(kept), _BLOCK):
@@ -80,10 +83,8 @@ def _fixed(cohort: Cohort) -> np.ndarray:
     """Orthonormal basis of intercept and covariates, (n_samples, n_fixed)."""
     from genoattn.scan.design import fixed_basis
 
-    covariates = cohort.covariates
-    values = np.zeros((cohort.n_samples, 0)) if covariates is None else covariates.values
-    names = () if covariates is None else covariates.names
-    return fixed_basis(values, np.ones(cohort.n_samples), names).T
+    fixed = cohort.fixed_effects
+    return fixed_basis(fixed.values, np.ones(cohort.n_samples), fixed.names).T
 
 
 def _adjusted(

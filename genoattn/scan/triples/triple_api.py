@@ -17,6 +17,7 @@ from genoattn.progress import progress_bar
 from genoattn.scan.checkpoint import Checkpoint, Tally
 from genoattn.scan.design import Design
 from genoattn.scan.engine import TileResult
+from genoattn.scan.environment_tests import environment_columns, without_main_effect
 from genoattn.scan.exact import regress_terms
 from genoattn.scan.pair_scan import make_scan_design
 from genoattn.scan.result import ScanResult, scan_manifest
@@ -114,7 +115,9 @@ def _scan(
     assert phenotype is not None
     vocabulary = build_vocabulary(cohort, config.encoding or default_encoding(cohort))
     design = make_scan_design(cohort, vocabulary, config)
-    scope, candidates = _scope(cohort, vocabulary, design, config, pairs, max_sites)
+    chosen = None if config.sites is None else choose_sites(cohort.sites, config.sites)
+    chosen_pairs = None if pairs is None else choose_pairs(cohort.sites, pairs)
+    scope, candidates = _scope(vocabulary, design, chosen, chosen_pairs, max_sites)
     _check_memory(design, scope, config)
     engine = TripleEngine(design, phenotype.values, scope, config.threshold, config.n_threads)
     state = _TripleCheckpoint(checkpoint, engine)
@@ -125,6 +128,8 @@ def _scan(
             tally.add(number, result)
             state.save_now_and_then(tally)
             advance(result.n_pairs)
+    for part in environment_triples(cohort, vocabulary, config, chosen, chosen_pairs):
+        tally.merge(part)
     if tally.n_pairs == 0:
         raise InputError("no triple of sites is left to test; at least three sites must vary")
     counts = {
@@ -171,17 +176,17 @@ def _check(cohort: Cohort, config: ScanConfig) -> None:
 
 
 def _scope(
-    cohort: Cohort,
     vocabulary: Vocabulary,
     design: Design,
-    config: ScanConfig,
-    pairs: Pairs | None,
+    chosen: np.ndarray | None,
+    chosen_pairs: np.ndarray | None,
     max_sites: int,
 ) -> tuple[TripleScope, str]:
-    """The triples, and in words what they must hold; nothing where all are scanned."""
+    """The triples, and in words what they must hold; nothing where all are scanned.
+
+    Environments, whose main effects are among the fixed ones, do not vary here.
+    """
     columns = np.flatnonzero(design.columns.varies)
-    chosen = None if config.sites is None else choose_sites(cohort.sites, config.sites)
-    chosen_pairs = None if pairs is None else choose_pairs(cohort.sites, pairs)
     if chosen is None and chosen_pairs is None and len(columns) > max_sites:
         raise InputError(
             f"{len(columns):,} columns make {comb(len(columns), 3):,} triples; up to max_sites={max_sites:,} "
@@ -206,6 +211,66 @@ def _check_memory(design: Design, scope: TripleScope, config: ScanConfig) -> Non
             f"triples of {len(scope):,} columns with {scope.n_first:,} candidates need {needed / 1e9:.2f} GB "
             "of memory; name fewer sites or allow more"
         )
+
+
+def environment_triples(
+    cohort: Cohort,
+    vocabulary: Vocabulary,
+    config: ScanConfig,
+    sites: np.ndarray | None,
+    pairs: np.ndarray | None,
+) -> Iterator[Tally]:
+    """Triples of each environment with two sites of the genome that hold a chosen site or pair.
+
+    All sites and pairs are chosen where both are None.
+    """
+    trait = cohort.phenotype
+    assert trait is not None
+    is_environment = cohort.sites.is_environment
+    genome = ~is_environment[vocabulary.site]
+    for number, column in enumerate(environment_columns(cohort, vocabulary.site).tolist()):
+        own = int(vocabulary.site[column])
+        design = make_scan_design(cohort, vocabulary, config, fixed=without_main_effect(cohort, number))
+        varies = np.flatnonzero(design.columns.varies & (genome | (np.arange(len(genome)) == column)))
+        every = sites is None and pairs is None
+        first = np.array([own]) if every or (sites is not None and own in sites) else None
+        partners = [] if sites is None else [(own, s) for s in sites if s != own]
+        of_genome = np.zeros((0, 2), dtype=np.int64)
+        if pairs is not None:
+            outside = is_environment[pairs].sum(axis=1)
+            of_genome = pairs[outside == 0]
+            partners += pairs[(outside == 1) & (pairs == own).any(axis=1)].tolist()
+        held = np.array(partners, dtype=np.int64).reshape(-1, 2)
+        scope = make_triple_scope(varies, vocabulary.site, first, held)
+        engine = TripleEngine(design, trait.values, scope, config.threshold, config.n_threads)
+        tally = Tally(len(engine.tiles))
+        for tile, result in engine.run(tally.todo):
+            tally.add(tile, result)
+        if first is None and len(of_genome):
+            tally.merge(_with_pairs(engine, column, of_genome, held, vocabulary.site))
+        yield tally
+
+
+def _with_pairs(
+    engine: "TripleEngine", column: int, pairs: np.ndarray, held: np.ndarray, site: np.ndarray
+) -> Tally:
+    """Triples of an environment's column with pairs of sites, but those that hold one of ``held``."""
+    columns = np.setdiff1d(engine.scope.columns, [column])
+    partners = np.unique(held)
+    found = [
+        (a, b, column)
+        for one, other in pairs.tolist()
+        if one not in partners and other not in partners
+        for a in columns[site[columns] == one]
+        for b in columns[site[columns] == other]
+    ]
+    triples = np.sort(np.array(found, dtype=np.intp).reshape(-1, 3), axis=1)
+    tests = regress_terms(engine.design, engine.trait, triples)
+    passing = np.flatnonzero(tests.p_value <= engine.threshold)
+    tally = Tally(1)
+    n_untestable = int((~tests.testable).sum())
+    tally.add(0, TileResult(triples[passing], tests.select(passing), len(triples), 0, n_untestable))
+    return tally
 
 
 class TripleEngine:
