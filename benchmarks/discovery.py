@@ -1,14 +1,14 @@
 """Does discovery find more than the exhaustive scan, and claim less than it should not? A table and a plot.
 
     python benchmarks/discovery.py [--seeds 10] [--samples 2000] [--sites 300] [--architectures pairs hub ...]
-    [--tables] [--phantom] [--fit] [--output benchmarks/results]
+    [--tables] [--nulls] [--phantom] [--fit] [--output benchmarks/results]
 
 Every seed is a fresh cohort, of msprime genotypes or (architectures ``unlinked-...``) of independent sites.
 Average precision is of all pairs of sites: those that ``genoattn.discover`` ranks first, the others below by
 |t|; the scan's is by |t| of the exact test of every pair, PLINK's. A claim is true if its sites have r2 of
 0.1 or more with different sites of one planted term. ``--tables``: also the average precision of the pairs of
-``interactions.tsv``, in the order of its rows, the others below as the scan has them. ``--phantom``: the
-share of the signals of a plain scan that the phantom check flags, where additive causal variants are hidden
+``interactions.tsv``, in the order of its rows, the others below as the scan has them. ``--nulls``: how
+many cohorts without interactions claim any. ``--phantom``: the share of the signals of a plain scan that the phantom check flags, where additive causal variants are hidden
 and where interactions are real. ``--fit``: R2 on test samples against that of the additive model,
 interactions being 10 % of the variance.
 """
@@ -23,14 +23,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from discovery_cohorts import ARCHITECTURES, UNLINKED, WEAK, Trial
+from discovery_cohorts import ARCHITECTURES, SHORT, UNLINKED, WEAK, Trial
 from threadpoolctl import threadpool_limits
 
 import genoattn
 from genoattn.inference.background import LINKED_R2
+from genoattn.inference.discovery import why_no_discovery
 from genoattn.interactions.columns import TermColumns
 
 ALPHA = 0.05
+NULLS = {
+    name: ARCHITECTURES[name]
+    for name in ("null", "additive", "hidden-20", "hidden-5", "populations", "populations-uneven", "exp")
+} | SHORT
 
 
 def site_pairs(rows: pd.DataFrame | TermColumns, cohort: genoattn.Cohort) -> np.ndarray:
@@ -210,6 +215,26 @@ def phantom_table(rows: pd.DataFrame) -> pd.DataFrame:
     return out.rename(columns={"size": "signals", "mean": "flagged"}).reset_index()
 
 
+def null_rows(n_samples: int, n_sites: int, seeds: Sequence[int]) -> list[dict]:
+    """Claims in cohorts without interactions, by kind."""
+    rows = []
+    for name, make in NULLS.items():
+        for seed in seeds:
+            cohort = make(n_samples, n_sites, seed).cohort
+            tested = not why_no_discovery(cohort)
+            claims = len(genoattn.discover(cohort, seed=seed, alpha=ALPHA).claimed) if tested else 0
+            rows.append({"no interactions": name, "seed": seed, "tested": tested, "claims": claims})
+        print(null_table(pd.DataFrame(rows[-len(seeds) :])).to_string(index=False, header=False), flush=True)
+    return rows
+
+
+def null_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cohorts of each kind, those with pairs that could be tested, and those with claims."""
+    any_claim = rows.assign(claimed=rows["claims"] > 0).groupby("no interactions", sort=False)
+    out = any_claim.agg(cohorts=("seed", "size"), tested=("tested", "sum"), claimed=("claimed", "sum"))
+    return out.reset_index()
+
+
 def fit_rows(n_samples: int, n_sites: int, seeds: Iterable[int]) -> pd.DataFrame:
     """R2 on test samples of the additive model and of the complete one."""
     rows = []
@@ -285,6 +310,10 @@ def run(options: argparse.Namespace, seeds: range, stem: Path, title: str) -> li
         rows = pd.DataFrame([row for name in names for row in phantom_rows(name, *size, seeds)])
         rows.to_csv(f"{stem}_phantom.tsv", sep="\t", index=False, float_format="%.5g")
         tables.append(markdown(phantom_table(rows)))
+    if options.nulls:
+        rows = pd.DataFrame(null_rows(*size, seeds))
+        rows.to_csv(f"{stem}_nulls.tsv", sep="\t", index=False)
+        tables.append(markdown(null_table(rows)))
     if options.fit:
         rows = fit_rows(*size, seeds)
         rows.to_csv(f"{stem}_fit.tsv", sep="\t", index=False, float_format="%.5g")
@@ -308,6 +337,9 @@ def main() -> None:
         metavar="NAME",
     )
     parser.add_argument("--tables", action="store_true", help="also the rows of interactions.tsv")
+    parser.add_argument(
+        "--nulls", action="store_true", help="also how many cohorts without interactions claim"
+    )
     parser.add_argument("--phantom", action="store_true", help="also the share of phantoms that are flagged")
     parser.add_argument("--fit", action="store_true", help="also R2 against the additive model")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
@@ -321,7 +353,7 @@ def main() -> None:
     heading = f"{title}, seeds {seeds[0]} to {seeds[-1]}: mean ± standard error"
     text = "\n\n".join([heading, *tables]) + "\n"
     print("\n" + text)
-    sections = [n for n in ("phantom", "fit") if getattr(options, n)]
+    sections = [n for n in ("nulls", "phantom", "fit") if getattr(options, n)]
     name = "_".join([stem.name, *([] if options.architectures else sections)])
     (options.output / f"{name}.md").write_text(text)
 

@@ -111,6 +111,23 @@ def curved_scale(n_samples: int, n_sites: int, seed: int) -> Trial:
     return Trial(replace(cohort, phenotype=Phenotype("trait", np.exp(cohort.phenotype.values))))
 
 
+def short_genome(n_samples: int, n_sites: int, seed: int, kilobases: float, linkage: float) -> Trial:
+    """Haploid genomes with an additive trait, 90 % of its variance on a log scale, seen through exp().
+
+    On a genome of ``kilobases`` an allele is drawn with its neighbour's with probability ``linkage``.
+    """
+    rng = np.random.default_rng([seed, 4])
+    frequency = rng.uniform(0.1, 0.5, n_sites)
+    rank = rng.random((n_samples, n_sites))
+    for k in range(1, n_sites):
+        rank[:, k] = np.where(rng.random(n_samples) < linkage, rank[:, k - 1], rank[:, k])
+    calls = (2 * (rank < frequency)).astype(np.int8)
+    value = _additive_value(calls, rng)
+    trait = np.exp(np.sqrt(0.9) * value / value.std() + np.sqrt(0.1) * rng.standard_normal(n_samples))
+    position = np.linspace(1, kilobases * 1000, n_sites).astype(np.int64)
+    return Trial(_cohort([(calls, position)], trait))
+
+
 def independent(n_samples: int, n_sites: int, seed: int, kind: str, loadings: str, share: float) -> Trial:
     """Independent sites in Hardy-Weinberg proportions; additive effects of 20 sites are 20 % of the variance.
 
@@ -186,6 +203,13 @@ UNLINKED: dict[str, Maker] = {
     f"unlinked-{kind.replace(' ', '-')}-{loadings}": _unlinked(kind, loadings)
     for kind in ("pairs", "hub", "two hubs", "pathways", "overlapping")
     for loadings in ("normal", "equal", "sign")
+}
+# Without interactions: 400 genomes of 25 sites.
+SHORT: dict[str, Maker] = {
+    "short-unlinked": lambda n, sites, seed: short_genome(400, 25, seed, 30, 0.0),
+    "short-linked": lambda n, sites, seed: short_genome(400, 25, seed, 30, 0.5),
+    "long-unlinked": lambda n, sites, seed: short_genome(400, 25, seed, 50_000, 0.0),
+    "long-linked": lambda n, sites, seed: short_genome(400, 25, seed, 50_000, 0.5),
 }
 # For prediction: interactions are 10 % of the variance.
 WEAK: dict[str, Maker] = {
