@@ -7,10 +7,10 @@ Every seed is a fresh cohort, of msprime genotypes or (architectures ``unlinked-
 Average precision is of all pairs of sites: those that ``genoattn.discover`` ranks first, the others below by
 |t|; the scan's is by |t| of the exact test of every pair, PLINK's. A claim is true if its sites have r2 of
 0.1 or more with different sites of one planted term. ``--tables``: also the average precision of the pairs of
-``interactions.tsv``, in the order of its rows, the others below as the scan has them. ``--nulls``: how
-many cohorts without interactions claim any. ``--phantom``: the share of the signals of a plain scan that the phantom check flags, where additive causal variants are hidden
-and where interactions are real. ``--fit``: R2 on test samples against that of the additive model,
-interactions being 10 % of the variance.
+``interactions.tsv``, in the order of its rows, the others below as the scan has them. ``--nulls``: how many
+cohorts without interactions claim any. ``--phantom``: the share of the signals of a plain scan that the phantom
+check flags, where additive causal variants are hidden and where interactions are real. ``--fit``: R2 on test
+samples against that of the additive model, interactions being 10 % of the variance.
 """
 
 from __future__ import annotations
