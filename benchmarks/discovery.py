@@ -8,9 +8,9 @@ Average precision is of all pairs of sites: those that ``genoattn.discover`` ran
 |t|; the scan's is by |t| of the exact test of every pair, PLINK's. A claim is true if its sites have r2 of
 0.1 or more with different sites of one planted term. ``--tables``: also the average precision of the pairs of
 ``interactions.tsv``, in the order of its rows, the others below as the scan has them. ``--nulls``: how many
-cohorts without interactions claim any. ``--phantom``: the share of the signals of a plain scan that the phantom
-check flags, where additive causal variants are hidden and where interactions are real. ``--fit``: R2 on test
-samples against that of the additive model, interactions being 10 % of the variance.
+cohorts without interactions claim any. ``--phantom``: the share of the signals of a plain scan that are
+flagged by the phantom check, where additive causal variants are hidden and where interactions are real.
+``--fit``: R2 on test samples against that of the additive model, interactions being 10 % of the variance.
 """
 
 from __future__ import annotations

@@ -82,17 +82,23 @@ class Discovery:
         return s[(s["q_value"] <= self.alpha) & (s["flag"] != "phantom")]
 
     def claims(self, pairs: np.ndarray) -> Claims:
-        """Claims of the signals about pairs of sites (n_terms, 2), and their places in the ranking."""
+        """Claims of the signals about pairs of sites (n_terms, 2), and their places in the ranking.
+
+        The claim of a signal is of its credible set; other pairs linked to it are not claimed.
+        """
         value: dict[tuple[int, int], tuple[float, bool]] = {}
         found = [
             (signal, (signal.q_value, flag == "phantom"))
             for signal, flag in zip(self.found, self.signals["flag"].tolist(), strict=True)
         ]
         for signal, said in reversed(found):  # a pair linked to several leads is of the strongest
-            value.update({(i, j): said for i, j in signal.members.tolist()})
+            value.update({(i, j): said for i, j in signal.credible.tolist()})
         value.update({signal.lead: said for signal, said in found})  # but a lead is of its own
         rows = [value.get((i, j), (1.0, False)) for i, j in pairs.tolist()]
-        place = {(i, j): k for k, (i, j) in enumerate(self.ranked.tolist())}
+        # First the leads that are claimed, each before its credible set; then the ranking.
+        first = [pair for s in self.found if s.q_value <= self.alpha for pair in s.credible.tolist()]
+        order = [(i, j) for i, j in [*first, *self.ranked.tolist()]]
+        place = {pair: k for k, pair in reversed(list(enumerate(order)))}
         return Claims(
             np.array([q for q, _ in rows], dtype=float),
             np.array([f for _, f in rows], dtype=bool),
@@ -121,8 +127,10 @@ class Discovery:
         }
 
     def listed(self, most: int) -> np.ndarray:
-        """Pairs that a table lists, as sites (n_pairs, 2): the leads, and the first of the ranking."""
-        return np.unique(np.concatenate([self.leads(), self.ranked[: min(_FIRST, most)]]), axis=0)
+        """Pairs that a table lists, as sites (n_pairs, 2): claimed signals, and the first of the ranking."""
+        credible = [s.credible[:most] for s in self.found if s.q_value <= self.alpha]
+        first = [self.ranked[: min(_FIRST, most)], self.leads()]
+        return np.unique(np.concatenate([*first, *credible]), axis=0)
 
     def summary(self, n: int = 10) -> str:
         """Number of signals claimed, and the first rows, as text."""

@@ -59,7 +59,8 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
 
     They are sorted by p-value, then by |coefficient|, in units of its standard deviation where it has one.
     Where inference has ranked the pairs, the k-th pair in that order stands where the pair with the k-th
-    smallest p-value would: a pair may be likelier than its own p-value says, by the pairs around it.
+    smallest p-value would: a pair may be likelier than its own p-value says, by the pairs around it. Pairs
+    that are not claimed and have no test of their own come last.
     q-values are Benjamini-Hochberg over all terms of the order that could have been reported; those that
     are not in the table count as p = 1. Where inference has made claims, they are those of its signals;
     where it could not, pairs of genotypes have none. In the reference gauge rows of the reference state are
@@ -72,7 +73,9 @@ def table_rows(expansion: Expansion, sites: Sites, tested: TestedTerms, max_orde
     frame = frame.sort_values(["p_value", "size"], ascending=[True, False], kind="stable", na_position="last")
     ranked = np.flatnonzero(frame["place"].notna())
     order = np.arange(len(frame))
-    order[ranked] = ranked[np.argsort(frame["place"].to_numpy()[ranked], kind="stable")]
+    pairs = frame.iloc[ranked]
+    untested = pairs["p_value"].isna() & (pairs["q_value"] == 1)
+    order[ranked] = ranked[np.lexsort((pairs["place"], untested))]
     frame = frame.iloc[order]
     frame = frame.reindex(columns=table_columns(max_order)).reset_index(drop=True)
     positions = [f"pos_{k}" for k in range(1, max_order + 1)]
