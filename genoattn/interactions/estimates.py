@@ -65,7 +65,7 @@ class Estimates:
 class Claims:
     """Claims of inference about the terms of an order, (n_terms,), in place of their own p-values."""
 
-    q_value: np.ndarray  # of the signal that a term belongs to; 1 where it belongs to none
+    q_value: np.ndarray  # of the signal in whose credible set a term is; 1 where it is in none
     phantom: np.ndarray  # that signal vanishes when adjusted for the additive variation around its sites
     place: np.ndarray  # in the ranking of all pairs, from 0; infinite beyond its end
 

@@ -54,7 +54,12 @@ def _table(signals: pd.DataFrame) -> DataTable:
         Column("place", "Place"),
         Column("tested", "Tested pair", help="The strongest after regression on all additive effects."),
         Column("p_value", "p-value", "p", "The most cautious of several tests of the tested pair."),
-        Column("q_value", "q-value", "p", "Valid under any dependence of the tests."),
+        Column(
+            "q_value",
+            "q-value",
+            "p",
+            "Share of false signals to expect among those up to it, counted on resampled traits.",
+        ),
         Column("n_pairs", "Pairs", "number", "Linked pairs of the cluster."),
         Column("n_credible", "Credible", "number", "Fewest pairs that hold 95 % of the probability."),
         Column("survival", "Survival", "number", "Share kept when adjusted for all markers within 1 Mb."),
