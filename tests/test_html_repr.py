@@ -127,7 +127,7 @@ def test_what_a_cohort_says(shown):
 
 def test_what_a_fit_says(shown):
     said = shown["FitResult"].said
-    for part in ("R² of", "order 2", "in 5 folds", "frequency gauge, orders up to 2", "pairs tested: 1"):
+    for part in ("R² of", "order 2", "in 5 folds", "frequency gauge, orders up to 2", "resampled traits: 1"):
         assert part in said
     assert "+1.0" in said.split("The first of order 2")[1].split("\n")[2]
 

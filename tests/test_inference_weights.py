@@ -48,12 +48,12 @@ def test_chromosomes_linked_throughout_stay_whole():
 
 
 def weights_of(y, columns, sites, seed=0):
-    found, where = segments_of(columns, sites)
+    found, _ = segments_of(columns, sites)
     site = np.arange(columns.shape[1])
     pairs = PairColumns(columns, site, found.segment, found.visible)
     y = y - y.mean()
     seeds = find_seeds(score_matrix(columns, y[:, None], np.zeros((len(y), 0)), site))
-    return cross_fitted_weights(pairs, seeds, y, where, 8, seed), pairs
+    return cross_fitted_weights(pairs, seeds, y, 8, seed), pairs
 
 
 @pytest.mark.parametrize(("n_chromosomes", "spacing"), [(1, 1_000), (2, 1_000), (4, 1_000)])

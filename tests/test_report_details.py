@@ -55,7 +55,7 @@ def test_every_fact_of_the_claimed_pair(butenyl):
     )
     assert facts["Linkage"] == "largest r² between two sites 0.0027"
     assert facts["Distance"] == "different chromosomes (4 and 5)"
-    assert facts["Effect / standard error"] == "+0.972 / 0.101 = 9.62, so that p = 1.9e-17"
+    assert facts["Effect / standard error"] == "+0.972 / 0.101 = 9.62, so that p = 2.1e-17"
     assert facts["Number of tests"] == "6,786 possible pairs; p times that number is 1.3e-13 (Bonferroni)"
     assert "of its signal, a cluster of 73 linked pairs" in facts["q-value"]
     assert "from the pair ANL2 x HH.480C and the most cautious of its tests (p = 1.2e-06)" in facts["q-value"]

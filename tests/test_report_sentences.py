@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from inference_cohorts import cohort_of, linked_dosages, sites_on
 from report_runs import cross, landscape, null_cohort, small_scan
 from scipy import stats
 from small_cohorts import planted
@@ -33,7 +34,7 @@ def test_the_cross_says_what_biologists_say(butenyl):
     assert butenyl.found == [
         "GA1[C] (4:902,700) x GH.117C[C] (5:3,535,600): lines that carry both have 3.9 log units more than "
         "the two alone add up to (95 % interval 3.1 to 4.7; a factor of 49). One claim in 6,786 possible "
-        "pairs, at a false discovery rate of 5 % (q = 0.041)."
+        "pairs, at a false discovery rate of 5 % (q = 0.0031)."
     ]
     assert butenyl.warnings == []
 
@@ -146,11 +147,15 @@ def test_main_effects_alone(tmp_path):
 
 
 def test_signals_that_cannot_be_tested_say_why(tmp_path):
-    cohort = planted(n_sites=4)
-    genoattn.fit(cohort, encoding="genotype").save(tmp_path / "fit")
+    rng = np.random.default_rng(1)
+    dosage = linked_dosages(rng, 200, 1, 4, 0.9)
+    cohort = cohort_of(sites_on(1, 4, 1000), dosage, dosage[:, 0] * dosage[:, 3] + rng.normal(size=200))
+    genoattn.fit(cohort).save(tmp_path / "fit")
     found = build_report(tmp_path / "fit", cohort).found
-    assert found[0].startswith("No claim can be made about pairs: signals are pairs of dosages, and the")
-    assert found[1].startswith("The strongest row is no claim. rs1[")
+    assert found[0].startswith(
+        "No claim can be made about pairs: all 4 sites are on one chromosome within 1 Mb"
+    )
+    assert found[1].startswith("The strongest row is no claim. ")
 
 
 def test_a_model_of_features_is_reported_like_any_other(tmp_path):
@@ -170,7 +175,7 @@ def test_phantoms_are_told_and_not_claimed(tmp_path):
     found = build_report(tmp_path / "fit", cohort).found
     assert found[0] == "No interaction passes a false discovery rate of 5 %."
     assert found[-1] == (
-        "GA1 x GH.117C (q = 0.041) is not claimed: a single untyped variant near these sites could explain "
+        "GA1 x GH.117C (q = 0.0031) is not claimed: a single untyped variant near these sites could explain "
         "it (phantom)."
     )
 

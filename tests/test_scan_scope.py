@@ -177,7 +177,7 @@ def test_settings_out_of_range(cohort, options, message):
 
 
 def test_unknown_setting(cohort):
-    with pytest.raises(TypeError, match="unknown setting 'colour'; known are device"):
+    with pytest.raises(TypeError, match="unknown setting 'colour'; known are background, device"):
         genoattn.scan_pairs(cohort, colour=1)
 
 

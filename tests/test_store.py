@@ -25,6 +25,11 @@ FILES = {
     "predictions.tsv",
     "manifest.json",
 }
+SIGNALS = {"signals.tsv", "ranking.tsv"}
+
+
+def files_of(result):
+    return FILES | (SIGNALS if result.discovery is not None else set())
 
 
 @pytest.fixture(scope="module", params=["dosage", "genotype", "sequence", "binary"])
@@ -41,7 +46,7 @@ def test_model_read_back_predicts_the_same_bits(fitted, tmp_path):
     cohort, result = fitted
     result.save(tmp_path / "out")
     model = load_model(tmp_path / "out")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == FILES
+    assert {p.name for p in (tmp_path / "out").iterdir()} == files_of(result)
     np.testing.assert_array_equal(model.predict(cohort), result.predict(cohort))
     for gauge in ("reference", "zero-sum", "frequency"):
         for order in (None, 1):
@@ -87,7 +92,7 @@ def test_save_twice(fitted, tmp_path):
         result.save(tmp_path / "out")
     (tmp_path / "out" / "stale").touch()
     result.save(tmp_path / "out", force=True)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == FILES
+    assert {p.name for p in (tmp_path / "out").iterdir()} == files_of(result)
 
 
 @pytest.fixture(scope="module")

@@ -248,12 +248,9 @@ def discover(
     seeds = find_seeds(kept, n_tests)
     weights: HypothesisWeights | None = None
     if weighted:
-        weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], where, max_rank, seed)
+        weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], max_rank, seed)
     search = SignalSearch(where, weights, n_tests, background.fixed)
-    families = find_relatives(cohort.calls[:, ~sites.is_environment])
-    order = np.argsort(cohort.samples.astype(str))
-    exchangeable = Exchangeable(_strata(cohort, strata), families, order)
-    resampled = exchangeable.words(phenotype.binary)
+    exchangeable = _exchangeable(cohort, strata)
     false = _false_signals(phenotype.binary, prepared, search, alpha, exchangeable, resamples, seed)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
     structure = Structure(pairs, factors) if weighted and len(factors) else None
@@ -263,7 +260,9 @@ def discover(
     ranked, odds = rank_pairs(pairs, factors, background.residuals[:, 0], pair, strength, n_tests)
     stability = None
     if halves:
-        problem = PairProblem(pairs, phenotype.values, background.covariates, 0.0, max_rank, families)
+        problem = PairProblem(
+            pairs, phenotype.values, background.covariates, 0.0, max_rank, exchangeable.families
+        )
         stability = half_sample_stability(problem, sites, prepared.scale, halves, seed)
     ranked = site[ranked[:_LISTED]]
     ids = sites.ids[ranked]
@@ -277,7 +276,7 @@ def discover(
         alpha,
         false,
         where.margin,
-        resampled,
+        exchangeable.words(phenotype.binary),
         stability,
     )
 
@@ -331,6 +330,12 @@ def _resampled_candidates(
     far = _are_far(i, j, prepared.background.columns, where)
     trait, pair, t = trait[far], np.stack([i, j], axis=1)[far], t[far]
     return [Candidates(pair[trait == k], t[trait == k]) for k in range(len(drawn))]
+
+
+def _exchangeable(cohort: Cohort, strata: str | None) -> Exchangeable:
+    """Which samples stand for each other, whatever their order in the file."""
+    families = find_relatives(cohort.calls[:, ~cohort.sites.is_environment])
+    return Exchangeable(_strata(cohort, strata), families, np.argsort(cohort.samples.astype(str)))
 
 
 def _strata(cohort: Cohort, column: str | None) -> np.ndarray | None:

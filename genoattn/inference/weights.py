@@ -128,7 +128,7 @@ class HypothesisWeights:
 
 
 def cross_fitted_weights(
-    pairs: PairColumns, seeds: Seeds, residual: np.ndarray, where: SiteMap, max_rank: int, seed: int
+    pairs: PairColumns, seeds: Seeds, residual: np.ndarray, max_rank: int, seed: int
 ) -> HypothesisWeights:
     """Weights for pairs of segments from factors that never saw a product of these segments.
 

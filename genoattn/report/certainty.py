@@ -29,14 +29,15 @@ def sure(run: RunFolder, performance: Performance | None = None) -> list[str]:
 def _of_claims(run: RunFolder) -> str:
     """What a claim promises, and what listed rows are that are no claims."""
     listed, claimed = interactions(run), claimed_rows(run)
-    rest, said = len(listed) - len(claimed), []
+    # Rows that the model leaves at zero are listed for orientation.
+    rest, said = int((listed["coefficient"] != 0).sum() - (claimed["coefficient"] != 0).sum()), []
     if len(claimed):
         guard = "" if run.get("signals") is None else ", additive effects of all sites allowed for"
         said.append(f"At most about {percent(level(run))} of such claims are expected to be false{guard}.")
         if not run.is_landscape:
             said.append("Sizes are adjusted for all sites of the model: raw groups can differ.")
     if rest > 0 and not untested_signals(run):
-        said.append(f"{plural(rest, 'other interaction')} in the table, without a claim.")
+        said.append(f"{plural(rest, 'other interaction')} in the model, without a claim.")
     return " ".join(said)
 
 
