@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -49,9 +50,9 @@ def test_the_cross_says_how_sure_that_is(butenyl):
         "The likeliest markers are GA1 x GH.117C (probability 0.90; 2 pairs of linked markers hold 95 % of "
         "it); 98 % of the signal remains when adjusted for all markers within 1 Mb."
     )
-    assert prediction.startswith(
-        "Prediction: R² 0.698 in 158 samples that the model had not seen, 0.656 without"
-    )
+    # The last digit depends on the processor.
+    said = r"Prediction: R² 0\.69\d in 158 samples that the model had not seen, 0\.65\d without"
+    assert re.match(said, prediction)
     assert prediction.endswith(
         ": perhaps none). Interactions are 12 % of the variance that the model explains."
     )

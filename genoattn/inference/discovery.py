@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.closed_form.pair_factors import find_seeds, pair_factors
-from genoattn.cohort import Cohort, Sites
+from genoattn.cohort import Cohort, Phenotype, Sites
 from genoattn.errors import InputError
 from genoattn.html_text import Html, columns_table, panel, say, text
 from genoattn.inference.background import LINKED_R2, Background, CohortBackground, SiteMap, cohort_background
@@ -228,14 +228,7 @@ def discover(
     >>> found.ranking.columns.tolist()
     ['site_1', 'site_2', 'probability']
     """
-    phenotype = cohort.phenotype
-    if phenotype is None:
-        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
-    if unfit := why_no_discovery(cohort):
-        raise InputError(
-            f"discovery needs genotypes of two sites or more beyond the reach of linkage, but {unfit}; fit "
-            "an alignment instead, and scan such a cohort"
-        )
+    phenotype = _checked_phenotype(cohort)
     prepared = cohort_background(cohort)
     background, where, site = prepared.background, prepared.where, prepared.site
     sites, columns = cohort.sites, background.columns
@@ -279,6 +272,18 @@ def discover(
         exchangeable.words(phenotype.binary),
         stability,
     )
+
+
+def _checked_phenotype(cohort: Cohort) -> Phenotype:
+    """The phenotype of a cohort of which pairs can be tested."""
+    if cohort.phenotype is None:
+        raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    if unfit := why_no_discovery(cohort):
+        raise InputError(
+            f"discovery needs genotypes of two sites or more beyond the reach of linkage, but {unfit}; fit "
+            "an alignment instead, and scan such a cohort"
+        )
+    return cohort.phenotype
 
 
 def _false_signals(
