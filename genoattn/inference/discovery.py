@@ -35,8 +35,9 @@ _log = logging.getLogger(__name__)
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
 _FIRST = 300  # pairs of the ranking that a table of interactions lists
-_RESAMPLES, _LEAST_RESAMPLES = 40, 8
-_MOST_WORK = 8e12  # operations of the scores of resampled traits: a minute or two
+_RESAMPLES, _LEAST_RESAMPLES = 40, 4
+_MOST_WORK = 4e12  # operations of the scores of resampled traits: about a minute
+_LOOSEST = 5.0  # times the threshold of the search
 _SHOWN = 12  # signals in a notebook
 
 
@@ -208,7 +209,7 @@ def discover(
     halves
         Random halves of the samples that tell how stable the choice of pairs is; 0 for none.
     resamples
-        Resampled traits; None for 40, or fewer where their scores would take minutes, 8 at least.
+        Resampled traits; None for 40, or fewer where their scores would take minutes, 4 at least.
 
     Raises
     ------
@@ -297,7 +298,8 @@ def _false_signals(
         resamples = int(np.clip(_MOST_WORK / work, _LEAST_RESAMPLES, _RESAMPLES))
     rng = np.random.default_rng([seed, 1])
     drawn = resampled_backgrounds(prepared.genome, prepared.background, binary, exchangeable, resamples, rng)
-    limit = search_limit(search.n_tests, alpha)
+    # Fewer traits are counted up to a looser threshold.
+    limit = min(_RESAMPLES / resamples, _LOOSEST) * search_limit(search.n_tests, alpha)
     found = [
         np.array([lead.weighted for lead in search.leads(null, candidates, limit)])
         for null, candidates in zip(drawn, _resampled_candidates(drawn, prepared, search, limit), strict=True)
