@@ -90,6 +90,8 @@ def test_json_and_partners(cli, tmp_path):
         ),
         (["--test", "genotypic"], "--test genotypic does not go with --marginal"),
         (["--permutations", "9"], "--permutations does not go with --marginal"),
+        (["--background", "loco"], "--background does not go with --marginal: it adjusts"),
+        (["--environment", "sex"], "--environment does not go with --marginal"),
         (["--threshold", "1"], "--threshold does not go with --marginal: every site has a row"),
         (["--format", "plink"], "--format plink does not go with --marginal"),
         (["--min-distance", "9"], "--min-distance does not go with --marginal: give --mask-distance"),

@@ -145,3 +145,12 @@ def test_landscapes_have_q_values_of_their_own():
     result = short_fit(planted(kind="sequence"), order=2, estimator="posterior")
     assert "signals" not in result.manifest.tests
     assert pairs(result.table)["q_value"].notna().any()
+
+
+def test_a_summary_shows_what_the_model_or_a_claim_says():
+    result = short_fit(planted(400, 30), estimator="sparse")
+    rows = pairs(result.table)
+    shown = result.table.different(2)
+    assert (rows["coefficient"] == 0).sum() > 100  # pairs of the ranking that the model leaves out
+    assert ((shown["coefficient"] != 0) | (shown["q_value"] <= 0.05)).all()
+    assert len(shown)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _OF_PAIRS = {
     "order": ("--order 3", 2, "it tests each site with all others together"),
     "pairs": ("--pairs", None, "it names no pairs"),
+    "background": ("--background", None, "it adjusts for the additive genome by itself"),
+    "environment": ("--environment", None, "its partners are sites of the genome"),
     "test": ("--test genotypic", "additive", "its products are of dosages"),
     "permutations": ("--permutations", 0, "its p-values need none"),
     "form": ("--format plink", "table", "PLINK has no format for it"),

@@ -28,7 +28,7 @@ from genoattn.fitting.fit_settings import (
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.order_ladder import HIGHEST_ORDER, Ladder, climb
 from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
-from genoattn.inference.discovery import Discovery, discover, why_no_discovery
+from genoattn.inference.discovery import Discovery, discover, groups_of_samples, why_no_discovery
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors, variance_table
 from genoattn.interactions.extract import describe_tests, phenotype_units, readout_factors, table_rows
@@ -128,6 +128,7 @@ def fit(
             "checkpoint keeps the state of our own training, not of a Trainer given: leave one of them out, "
             "or train an EpistasisModule with a ModelCheckpoint, and resume by trainer.fit(ckpt_path=FILE)"
         )
+    groups_of_samples(cohort, config.strata)  # refuses strata that are of no use before any work
     config = with_ladder(config, cohort.kind == "sequence" and trainer is None)
     states = open_states(checkpoint, resume, cohort, settings_record(config))
     with states or nullcontext():

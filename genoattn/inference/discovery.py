@@ -342,23 +342,29 @@ def _resampled_candidates(
 def _exchangeable(cohort: Cohort, strata: str | None) -> Exchangeable:
     """Which samples stand for each other, whatever their order in the file."""
     families = find_relatives(cohort.calls[:, ~cohort.sites.is_environment])
-    return Exchangeable(_strata(cohort, strata), families, np.argsort(cohort.samples.astype(str)))
+    return Exchangeable(groups_of_samples(cohort, strata), families, np.argsort(cohort.samples.astype(str)))
 
 
-def _strata(cohort: Cohort, column: str | None) -> np.ndarray | None:
-    """Groups of samples that stand for each other, by a covariate."""
+def groups_of_samples(cohort: Cohort, column: str | None) -> np.ndarray | None:
+    """Groups of samples that stand for each other, by a covariate: (n_samples,), from 0; None without one.
+
+    Raises
+    ------
+    InputError
+        Where there is no such covariate, or more than half of the samples are alone in their group.
+    """
     if column is None:
         return None
     if cohort.covariates is None:
         raise InputError(
-            f"strata are the groups of a covariate, and there is no table with {column!r}; give covar"
+            f"strata are groups by a covariate, and there are no covariates to have {column!r}; give a table"
         )
     strata = cohort.covariates.groups(column)
     alone = int((np.bincount(strata) == 1).sum())
-    if alone == int(strata.max()) + 1:
+    if 2 * alone > cohort.n_samples:
         raise InputError(
-            f"every sample is alone in its stratum of {column!r}, and none can stand for another; choose a "
-            "covariate with groups of samples"
+            f"{alone:,} of {cohort.n_samples:,} samples are alone in their stratum of {column!r}, and none "
+            "can stand for them; choose a covariate with groups of samples, or group its values"
         )
     if alone:
         _log.warning("strata of %s: %d samples are alone in theirs, and keep their residual", column, alone)

@@ -122,6 +122,10 @@ def _check(cohort: Cohort, config: MarginalConfig) -> None:
         )
     if cohort.phenotype is None:
         raise InputError("the cohort has no phenotype; read it with pheno=TABLE")
+    if cohort.sites.is_environment.any():
+        raise InputError(
+            "the marginal test is of sites of a genome; leave the environment out, or scan pairs"
+        )
     if not config.mask_distance >= 0:
         raise InputError(f"mask_distance is {config.mask_distance}; give a number of bases, 0 for no limit")
     if not config.n_components >= 0:

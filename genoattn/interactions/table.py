@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 LEVEL = 0.9
+_CLAIMED = 0.05  # false discovery rate of the rows that a summary shows whatever the model says
 _TEXT = ("site", "chrom", "ref", "state", "flag")
 
 
@@ -179,7 +180,8 @@ class InteractionTable:
     def different(self, order: int) -> pd.DataFrame:
         """Rows of an order that say something, and not what an earlier one has said."""
         rows = self.frame[self.frame["order"] == order]
-        worth = (rows["coefficient"] != 0) | rows["effect"].notna()
+        # Of rows that the model leaves at zero those that are claimed, or are not looked at for claims.
+        worth = (rows["coefficient"] != 0) | (rows["effect"].notna() & ~(rows["q_value"] > _CLAIMED))
         return rows[worth & ~has_flag(rows["flag"], "repeat")]
 
     def __repr__(self) -> str:
