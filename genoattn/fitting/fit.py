@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 
 from genoattn.closed_form.pair_columns import segment_numbers
 from genoattn.closed_form.posterior import Posterior
-from genoattn.closed_form.product_readout import ProductPosterior
 from genoattn.cohort import Cohort
 from genoattn.errors import InputError
 from genoattn.fitting.choose import choose_estimator
@@ -27,8 +26,15 @@ from genoattn.fitting.fit_settings import (
 )
 from genoattn.fitting.fitted_model import FittedModel
 from genoattn.fitting.order_ladder import HIGHEST_ORDER, Ladder, climb
-from genoattn.fitting.train_model import Trained, train_ensemble, train_readout
-from genoattn.inference.discovery import Discovery, discover, groups_of_samples, why_no_discovery
+from genoattn.fitting.train_model import (
+    Trained,
+    response_model,
+    train_ensemble,
+    train_readout,
+    training_inflation,
+)
+from genoattn.inference.discovery import Discovery, discover, why_no_discovery
+from genoattn.inference.null_signals import groups_of_samples
 from genoattn.interactions.estimates import TestedTerms
 from genoattn.interactions.expansion import Expansion, Factors, variance_table
 from genoattn.interactions.extract import describe_tests, phenotype_units, readout_factors, table_rows
@@ -41,12 +47,10 @@ from genoattn.model.data import training_data
 from genoattn.model.link import LinkKind
 from genoattn.model.own_trainer import settings_of_trainer
 from genoattn.model.phenotype_likelihood import chosen_likelihood
-from genoattn.model.prediction import predict_orders
 from genoattn.model.split import split_samples
 from genoattn.model.train import TrainingRun
 from genoattn.model.train_config import Split, TrainingData
 from genoattn.model.training_states import open_states
-from genoattn.model.working_response import ResponseModel
 from genoattn.progress import phase
 from genoattn.provenance import input_records, package_versions
 from genoattn.tokens import build_vocabulary, default_encoding
@@ -165,7 +169,7 @@ def _fit(cohort: Cohort, config: FitConfig, run: TrainingRun) -> FitResult:
     trained = _exported(cohort, config, measured, data, features, run)
     metrics, predictions = exported_metrics(cohort, measured, trained, data, features, ours, config.assess)
     n_final = len(trained.split.training)
-    inflation = _inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
+    inflation = training_inflation(measured, data, n_final) if cohort.kind == "sequence" else 1.0
     unsought = _why_no_signals(cohort, config)
     discovery = None if unsought or cohort.kind == "sequence" else _discovery(cohort, config, run)
     with phase(run.progress and config.ensemble > 0, "training an ensemble"):
@@ -278,7 +282,7 @@ def _tested(
         factors,
         data.calls,
         data.covariates,
-        _response(trained, data),
+        response_model(trained, data),
         inflation,
         trained.posterior,
         members,
@@ -320,38 +324,6 @@ def _discovery(cohort: Cohort, config: FitConfig, run: TrainingRun) -> Discovery
             max_rank=training.most_factors,
             halves=config.ensemble,
         )
-
-
-def _inflation(measured: Trained, data: TrainingData, n_samples: int) -> float:
-    """By how much the errors of training samples are too small for flexible factors, once all samples train.
-
-    With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that
-    of others ``1 + p / n`` times: their mean is the noise.
-    Of a product process it is by how much the errors of held-out samples are larger than it expects, for a
-    kernel that has learned from its own samples.
-    """
-    split = measured.split
-    held_out = split.test if len(split.test) else split.validation
-    if measured.summary.start == "kernel" or not len(held_out):
-        return 1.0
-    latent = predict_orders(measured.readout, data.calls, data.covariates).sum(axis=1)
-    if isinstance(measured.posterior, ProductPosterior):
-        unseen = np.concatenate([split.validation, split.test])
-        known = None if data.variance is None else data.variance[unseen]
-        error = data.phenotype[unseen] - latent[unseen]
-        return max(1.0, measured.posterior.surprise(data.calls[unseen], error, known))
-    squares = _response(measured, data).squared_errors(latent)
-    inside, outside = float(squares[split.training].mean()), float(squares[held_out].mean())
-    used = max(0.0, (outside - inside) / max(outside + inside, 1e-300))
-    return 1 / (1 - min(0.5, used * min(1.0, len(split.training) / n_samples)))
-
-
-def _response(trained: Trained, data: TrainingData) -> ResponseModel:
-    """Dependence of the phenotype on the latent phenotype of a fit."""
-    s = trained.summary
-    return ResponseModel(
-        trained.readout, s.likelihood, s.noise, data.phenotype, data.variance, s.start == "kernel"
-    )
 
 
 def _manifest(

@@ -12,11 +12,12 @@ from genoattn.errors import InputError
 from genoattn.fitting.choose import CLOSED_FORMS, EstimatorChoice, choose_estimator
 from genoattn.fitting.start_values import initial_readouts
 from genoattn.model.phenotype_likelihood import chosen_likelihood
-from genoattn.model.prediction import calibrate
+from genoattn.model.prediction import calibrate, predict_orders
 from genoattn.model.readout import Readout, move_main_effects
 from genoattn.model.standardise import Standardisation
 from genoattn.model.train import TrainingRun, on_linear_scale, train, training_settings
 from genoattn.model.train_config import Split, TrainConfig, TrainingData, TrainingSummary
+from genoattn.model.working_response import ResponseModel
 from genoattn.progress import phase
 from genoattn.tokens import Vocabulary
 from genoattn.tokens.token_features import TokenFeatures
@@ -145,3 +146,35 @@ def train_ensemble(
         trained = train_readout(vocabulary, data, again, replace(config, seed=seed), features, run)
         members.append(trained.readout)
     return members
+
+
+def training_inflation(measured: Trained, data: TrainingData, n_samples: int) -> float:
+    """By how much the errors of training samples are too small for flexible factors, once all samples train.
+
+    With p effective parameters the squared error of training samples is ``1 - p / n`` times the noise, that
+    of others ``1 + p / n`` times: their mean is the noise.
+    Of a product process it is by how much the errors of held-out samples are larger than it expects, for a
+    kernel that has learned from its own samples.
+    """
+    split = measured.split
+    held_out = split.test if len(split.test) else split.validation
+    if measured.summary.start == "kernel" or not len(held_out):
+        return 1.0
+    latent = predict_orders(measured.readout, data.calls, data.covariates).sum(axis=1)
+    if isinstance(measured.posterior, ProductPosterior):
+        unseen = np.concatenate([split.validation, split.test])
+        known = None if data.variance is None else data.variance[unseen]
+        error = data.phenotype[unseen] - latent[unseen]
+        return max(1.0, measured.posterior.surprise(data.calls[unseen], error, known))
+    squares = response_model(measured, data).squared_errors(latent)
+    inside, outside = float(squares[split.training].mean()), float(squares[held_out].mean())
+    used = max(0.0, (outside - inside) / max(outside + inside, 1e-300))
+    return 1 / (1 - min(0.5, used * min(1.0, len(split.training) / n_samples)))
+
+
+def response_model(trained: Trained, data: TrainingData) -> ResponseModel:
+    """Dependence of the phenotype on the latent phenotype of a fit."""
+    s = trained.summary
+    return ResponseModel(
+        trained.readout, s.likelihood, s.noise, data.phenotype, data.variance, s.start == "kernel"
+    )

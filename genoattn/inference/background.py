@@ -59,6 +59,16 @@ class SiteMap:
         apart = np.abs(self.position[first] - self.position[second]) >= self.margin
         return (self.chromosome[first] != self.chromosome[second]) | apart
 
+    def are_tested(self, first: np.ndarray, second: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Whether pairs of standardised columns are far and not linked: shape of the indices, bool."""
+        keep = self.are_far(first, second)
+        same = np.flatnonzero(keep & (self.chromosome[first] == self.chromosome[second]))
+        for start in range(0, len(same), 4096):
+            k = same[start : start + 4096]
+            r2 = (np.einsum("sp,sp->p", columns[:, first[k]], columns[:, second[k]]) / len(columns)) ** 2
+            keep[k] = r2 < LINKED_R2
+        return keep
+
     def are_near(self, columns: np.ndarray, column: int) -> np.ndarray:
         """Whether columns lie within 1 Mb of one on its chromosome: shape of the indices, bool."""
         close = np.abs(self.position[columns] - self.position[column]) < NEAR

@@ -1,6 +1,5 @@
 """Discovery in a cohort: pairs ranked, signals claimed, phantoms flagged."""
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,33 +10,27 @@ from scipy.special import expit
 
 from genoattn.closed_form.pair_columns import PairColumns
 from genoattn.closed_form.pair_factors import find_seeds, pair_factors
-from genoattn.cohort import Cohort, Phenotype, Sites
+from genoattn.cohort import Cohort, Phenotype
 from genoattn.errors import InputError
 from genoattn.html_text import Html, columns_table, panel, say, text
-from genoattn.inference.background import LINKED_R2, Background, CohortBackground, SiteMap, cohort_background
+from genoattn.inference.background import SiteMap, cohort_background
+from genoattn.inference.null_signals import exchangeable_samples, false_signals
 from genoattn.inference.pair_selection import PairProblem
-from genoattn.inference.phantom import is_phantom, survival
 from genoattn.inference.ranking import rank_pairs
 from genoattn.inference.resampling import (
-    Exchangeable,
     FalseSignals,
-    resampled_backgrounds,
 )
-from genoattn.inference.signals import Candidates, Signal, SignalSearch, Structure, find_signals, search_limit
+from genoattn.inference.signal_table import signal_table
+from genoattn.inference.signals import Candidates, Signal, SignalSearch, Structure, find_signals
 from genoattn.inference.stability import half_sample_stability
 from genoattn.inference.weights import HypothesisWeights, Segments, cross_fitted_weights
 from genoattn.interactions.estimates import Claims
-from genoattn.model.relatives import find_relatives
-from genoattn.scan.scores import PairScores, agreed, score_matrix
+from genoattn.scan.scores import score_matrix
 from genoattn.tokens import build_vocabulary
 
-_log = logging.getLogger(__name__)
 _LEAST = 2.0  # |t| of a candidate
 _LISTED = 50_000
 _FIRST = 300  # pairs of the ranking that a table of interactions lists
-_RESAMPLES, _LEAST_RESAMPLES = 40, 4
-_MOST_WORK = 4e12  # operations of the scores of resampled traits: about a minute
-_LOOSEST = 5.0  # times the threshold of the search
 _SHOWN = 12  # signals in a notebook
 
 
@@ -48,7 +41,7 @@ class Discovery:
     Parameters
     ----------
     signals
-        One row a signal, by ascending p-value over weight: see :func:`signal_frame`.
+        One row a signal, by ascending p-value over weight: as :func:`signal_table` says.
     ranking
         One row a pair, the likeliest to interact first: ``site_1``, ``site_2`` and ``probability``.
     found
@@ -96,10 +89,10 @@ class Discovery:
             value.update({(i, j): said for i, j in signal.credible.tolist()})
         value.update({signal.lead: said for signal, said in found})  # but a lead is of its own
         rows = [value.get((i, j), (1.0, False)) for i, j in pairs.tolist()]
-        # First the leads that are claimed, each before its credible set; then the ranking.
-        first = [pair for s in self.found if s.q_value <= self.alpha for pair in s.credible.tolist()]
-        order = [(i, j) for i, j in [*first, *self.ranked.tolist()]]
-        place = {pair: k for k, pair in reversed(list(enumerate(order)))}
+        # First the signals that are claimed, each lead before the rest of its credible set; then the ranking.
+        claimed = [s.credible for s, (q, phantom) in found if q <= self.alpha and not phantom]
+        order = np.concatenate([*claimed, self.ranked]).tolist()
+        place = {(i, j): k for k, (i, j) in reversed(list(enumerate(order)))}
         return Claims(
             np.array([q for q, _ in rows], dtype=float),
             np.array([f for _, f in rows], dtype=bool),
@@ -244,8 +237,8 @@ def discover(
     if weighted:
         weights = cross_fitted_weights(pairs, seeds, background.residuals[:, -1], max_rank, seed)
     search = SignalSearch(where, weights, n_tests, background.fixed)
-    exchangeable = _exchangeable(cohort, strata)
-    false = _false_signals(phenotype.binary, prepared, search, alpha, exchangeable, resamples, seed)
+    exchangeable = exchangeable_samples(cohort, strata)
+    false = false_signals(phenotype.binary, prepared, search, alpha, exchangeable, resamples, seed)
     factors, _ = pair_factors(pairs, seeds, background.residuals[:, 0], max_rank)
     structure = Structure(pairs, factors) if weighted and len(factors) else None
     signals = find_signals(search, background, Candidates(pair, t), false, alpha, structure)
@@ -262,7 +255,7 @@ def discover(
     ids = sites.ids[ranked]
     ranking = {"site_1": ids[:, 0], "site_2": ids[:, 1], "probability": expit(odds[:_LISTED])}
     return Discovery(
-        signal_frame(signals, background, where, sites, site, alpha),
+        signal_table(signals, background, where, sites, site, alpha),
         pd.DataFrame(ranking),
         ranked,
         tuple(signals),
@@ -287,90 +280,6 @@ def _checked_phenotype(cohort: Cohort) -> Phenotype:
     return cohort.phenotype
 
 
-def _false_signals(
-    binary: bool, prepared: CohortBackground, search: SignalSearch, alpha: float,
-    exchangeable: Exchangeable, resamples: int | None, seed: int,
-) -> FalseSignals:  # fmt: skip
-    """The number of false signals to be expected, from traits of the cohort without interactions."""
-    if resamples is None:
-        n, n_columns = prepared.background.columns.shape
-        work = prepared.background.residuals.shape[1] * n * float(n_columns) ** 2
-        resamples = int(np.clip(_MOST_WORK / work, _LEAST_RESAMPLES, _RESAMPLES))
-    rng = np.random.default_rng([seed, 1])
-    drawn = resampled_backgrounds(prepared.genome, prepared.background, binary, exchangeable, resamples, rng)
-    # Fewer traits are counted up to a looser threshold.
-    limit = min(_RESAMPLES / resamples, _LOOSEST) * search_limit(search.n_tests, alpha)
-    found = [
-        np.array([lead.weighted for lead in search.leads(null, candidates, limit)])
-        for null, candidates in zip(drawn, _resampled_candidates(drawn, prepared, search, limit), strict=True)
-    ]
-    return FalseSignals.counted(np.concatenate(found), search.n_tests, limit, resamples)
-
-
-def _resampled_candidates(
-    drawn: list[Background], prepared: CohortBackground, search: SignalSearch, limit: float
-) -> list[Candidates]:
-    """The pairs of resampled traits that may have a weighted p-value up to a limit."""
-    where, site = prepared.where, prepared.site
-    versions = drawn[0].residuals.shape[1]
-    # No factor explains a resampled trait, but by chance.
-    growth = np.maximum(search.growth(drawn[0].residuals), 1.0)
-    least = search.least_score(growth, limit)
-
-    def passing(own: slice, row: slice, col: slice, t: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-        out: list[tuple[np.ndarray, ...]] = []
-        for k in range(0, len(t), versions):
-            part = t[k : k + versions]
-            i, j = np.nonzero(np.abs(part[0]) >= least)
-            value = agreed(part[:, i, j].astype(np.float64), least)
-            i, j = i + row.start, j + col.start
-            keep = (value != 0) & (site[i] != site[j])
-            keep[keep] = search.may_pass(i[keep], j[keep], value[keep], growth, limit)
-            trait = np.full(int(keep.sum()), (own.start + k) // versions)
-            out.append((trait, i[keep], j[keep], value[keep]))
-        return out
-
-    every = np.column_stack([null.residuals for null in drawn])
-    scores = PairScores.of(prepared.background.columns, every, prepared.background.covariates)
-    found = [part for strip in scores.strips(passing) for part in strip]
-    trait, i, j, t = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    far = _are_far(i, j, prepared.background.columns, where)
-    trait, pair, t = trait[far], np.stack([i, j], axis=1)[far], t[far]
-    return [Candidates(pair[trait == k], t[trait == k]) for k in range(len(drawn))]
-
-
-def _exchangeable(cohort: Cohort, strata: str | None) -> Exchangeable:
-    """Which samples stand for each other, whatever their order in the file."""
-    families = find_relatives(cohort.calls[:, ~cohort.sites.is_environment])
-    return Exchangeable(groups_of_samples(cohort, strata), families, np.argsort(cohort.samples.astype(str)))
-
-
-def groups_of_samples(cohort: Cohort, column: str | None) -> np.ndarray | None:
-    """Groups of samples that stand for each other, by a covariate: (n_samples,), from 0; None without one.
-
-    Raises
-    ------
-    InputError
-        Where there is no such covariate, or more than half of the samples are alone in their group.
-    """
-    if column is None:
-        return None
-    if cohort.covariates is None:
-        raise InputError(
-            f"strata are groups by a covariate, and there are no covariates to have {column!r}; give a table"
-        )
-    strata = cohort.covariates.groups(column)
-    alone = int((np.bincount(strata) == 1).sum())
-    if 2 * alone > cohort.n_samples:
-        raise InputError(
-            f"{alone:,} of {cohort.n_samples:,} samples are alone in their stratum of {column!r}, and none "
-            "can stand for them; choose a covariate with groups of samples, or group its values"
-        )
-    if alone:
-        _log.warning("strata of %s: %d samples are alone in theirs, and keep their residual", column, alone)
-    return strata
-
-
 def why_no_discovery(cohort: Cohort) -> str:
     """Why no pair of a cohort's sites can be tested; empty where some can."""
     if cohort.kind != "genotype":
@@ -391,58 +300,5 @@ def _far_pairs(score: sparse.csr_array, columns: np.ndarray, where: SiteMap) -> 
     """Scored pairs that are tested, and their scores."""
     upper = sparse.triu(score, 1).tocoo()
     first, second = (c.astype(np.int64) for c in upper.coords)
-    keep = _are_far(first, second, columns, where)
+    keep = where.are_tested(first, second, columns)
     return np.stack([first[keep], second[keep]], axis=1), upper.data[keep]
-
-
-def _are_far(first: np.ndarray, second: np.ndarray, columns: np.ndarray, where: SiteMap) -> np.ndarray:
-    """Whether pairs of columns lie on different chromosomes, or beyond the margin without linkage: bool."""
-    keep = where.are_far(first, second)
-    same = np.flatnonzero(keep & (where.chromosome[first] == where.chromosome[second]))
-    for start in range(0, len(same), 4096):
-        k = same[start : start + 4096]
-        r2 = (np.einsum("sp,sp->p", columns[:, first[k]], columns[:, second[k]]) / len(columns)) ** 2
-        keep[k] = r2 < LINKED_R2
-    return keep
-
-
-def signal_frame(
-    signals: list[Signal],
-    background: Background,
-    where: SiteMap,
-    sites: Sites,
-    site: np.ndarray,
-    alpha: float,
-) -> pd.DataFrame:
-    """Signals as a table.
-
-    Returns
-    -------
-    ``site_1``, ``chrom_1``, ``pos_1``, ``site_2``, ``chrom_2``, ``pos_2`` of the lead; ``tested_1`` and
-    ``tested_2``, the pair of the cluster that was tested, with its ``statistic`` (t on ``df`` degrees of
-    freedom) and ``p_value``; ``weight`` and ``q_value``; ``n_pairs`` linked to it; the ``credible`` set
-    with posteriors, and how many it holds; ``survival``, the share of t that remains after adjustment for
-    the additive variation around both sites; and ``flag``, ``phantom`` where that is less than 0.6, or the
-    sites are within 1 Mb.
-    """
-    rows = []
-    for s in signals:
-        survived = survival(background, s.lead, where) if s.q_value <= alpha else np.nan
-        row: dict[str, object] = {}
-        for k, column in enumerate(s.lead, 1):
-            at = site[column]
-            row |= {f"site_{k}": sites.ids[at], f"chrom_{k}": sites.chrom[at], f"pos_{k}": int(sites.pos[at])}
-        named = [
-            f"{sites.ids[site[i]]} x {sites.ids[site[j]]} ({p:.2f})"
-            for (i, j), p in zip(s.credible, s.posterior, strict=True)
-        ]
-        row |= {f"tested_{k}": sites.ids[site[column]] for k, column in enumerate(s.tested, 1)}
-        row |= {"statistic": s.test.statistic, "df": s.test.df, "p_value": s.p_value}
-        row |= {"weight": s.weight, "q_value": s.q_value}
-        row |= {"n_pairs": len(s.members), "n_credible": len(s.credible), "credible": "; ".join(named)}
-        phantom = s.q_value <= alpha and is_phantom(survived, s.lead, where)
-        rows.append(row | {"survival": survived, "flag": "phantom" if phantom else ""})
-    names = [f"{n}_{k}" for k in (1, 2) for n in ("site", "chrom", "pos")]
-    names += ["tested_1", "tested_2", "statistic", "df", "p_value", "weight", "q_value"]
-    names += ["n_pairs", "n_credible", "credible", "survival", "flag"]
-    return pd.DataFrame(rows, columns=names)

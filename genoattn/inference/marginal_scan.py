@@ -158,7 +158,7 @@ def _result(
     at = np.searchsorted(site, np.flatnonzero(design.tested))
     testable = (scores.n_partners > 0) & (scores.variance > 0)
     # The expectation of the statistic is the variance explained times this: the sum over samples of the
-    # squared products of dosages, and the share that adjustment leaves of it.
+    # squared products of dosages, times the share of the variance that is left after adjustment.
     per_share = trait.freedom**2 * scores.variance * n**2 / 2 * trait.variance
     numbers = {
         "statistic": scores.z,

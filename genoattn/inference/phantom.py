@@ -29,7 +29,7 @@ def phantom_check(cohort: Cohort, pairs: Any) -> pd.DataFrame:
     Returns
     -------
     One row a pair: ``site_1``, ``site_2``, ``survival`` (that share) and ``flag``:
-    ``phantom`` where that is less than 0.6, or where the sites are within 1 Mb of each other, so that an
+    ``phantom`` where that is less than 0.6, or where the sites are within reach of linkage, so that an
     untyped additive variant between them would look the same.
 
     Raises
@@ -90,7 +90,7 @@ def survival(background: Background, pair: tuple[int, int], where: SiteMap) -> f
 
 
 def is_phantom(kept: float, pair: tuple[int, int], where: SiteMap) -> bool:
-    """Whether a pair keeps less than 0.6 of its t, or its sites are within 1 Mb.
+    """Whether a pair keeps less than 0.6 of its t, or its sites are within reach of linkage.
 
     There no test helps: the product of two sites tags the haplotypes between them, and an additive variant
     that no marker tags looks the same as an interaction (Wood et al. 2014, Nature 514:E3).
